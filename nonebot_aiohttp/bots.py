@@ -1,0 +1,135 @@
+"""``Connections``: who is connected, one live connection for an id, and the hooks around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from .drivers import Driver
+from .exceptions import DuplicateBotError
+from .hooks import call_hooks
+from .log import log_exception, logger
+from .options import DriverOptions
+from .tasks import TaskSet, start_task
+from .websocket import Socket
+
+if TYPE_CHECKING:
+    from .adapters import Bot
+
+REPLACED = 1008
+"""Close code for a connection that a newer one of the same bot replaces (policy, RFC 6455)."""
+
+
+class Connections:
+    """Enters bots into ``driver.bots`` and runs the connect and disconnect hooks.
+
+    A late cleanup of an old connection never evicts its successor, and the disconnect hooks of a
+    bot start only after its connect hooks have ended.
+    """
+
+    def __init__(self, driver: Driver, options: DriverOptions, hooks: TaskSet) -> None:
+        """Begin with nobody.
+
+        Args:
+            driver: Whose bots and hooks these are.
+            options: The driver's settings.
+            hooks: Where the tasks of the hooks go.
+        """
+        self._driver = driver
+        self._options = options
+        self._hooks = hooks
+        self._connected: dict[int, asyncio.Task[Any]] = {}
+        self._slots: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def slot(self, self_id: str) -> AsyncIterator[None]:
+        """Hold the only slot of a bot's id while a new connection enters it.
+
+        Those who want the same slot wait in line, so that they do not probe at the same time.
+
+        Args:
+            self_id: The bot's id.
+
+        Raises:
+            DuplicateBotError: The old connection is alive, or may not be replaced.
+        """
+        lock = self._slots.setdefault(self_id, asyncio.Lock())
+        async with lock:
+            old = self._driver.bots.get(self_id)
+            if old is not None:
+                await self._make_room(old)
+            yield
+
+    def connect(self, bot: Bot, owner: str) -> None:
+        """Enter a bot and run its connect hooks.
+
+        Args:
+            bot: The bot.
+            owner: The adapter's name, for the log.
+        """
+        driver = self._driver
+        driver.bots[bot.self_id] = bot
+        hooks = start_task(call_hooks(tuple(driver._bot_connection_hook), "bot connect", bot))
+        self._connected[id(bot)] = hooks
+        self._hooks.add(hooks, owner)
+
+    def disconnect(self, bot: Bot, owner: str) -> None:
+        """Remove a bot and run its disconnect hooks; once, however often this is called.
+
+        Args:
+            bot: The bot. The entry of its id stays if it is another bot's.
+            owner: The adapter's name, for the log.
+        """
+        if self._driver.bots.get(bot.self_id) is bot:
+            del self._driver.bots[bot.self_id]
+        connecting = self._connected.pop(id(bot), None)
+        if connecting is not None:
+            self._hooks.start(self._run_disconnect_hooks(bot, connecting), owner)
+
+    async def _run_disconnect_hooks(self, bot: Bot, connecting: asyncio.Task[Any]) -> None:
+        await asyncio.wait({connecting})
+        await call_hooks(tuple(self._driver._bot_disconnection_hook), "bot disconnect", bot)
+
+    async def _make_room(self, old: Bot) -> None:
+        """Remove the old connection of an id, or refuse the new one.
+
+        Raises:
+            DuplicateBotError: The old one stays.
+        """
+        policy = self._options.duplicate_bot
+        if policy == "reject":
+            raise DuplicateBotError(old.self_id)
+        socket = old.request
+        if policy == "probe" and isinstance(socket, Socket):
+            if await socket.is_alive(self._options.probe_timeout):
+                raise DuplicateBotError(old.self_id)
+            socket.abort("did not answer while a new connection of its bot was waiting")
+        elif isinstance(socket, Socket):
+            self._hooks.start(socket.end(REPLACED, "replaced by a newer connection"), old.self_id)
+        logger.warning("A new connection of bot {} replaces the old one", old.self_id)
+        self.disconnect(old, old.self_id)
+
+
+def message_starter(handlers: TaskSet, bot: Bot, name: str) -> Callable[[bytes], None]:
+    """Make the function that a reader calls with each message.
+
+    Args:
+        handlers: Where the tasks go.
+        bot: Whose messages they are.
+        name: The adapter's name, for the log.
+
+    Returns:
+        A function that starts ``bot.handle_message`` and never waits or raises.
+    """
+    start, handle_message = handlers.start, bot.handle_message
+
+    def deliver(message: bytes) -> None:
+        try:
+            start(handle_message(message), name)
+        except Exception as error:
+            log_exception("ERROR", f"A handler of {name} could not start", error)
+
+    return deliver

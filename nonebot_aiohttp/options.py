@@ -1,0 +1,187 @@
+"""``DriverOptions``: every ``aiohttp_*`` setting, typed, validated and documented in one place.
+
+Works under pydantic 1.8 as well as 2, so it uses only what both have: fields with bounds, and class
+keywords for the configuration of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import pydantic
+from pydantic import BaseModel, Field
+from yarl import URL
+
+from .exceptions import ValidationError
+from .log import logger
+
+PREFIX = "aiohttp_"
+MIB = 1024 * 1024
+
+# typing.Optional rather than the new notation: pydantic 1.8 evaluates the annotations.
+
+
+class DriverOptions(BaseModel, frozen=True, extra="forbid"):
+    """The settings of the driver, immutable; each is ``aiohttp_{name}`` in the configuration.
+
+    Attributes:
+        max_body_size: Bytes that the body of a webhook may have.
+        body_timeout: Seconds within which the body of a webhook has to arrive.
+        max_message_size: Bytes that a WebSocket message may have, both directions; 0 is no limit.
+        heartbeat: Seconds between pings on WebSockets, both sides; the answer has half of that.
+            None turns it off.
+        duplicate_bot: What a second connection of one bot's id meets: ``"probe"`` pings the old
+            one and replaces it when it is silent, ``"replace"`` and ``"reject"`` do not ask.
+        probe_timeout: Seconds that the old connection has to answer the probe.
+        compress: Whether WebSockets offer and accept permessage-deflate.
+        allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
+        max_inflight: Webhooks that may be in work at once; more are answered 503.
+        keepalive_timeout: Seconds for which an idle connection or unfinished headers are kept.
+        handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket.
+        poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
+        close_timeout: Seconds for a closing handshake.
+        backoff_max: Seconds that the delay between attempts grows to.
+        stable_after: Seconds that a connection has to be up before the delay starts anew.
+        drain_timeout: Seconds that handlers in flight get at the stop.
+        forward: Whether polling and forward WebSockets run in this process.
+        proxy: URL of the proxy for everything outbound; None takes the environment's.
+        loop: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
+        access_log: Whether each request is logged.
+        ssl_certfile: PEM file of the certificate (chain) to serve TLS with; None serves plain.
+        ssl_keyfile: PEM file of its key; None when it is in ``ssl_certfile``.
+        ssl_cafile: PEM file of a CA to trust outbound, besides the system's.
+    """
+
+    max_body_size: int = Field(16 * MIB, gt=0)
+    body_timeout: float = Field(30.0, gt=0)
+    max_message_size: int = Field(64 * MIB, ge=0)
+    heartbeat: Optional[float] = Field(30.0, gt=0)
+    duplicate_bot: Literal["probe", "replace", "reject"] = "probe"
+    probe_timeout: float = Field(5.0, gt=0)
+    compress: bool = False
+    allowed_origins: frozenset[str] = frozenset()
+    max_inflight: int = Field(10_000, gt=0)
+    keepalive_timeout: float = Field(75.0, gt=0)
+    handshake_timeout: float = Field(10.0, gt=0)
+    poll_timeout: float = Field(65.0, gt=0)
+    close_timeout: float = Field(5.0, gt=0)
+    backoff_max: float = Field(60.0, gt=0)
+    stable_after: float = Field(30.0, ge=0)
+    drain_timeout: float = Field(20.0, ge=0)
+    forward: bool = True
+    proxy: Optional[str] = None
+    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
+    access_log: bool = False
+    ssl_certfile: Optional[Path] = None
+    ssl_keyfile: Optional[Path] = None
+    ssl_cafile: Optional[Path] = None
+
+    @classmethod
+    def from_config(cls, config: Any, **defaults: Any) -> DriverOptions:
+        """Read the settings that a configuration object has.
+
+        Args:
+            config: Any object with attributes; those that begin with ``aiohttp_`` count.
+            **defaults: Other defaults than the documented ones, by name without prefix.
+
+        Returns:
+            The options.
+
+        Raises:
+            ValidationError: A setting has a wrong value; the error names it, and never shows
+                the value, which may hold a password.
+        """
+        given = dict(defaults)
+        for name, value in _prefixed(config):
+            if name in _field_names():
+                given[name] = _none_or(value)
+            else:
+                _warn_unknown(name)
+        return cls.parse(given)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
+        """Validate settings that are given by their names without prefix.
+
+        Args:
+            values: The settings.
+
+        Returns:
+            The options.
+
+        Raises:
+            ValidationError: A setting has a wrong value.
+        """
+        try:
+            options = cls(**values)
+        except pydantic.ValidationError as error:
+            problems = {PREFIX + str(item["loc"][0]): item["msg"] for item in error.errors()}
+            raise ValidationError(problems) from None
+        problems = dict(options._problems())
+        if problems:
+            raise ValidationError(problems)
+        return options
+
+    def _problems(self) -> Any:
+        """Yield what no bound of a single field can say, as pairs of setting and text."""
+        for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                yield PREFIX + name, "is not a file that can be read"
+        if self.ssl_keyfile is not None and self.ssl_certfile is None:
+            yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
+        if self.proxy is not None and not _is_proxy_url(self.proxy):
+            yield PREFIX + "proxy", "must be an absolute http or https URL"
+        for origin in self.allowed_origins:
+            if origin != "*" and not _is_origin(origin):
+                yield PREFIX + "allowed_origins", 'must hold origins such as "https://example.org"'
+
+
+def _field_names() -> Mapping[str, Any]:
+    # pydantic 1 and 2 both keep the annotations; their tables of fields have different names.
+    return DriverOptions.__annotations__
+
+
+def _prefixed(config: Any) -> list[tuple[str, Any]]:
+    """List what a configuration object has under the prefix, without it, names lowercased."""
+    values = dict(getattr(config, "__dict__", {}))
+    # pydantic 2 keeps unknown keys of the configuration apart from its fields.
+    values.update(getattr(config, "__pydantic_extra__", None) or {})
+    start = len(PREFIX)
+    return [
+        (name[start:].lower(), value)
+        for name, value in values.items()
+        if name.lower().startswith(PREFIX)
+    ]
+
+
+def _none_or(value: Any) -> Any:
+    """Read the words that an environment variable can spell None with."""
+    if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
+        return None
+    return value
+
+
+def _warn_unknown(name: str) -> None:
+    close = get_close_matches(name, _field_names(), n=1)
+    hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
+    logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
+
+
+def _is_proxy_url(text: str) -> bool:
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        url = URL(text)
+        return bool(url.scheme and url.host) and url.origin() == url
+    except ValueError:
+        return False

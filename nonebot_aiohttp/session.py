@@ -1,0 +1,140 @@
+"""The only place that creates an ``aiohttp.ClientSession``: one connector for all outbound."""
+
+from __future__ import annotations
+
+import inspect
+import ssl
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from .exceptions import LifecycleError, SetupError
+from .log import logger
+from .options import DriverOptions
+
+HTTP_VERSIONS = {"1.0": aiohttp.HttpVersion10, "1.1": aiohttp.HttpVersion11}
+
+SESSION_TAKES_PROXY = "proxy" in inspect.signature(aiohttp.ClientSession.__init__).parameters
+"""Whether a session can have a proxy of its own (aiohttp 3.11)."""
+
+DNS_CACHE_TTL = 300
+"""Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
+
+_PROXY_SCHEMES = {"ws": "http", "wss": "https"}
+
+
+class SessionPool:
+    """One connector, and on it one session for each HTTP version that is asked for.
+
+    aiohttp binds the version to the session. The sessions keep no cookies: those of one bot are
+    none of another's business. Proxies of the environment are honoured as they are at the opening.
+    """
+
+    def __init__(self, options: DriverOptions) -> None:
+        """Bind to nothing yet: neither to a loop nor to a process.
+
+        Args:
+            options: The driver's settings.
+        """
+        self._options = options
+        self._connector: aiohttp.BaseConnector | None = None
+        self._sessions: dict[str, aiohttp.ClientSession] = {}
+
+    async def open(self) -> None:
+        """Create the connector on the running loop."""
+        # Unlimited: forward WebSockets and long polls hold their connections for days, and the
+        # hundredth of them must not starve the API calls.
+        self._connector = aiohttp.TCPConnector(
+            limit=0, ttl_dns_cache=DNS_CACHE_TTL, ssl=self._ssl()
+        )
+
+    async def close(self) -> None:
+        """Close all sessions and connections."""
+        connector, self._connector = self._connector, None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
+        if connector is not None:
+            await connector.close()
+
+    def get(self, http_version: str = "1.1") -> aiohttp.ClientSession:
+        """Get the session for an HTTP version.
+
+        Args:
+            http_version: ``"1.0"`` or ``"1.1"``.
+
+        Returns:
+            The session, the same one for everybody. It is not the caller's to close.
+
+        Raises:
+            SetupError: aiohttp does not speak that version.
+            LifecycleError: The pool is not open.
+        """
+        if self._connector is None:
+            raise LifecycleError(
+                "The session is open only while the driver runs: use it in startup hooks or later"
+            )
+        if http_version not in HTTP_VERSIONS:
+            raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
+        if http_version not in self._sessions:
+            self._sessions[http_version] = self.isolated(
+                cookie_jar=aiohttp.DummyCookieJar(), version=HTTP_VERSIONS[http_version]
+            )
+        return self._sessions[http_version]
+
+    def isolated(self, **kwargs: Any) -> aiohttp.ClientSession:
+        """Create a session of its own on the shared connector; the caller closes it.
+
+        Args:
+            **kwargs: What ``aiohttp.ClientSession`` takes.
+
+        Returns:
+            The session.
+        """
+        arguments = {**self._proxy_arguments(), **kwargs}
+        return aiohttp.ClientSession(connector=self._connector, connector_owner=False, **arguments)
+
+    def proxy_for(self, url: URL) -> URL | None:
+        """Find the proxy for a URL: the setting, or else the environment's.
+
+        aiohttp alone looks up ``wss_proxy`` for ``wss://``, which nobody sets.
+
+        Args:
+            url: Where to connect, ``ws`` and ``wss`` included.
+
+        Returns:
+            The proxy's URL; None for a direct connection.
+        """
+        if self._options.proxy is not None:
+            return URL(self._options.proxy)
+        if url.host is None or proxy_bypass(url.host):
+            return None
+        proxy = _environment_proxies().get(_PROXY_SCHEMES.get(url.scheme, url.scheme))
+        return URL(proxy) if proxy else None
+
+    def _proxy_arguments(self) -> dict[str, Any]:
+        if self._options.proxy is None:
+            # With trust_env aiohttp asks two threads per request, so only where there is a proxy.
+            return {"trust_env": bool(_environment_proxies())}
+        if SESSION_TAKES_PROXY:
+            return {"proxy": self._options.proxy}
+        logger.warning("aiohttp_proxy reaches driver.session only with aiohttp 3.11 or newer")
+        return {}
+
+    def _ssl(self) -> ssl.SSLContext | bool:
+        if self._options.ssl_cafile is None:
+            return True
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=self._options.ssl_cafile)
+        return context
+
+
+def _environment_proxies() -> dict[str, str]:
+    """Read the environment's proxies that aiohttp can speak to, by the scheme that they serve."""
+    return {
+        scheme: proxy
+        for scheme, proxy in getproxies().items()
+        if scheme in ("http", "https") and URL(proxy).scheme in ("http", "https")
+    }

@@ -1,0 +1,179 @@
+"""``TaskSet``, the only place that starts tasks for handlers: none is lost, none fails unheard."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from .log import log_exception, logger
+
+EAGER = sys.version_info >= (3, 12)
+"""Whether tasks can run up to their first wait at once (``eager_start``, Python 3.12)."""
+
+OnDone = Callable[[], None]
+
+
+class TaskSet:
+    """Keeps the tasks of handlers until they end, and logs those that fail.
+
+    A handler that ends without waiting costs no trip through the event loop where Python has eager
+    tasks, and is never entered into the set.
+    """
+
+    def __init__(self, kind: str) -> None:
+        """Begin empty.
+
+        Args:
+            kind: What the tasks are, for the log: ``"handler"``.
+        """
+        self.kind = kind
+        self._tasks: dict[asyncio.Task[Any], tuple[str, OnDone | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Any:
+        return iter(tuple(self._tasks))
+
+    def start(
+        self, coroutine: Coroutine[Any, Any, Any], owner: str, on_done: OnDone | None = None
+    ) -> None:
+        """Run a coroutine in a task of its own.
+
+        Args:
+            coroutine: What to run.
+            owner: Whose it is, for the log: the adapter's name.
+            on_done: Called without arguments when the task has ended, however.
+        """
+        self.add(start_task(coroutine), owner, on_done)
+
+    def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
+        """Take a task in, which may have ended already.
+
+        Args:
+            task: The task.
+            owner: Whose it is, for the log: the adapter's name.
+            on_done: Called without arguments when the task has ended, however.
+        """
+        if task.done():
+            self._ended(task, owner, on_done)
+        else:
+            self._tasks[task] = (owner, on_done)
+            task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        owner, on_done = self._tasks.pop(task)
+        self._ended(task, owner, on_done)
+
+    def _ended(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
+        if on_done is not None:
+            on_done()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
+
+    async def cancel(self, grace: float = 1.0) -> None:
+        """Cancel all that still run, log how many of whom, and wait for their ends.
+
+        Args:
+            grace: Seconds to wait for tasks that do not end at once when cancelled.
+        """
+        tasks = tuple(self._tasks)
+        self.log_cut_off()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+
+    def log_cut_off(self) -> None:
+        """Log what is about to be cut off, if there is anything: how many of whom."""
+        owners = Counter(owner for owner, _ in self._tasks.values())
+        for owner, count in sorted(owners.items()):
+            logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
+
+
+def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start a task, eagerly where Python can.
+
+    Args:
+        coroutine: What to run.
+
+    Returns:
+        The task. The caller keeps the reference that the event loop does not.
+    """
+    loop = asyncio.get_running_loop()
+    if EAGER:
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+    return loop.create_task(coroutine)
+
+
+async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:
+    """Wait for the tasks that run now; those that start later prolong nothing.
+
+    Args:
+        sets: Whose tasks.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        Whether all of them ended in time.
+    """
+    tasks = [task for tasks in sets for task in tasks]
+    if not tasks:
+        return True
+    _, pending = await asyncio.wait(tasks, timeout=timeout)
+    return not pending
+
+
+class Stopped(Exception):
+    """The wait was interrupted because the driver stops."""
+
+
+async def race(
+    coroutine: Coroutine[Any, Any, Any], stop: asyncio.Event, timeout: float | None = None
+) -> Any:
+    """Wait for a coroutine, but no longer than until the stop or the deadline.
+
+    A result that was there in time is never lost to the stop: what was read is handled.
+
+    Args:
+        coroutine: What to wait for.
+        stop: Interrupts the wait when set.
+        timeout: Seconds to wait at most; None is no limit.
+
+    Returns:
+        What the coroutine returned.
+
+    Raises:
+        Stopped: The stop came first.
+        asyncio.TimeoutError: The deadline came first.
+        BaseException: What the coroutine raised.
+    """
+    task = asyncio.ensure_future(coroutine)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        interrupted = stopping.done()
+        await settle(stopping)
+        await settle(task)
+    if not task.cancelled():
+        return task.result()
+    if interrupted:
+        raise Stopped
+    raise asyncio.TimeoutError
+
+
+async def settle(task: asyncio.Future[Any]) -> None:
+    """Cancel a task unless it has ended, and wait for its end, whatever that is.
+
+    Args:
+        task: The task.
+    """
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled():
+        # Whoever wants the error asks the task; nobody else needs to hear of it.
+        task.exception()

@@ -1,0 +1,417 @@
+"""``WebSocket`` over aiohttp, server and client side.
+
+It guards two rules: one task reads a connection at a time, and every kind of ending is one error,
+``WebSocketClosed`` with a code and a reason.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+import aiohttp
+from aiohttp import WSMessage, WSMsgType, web
+
+from .drivers import WebSocket
+from .exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
+from .options import DriverOptions
+
+NORMAL, ABNORMAL, INVALID_TEXT = 1000, 1006, 1007
+"""Close codes (RFC 6455, section 7.4.1)."""
+
+NO_DECODE: dict[str, Any] = (
+    {"decode_text": False}
+    if "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
+    else {}
+)
+"""Keeps text frames as the bytes that ``handle_message`` wants (aiohttp 3.14)."""
+
+READER_GRACE = 1.0
+"""Seconds that the readers of closed connections get to end."""
+
+_REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
+
+Deliver = Callable[[bytes], Any]
+
+
+class Socket(WebSocket):
+    """What the driver needs of a WebSocket beyond the contract, whatever carries it."""
+
+    # A connection equals itself only; the contract's dataclass compares fields and has no hash.
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+    @abc.abstractmethod
+    async def pump(self, deliver: Deliver) -> NoReturn:
+        """Read until the end and deliver each message; the only reader meanwhile.
+
+        Args:
+            deliver: Called with the bytes of each message, text or binary; must not block.
+
+        Raises:
+            WebSocketClosed: Always: the connection has ended.
+            ReceiveConflict: Another reader is at work.
+        """
+
+    @abc.abstractmethod
+    async def is_alive(self, timeout: float) -> bool:
+        """Ask whether the peer is still there; needs a running ``pump``.
+
+        Args:
+            timeout: Seconds that the peer has to show any sign.
+
+        Returns:
+            Whether it did. False where the transport cannot ask.
+        """
+
+    @abc.abstractmethod
+    async def end(self, code: int, reason: str = "") -> None:
+        """Close with a reason; does nothing when the connection has ended.
+
+        Args:
+            code: The close code (RFC 6455, section 7.4).
+            reason: Why, for the peer; cut to what a close frame can hold.
+        """
+
+    @abc.abstractmethod
+    def abort(self, reason: str) -> None:
+        """Drop the connection without a closing handshake, whatever is still unsent.
+
+        Args:
+            reason: Why, for whoever uses the connection later.
+        """
+
+    async def close(self, code: int = NORMAL) -> None:
+        """Close the connection.
+
+        Args:
+            code: The close code (RFC 6455, section 7.4).
+        """
+        await self.end(code)
+
+
+class AiohttpSocket(Socket):
+    """A WebSocket over aiohttp; the two sides differ in how they open and in their transport."""
+
+    _socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
+    _transport: asyncio.WriteTransport | None = None
+    _ended: WebSocketClosed | None = None
+    _reading = False
+    _pumping = False
+    _closing: asyncio.Future[None] | None = None
+    _heard: asyncio.Event | None = None
+
+    def __init__(self, options: DriverOptions, **connection: Any) -> None:
+        """Take what both sides need.
+
+        Args:
+            options: The driver's settings.
+            **connection: The fields of ``HTTPConnection``.
+        """
+        super().__init__(**connection)
+        self._close_timeout = options.close_timeout
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended; False before it was accepted."""
+        return self._ended is not None or (self._socket is not None and self._socket.closed)
+
+    async def send(self, data: str) -> None:
+        """Send one text message; usable from any task.
+
+        Args:
+            data: The text.
+
+        Raises:
+            WebSocketClosed: The connection has ended.
+            WebSocketNotAccepted: It was not accepted yet.
+        """
+        try:
+            await self._usable().send_str(data)
+        except ConnectionError as error:
+            raise self._lost(error) from None
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send one binary message; usable from any task.
+
+        Args:
+            data: The bytes.
+
+        Raises:
+            WebSocketClosed: The connection has ended.
+            WebSocketNotAccepted: It was not accepted yet.
+        """
+        try:
+            await self._usable().send_bytes(data)
+        except ConnectionError as error:
+            raise self._lost(error) from None
+
+    async def receive(self) -> str:
+        """Receive one message as text, a binary one decoded.
+
+        Raises:
+            WebSocketClosed: The connection has ended.
+            WebSocketNotAccepted: It was not accepted yet.
+            ReceiveConflict: Another task receives, the driver's own reader as a rule.
+        """
+        message = await self._receive_one()
+        try:
+            return message.decode()
+        except UnicodeDecodeError:
+            await self._refuse_text()
+
+    async def receive_bytes(self) -> bytes:
+        """Receive one message as bytes, a text one encoded.
+
+        Raises:
+            WebSocketClosed: The connection has ended.
+            WebSocketNotAccepted: It was not accepted yet.
+            ReceiveConflict: Another task receives, the driver's own reader as a rule.
+        """
+        return await self._receive_one()
+
+    async def pump(self, deliver: Deliver) -> NoReturn:
+        """Read until the end and deliver each message; see ``Socket.pump``."""
+        receive = self._claim_reader().receive
+        self._pumping = True
+        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
+        try:
+            while True:
+                message = await receive()
+                kind, data = message.type, message.data
+                if kind is text:
+                    if type(data) is str:
+                        data = data.encode()
+                    elif not data.isascii():
+                        await self._check_text(data)
+                    deliver(data)
+                elif kind is binary:
+                    deliver(data)
+                else:
+                    await self._control(message)
+                if self._heard is not None:
+                    self._heard.set()
+        finally:
+            self._reading = self._pumping = False
+
+    async def is_alive(self, timeout: float) -> bool:
+        """Ping the peer; see ``Socket.is_alive``."""
+        self._heard = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._ping(self._heard), timeout)
+        except (asyncio.TimeoutError, ConnectionError):
+            return False
+        finally:
+            self._heard = None
+        return not self.closed
+
+    async def _ping(self, answered: asyncio.Event) -> None:
+        await self._usable().ping(b"alive?")
+        await answered.wait()
+
+    async def end(self, code: int, reason: str = "") -> None:
+        """Close with a reason; see ``Socket.end``."""
+        if self._ended is None:
+            self._ended = WebSocketClosed(code, reason or "closed by this side")
+        if self._socket is None or self._socket.closed:
+            return
+        self._closing = asyncio.get_running_loop().create_future()
+        closing = self._socket.close(code=code, message=reason.encode()[:_REASON_LIMIT])
+        try:
+            # aiohttp bounds the wait for the answer, but not the sending to one who does not read.
+            await asyncio.wait_for(closing, self._close_timeout)
+        except asyncio.TimeoutError:
+            self._drop()
+        finally:
+            _resolve(self._closing)
+
+    def abort(self, reason: str) -> None:
+        """Drop the connection; see ``Socket.abort``."""
+        if self._ended is None:
+            self._ended = WebSocketClosed(ABNORMAL, reason)
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
+        if self._ended is not None:
+            raise self._ended
+        if self._socket is None:
+            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
+        if self._socket.closed:
+            raise self._lost(self._socket.exception())
+        return self._socket
+
+    def _claim_reader(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
+        socket = self._usable()
+        if self._reading:
+            who = "the driver's reader" if self._pumping else "another task"
+            raise ReceiveConflict(f"Cannot receive: {who} receives on this WebSocket already")
+        self._reading = True
+        return socket
+
+    async def _receive_one(self) -> bytes:
+        socket = self._claim_reader()
+        try:
+            while True:
+                message = await socket.receive()
+                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    data = message.data
+                    return data.encode() if isinstance(data, str) else bytes(data)
+                await self._control(message)
+        finally:
+            self._reading = False
+
+    async def _check_text(self, data: bytes) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            await self._refuse_text()
+
+    async def _refuse_text(self) -> NoReturn:
+        await self.end(INVALID_TEXT, "invalid UTF-8 in a text message")
+        raise self._ended or WebSocketClosed(INVALID_TEXT)
+
+    async def _control(self, message: WSMessage) -> None:
+        """Handle what is no data: answer a ping, pass over a pong, raise on the end."""
+        if message.type is WSMsgType.PONG:
+            return
+        if message.type is WSMsgType.PING:
+            # Whoever turns autoping off answers pings (RFC 6455, section 5.5.3).
+            try:
+                await self._usable().pong(message.data)
+            except ConnectionError as error:
+                raise self._lost(error) from None
+            return
+        if self._closing is not None:
+            # Leave the socket to the closing handshake that runs in another task.
+            await asyncio.wait({self._closing})
+        if message.type is WSMsgType.CLOSE and self._ended is None:
+            self._ended = WebSocketClosed(message.data or 1005, message.extra or "")
+        raise self._lost(message.data if message.type is WSMsgType.ERROR else None)
+
+    def _lost(self, error: BaseException | None) -> WebSocketClosed:
+        """Remember the end of the connection, and drop what is left of it.
+
+        Args:
+            error: What aiohttp says of it, if anything.
+        """
+        if self._ended is None:
+            code = error.code if isinstance(error, aiohttp.WebSocketError) else ABNORMAL
+            self._ended = WebSocketClosed(code, str(error or "") or "the connection is gone")
+        if self._ended.code == ABNORMAL:
+            # Not close(): with unsent data it waits for a peer who is gone, as the senders do.
+            self.abort(self._ended.reason)
+        return self._ended
+
+
+class ServerSocket(AiohttpSocket):
+    """The server's side: a platform that connects to the bot."""
+
+    def __init__(self, request: web.Request, options: DriverOptions, **connection: Any) -> None:
+        """Wrap an upgrade request that is not answered yet.
+
+        Args:
+            request: The request.
+            options: The driver's settings.
+            **connection: The fields of ``HTTPConnection``.
+        """
+        super().__init__(options, **connection)
+        self._request = request
+        self.response: web.WebSocketResponse = web.WebSocketResponse(
+            timeout=options.close_timeout,
+            autoping=False,
+            heartbeat=options.heartbeat,
+            compress=options.compress,
+            max_msg_size=options.max_message_size,
+            **NO_DECODE,
+        )
+
+    async def accept(self) -> None:
+        """Answer the handshake with 101.
+
+        Raises:
+            WebSocketClosed: It was closed before, or the peer has gone meanwhile.
+        """
+        if self._socket is not None:
+            return
+        if self._ended is not None:
+            raise self._ended
+        try:
+            await self.response.prepare(self._request)
+        except ConnectionError as error:
+            raise self._lost(error) from None
+        self._socket = self.response
+        self._transport = cast("asyncio.WriteTransport | None", self._request.transport)
+
+
+class ClientSocket(AiohttpSocket):
+    """The client's side: a bot that has connected to a platform."""
+
+    def __init__(
+        self,
+        socket: aiohttp.ClientWebSocketResponse,
+        options: DriverOptions,
+        **connection: Any,
+    ) -> None:
+        """Wrap a connection that stands.
+
+        Args:
+            socket: aiohttp's socket.
+            options: The driver's settings.
+            **connection: The fields of ``HTTPConnection``.
+        """
+        super().__init__(options, **connection)
+        self._socket = socket
+        # Private: aiohttp offers the client no way to abort, and its own close() of a half-open
+        # connection leaves those who send waiting for ever. Without it they wait, no more.
+        http_connection = getattr(getattr(socket, "_response", None), "connection", None)
+        self._transport = getattr(http_connection, "transport", None)
+
+    async def accept(self) -> None:
+        """Do nothing: a client's connection is accepted by the other side."""
+
+
+class OpenSockets:
+    """All WebSockets that are in use, so that the stop can close them."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._ended: dict[Socket, asyncio.Future[None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ended)
+
+    def add(self, socket: Socket) -> None:
+        """Take a socket in; whoever reads it says when it has ended."""
+        self._ended[socket] = asyncio.get_running_loop().create_future()
+
+    def remove(self, socket: Socket) -> None:
+        """Let go of a socket whose reader has ended."""
+        ended = self._ended.pop(socket, None)
+        if ended is not None:
+            _resolve(ended)
+
+    async def close_all(self, code: int, reason: str) -> None:
+        """Close all and wait until their readers have ended.
+
+        Args:
+            code: The close code.
+            reason: Why, for the peers.
+        """
+        readers = tuple(self._ended.values())
+        await asyncio.gather(
+            *(socket.end(code, reason) for socket in tuple(self._ended)), return_exceptions=True
+        )
+        if readers:
+            await asyncio.wait(readers, timeout=READER_GRACE)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
