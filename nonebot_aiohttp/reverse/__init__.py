@@ -1,0 +1,1 @@
+"""What platforms connect to: webhooks and reverse WebSockets, under aiohttp and under ASGI."""

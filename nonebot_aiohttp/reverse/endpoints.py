@@ -1,0 +1,304 @@
+"""The endpoints of the adapters, free of any transport.
+
+They guard two rules: a webhook is answered 2xx only when its handler has been started, and a
+connection is accepted only after the adapter's ``check_permission``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from yarl import URL
+
+from ..adapters import Bot, create_bot
+from ..bots import Connections, message_starter
+from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
+from ..exceptions import DuplicateBotError, WebSocketClosed
+from ..lifespan import Lifespan
+from ..log import log_exception, logger
+from ..options import DriverOptions
+from ..tasks import TaskSet
+from ..websocket import OpenSockets, Socket
+
+WEBHOOK, WEBSOCKET = "POST", "GET"
+"""The methods of the two kinds of endpoints."""
+
+_SUFFIXES = {"": WEBHOOK, "/": WEBHOOK, "/http": WEBHOOK, "/http/": WEBHOOK, "/ws": WEBSOCKET}
+_SUFFIXES["/ws/"] = WEBSOCKET
+
+RETRY_AFTER = 5
+"""Seconds after which a platform should send an event again that was refused with 503."""
+
+QUIET_SECONDS = 10.0
+"""Seconds for which the same refusal is not logged again: the internet knocks all day."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+_OK = HTTPResponse(200)
+
+ReadBody = Callable[[], Awaitable[bytes]]
+
+
+class Refused(Exception):
+    """A request that is not let in, with the response that says why."""
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        """Say why.
+
+        Args:
+            status: The status of the response.
+            reason: Why; the body of the response and the line in the log.
+            **headers: More headers, underscores for hyphens.
+        """
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields["content-type"] = "text/plain; charset=utf-8"
+        self.response = HTTPResponse(status, reason.encode(), fields)
+
+
+class Target(NamedTuple):
+    """What a path leads to: an adapter by its name, and the kind of endpoint by its method."""
+
+    adapter: str
+    method: str
+
+
+def target_of(path: str) -> Target | None:
+    """Find out what a path leads to.
+
+    Args:
+        path: The path below the driver's prefix, decoded: ``/onebot/ws``.
+
+    Returns:
+        The target; None for a path that no endpoint has.
+    """
+    adapter, slash, rest = path[1:].partition("/")
+    method = _SUFFIXES.get(slash + rest)
+    return Target(adapter, method) if method and adapter and path[0] == "/" else None
+
+
+def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Make the contract's header dictionary.
+
+    Args:
+        pairs: Names and values in the order of the request.
+
+    Returns:
+        Lowercased names; the values of a repeated one joined in their order by ``", "``
+        (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
+    """
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        if name in headers:
+            separator = "; " if name == "cookie" else ", "
+            value = f"{headers[name]}{separator}{value}"
+        headers[name] = value
+    return headers
+
+
+class Endpoints:
+    """Decides who gets in, hands what they say to their bots, and answers."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        options: DriverOptions,
+        lifespan: Lifespan,
+        connections: Connections,
+        sockets: OpenSockets,
+        handlers: TaskSet,
+    ) -> None:
+        """Take the parts of the driver that these endpoints work with.
+
+        Args:
+            driver: Whose adapters these are.
+            options: The driver's settings.
+            lifespan: Tells whether events are taken in.
+            connections: Where bots with a WebSocket are entered.
+            sockets: Where the open WebSockets are kept for the stop.
+            handlers: Where the tasks of the message handlers go.
+        """
+        self._driver = driver
+        self._adapters = driver._adapters
+        self._options = options
+        self._lifespan = lifespan
+        self._connections = connections
+        self._sockets = sockets
+        self._handlers = handlers
+        self._inflight = 0
+        self._logged: dict[str, float] = {}
+
+    def knows(self, adapter: str) -> bool:
+        """Tell whether an adapter of that name is registered."""
+        return adapter in self._adapters
+
+    async def webhook(self, name: str, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+        """Take one webhook and answer it when the adapter has decided.
+
+        Args:
+            name: The adapter's name.
+            request: The request, its body not read yet.
+            read_body: Reads the body; may raise ``Refused``.
+
+        Returns:
+            The response; duck-typed where the adapter made it.
+        """
+        try:
+            adapter = self._admit(name, request)
+        except Refused as refused:
+            return self._refuse(name, refused)
+        self._inflight += 1
+        started = False
+        try:
+            request.body = await read_body()
+            self_id, response = await self._check(name, adapter, request)
+            bot = create_bot(adapter, self._driver, self._driver.config, self_id, request)
+            self._must_run()
+            self._handlers.start(bot.handle_message(request.body), name, self._release)
+            started = True
+            return response or _OK
+        except Refused as refused:
+            return self._refuse(name, refused)
+        except Exception as error:
+            return self._failed(name, error)
+        finally:
+            if not started:
+                self._inflight -= 1
+
+    async def websocket(self, name: str, socket: Socket) -> HTTPResponse | None:
+        """Serve one WebSocket from the handshake to its end.
+
+        Args:
+            name: The adapter's name.
+            socket: The connection, not accepted yet.
+
+        Returns:
+            None after the end of an accepted connection; else the response that refuses it.
+        """
+        try:
+            adapter = self._admit(name, socket)
+            self_id, _ = await self._check(name, adapter, socket)
+            async with self._connections.slot(self_id):
+                self._must_run()
+                bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
+                await socket.accept()
+                self._sockets.add(socket)
+                self._connections.connect(bot, name)
+        except Refused as refused:
+            return self._refuse(name, refused)
+        except DuplicateBotError as error:
+            return self._refuse(name, Refused(409, str(error)))
+        except WebSocketClosed as closed:
+            logger.debug("A WebSocket of {} ended in its handshake: {}", name, closed)
+            return HTTPResponse(400)
+        except Exception as error:
+            return self._failed(name, error)
+        logger.info("Bot {} of {} connected", self_id, name)
+        await self._serve(name, bot, socket)
+        return None
+
+    async def _serve(self, name: str, bot: Bot, socket: Socket) -> None:
+        try:
+            await socket.pump(message_starter(self._handlers, bot, name))
+        except WebSocketClosed as closed:
+            logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
+        finally:
+            self._connections.disconnect(bot, name)
+            self._sockets.remove(socket)
+
+    def _admit(self, name: str, connection: HTTPConnection) -> type[Bot]:
+        """Decide what needs neither the body nor the adapter.
+
+        Raises:
+            Refused: The request is not let in.
+        """
+        self._must_run()
+        adapter = self._adapters.get(name)
+        if adapter is None:
+            raise Refused(404, "no such adapter")
+        origin = connection.headers.get("origin")
+        if origin is not None and not self._is_allowed(origin, connection):
+            raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
+        if self._inflight >= self._options.max_inflight and connection.type == "http":
+            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
+        return adapter
+
+    def _must_run(self) -> None:
+        if not self._lifespan.running:
+            reason = f"the driver is {self._lifespan.state.value}"
+            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+
+    def _is_allowed(self, origin: str, connection: HTTPConnection) -> bool:
+        allowed = self._options.allowed_origins
+        return "*" in allowed or origin in allowed or is_same_origin(origin, connection)
+
+    async def _check(
+        self, name: str, adapter: type[Bot], connection: HTTPConnection
+    ) -> tuple[str, Any]:
+        """Ask the adapter.
+
+        Returns:
+            The bot's id, and the adapter's response if it gave one.
+
+        Raises:
+            Refused: The adapter refuses; its own response is kept.
+        """
+        self_id, response = await adapter.check_permission(self._driver, connection)
+        if self_id:
+            return self_id, response
+        status = response.status if response is not None else 401
+        refused = Refused(status, "the adapter refused")
+        if response is not None:
+            refused.response = response
+        raise refused
+
+    def _release(self) -> None:
+        self._inflight -= 1
+
+    def _refuse(self, name: str, refused: Refused) -> HTTPResponse:
+        # A challenge that an adapter answers with 200 is no refusal to tell of.
+        if refused.status >= 400:
+            self._log_refusal(name, refused)
+        return refused.response
+
+    def _log_refusal(self, name: str, refused: Refused) -> None:
+        # A name that nobody registered is the peer's text: neither its length nor its number may
+        # grow the log or this table.
+        known = name if self.knows(name) else "an unknown adapter"
+        text = f"Refused a request for {known} with {refused.status}: {refused.reason}"
+        now = time.monotonic()
+        if now >= self._logged.get(text, 0.0):
+            self._logged[text] = now + QUIET_SECONDS
+            logger.warning("{}", text)
+
+    def _failed(self, name: str, error: Exception) -> HTTPResponse:
+        log_exception("ERROR", f"The adapter {name} failed on a request", error)
+        return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
+
+
+def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
+    """Tell whether a browser's page comes from where its request goes, beyond forgery.
+
+    DNS rebinding lets any name point here, so only ``localhost`` and IP literals count.
+
+    Args:
+        origin: The ``Origin`` header (RFC 6454).
+        connection: The request, with its ``Host`` header.
+
+    Returns:
+        Whether scheme, host and port are equal.
+    """
+    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    try:
+        page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
+        port = here.port or _DEFAULT_PORTS[scheme]
+        same = (page.scheme, page.host, page.port) == (scheme, here.host, port)
+        return same and (here.host == "localhost" or bool(ip_address(here.host or "")))
+    except (ValueError, KeyError):
+        return False
