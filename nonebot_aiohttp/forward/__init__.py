@@ -1,0 +1,1 @@
+"""What connects to platforms: HTTP polling and forward WebSockets."""

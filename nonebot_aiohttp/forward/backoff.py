@@ -1,0 +1,174 @@
+"""How long to wait before the next attempt, and which failures are worth one.
+
+Pure: no clock, no sleep, no I/O; the random numbers are injected.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from ..exceptions import DuplicateBotError, SetupError
+from ..options import DriverOptions
+
+MINIMUM_DELAY = 1.0
+"""Seconds that the first delay has at least."""
+
+RETRY_AFTER_LIMIT = 3600.0
+"""Seconds that a peer's ``Retry-After`` may keep a bot away."""
+
+_WORTH_RETRYING = {408, 425, 429}
+
+
+class Verdict(enum.Enum):
+    """What a failure means for the next attempt."""
+
+    RETRY = "retry"
+    SLOWLY = "retry at the slowest pace"
+    FATAL = "never again"
+
+
+def delays(
+    interval: float, cap: float, rand: Callable[[], float] = random.random
+) -> Iterator[float]:
+    """Generate the delays of consecutive failures.
+
+    Args:
+        interval: Seconds that the first delay should have; at least ``MINIMUM_DELAY`` is used.
+        cap: Seconds that the delays grow to; at least ``interval`` is used.
+        rand: Random numbers in [0, 1), for the jitter: clients that lost the same server shall
+            not come back all at once.
+
+    Yields:
+        Seconds: first the interval, then up to twice as many each time, without end.
+    """
+    first = max(interval, MINIMUM_DELAY)
+    cap = max(cap, first)
+    yield first
+    ceiling = first
+    while True:
+        ceiling = min(ceiling * 2, cap)
+        yield max(first, ceiling * (1 - rand() / 4))
+
+
+def judge(error: BaseException) -> Verdict:
+    """Decide what a failure means.
+
+    Args:
+        error: What an attempt raised.
+
+    Returns:
+        FATAL for a setup that can never work; SLOWLY for a peer that says no, which mostly needs
+        a human; RETRY for all the rest: the network, timeouts, DNS, TLS, a peer in trouble.
+    """
+    if isinstance(error, (SetupError, aiohttp.InvalidURL)):
+        return Verdict.FATAL
+    if isinstance(error, DuplicateBotError):
+        return Verdict.SLOWLY
+    if isinstance(error, aiohttp.ClientResponseError) and not _passing(error.status):
+        return Verdict.SLOWLY
+    return Verdict.RETRY
+
+
+def _passing(status: int) -> bool:
+    # A status below 100 is aiohttp's for what was no HTTP at all.
+    return status >= 500 or status < 100 or status in _WORTH_RETRYING
+
+
+def retry_after(error: BaseException, now: datetime | None = None) -> float:
+    """Read how long the peer asks to wait.
+
+    Args:
+        error: What an attempt raised.
+        now: The current time, with time zone; None asks the system's clock.
+
+    Returns:
+        Seconds, 0 when the peer does not say (RFC 9110, section 10.2.3); at most
+        ``RETRY_AFTER_LIMIT``.
+    """
+    headers: Any = getattr(error, "headers", None) or {}
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        seconds = float(value)
+    else:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return 0.0
+        if date.tzinfo is None:
+            date = date.replace(tzinfo=timezone.utc)
+        seconds = (date - (now or datetime.now(timezone.utc))).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_LIMIT)
+
+
+class Pace:
+    """The delays of one loop: grow with consecutive failures, begin anew after a stable time.
+
+    Attributes:
+        failing: Whether the last attempt failed: an outage is on.
+    """
+
+    def __init__(
+        self,
+        options: DriverOptions,
+        clock: Callable[[], float],
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        """Begin without failures.
+
+        Args:
+            options: The driver's settings: ``backoff_max`` and ``stable_after``.
+            clock: Monotonic seconds.
+            rand: Random numbers in [0, 1).
+        """
+        self.failing = False
+        self._options = options
+        self._clock = clock
+        self._rand = rand
+        self._delays: Iterator[float] | None = None
+        self._up_since: float | None = None
+
+    def succeeded(self) -> bool:
+        """Note that a connection stands or a poll was answered.
+
+        Returns:
+            Whether this ends an outage.
+        """
+        recovered, self.failing = self.failing, False
+        if self._up_since is None:
+            self._up_since = self._clock()
+        return recovered
+
+    def failed(self, interval: float) -> float:
+        """Note that an attempt failed or a connection ended.
+
+        Args:
+            interval: The setup's own interval in seconds.
+
+        Returns:
+            Seconds to wait before the next attempt.
+        """
+        stable = self._up_since is not None and (
+            self._clock() - self._up_since >= self._options.stable_after
+        )
+        if stable or self._delays is None:
+            self._delays = delays(interval, self._options.backoff_max, self._rand)
+        self.failing, self._up_since = True, None
+        return next(self._delays)
+
+    def slowest(self, interval: float) -> float:
+        """Tell the slowest pace.
+
+        Args:
+            interval: The setup's own interval in seconds.
+
+        Returns:
+            Seconds.
+        """
+        return max(self._options.backoff_max, interval, MINIMUM_DELAY)

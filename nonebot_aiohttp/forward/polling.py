@@ -1,0 +1,133 @@
+"""The HTTP polling loop: ask, hand the answer to the bot, wait, ask again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from ..adapters import Bot, create_bot
+from ..bots import message_starter
+from ..drivers import HTTPRequest
+from .loop import ForwardLoop, Supplies, request_headers
+
+MINIMUM_PERIOD = 0.05
+"""Seconds from one poll's start to the next at least: an interval of 0 is a long poll, no spin."""
+
+
+class PollingLoop(ForwardLoop):
+    """Polls for one setup.
+
+    Attributes:
+        quiet: Set when no further answer will be read.
+    """
+
+    kind = "HTTP polling"
+    schemes = frozenset({"http", "https"})
+
+    def __init__(
+        self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event
+    ) -> None:
+        """Take a setup.
+
+        Args:
+            setup: An ``HTTPPollingSetup``, or a function that makes it.
+            supplies: What to work with.
+            stopping: Set when polling has to stop.
+            closing: Set when the bot has to leave, after its handlers have ended.
+        """
+        super().__init__(setup, supplies, stopping)
+        self.quiet = asyncio.Event()
+        self._closing = closing
+        self._bot: Bot | None = None
+        self._name = ""
+
+    async def run(self) -> None:
+        """Poll until the stop; the bot stays connected until its handlers have ended."""
+        try:
+            await super().run()
+            self.quiet.set()
+            if self._bot is not None and self._stopping.is_set():
+                await self._closing.wait()
+        finally:
+            self.quiet.set()
+            self._leave()
+
+    def interval_of(self, setup: Any) -> float:
+        """Read the poll interval in seconds."""
+        return float(setup.poll_interval)
+
+    async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
+        """Poll once."""
+        started = self._supplies.clock()
+        timeout = self._supplies.options.poll_timeout
+        body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
+        bot = self._enter(setup, adapter, url)
+        # The body was read, so the answer counts as acknowledged: nothing may come in between.
+        message_starter(self._supplies.handlers, bot, setup.adapter)(body)
+        self.connected(url)
+        pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
+        return max(self._interval, pace, 0.0)
+
+    async def _poll(self, setup: Any, url: URL) -> bytes:
+        session = self._supplies.pool.get(setup.http_version)
+        async with session.request(
+            setup.method.upper(),
+            url,
+            data=setup.body or None,
+            headers=setup.headers,
+            proxy=self._supplies.pool.proxy_for(url),
+            # The loop's own deadline is the only one.
+            timeout=aiohttp.ClientTimeout(total=None),
+        ) as response:
+            if not 200 <= response.status < 300:
+                raise aiohttp.ClientResponseError(
+                    response.request_info,
+                    response.history,
+                    status=response.status,
+                    message=response.reason or "",
+                    headers=response.headers,
+                )
+            return await response.read()
+
+    def _enter(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
+        """Get the bot of the setup, connected unless another connection holds its id."""
+        request = polling_request(setup, url)
+        bot = self._bot
+        if bot is None or (bot.self_id, self._name) != (setup.self_id, setup.adapter):
+            self._leave()
+            driver = self._supplies.driver
+            bot = create_bot(adapter, driver, driver.config, setup.self_id, request)
+            self._bot, self._name = bot, setup.adapter
+        bot.request = request
+        if setup.self_id not in self._supplies.driver.bots:
+            self._supplies.connections.connect(bot, setup.adapter)
+        return bot
+
+    def _leave(self) -> None:
+        bot, self._bot = self._bot, None
+        if bot is not None:
+            self._supplies.connections.disconnect(bot, self._name)
+
+
+def polling_request(setup: Any, url: URL) -> HTTPRequest:
+    """Make the request by which a polling bot has come, as the contract wants it.
+
+    Args:
+        setup: The setup.
+        url: Its URL.
+
+    Returns:
+        The request that the loop sends.
+    """
+    return HTTPRequest(
+        http_version=setup.http_version,
+        scheme=url.scheme,
+        path=url.path,
+        query_string=url.raw_query_string.encode(),
+        headers=request_headers(setup, url),
+        method=setup.method.upper(),
+        body=setup.body or b"",
+    )

@@ -1,0 +1,103 @@
+"""The WebSocket client loop: connect, read until the end, connect again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from ..adapters import Bot, create_bot
+from ..bots import message_starter
+from ..exceptions import DuplicateBotError
+from ..log import logger, redact_url
+from ..options import DriverOptions
+from ..websocket import NO_DECODE, NORMAL, ClientSocket
+from .loop import ForwardLoop, request_headers
+
+_SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+
+
+class ReconnectLoop(ForwardLoop):
+    """Keeps one WebSocket connected."""
+
+    kind = "WebSocket"
+    schemes = frozenset({"ws", "wss", "http", "https"})
+
+    def interval_of(self, setup: Any) -> float:
+        """Read the reconnect interval in seconds."""
+        return float(setup.reconnect_interval)
+
+    async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
+        """Connect and serve the connection until its end."""
+        timeout = self._supplies.options.handshake_timeout
+        connecting = self._connect(setup, url)
+        socket = await self.within(connecting, timeout, "aiohttp_handshake_timeout")
+        self._supplies.sockets.add(socket)
+        try:
+            bot = await self._enter(setup, adapter, socket)
+            try:
+                self.connected(url)
+                logger.info("{} is connected to {}", self._label, redact_url(url))
+                deliver = message_starter(self._supplies.handlers, bot, setup.adapter)
+                await socket.pump(deliver)
+            finally:
+                self._supplies.connections.disconnect(bot, setup.adapter)
+        finally:
+            self._supplies.sockets.remove(socket)
+        return self._interval
+
+    async def _connect(self, setup: Any, url: URL) -> ClientSocket:
+        pool, options = self._supplies.pool, self._supplies.options
+        connected = await pool.get().ws_connect(
+            url, headers=setup.headers, proxy=pool.proxy_for(url), **connect_arguments(options)
+        )
+        return ClientSocket(
+            connected,
+            options,
+            http_version="1.1",
+            scheme=_SOCKET_SCHEMES.get(url.scheme, url.scheme),
+            path=url.path,
+            query_string=url.raw_query_string.encode(),
+            headers=request_headers(setup, url),
+        )
+
+    async def _enter(self, setup: Any, adapter: type[Bot], socket: ClientSocket) -> Bot:
+        driver = self._supplies.driver
+        try:
+            async with self._supplies.connections.slot(setup.self_id):
+                bot = create_bot(adapter, driver, driver.config, setup.self_id, socket)
+                self._supplies.connections.connect(bot, setup.adapter)
+        except DuplicateBotError:
+            await socket.end(NORMAL, "the bot is connected already")
+            raise
+        return bot
+
+
+def connect_arguments(options: DriverOptions) -> dict[str, Any]:
+    """Make the arguments of ``ClientSession.ws_connect`` that come from the settings.
+
+    Args:
+        options: The driver's settings.
+
+    Returns:
+        Keyword arguments.
+    """
+    return {
+        "autoping": False,
+        "heartbeat": options.heartbeat,
+        "compress": 15 if options.compress else 0,
+        "max_msg_size": options.max_message_size,
+        **_close_timeout(options.close_timeout),
+        **NO_DECODE,
+    }
+
+
+def _close_timeout(seconds: float) -> dict[str, Any]:
+    if _WS_TIMEOUT is None:
+        return {"timeout": seconds}
+    return {"timeout": _WS_TIMEOUT(ws_receive=None, ws_close=seconds)}
+
+
+# The object came with aiohttp 3.11; before, the number is the timeout of the closing handshake.
+_WS_TIMEOUT: Any = getattr(aiohttp, "ClientWSTimeout", None)
