@@ -1,0 +1,85 @@
+"""The all-in-one NoneBot driver on aiohttp: one event loop, one server, one connection pool.
+
+The names here are the public ones; ``Env`` and ``Config`` need the extra ``standalone``
+(pydantic-settings) and are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .adapters import Bot
+from .driver import Driver
+from .drivers import (
+    ForwardDriver,
+    HTTPConnection,
+    HTTPPollingSetup,
+    HTTPRequest,
+    HTTPResponse,
+    ReverseDriver,
+    WebSocket,
+    WebSocketSetup,
+)
+from .exceptions import (
+    ApiNotAvailable,
+    DuplicateBotError,
+    LifecycleError,
+    MockApiException,
+    NonebotAiohttpError,
+    ReceiveConflict,
+    SetupError,
+    StartupError,
+    ValidationError,
+    WebSocketClosed,
+    WebSocketError,
+    WebSocketNotAccepted,
+)
+from .log import logger
+from .options import DriverOptions
+
+if TYPE_CHECKING:
+    from .config import Config as Config
+    from .config import Env as Env
+    from .config import load_config as load_config
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "ApiNotAvailable",
+    "Bot",
+    "Driver",
+    "DriverOptions",
+    "DuplicateBotError",
+    "ForwardDriver",
+    "HTTPConnection",
+    "HTTPPollingSetup",
+    "HTTPRequest",
+    "HTTPResponse",
+    "LifecycleError",
+    "MockApiException",
+    "NonebotAiohttpError",
+    "ReceiveConflict",
+    "ReverseDriver",
+    "SetupError",
+    "StartupError",
+    "ValidationError",
+    "WebSocket",
+    "WebSocketClosed",
+    "WebSocketError",
+    "WebSocketNotAccepted",
+    "WebSocketSetup",
+    "__version__",
+    "logger",
+)
+
+# Not in __all__: a star import must not need pydantic-settings.
+_LAZY = ("Config", "Env", "load_config")
+
+
+def __getattr__(name: str) -> Any:
+    """Import the configuration when it is asked for: only it needs pydantic-settings."""
+    if name in _LAZY:
+        from . import config
+
+        return getattr(config, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,281 @@
+"""``Driver``, the concrete driver: the assembly of the parts, and the hosts that they run under."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import aiohttp
+from aiohttp import web
+
+from . import drivers
+from .bots import Connections
+from .forward.loop import Supplies
+from .forward.loops import ForwardLoops
+from .lifespan import Lifespan
+from .log import logger
+from .options import DriverOptions
+from .process import serve_process
+from .reverse.asgi import AsgiApp
+from .reverse.endpoints import Endpoints
+from .reverse.server import AiohttpFace, install
+from .reverse.serving import Listening, serve_app
+from .session import SessionPool
+from .tasks import TaskSet
+from .websocket import OpenSockets
+
+if TYPE_CHECKING:
+    from .adapters import Bot
+    from .config import Config, Env
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
+WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
+
+
+class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
+    """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
+
+    It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
+    ``app.add_subapp("/bot/", driver.server_app)``), or in any ASGI server (``asgi``). Making one
+    binds nothing to an event loop or a process.
+
+    Attributes:
+        options: The settings, validated.
+    """
+
+    def __init__(self, env: Env, config: Config) -> None:
+        """Assemble a driver.
+
+        Args:
+            env: The environment; any object with the attribute ``environment`` serves.
+            config: The configuration; any object with attributes serves. Those that begin with
+                ``aiohttp_`` are the driver's settings, ``host`` and ``port`` say where to listen.
+
+        Raises:
+            ValidationError: A setting has a wrong value.
+        """
+        super().__init__(env, config)
+        self.options = DriverOptions.from_config(config)
+        handlers, hooks, sockets = TaskSet("handler"), TaskSet("hook"), OpenSockets()
+        self._pool = SessionPool(self.options)
+        self._connections = Connections(self, self.options, hooks)
+        self._loops = ForwardLoops(
+            Supplies(self, self.options, self._pool, self._connections, sockets, handlers)
+        )
+        self._lifespan = Lifespan(
+            session=self._pool,
+            loops=self._loops,
+            sockets=sockets,
+            handlers=handlers,
+            hooks=hooks,
+            drain_timeout=self.options.drain_timeout,
+        )
+        endpoints = Endpoints(
+            self, self.options, self._lifespan, self._connections, sockets, handlers
+        )
+        self._face = AiohttpFace(endpoints, self.options)
+        self._asgi = AsgiApp(endpoints, self._lifespan, self.options)
+        self._server_app: web.Application | None = None
+        self._exit: Callable[[], object] | None = None
+
+    @property
+    def type(self) -> str:
+        """Always ``"aiohttp"``."""
+        return "aiohttp"
+
+    @property
+    def logger(self) -> Any:
+        """The loguru logger."""
+        return logger
+
+    @property
+    def server_app(self) -> web.Application:
+        """The driver as an application of its own, for ``add_subapp``, gunicorn, or more routes."""
+        if self._server_app is None:
+            self._server_app = web.Application()
+            install(self._server_app, self._face, self._lifespan, claims_all=True)
+        return self._server_app
+
+    @property
+    def asgi(self) -> AsgiApp:
+        """The driver as an ASGI 3 application that serves the same endpoints."""
+        return self._asgi
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The shared session: open from before the startup hooks until after the shutdown hooks.
+
+        Raises:
+            LifecycleError: The driver does not run.
+        """
+        return self._pool.get()
+
+    def on_startup(self, func: _Hook) -> _Hook:
+        """Register a function that runs when the driver starts, after those that are there.
+
+        Args:
+            func: ``func()``, sync or async. One that fails stops the start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+        """
+        self._lifespan.on_startup(func)
+        return func
+
+    def on_shutdown(self, func: _Hook) -> _Hook:
+        """Register a function that runs when the driver stops, before those that are there.
+
+        Args:
+            func: ``func()``, sync or async.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+        """
+        self._lifespan.on_shutdown(func)
+        return func
+
+    def setup_http_polling(self, setup: drivers.HTTPPollingSetup | PollingFactory) -> None:
+        """Register an HTTP polling connection; in a running driver it starts at once.
+
+        Args:
+            setup: The setup, or a function that makes it and is called before every poll.
+        """
+        self._loops.add_polling(setup)
+
+    def setup_websocket(self, setup: drivers.WebSocketSetup | WebSocketFactory) -> None:
+        """Register a WebSocket connection; in a running driver it starts at once.
+
+        Args:
+            setup: The setup, or a function that makes it and is called before every attempt.
+        """
+        self._loops.add_websocket(setup)
+
+    def attach(self, app: web.Application) -> None:
+        """Serve at the root of an application that exists, and live and stop with it.
+
+        The application's own routes come first, and names that no adapter has stay its business.
+
+        Args:
+            app: The application, not started yet.
+        """
+        install(app, self._face, self._lifespan, claims_all=False)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[Driver]:
+        """Start, and stop at the end: for hosts that forward no lifespan events.
+
+        Yields:
+            The driver, running.
+
+        Raises:
+            StartupError: A startup hook failed.
+        """
+        await self._lifespan.start()
+        try:
+            yield self
+        finally:
+            await self._lifespan.stop()
+
+    def run(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        sock: socket.socket | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        listen: bool = True,
+    ) -> None:
+        """Run in this process until SIGINT, SIGTERM or ``exit()``.
+
+        Args:
+            host: Where to listen; None is ``config.host``.
+            port: The port; None is ``config.port``, 0 lets the system choose.
+            path: A Unix socket to listen on instead.
+            sock: A bound socket to listen on instead.
+            ssl_context: Serve TLS; None takes ``aiohttp_ssl_certfile``, or else serves plain.
+            listen: False listens nowhere: for a process that only connects to platforms.
+
+        Raises:
+            SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+        """
+        serving = self.serve(
+            host, port, path=path, sock=sock, ssl_context=ssl_context, listen=listen
+        )
+        serve_process(
+            serving,
+            loop=self.options.loop,
+            log_level=getattr(self.config, "log_level", "INFO"),
+            stop=self.exit,
+            cut_off=self._lifespan.cut_off,
+        )
+
+    async def serve(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        sock: socket.socket | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        listen: bool = True,
+        started: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        """Run on a loop that runs already, until ``exit()`` or cancellation; touches no signals.
+
+        Args:
+            host: See ``run``.
+            port: See ``run``.
+            path: See ``run``.
+            sock: See ``run``.
+            ssl_context: See ``run``.
+            listen: See ``run``.
+            started: Called with the addresses once connections are accepted.
+
+        Raises:
+            StartupError: A port is in use, or a startup hook failed.
+            LifecycleError: It runs already.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._exit = lambda: loop.call_soon_threadsafe(stop.set)
+        where = Listening(
+            host=str(host if host is not None else getattr(self.config, "host", "127.0.0.1")),
+            port=port if port is not None else getattr(self.config, "port", 8080),
+            path=path,
+            sock=sock,
+            ssl_context=ssl_context,
+        )
+        try:
+            if listen:
+                await serve_app(self.server_app, self._lifespan, where, self.options, stop, started)
+            else:
+                async with self.lifespan():
+                    if started is not None:
+                        started([])
+                    await stop.wait()
+        finally:
+            self._exit = None
+
+    def exit(self) -> None:
+        """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""
+        if self._exit is None:
+            logger.warning(
+                "exit() stops run() and serve(): this driver does not run, or is hosted elsewhere"
+            )
+        else:
+            self._exit()
+
+    def _bot_connect(self, bot: Bot) -> None:
+        """Enter a bot that came by an adapter's own way."""
+        self._connections.connect(bot, bot.type)
+
+    def _bot_disconnect(self, bot: Bot) -> None:
+        """Remove a bot; only if the entry of its id is that bot."""
+        self._connections.disconnect(bot, bot.type)

@@ -1,0 +1,174 @@
+"""The own process: an event loop, the signals, and the exit codes. Only ``run()`` comes here."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from .exceptions import NonebotAiohttpError, ValidationError
+from .log import console_logging, log_exception, logger
+
+FAILED_START, FORCED = 1, 130
+"""Exit codes; a clean stop is 0."""
+
+FORCED_GRACE = 1.0
+"""Seconds that tasks get to end when a second signal has come."""
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def loop_factory(name: str) -> LoopFactory:
+    """Choose the event loop.
+
+    Args:
+        name: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
+
+    Returns:
+        A function that makes the loop.
+
+    Raises:
+        ValidationError: uvloop is asked for and not installed.
+    """
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    try:
+        import uvloop
+    except ImportError:
+        if name == "uvloop":
+            text = "uvloop is not installed: pip install nonebot-aiohttp[speedups]"
+            raise ValidationError({"aiohttp_loop": text}) from None
+        return asyncio.new_event_loop
+    factory: LoopFactory = uvloop.new_event_loop
+    return factory
+
+
+def run_loop(main: Coroutine[Any, Any, Any], factory: LoopFactory) -> Any:
+    """Run a coroutine on a new event loop and leave nothing behind.
+
+    ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
+    that do not end when a second signal has come.
+
+    Args:
+        main: What to run.
+        factory: Makes the loop.
+
+    Returns:
+        What it returned.
+    """
+    loop = factory()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        try:
+            _cancel_rest(loop)
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            if not _was_forced():
+                loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    if rest:
+        loop.run_until_complete(asyncio.wait(rest, timeout=FORCED_GRACE))
+
+
+def _was_forced() -> bool:
+    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """List the signals that stop the process on this system."""
+    if sys.platform == "win32":
+        return (signal.SIGINT, signal.SIGBREAK)
+    return (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def signals_handled(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal stop and the second one end at once; put back what was there.
+
+    Outside the main thread nothing is touched, for Python allows it there only.
+
+    Args:
+        stop: Called at the first signal, from the event loop or in between; must be thread-safe.
+        force: Called at a further signal, just before ``KeyboardInterrupt`` is raised.
+
+    Yields:
+        While the signals are handled.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            stop()
+        else:
+            force()
+            # Raised here it ends also a handler that blocks the loop.
+            raise KeyboardInterrupt
+
+    # signal.signal on every system: loop.add_signal_handler does not exist on Windows.
+    before = {number: signal.signal(number, handle) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def serve_process(
+    serving: Coroutine[Any, Any, Any],
+    *,
+    loop: str,
+    log_level: int | str,
+    stop: Callable[[], None],
+    cut_off: Callable[[], None],
+) -> None:
+    """Run a server as the main thing that this process does.
+
+    Args:
+        serving: Serves until ``stop``.
+        loop: The setting ``aiohttp_loop``.
+        log_level: From which level on the console shows records.
+        stop: Makes ``serving`` stop; thread-safe.
+        cut_off: Logs what a forced end cuts off.
+
+    Raises:
+        SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+    """
+    with console_logging(log_level):
+        try:
+            factory = loop_factory(loop)
+            with signals_handled(stop, cut_off):
+                run_loop(serving, factory)
+        except KeyboardInterrupt:
+            logger.error("Forced to end by a second signal")
+            raise SystemExit(FORCED) from None
+        except NonebotAiohttpError as error:
+            _log_failed_start(error)
+            raise SystemExit(FAILED_START) from error
+        finally:
+            serving.close()
+
+
+def _log_failed_start(error: NonebotAiohttpError) -> None:
+    cause = error.__cause__
+    if cause is None or isinstance(cause, OSError):
+        logger.error("{}", error)
+    else:
+        log_exception("ERROR", str(error), cause)
