@@ -13,7 +13,7 @@ from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..tasks import Stopped, race
 from ..websocket import ABNORMAL, INVALID_TEXT, Deliver, Socket
-from .endpoints import Endpoints, Refused, join_headers, target_of
+from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
@@ -24,7 +24,7 @@ Send = Callable[[Event], Awaitable[None]]
 class AsgiApp:
     """An ASGI 3 application that serves the endpoints of a driver."""
 
-    def __init__(self, endpoints: Endpoints, lifespan: Lifespan, options: DriverOptions) -> None:
+    def __init__(self, endpoints: Reachable, lifespan: Lifespan, options: DriverOptions) -> None:
         """Take what answers.
 
         Args:
@@ -63,20 +63,21 @@ class AsgiApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        target = target_of(local_path(scope))
+        target = self._endpoints.find(local_path(scope), scope["method"], False)
         if target is None:
             return Refused(404, "not found").response
-        if scope["method"] != target.method:
-            return Refused(405, "method not allowed", allow=target.method).response
-        if target.method == "GET":
-            refused = Refused(426, "this is a WebSocket endpoint", upgrade="websocket")
-            return refused.response
-        request = HTTPRequest(**connection_fields(scope), method=scope["method"])
+        if isinstance(target, frozenset):
+            allowed = ", ".join(sorted(target))
+            return Refused(405, "method not allowed", allow=allowed).response
+        if target.is_websocket:
+            return upgrade_required().response
+        fields = connection_fields(scope, self._endpoints)
+        request = HTTPRequest(**fields, method=scope["method"])
 
         async def read_body() -> bytes:
             return await self._read_body(request, receive)
 
-        return await self._endpoints.webhook(target.adapter, request, read_body)
+        return await self._endpoints.http(target, request, read_body)
 
     async def _read_body(self, request: HTTPRequest, receive: Receive) -> bytes:
         """Read the body, as the aiohttp face does.
@@ -87,24 +88,21 @@ class AsgiApp:
         limit, timeout = self._options.max_body_size, self._options.body_timeout
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         try:
             return await asyncio.wait_for(collect_body(receive, limit), timeout)
         except asyncio.TimeoutError:
-            reason = f"the body took longer than {timeout:g} s (aiohttp_body_timeout)"
-            raise Refused(408, reason, connection="close") from None
+            raise body_too_slow(timeout) from None
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        socket = AsgiSocket(receive, send, **connection_fields(scope))
-        target = target_of(local_path(scope))
-        answer: HTTPResponse | None
-        if target is None or target.method != "GET":
-            answer = Refused(404, "not found").response
-        else:
-            answer = await self._endpoints.websocket(target.adapter, socket)
+        socket = AsgiSocket(receive, send, **connection_fields(scope, self._endpoints))
+        target = self._endpoints.find(local_path(scope), "GET", True)
+        answer: HTTPResponse | None = Refused(404, "not found").response
+        if target is not None and not isinstance(target, frozenset) and target.is_websocket:
+            answer = await self._endpoints.websocket(target, socket)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 
@@ -288,7 +286,7 @@ async def collect_body(receive: Receive, limit: int) -> bytes:
         more = event.get("more_body", False)
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -309,11 +307,12 @@ def local_path(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
-def connection_fields(scope: Scope) -> dict[str, Any]:
+def connection_fields(scope: Scope, endpoints: Reachable) -> dict[str, Any]:
     """Read the fields of the contract's ``HTTPConnection`` off a scope.
 
     Args:
         scope: The connection's scope.
+        endpoints: Whose kind of headers is wanted.
 
     Returns:
         The fields by their names.
@@ -324,7 +323,7 @@ def connection_fields(scope: Scope) -> dict[str, Any]:
         "scheme": scope.get("scheme") or default,
         "path": scope["path"],
         "query_string": scope.get("query_string", b""),
-        "headers": join_headers(
+        "headers": endpoints.headers(
             (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
             for name, value in scope["headers"]
         ),
@@ -366,7 +365,3 @@ async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> No
         await send_response(send, answer, "websocket.http")
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
-
-
-def _too_large(limit: int) -> Refused:
-    return Refused(413, f"the body is larger than {limit} bytes (aiohttp_max_body_size)")

@@ -7,7 +7,7 @@ connection is accepted only after the adapter's ``check_permission``.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
@@ -22,12 +22,12 @@ from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..tasks import TaskSet
 from ..websocket import OpenSockets, Socket
+from .interface import Reachable, ReadBody, Refused
 
-WEBHOOK, WEBSOCKET = "POST", "GET"
-"""The methods of the two kinds of endpoints."""
+_IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
+"""What may stand behind an adapter's name in a path."""
 
-_SUFFIXES = {"": WEBHOOK, "/": WEBHOOK, "/http": WEBHOOK, "/http/": WEBHOOK, "/ws": WEBSOCKET}
-_SUFFIXES["/ws/"] = WEBSOCKET
+_ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
@@ -39,33 +39,17 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 _OK = HTTPResponse(200)
 
-ReadBody = Callable[[], Awaitable[bytes]]
-
-
-class Refused(Exception):
-    """A request that is not let in, with the response that says why."""
-
-    def __init__(self, status: int, reason: str, **headers: str) -> None:
-        """Say why.
-
-        Args:
-            status: The status of the response.
-            reason: Why; the body of the response and the line in the log.
-            **headers: More headers, underscores for hyphens.
-        """
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        fields["content-type"] = "text/plain; charset=utf-8"
-        self.response = HTTPResponse(status, reason.encode(), fields)
-
 
 class Target(NamedTuple):
-    """What a path leads to: an adapter by its name, and the kind of endpoint by its method."""
+    """What a path leads to.
+
+    Attributes:
+        adapter: An adapter's name.
+        is_websocket: Whether it is the adapter's WebSocket endpoint; else its webhook.
+    """
 
     adapter: str
-    method: str
+    is_websocket: bool
 
 
 def target_of(path: str) -> Target | None:
@@ -78,8 +62,10 @@ def target_of(path: str) -> Target | None:
         The target; None for a path that no endpoint has.
     """
     adapter, slash, rest = path[1:].partition("/")
-    method = _SUFFIXES.get(slash + rest)
-    return Target(adapter, method) if method and adapter and path[0] == "/" else None
+    is_websocket = _IS_WEBSOCKET.get(slash + rest)
+    if is_websocket is None or not adapter or path[0] != "/":
+        return None
+    return Target(adapter, is_websocket)
 
 
 def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -102,7 +88,7 @@ def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return headers
 
 
-class Endpoints:
+class Endpoints(Reachable):
     """Decides who gets in, hands what they say to their bots, and answers."""
 
     def __init__(
@@ -134,21 +120,24 @@ class Endpoints:
         self._inflight = 0
         self._logged: dict[str, float] = {}
 
-    def knows(self, adapter: str) -> bool:
+    def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:
+        """Find the adapter that a path names; see ``Reachable.find``."""
+        target = target_of(path)
+        if target is not None and method not in _ALLOWED[target.is_websocket]:
+            return _ALLOWED[target.is_websocket]
+        return target
+
+    def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
-        return adapter in self._adapters
+        return target.adapter in self._adapters
 
-    async def webhook(self, name: str, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
-        """Take one webhook and answer it when the adapter has decided.
+    def headers(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Make the contract's header dictionary; see ``join_headers``."""
+        return join_headers(pairs)
 
-        Args:
-            name: The adapter's name.
-            request: The request, its body not read yet.
-            read_body: Reads the body; may raise ``Refused``.
-
-        Returns:
-            The response; duck-typed where the adapter made it.
-        """
+    async def http(self, target: Target, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+        """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
+        name = target.adapter
         try:
             adapter = self._admit(name, request)
         except Refused as refused:
@@ -171,16 +160,9 @@ class Endpoints:
             if not started:
                 self._inflight -= 1
 
-    async def websocket(self, name: str, socket: Socket) -> HTTPResponse | None:
-        """Serve one WebSocket from the handshake to its end.
-
-        Args:
-            name: The adapter's name.
-            socket: The connection, not accepted yet.
-
-        Returns:
-            None after the end of an accepted connection; else the response that refuses it.
-        """
+    async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
+        """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
+        name = target.adapter
         try:
             adapter = self._admit(name, socket)
             self_id, _ = await self._check(name, adapter, socket)
@@ -270,7 +252,7 @@ class Endpoints:
     def _log_refusal(self, name: str, refused: Refused) -> None:
         # A name that nobody registered is the peer's text: neither its length nor its number may
         # grow the log or this table.
-        known = name if self.knows(name) else "an unknown adapter"
+        known = name if name in self._adapters else "an unknown adapter"
         text = f"Refused a request for {known} with {refused.status}: {refused.reason}"
         now = time.monotonic()
         if now >= self._logged.get(text, 0.0):

@@ -1,4 +1,4 @@
-"""The ``aiohttp.web`` face of the endpoints: one resource that finds adapters at any time."""
+"""The ``aiohttp.web`` face of the endpoints: one resource that finds them at any time."""
 
 from __future__ import annotations
 
@@ -15,59 +15,62 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
 from ..options import DriverOptions
 from ..websocket import ServerSocket
-from .endpoints import WEBHOOK, WEBSOCKET, Endpoints, Refused, join_headers, target_of
+from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
-_UPGRADE_REQUIRED = "this is a WebSocket endpoint: send an upgrade request"
 
 
-class AdapterResource(web.AbstractResource):
-    """All paths of all adapters, those included that register when aiohttp's router is frozen.
+class LateResource(web.AbstractResource):
+    """All paths of all endpoints, those included that come when aiohttp's router is frozen.
 
-    One table look-up instead of one regular expression per route.
+    A table look-up of our own instead of one regular expression per route.
     """
 
-    def __init__(self, faces: AiohttpFace, *, claims_all: bool) -> None:
-        """Make the two routes.
+    def __init__(self, face: AiohttpFace, *, claims_all: bool) -> None:
+        """Make the routes.
 
         Args:
-            faces: What answers.
-            claims_all: Whether names that no adapter has are answered here too; False leaves
+            face: What answers.
+            claims_all: Whether targets that nobody serves are answered here too; False leaves
                 them to the routes of an application that was there before.
         """
         super().__init__()
-        self._face = faces
+        self._endpoints = face.endpoints
         self._claims_all = claims_all
         self._prefix = ""
-        self._routes = {
-            WEBHOOK: web.ResourceRoute(WEBHOOK, faces.webhook, self),
-            WEBSOCKET: web.ResourceRoute(WEBSOCKET, faces.websocket, self),
-        }
+        self._http = web.ResourceRoute("*", face.http, self)
+        self._websocket = web.ResourceRoute("GET", face.websocket, self)
 
     @property
     def canonical(self) -> str:
         """The path as aiohttp's router indexes it."""
-        return self._prefix + "/{adapter}"
+        return self._prefix + "/{target}"
 
     async def resolve(
         self, request: web.Request
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
-        target = target_of(request.path[len(self._prefix) :])
-        if target is None or not (self._claims_all or self._face.endpoints.knows(target.adapter)):
+        path, method = request.path[len(self._prefix) :], request.method
+        upgrade = method == "GET" and _asks_for_websocket(request)
+        found = self._endpoints.find(path, method, upgrade)
+        if found is None:
             return None, set()
-        if request.method != target.method:
-            return None, {target.method}
-        route = self._routes[target.method]
-        return web.UrlMappingMatchInfo({"adapter": target.adapter}, route), set()
+        if isinstance(found, frozenset):
+            return None, set(found)
+        if not (self._claims_all or self._endpoints.is_served(found)):
+            return None, set()
+        # aiohttp's table of matches holds the target itself, so that nobody looks it up twice.
+        match: dict[str, Any] = {"target": found}
+        route = self._websocket if found.is_websocket else self._http
+        return web.UrlMappingMatchInfo(match, route), set()
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
         self._prefix = prefix + self._prefix
 
-    def url_for(self, adapter: str = "") -> URL:  # type: ignore[override]
-        """Make the URL of an adapter's webhook."""
-        return URL.build(path=f"{self._prefix}/{adapter}/")
+    def url_for(self, target: str = "") -> URL:  # type: ignore[override]
+        """Make the URL of a path below the prefix."""
+        return URL.build(path=f"{self._prefix}/{target}")
 
     def get_info(self) -> Any:
         """Describe the resource; see ``aiohttp.web.AbstractResource``."""
@@ -78,16 +81,16 @@ class AdapterResource(web.AbstractResource):
         return path == self.canonical
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return 2
 
     def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return iter(self._routes.values())
+        return iter((self._http, self._websocket))
 
 
 class AiohttpFace:
     """Translates between aiohttp's requests and the endpoints."""
 
-    def __init__(self, endpoints: Endpoints, options: DriverOptions) -> None:
+    def __init__(self, endpoints: Reachable, options: DriverOptions) -> None:
         """Take what answers.
 
         Args:
@@ -97,21 +100,24 @@ class AiohttpFace:
         self.endpoints = endpoints
         self._options = options
 
-    async def webhook(self, request: web.Request) -> web.StreamResponse:
-        """Answer a webhook."""
-        webhook = HTTPRequest(**connection_fields(request, request.scheme), method=request.method)
-        name = request.match_info["adapter"]
-        answer = await self.endpoints.webhook(name, webhook, partial(self._read_body, request))
+    async def http(self, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request."""
+        target: Any = request.match_info["target"]
+        fields = connection_fields(request, request.scheme, self.endpoints)
+        carried = HTTPRequest(**fields, method=request.method)
+        answer = await self.endpoints.http(target, carried, partial(self._read_body, request))
         return to_response(answer)
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
+        target: Any = request.match_info["target"]
         scheme = _SOCKET_SCHEMES.get(request.scheme, request.scheme)
-        socket = ServerSocket(request, self._options, **connection_fields(request, scheme))
+        fields = connection_fields(request, scheme, self.endpoints)
+        socket = ServerSocket(request, self._options, **fields)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
             return to_response(refused.response)
-        answer = await self.endpoints.websocket(request.match_info["adapter"], socket)
+        answer = await self.endpoints.websocket(target, socket)
         return socket.response if answer is None else to_response(answer)
 
     async def _read_body(self, request: web.Request) -> bytes:
@@ -122,14 +128,14 @@ class AiohttpFace:
         """
         limit = self._options.max_body_size
         if (request.content_length or 0) > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         content = request.content
         if content.is_eof() and content.exception() is None:
             body = content.read_nowait()
         else:
             body = await self._read_slow_body(request)
         if len(body) > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         return body
 
     async def _read_slow_body(self, request: web.Request) -> bytes:
@@ -137,9 +143,7 @@ class AiohttpFace:
         try:
             return await asyncio.wait_for(reading, self._options.body_timeout)
         except asyncio.TimeoutError:
-            seconds = self._options.body_timeout
-            reason = f"the body took longer than {seconds:g} s (aiohttp_body_timeout)"
-            raise Refused(408, reason, connection="close") from None
+            raise body_too_slow(self._options.body_timeout) from None
         except (web.RequestPayloadError, HttpProcessingError, ValueError):
             raise Refused(400, "the body is malformed", connection="close") from None
 
@@ -164,12 +168,13 @@ async def read_up_to(request: web.Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def connection_fields(request: web.Request, scheme: str) -> dict[str, Any]:
+def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> dict[str, Any]:
     """Read the fields of the contract's ``HTTPConnection`` off a request.
 
     Args:
         request: The request.
         scheme: What the contract shall call the scheme.
+        endpoints: Whose kind of headers is wanted.
 
     Returns:
         The fields by their names.
@@ -180,7 +185,7 @@ def connection_fields(request: web.Request, scheme: str) -> dict[str, Any]:
         "scheme": scheme,
         "path": url.path,
         "query_string": url.raw_query_string.encode("utf-8", "surrogateescape"),
-        "headers": join_headers(request.headers.items()),
+        "headers": endpoints.headers(request.headers.items()),
     }
 
 
@@ -207,7 +212,7 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
         app: The application, not started yet.
         face: What answers.
         lifespan: Started and stopped with the application.
-        claims_all: See ``AdapterResource``.
+        claims_all: See ``LateResource``.
     """
 
     async def start(_: web.Application) -> None:
@@ -216,21 +221,20 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
     async def stop(_: web.Application) -> None:
         await lifespan.stop()
 
-    app.router.register_resource(AdapterResource(face, claims_all=claims_all))
+    app.router.register_resource(LateResource(face, claims_all=claims_all))
     app.on_startup.append(start)
     app.on_shutdown.append(stop)
     # An application whose later startup fails runs its cleanup only.
     app.on_cleanup.append(stop)
 
 
+def _asks_for_websocket(request: web.Request) -> bool:
+    return "websocket" in request.headers.get("upgrade", "").lower()
+
+
 def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | None:
-    if "websocket" not in request.headers.get("upgrade", "").lower():
-        return Refused(426, _UPGRADE_REQUIRED, upgrade="websocket", connection="upgrade")
+    if not _asks_for_websocket(request):
+        return upgrade_required()
     if not socket.response.can_prepare(request):
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
     return None
-
-
-def _too_large(limit: int) -> Refused:
-    reason = f"the body is larger than {limit} bytes (aiohttp_max_body_size)"
-    return Refused(413, reason, connection="close")

@@ -1,0 +1,121 @@
+"""What a transport asks of the endpoints behind it, so that every transport serves every face."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+from ..drivers import HTTPRequest, HTTPResponse
+from ..websocket import Socket
+
+ReadBody = Callable[[], Awaitable[bytes]]
+
+
+class Refused(Exception):
+    """A request that is not let in, with the response that says why.
+
+    Attributes:
+        status: The status of the response.
+        reason: Why; the body of the response and the line in the log.
+        response: The response.
+    """
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        """Say why.
+
+        Args:
+            status: The status of the response.
+            reason: Why.
+            **headers: More headers, underscores for hyphens.
+        """
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        fields["content-type"] = "text/plain; charset=utf-8"
+        self.response = HTTPResponse(status, reason.encode(), fields)
+
+
+class Target(Protocol):
+    """What a path and a method lead to."""
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it is a WebSocket endpoint."""
+
+
+class Reachable(abc.ABC):
+    """The endpoints of one face, free of any transport."""
+
+    @abc.abstractmethod
+    def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:
+        """Find what a request is for.
+
+        Args:
+            path: The path below the driver's prefix, decoded.
+            method: The HTTP method.
+            upgrade: Whether the request asks for a WebSocket.
+
+        Returns:
+            The target; or the methods that the path allows; or None for an unknown path.
+        """
+
+    @abc.abstractmethod
+    def is_served(self, target: Any) -> bool:
+        """Tell whether somebody stands behind a target that ``find`` has returned."""
+
+    @abc.abstractmethod
+    def headers(self, pairs: Iterable[tuple[str, str]]) -> Any:
+        """Make the header mapping that the requests of this face have."""
+
+    @abc.abstractmethod
+    async def http(self, target: Any, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+        """Answer one HTTP request.
+
+        Args:
+            target: What ``find`` has returned.
+            request: The request, its body not read yet.
+            read_body: Reads the body; may raise ``Refused``.
+
+        Returns:
+            The response; duck-typed where an adapter made it.
+        """
+
+    @abc.abstractmethod
+    async def websocket(self, target: Any, socket: Socket) -> HTTPResponse | None:
+        """Serve one WebSocket from the handshake to its end.
+
+        Args:
+            target: What ``find`` has returned.
+            socket: The connection, not accepted yet.
+
+        Returns:
+            None after the end of an accepted connection; else the response that refuses it.
+        """
+
+
+def body_too_large(limit: int) -> Refused:
+    """Refuse a body over the limit.
+
+    Args:
+        limit: Bytes that it may have.
+    """
+    reason = f"the body is larger than {limit} bytes (aiohttp_max_body_size)"
+    return Refused(413, reason, connection="close")
+
+
+def body_too_slow(seconds: float) -> Refused:
+    """Refuse a body that trickles.
+
+    Args:
+        seconds: Within which it has to arrive.
+    """
+    reason = f"the body took longer than {seconds:g} s (aiohttp_body_timeout)"
+    return Refused(408, reason, connection="close")
+
+
+def upgrade_required() -> Refused:
+    """Refuse a plain request on the path of a WebSocket (RFC 9110, section 15.5.22)."""
+    reason = "this is a WebSocket endpoint: send an upgrade request"
+    return Refused(426, reason, upgrade="websocket", connection="upgrade")
