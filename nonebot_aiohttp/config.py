@@ -1,0 +1,331 @@
+"""``Env`` and ``Config``: NoneBot's settings from dotenv files, environment and keyword arguments.
+
+The only module that needs pydantic-settings, so nothing in the package imports it unasked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from ipaddress import IPv4Address
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, overload
+
+try:
+    from pydantic import AliasChoices, AliasPath, Field, IPvAnyAddress, field_validator
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import (
+        BaseSettings,
+        EnvSettingsSource,
+        PydanticBaseSettingsSource,
+        SettingsConfigDict,
+    )
+except ImportError as error:
+    raise ImportError(
+        "nonebot_aiohttp.config needs pydantic-settings >= 2: "
+        "pip install nonebot-aiohttp[standalone]"
+    ) from error
+
+__all__ = ["Config", "Env", "load_config"]
+
+_DRIVER_PREFIX = "aiohttp_"
+_DELIMITER = "__"
+_HIDDEN = "***"
+
+# "utf-8-sig" also reads what some editors on Windows write: UTF-8 after a byte order mark.
+_FILE_ENCODING = "utf-8-sig"
+
+
+class Env(BaseSettings):
+    """Which environment this is; from keyword arguments, the environment, or ``.env``.
+
+    Attributes:
+        environment: Its name; ``.env.{environment}`` holds its settings.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        env_file=".env",
+        env_file_encoding=_FILE_ENCODING,
+        hide_input_in_errors=True,
+    )
+
+    environment: str = "prod"
+
+
+class Config(BaseSettings):
+    """NoneBot's settings, and whatever else the dotenv files and keyword arguments hold.
+
+    Keyword arguments override environment variables, which override ``.env.{environment}``, which
+    overrides ``.env``. The argument ``_env_file`` reads other dotenv files instead (a path, or
+    several, of which the last overrides the others); None reads none.
+
+    Declare settings of your own in a subclass. Undeclared ones are attributes too, their names in
+    lowercase: all keys of the dotenv files (the environment may override each), all keyword
+    arguments, and those variables of the environment that begin with ``AIOHTTP_``. Text that is
+    JSON is decoded, and ``PLUGIN__NAME=1`` is ``plugin == {"name": 1}``.
+
+    Attributes:
+        host: IP address to listen on.
+        port: TCP port to listen on; 0 takes one that is free.
+        debug: Whether this is a debugging run.
+        log_level: The lowest level to log, a name or a number of loguru's.
+        access_token: Token that platforms have to show; None asks for none.
+        secret: Key of the signatures that platforms have to send; None asks for none.
+        api_root: URL of the platform's HTTP API, by bot id.
+        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) has no limit.
+        superusers: Ids of the users who may command the bots.
+        nickname: Names that the bots listen to.
+        command_start: What a command may begin with.
+        command_sep: What may stand between the parts of a command.
+        session_expire_timeout: How long a bot waits for a user's answer; text may be seconds,
+            ``HH:MM:SS``, or ISO 8601.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="allow",
+        env_file_encoding=_FILE_ENCODING,
+        env_nested_delimiter=_DELIMITER,
+        hide_input_in_errors=True,
+    )
+
+    host: IPvAnyAddress = IPv4Address("127.0.0.1")
+    port: int = Field(default=8080, ge=0, le=65535)
+    debug: bool = False
+    log_level: int | str = "INFO"
+    access_token: str | None = Field(default=None, repr=False)
+    secret: str | None = Field(default=None, repr=False)
+    api_root: dict[str, str] = Field(default={}, repr=False)
+    api_timeout: float | None = 30.0
+    superusers: set[str] = set()
+    nickname: set[str] = set()
+    command_start: set[str] = {"/"}
+    command_sep: set[str] = {"."}
+    session_expire_timeout: timedelta = timedelta(minutes=2)
+
+    def __init__(self, /, **values: Any) -> None:
+        """Read the settings.
+
+        Args:
+            **values: Settings by name, in any case; and arguments of ``BaseSettings``, which begin
+                with an underscore.
+
+        Raises:
+            pydantic.ValidationError: A setting has a wrong value. Its text names the setting and
+                does not show the value.
+        """
+        values = _lowercased(values, keep=set(_declared_names(type(self))))
+        if self.model_config.get("env_file") is None and "_env_file" not in values:
+            values["_env_file"] = _dotenv_files(_env_of(values))
+        super().__init__(**values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment and the dotenv files supply undeclared settings as well.
+
+        Returns:
+            The sources, the first of which has precedence.
+        """
+        environment = cast(EnvSettingsSource, env_settings)
+        files = cast(EnvSettingsSource, dotenv_settings)
+        return (
+            init_settings,
+            _Texts(environment, keeps=_named_in(files.env_vars)),
+            _Texts(files, keeps=lambda name: True),
+            file_secret_settings,
+        )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Nobody knows which of the undeclared settings are secret.
+        undeclared = self.model_extra or {}
+        for name, value in super().__repr_args__():
+            yield name, (_HIDDEN if name in undeclared else value)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _number_of_level(cls, value: object) -> object:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+    @field_validator("api_timeout", mode="before")
+    @classmethod
+    def _none_from_text(cls, value: object) -> object:
+        return None if isinstance(value, str) and value.lower() in {"none", "null"} else value
+
+    @field_validator("superusers", "nickname", mode="before")
+    @classmethod
+    def _texts_from_numbers(cls, value: object) -> object:
+        # Ids are numbers on many platforms, and pydantic 1 took SUPERUSERS=[123456].
+        if not isinstance(value, list | tuple | set | frozenset):
+            return value
+        return [str(item) if type(item) is int else item for item in value]
+
+    @field_validator("session_expire_timeout", mode="before")
+    @classmethod
+    def _seconds_from_text(cls, value: object) -> object:
+        # Pydantic 1 took SESSION_EXPIRE_TIMEOUT=120.
+        try:
+            return float(value) if isinstance(value, str) else value
+        except ValueError:
+            return value
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+@overload
+def load_config(**values: Any) -> tuple[Env, Config]: ...
+@overload
+def load_config(config_class: type[ConfigT], /, **values: Any) -> tuple[Env, ConfigT]: ...
+def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[Env, Config]:
+    """Read the environment's name and its settings: the two arguments of ``Driver``.
+
+    ::
+
+        driver = Driver(*load_config(port=9000))
+
+    Args:
+        config_class: ``Config``, or a subclass with settings of your own.
+        **values: Settings that override all others. ``environment`` chooses the environment, and
+            ``_env_file`` dotenv files other than ``.env`` and ``.env.{environment}``.
+
+    Returns:
+        The environment and the settings.
+
+    Raises:
+        pydantic.ValidationError: A setting has a wrong value.
+    """
+    return _env_of(_lowercased(values)), config_class(**values)
+
+
+def _env_of(values: Mapping[str, Any]) -> Env:
+    chosen = {name: values[name] for name in ("environment", "_env_file") if name in values}
+    return Env(**chosen)
+
+
+def _dotenv_files(env: Env) -> tuple[str, str]:
+    return ".env", f".env.{env.environment}"
+
+
+def _lowercased(values: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Any]:
+    return {name if name in keep else name.lower(): value for name, value in values.items()}
+
+
+class _Texts(PydanticBaseSettingsSource):
+    """Settings from variables, which are text: the declared ones as ever, and some undeclared."""
+
+    def __init__(self, variables: EnvSettingsSource, keeps: Callable[[str], bool]) -> None:
+        """Look at variables.
+
+        Args:
+            variables: The source that knows them, by lowercase names, and reads the declared ones.
+            keeps: Whether an undeclared variable is kept.
+        """
+        super().__init__(variables.settings_cls)
+        self._variables = variables
+        self._keeps = keeps
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Get a declared setting as its variable has it.
+
+        Returns:
+            The text or None, the name in the model, and whether the text has to be JSON.
+        """
+        return self._variables.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        declared = set(_declared_names(self.settings_cls))
+        return self._read_declared(declared) | self._read_undeclared(declared)
+
+    def _read_declared(self, names: set[str]) -> dict[str, Any]:
+        # The source of the dotenv files adds some of the undeclared, with rules that change
+        # between the releases of pydantic-settings.
+        values = {name: value for name, value in self._variables().items() if name in names}
+        for field_name, field in self.settings_cls.model_fields.items():
+            text, name, _ = self.get_field_value(field, field_name)
+            # pydantic-settings 2.0 makes the number 123 of the token "123".
+            if text is not None and _is_union_of_scalars(field.annotation):
+                values[name] = text
+        return values
+
+    def _read_undeclared(self, declared: Iterable[str]) -> dict[str, Any]:
+        declared = {name.lower() for name in declared}
+        values: dict[str, Any] = {}
+        # Short names come first: PLUGIN__B=2 adds to PLUGIN={"a": 1}.
+        for name, text in sorted(self._variables.env_vars.items()):
+            path = _path(name)
+            if text is not None and path[0] not in declared and self._keeps(name):
+                _insert(values, path, _decode(text))
+        return values
+
+
+def _declared_names(settings_cls: type[BaseSettings]) -> Iterator[str]:
+    """Yield the names of the declared settings, and their aliases."""
+    for name, field in settings_cls.model_fields.items():
+        yield name
+        alias = field.validation_alias
+        for choice in alias.choices if isinstance(alias, AliasChoices) else (alias,):
+            first = choice.path[0] if isinstance(choice, AliasPath) else choice
+            if isinstance(first, str):
+                yield first
+
+
+def _named_in(files: Iterable[str]) -> Callable[[str], bool]:
+    """Tell which variables of the environment are kept though undeclared: few, for it is shared.
+
+    Args:
+        files: Lowercase names of the variables that the dotenv files set.
+
+    Returns:
+        A predicate of the lowercase name: the driver's settings, what overrides a variable of
+        the files, and what belongs to the same nested setting.
+    """
+    names = set(files)
+    roots = {_path(name)[0] for name in names}
+
+    def is_named(name: str) -> bool:
+        path = _path(name)
+        return (
+            name.startswith(_DRIVER_PREFIX) or name in names or (len(path) > 1 and path[0] in roots)
+        )
+
+    return is_named
+
+
+def _path(name: str) -> list[str]:
+    parts = name.split(_DELIMITER)
+    return parts if all(parts) else [name]
+
+
+def _insert(values: dict[str, Any], path: list[str], value: object) -> None:
+    *parents, last = path
+    for parent in parents:
+        child = values.get(parent)
+        if not isinstance(child, dict):
+            child = values[parent] = {}
+        values = child
+    values[last] = value
+
+
+def _decode(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
+        return text
+
+
+def _refuse_constant(name: str) -> None:
+    """Leave ``NaN`` and ``Infinity`` text: JSON has no such numbers, and they may be names."""
+    raise ValueError(name)
+
+
+def _is_union_of_scalars(annotation: Any) -> bool:
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return is_union and {*get_args(annotation)} <= {str, int, float, bool, NoneType}

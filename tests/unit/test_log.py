@@ -1,0 +1,438 @@
+"""What may be logged of URLs, texts and errors, and who may change the sinks of logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import aiohttp
+import loguru
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from nonebot_aiohttp import log
+from nonebot_aiohttp.log import (
+    StdlibBridge,
+    console_logging,
+    describe,
+    format_traceback,
+    log_exception,
+    logger,
+    redact_text,
+    redact_url,
+)
+from tests.support.logs import Logs
+
+SECRET = "s3cr3t-T0ken"
+TELEGRAM = "https://api.telegram.org/bot123456:ABC-def/getUpdates"
+
+
+def raised(error: BaseException) -> BaseException:
+    """Raise an exception, so that it has a traceback."""
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def response_error(kind: type[aiohttp.ClientResponseError], url: str) -> BaseException:
+    request = aiohttp.RequestInfo(URL(url), "GET", CIMultiDictProxy(CIMultiDict()), URL(url))
+    return kind(request, (), status=404, message="Not Found")
+
+
+# URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "redacted"),
+    [
+        ("http://example.com", "http://example.com/"),
+        ("WS://Example.com:8080/onebot/v11/ws", "ws://example.com:8080/onebot/v11/ws"),
+        ("https://h:443/v1.2/", "https://h:443/v1.2/"),
+        (TELEGRAM, "https://api.telegram.org/***/getUpdates"),
+        (f"https://user:{SECRET}@h/path?token={SECRET}#{SECRET}", "https://h/path"),
+        ("https://[::1]:8080/ws", "https://[::1]:8080/ws"),
+        ("http://h/set-webhook/on_call//x/", "http://h/set-webhook/on_call//x/"),
+        ("http://h/sixteen-letters-/abcdefghijklmnop", "http://h/***/abcdefghijklmnop"),
+        ("http://h/abcdefghijklmnopq/a1/v1234/-a/a--b", "http://h/***/***/***/***/***"),
+        ("http://h/%61bc%20/路径/word%0a", "http://h/***/***/***"),
+        (URL("wss://h/ws?a=1"), "wss://h/ws"),
+    ],
+)
+def test_redact_url(url: str | URL, redacted: str) -> None:
+    assert redact_url(url) == redacted
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        SECRET,
+        f"/path/{SECRET}",
+        f"//host/{SECRET}",
+        f"mailto:{SECRET}",
+        f"http:///{SECRET}",
+        f"http://[::1/{SECRET}",
+        f"http://user:{SECRET}",
+        f"http://h:99999/{SECRET}",
+        cast(str, None),
+        cast(str, 5),
+    ],
+)
+def test_what_is_no_absolute_url_is_not_shown(url: str) -> None:
+    assert redact_url(url) == "<invalid URL>"
+
+
+@given(st.text())
+def test_redact_url_never_raises(text: str) -> None:
+    assert isinstance(redact_url(text), str)
+
+
+@given(st.text("0123456789:-_aB", min_size=17), st.sampled_from(["ws", "https"]))
+def test_long_segments_are_never_shown(segment: str, scheme: str) -> None:
+    assert segment not in redact_url(f"{scheme}://h/{segment}/x?{segment}#{segment}")
+
+
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("nothing to hide: 1 + 1 = 2", "nothing to hide: 1 + 1 = 2"),
+        (f"GET {TELEGRAM}, failed", "GET https://api.telegram.org/***/getUpdates, failed"),
+        (f"url='{TELEGRAM}', n=1", "url='https://api.telegram.org/***/getUpdates', n=1"),
+        (f'{{"url": "{TELEGRAM}"}}', '{"url": "https://api.telegram.org/***/getUpdates"}'),
+        (
+            f"(https://h/{SECRET}/ws) <https://h/{SECRET}/ws>",
+            "(https://h/***/ws) <https://h/***/ws>",
+        ),
+        (f"see ws://h/a?q='{SECRET}'.", "see ws://h/a'."),
+        (f"http://[::1/{SECRET} is bad", "<invalid URL> is bad"),
+        (f"POST /bot123456:{SECRET}/sendMessage", "POST /bot***/sendMessage"),
+        (f"/ws?access_token={SECRET}&x=1", "/ws?access_token=***&x=1"),
+        (f"token={SECRET} secret={SECRET} KEY={SECRET}", "token=*** secret=*** KEY=***"),
+        (f"api_key='{SECRET} x', password=\"{SECRET}\"", "api_key=***, password=***"),
+        (f"{{'access_token': '{SECRET}', 'a': 1}}", "{'access_token': ***, 'a': 1}"),
+        (f'"secret" : "{SECRET}', '"secret" : ***'),
+        (f"sign={SECRET}", "sign=***"),
+        (f"sent Bearer {SECRET}, bearer {SECRET}", "sent Bearer ***, bearer ***"),
+        (f"as Bot {SECRET} or QQBot {SECRET}", "as Bot *** or QQBot ***"),
+        ("the bot is gone", "the bot is gone"),
+        (f"Authorization: Basic {SECRET}\nHost: h", "Authorization: ***\nHost: h"),
+        (f"<'Authorization': 'Bot {SECRET}', 'Host': 'h'>", "<'Authorization': ***, 'Host': 'h'>"),
+        (f'"authorization":"{SECRET}"', '"authorization":***'),
+    ],
+)
+def test_redact_text(text: str, redacted: str) -> None:
+    assert redact_text(text) == redacted
+
+
+def test_long_texts_take_no_long_time() -> None:
+    # A pattern that scans a word again from each of its letters would take hours.
+    for char in ("a", "a.", "token", "://", "'", " "):
+        text = char * (1_000_000 // len(char))
+        assert len(redact_text(text)) <= len(text) + 100
+
+
+# Exceptions
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("wrong"), "ValueError: wrong"),
+        (ValueError(f"two\n  lines\x1b[31m and {TELEGRAM}"), None),
+        (TimeoutError(), "TimeoutError"),
+        (asyncio.CancelledError(), "CancelledError"),
+        (KeyError("id"), "KeyError: 'id'"),
+        (Unprintable(), "Unprintable: <no text: its __str__ failed>"),
+        (aiohttp.InvalidURL(f"h/{SECRET}"), "InvalidURL: <invalid URL>"),
+        (aiohttp.InvalidURL(f"h/{SECRET}", "no scheme"), "InvalidURL: <invalid URL> no scheme"),
+        (
+            response_error(aiohttp.ClientResponseError, TELEGRAM),
+            "ClientResponseError: 404 Not Found",
+        ),
+        (
+            response_error(aiohttp.WSServerHandshakeError, TELEGRAM),
+            "WSServerHandshakeError: 404 Not Found",
+        ),
+    ],
+)
+def test_describe(error: BaseException, line: str | None) -> None:
+    expected = "ValueError: two lines[31m and https://api.telegram.org/***/getUpdates"
+    assert describe(error) == (line or expected)
+
+
+def test_describe_cuts_endless_messages() -> None:
+    assert len(describe(ValueError("x" * 10_000))) < 600
+
+
+async def test_describe_names_the_host_that_refused(unused_tcp_port: int) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await session.get(f"http://127.0.0.1:{unused_tcp_port}/{SECRET}?token={SECRET}")
+    line = describe(caught.value)
+    assert line.startswith("ClientConnectorError: ")
+    assert f"127.0.0.1:{unused_tcp_port}" in line
+    assert SECRET not in line
+
+
+def test_format_traceback_hides_secrets_in_the_whole_chain() -> None:
+    error = raised(aiohttp.InvalidURL(f"h/{SECRET}"))
+    error.__context__ = raised(aiohttp.InvalidURL("line"))
+    error.__cause__ = raised(response_error(aiohttp.ClientResponseError, f"https://other/{SECRET}"))
+    error.__cause__.__cause__ = error
+    text = format_traceback(error)
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert "ClientResponseError: 404, message='Not Found', url=" in text
+    assert "https://other/***" in text
+    assert text.endswith("InvalidURL: <invalid URL>")
+    assert ", line " in text
+    assert SECRET not in text
+
+
+def test_format_traceback_looks_into_groups() -> None:
+    group = ValueError("group")
+    group.exceptions = (aiohttp.InvalidURL(f"h/{SECRET}"),)  # type: ignore[attr-defined]
+    error = raised(ValueError(f"cannot use h/{SECRET}"))
+    error.__cause__ = group
+    assert SECRET not in format_traceback(error)
+
+
+# Records
+
+
+def test_log_exception_is_one_safe_record(logs: Logs) -> None:
+    message = "Adapter {x} <red>{}</red> {0} failed"
+    log_exception("ERROR", message, raised(ValueError("{y} <blue>\\<z>")))
+    (record,) = logs
+    assert record.level == "ERROR"
+    assert record.exception is None
+    assert record.message.startswith(f"{message}\nTraceback")
+    assert record.message.endswith("ValueError: {y} <blue>\\<z>")
+
+
+def test_log_exception_hides_secrets(logs: Logs) -> None:
+    log_exception("ERROR", "failed", raised(ValueError(f"https://h/{SECRET}")))
+    assert SECRET not in logs.output
+
+
+def test_log_exception_formats_nothing_that_no_sink_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatted: list[BaseException] = []
+    monkeypatch.setattr(log, "format_traceback", formatted.append)
+    log_exception("TRACE", "failed", ValueError())
+    assert formatted == []
+
+
+def test_log_exception_names_its_caller() -> None:
+    records: list[Any] = []
+    sink = logger.add(lambda message: records.append(message.record))
+    log_exception("ERROR", "failed", ValueError())
+    logger.remove(sink)
+    assert [record["function"] for record in records] == ["test_log_exception_names_its_caller"]
+
+
+@pytest.fixture
+def stdlib_logger() -> Iterator[logging.Logger]:
+    """Give a logger of the standard library that only the bridge hears."""
+    bridged = logging.getLogger("tests.bridged")
+    bridge = StdlibBridge()
+    bridged.addHandler(bridge)
+    bridged.propagate = False
+    bridged.setLevel(1)
+    yield bridged
+    bridged.removeHandler(bridge)
+    bridged.propagate = True
+    bridged.setLevel(logging.NOTSET)
+
+
+def test_bridge_keeps_level_text_and_exception(stdlib_logger: logging.Logger, logs: Logs) -> None:
+    error = raised(ValueError("wrong"))
+    stdlib_logger.warning("a %s {b} <red> %s", "1", TELEGRAM)
+    stdlib_logger.log(33, "odd")
+    stdlib_logger.error("failed", exc_info=error)
+    stdlib_logger.error("nothing", exc_info=(None, None, None))
+    assert [(r.level, r.message, r.exception) for r in logs] == [
+        ("WARNING", f"a 1 {{b}} <red> {redact_url(TELEGRAM)}", None),
+        ("Level 33", "odd", None),
+        ("ERROR", "failed", error),
+        ("ERROR", "nothing", None),
+    ]
+
+
+def test_bridge_names_the_caller_and_keeps_its_stack(stdlib_logger: logging.Logger) -> None:
+    records: list[Any] = []
+    sink = logger.add(lambda message: records.append(message.record))
+    stdlib_logger.info("here", stack_info=True)
+    logger.remove(sink)
+    (record,) = records
+    assert record["name"] == __name__
+    assert record["function"] == "test_bridge_names_the_caller_and_keeps_its_stack"
+    assert record["message"].startswith("here\nStack (most recent call last):")
+
+
+def test_bridge_reports_a_bad_record_as_logging_does(
+    logs: Logs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    StdlibBridge().handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
+    assert logs == []
+    assert "--- Logging error ---" in capsys.readouterr().err
+
+
+# The console
+
+
+def sinks() -> dict[int, object]:
+    """Return loguru's sinks by id; it shows them nowhere but in its private core."""
+    return cast(dict[int, object], cast(Any, loguru.logger)._core.handlers)
+
+
+@contextmanager
+def unconfigured_program() -> Iterator[None]:
+    """Set the sinks and handlers of the test run aside, and begin as a fresh program does."""
+    root, core = logging.getLogger(), cast(Any, loguru.logger)._core
+    saved = (core.handlers, core.min_level, log._default_sink, root.handlers[:])
+    core.handlers, root.handlers[:] = {}, []
+    log._default_sink = logger.add(sys.stderr, format="default {message}")
+    try:
+        yield
+    finally:
+        logger.remove()
+        core.handlers, core.min_level, log._default_sink, root.handlers[:] = saved
+
+
+@unconfigured_program()
+def test_console_replaces_the_default_sink_and_puts_it_back(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    default = log._default_sink
+    with console_logging("INFO"):
+        assert len(sinks()) == 1
+        assert default not in sinks()
+        logger.debug("hidden")
+        logger.info("{shown} <red>")
+    assert capsys.readouterr().err.endswith(" INFO     tests.unit.test_log: {shown} <red>\n")
+    logger.debug("put back")
+    assert capsys.readouterr().err.count("put back\n") == 1
+    with console_logging("INFO"):
+        logger.debug("hidden")
+    assert capsys.readouterr().err == ""
+
+
+@unconfigured_program()
+def test_console_bridges_the_root_logger_for_a_while(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    with console_logging("DEBUG"):
+        (bridge,) = root.handlers
+        assert isinstance(bridge, StdlibBridge)
+        logging.getLogger("aiohttp.access").debug("GET /?token=%s", SECRET)
+    assert capsys.readouterr().err.endswith(" DEBUG    tests.unit.test_log: GET /?token=***\n")
+    assert (root.handlers, root.level) == ([], logging.WARNING)
+
+
+@unconfigured_program()
+def test_console_hides_secrets_in_tracebacks(capsys: pytest.CaptureFixture[str]) -> None:
+    with console_logging("INFO"):
+        try:
+            raise ValueError(f"{{x}} <red>\\<b> https://h/{SECRET}")
+        except ValueError:
+            logger.exception("failed")
+            logging.getLogger("other").exception("failed too")
+        logger.opt(exception=cast(Any, (None, None, None))).info("nothing")
+    text = capsys.readouterr().err
+    assert text.count("\nValueError: {x} <red>\\<b> https://h/***\n") == 2
+    assert SECRET not in text
+
+
+@unconfigured_program()
+def test_console_leaves_a_configured_loguru_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    logger.remove()
+    own = logger.add(sys.stderr, format="own {message}")
+    with console_logging("INFO"):
+        assert list(sinks()) == [own]
+        logger.debug("1")
+    assert list(sinks()) == [own]
+    assert capsys.readouterr().err == "own 1\n"
+
+
+@unconfigured_program()
+def test_console_respects_who_configures_loguru_meanwhile() -> None:
+    with console_logging("INFO"):
+        logger.remove()
+    assert sinks() == {}
+
+
+@unconfigured_program()
+def test_console_leaves_a_configured_root_logger_alone() -> None:
+    root, own = logging.getLogger(), logging.NullHandler()
+    root.addHandler(own)
+    with console_logging("DEBUG"):
+        assert (root.handlers, root.level) == ([own], logging.WARNING)
+    assert root.handlers == [own]
+
+
+@unconfigured_program()
+def test_console_puts_all_back_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), console_logging(10):
+        raise ZeroDivisionError
+    assert list(sinks()) == [log._default_sink]
+    assert logging.getLogger().handlers == []
+
+
+@pytest.mark.parametrize("level", ["info", "Info", 20])
+@unconfigured_program()
+def test_console_levels(level: int | str, capsys: pytest.CaptureFixture[str]) -> None:
+    with console_logging(level):
+        logger.debug("hidden")
+        logger.info("shown")
+    assert capsys.readouterr().err.endswith("shown\n")
+
+
+@pytest.mark.parametrize("level", ["loud", -1])
+@unconfigured_program()
+def test_an_unknown_level_changes_nothing(level: int | str) -> None:
+    default = log._default_sink
+    with pytest.raises(ValueError, match=r"LOUD|[Ll]evel"), console_logging(level):
+        pytest.fail("entered")
+    assert list(sinks()) == [default]
+    assert logging.getLogger().handlers == []
+
+
+def test_importing_changes_nothing_and_needs_no_pydantic() -> None:
+    program = """
+import logging, sys
+from loguru import logger
+before = repr(logger)
+sys.modules["pydantic"] = sys.modules["pydantic_settings"] = None
+import importlib.util
+spec = importlib.util.spec_from_file_location("log", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+assert module.logger is logger
+assert repr(logger) == before, repr(logger)
+assert not logging.getLogger().handlers
+with module.console_logging("INFO"):
+    logger.info("standalone")
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, log.__file__],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith(" INFO     __main__: standalone\n")
