@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import ssl
@@ -17,14 +16,13 @@ from . import drivers
 from .bots import Connections
 from .forward.loop import Supplies
 from .forward.loops import ForwardLoops
+from .hosting import Host
 from .lifespan import Lifespan
 from .log import logger
 from .options import DriverOptions
-from .process import serve_process
 from .reverse.asgi import AsgiApp
 from .reverse.endpoints import Endpoints
-from .reverse.server import AiohttpFace, install
-from .reverse.serving import Listening, serve_app
+from .reverse.gate import Gate
 from .session import SessionPool
 from .tasks import TaskSet
 from .websocket import OpenSockets
@@ -49,6 +47,8 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         options: The settings, validated.
     """
 
+    _option_defaults: dict[str, Any] = {}
+
     def __init__(self, env: Env, config: Config) -> None:
         """Assemble a driver.
 
@@ -61,7 +61,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             ValidationError: A setting has a wrong value.
         """
         super().__init__(env, config)
-        self.options = DriverOptions.from_config(config)
+        self.options = DriverOptions.from_config(config, **self._option_defaults)
         handlers, hooks, sockets = TaskSet("handler"), TaskSet("hook"), OpenSockets()
         self._pool = SessionPool(self.options)
         self._connections = Connections(self, self.options, hooks)
@@ -77,12 +77,9 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             drain_timeout=self.options.drain_timeout,
         )
         endpoints = Endpoints(
-            self, self.options, self._lifespan, self._connections, sockets, handlers
+            self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
         )
-        self._face = AiohttpFace(endpoints, self.options)
-        self._asgi = AsgiApp(endpoints, self._lifespan, self.options)
-        self._server_app: web.Application | None = None
-        self._exit: Callable[[], object] | None = None
+        self._host = Host(endpoints, self._lifespan, self.options, config)
 
     @property
     def type(self) -> str:
@@ -97,15 +94,12 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
     @property
     def server_app(self) -> web.Application:
         """The driver as an application of its own, for ``add_subapp``, gunicorn, or more routes."""
-        if self._server_app is None:
-            self._server_app = web.Application()
-            install(self._server_app, self._face, self._lifespan, claims_all=True)
-        return self._server_app
+        return self._host.server_app
 
     @property
     def asgi(self) -> AsgiApp:
         """The driver as an ASGI 3 application that serves the same endpoints."""
-        return self._asgi
+        return self._host.asgi
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -164,7 +158,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         Args:
             app: The application, not started yet.
         """
-        install(app, self._face, self._lifespan, claims_all=False)
+        self._host.attach(app)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[Driver]:
@@ -176,11 +170,8 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             StartupError: A startup hook failed.
         """
-        await self._lifespan.start()
-        try:
+        async with self._host.running():
             yield self
-        finally:
-            await self._lifespan.stop()
 
     def run(
         self,
@@ -205,16 +196,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
         """
-        serving = self.serve(
-            host, port, path=path, sock=sock, ssl_context=ssl_context, listen=listen
-        )
-        serve_process(
-            serving,
-            loop=self.options.loop,
-            log_level=getattr(self.config, "log_level", "INFO"),
-            stop=self.exit,
-            cut_off=self._lifespan.cut_off,
-        )
+        self._host.run(host, port, path=path, sock=sock, ssl_context=ssl_context, listen=listen)
 
     async def serve(
         self,
@@ -242,35 +224,19 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             StartupError: A port is in use, or a startup hook failed.
             LifecycleError: It runs already.
         """
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._exit = lambda: loop.call_soon_threadsafe(stop.set)
-        where = Listening(
-            host=str(host if host is not None else getattr(self.config, "host", "127.0.0.1")),
-            port=port if port is not None else getattr(self.config, "port", 8080),
+        await self._host.serve(
+            host,
+            port,
             path=path,
             sock=sock,
             ssl_context=ssl_context,
+            listen=listen,
+            started=started,
         )
-        try:
-            if listen:
-                await serve_app(self.server_app, self._lifespan, where, self.options, stop, started)
-            else:
-                async with self.lifespan():
-                    if started is not None:
-                        started([])
-                    await stop.wait()
-        finally:
-            self._exit = None
 
     def exit(self) -> None:
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""
-        if self._exit is None:
-            logger.warning(
-                "exit() stops run() and serve(): this driver does not run, or is hosted elsewhere"
-            )
-        else:
-            self._exit()
+        self._host.exit()
 
     def _bot_connect(self, bot: Bot) -> None:
         """Enter a bot that came by an adapter's own way."""

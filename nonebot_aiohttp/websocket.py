@@ -22,12 +22,8 @@ from .options import DriverOptions
 NORMAL, ABNORMAL, INVALID_TEXT = 1000, 1006, 1007
 """Close codes (RFC 6455, section 7.4.1)."""
 
-NO_DECODE: dict[str, Any] = (
-    {"decode_text": False}
-    if "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
-    else {}
-)
-"""Keeps text frames as the bytes that ``handle_message`` wants (aiohttp 3.14)."""
+CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
+"""Whether text frames can stay the bytes that ``handle_message`` wants (aiohttp 3.14)."""
 
 READER_GRACE = 1.0
 """Seconds that the readers of closed connections get to end."""
@@ -35,6 +31,18 @@ READER_GRACE = 1.0
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 
 Deliver = Callable[[bytes], Any]
+
+
+def decoding(decode_text: bool) -> dict[str, Any]:
+    """Make the argument that says what aiohttp shall make of text frames.
+
+    Args:
+        decode_text: True for str; False for bytes, where aiohttp can.
+
+    Returns:
+        Keyword arguments.
+    """
+    return {"decode_text": decode_text} if CAN_KEEP_BYTES else {}
 
 
 class Socket(WebSocket):
@@ -55,6 +63,37 @@ class Socket(WebSocket):
             WebSocketClosed: Always: the connection has ended.
             ReceiveConflict: Another reader is at work.
         """
+
+    @abc.abstractmethod
+    async def receive_frame(self) -> str | bytes:
+        """Receive one message as the kind that it is.
+
+        Returns:
+            A text message as str, a binary one as bytes.
+
+        Raises:
+            WebSocketClosed: The connection has ended.
+            WebSocketNotAccepted: It was not accepted yet.
+            ReceiveConflict: Another task receives, the driver's own reader as a rule.
+        """
+
+    async def receive(self) -> str:
+        """Receive one message as text, a binary one decoded; see ``receive_frame``."""
+        data = await self.receive_frame()
+        return data if isinstance(data, str) else await self._decode(data)
+
+    async def receive_bytes(self) -> bytes:
+        """Receive one message as bytes, a text one encoded; see ``receive_frame``."""
+        data = await self.receive_frame()
+        return data.encode() if isinstance(data, str) else data
+
+    async def _decode(self, data: bytes) -> str:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            closed = WebSocketClosed(INVALID_TEXT, "invalid UTF-8 in a text message")
+        await self.end(closed.code, closed.reason)
+        raise closed
 
     @abc.abstractmethod
     async def is_alive(self, timeout: float) -> bool:
@@ -149,29 +188,20 @@ class AiohttpSocket(Socket):
         except ConnectionError as error:
             raise self._lost(error) from None
 
-    async def receive(self) -> str:
-        """Receive one message as text, a binary one decoded.
-
-        Raises:
-            WebSocketClosed: The connection has ended.
-            WebSocketNotAccepted: It was not accepted yet.
-            ReceiveConflict: Another task receives, the driver's own reader as a rule.
-        """
-        message = await self._receive_one()
+    async def receive_frame(self) -> str | bytes:
+        """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
+        socket = self._claim_reader()
         try:
-            return message.decode()
-        except UnicodeDecodeError:
-            await self._refuse_text()
-
-    async def receive_bytes(self) -> bytes:
-        """Receive one message as bytes, a text one encoded.
-
-        Raises:
-            WebSocketClosed: The connection has ended.
-            WebSocketNotAccepted: It was not accepted yet.
-            ReceiveConflict: Another task receives, the driver's own reader as a rule.
-        """
-        return await self._receive_one()
+            while True:
+                message = await socket.receive()
+                kind, data = message.type, message.data
+                if kind is WSMsgType.TEXT:
+                    return data if type(data) is str else await self._decode(data)
+                if kind is WSMsgType.BINARY:
+                    return bytes(data)
+                await self._control(message)
+        finally:
+            self._reading = False
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
@@ -186,7 +216,7 @@ class AiohttpSocket(Socket):
                     if type(data) is str:
                         data = data.encode()
                     elif not data.isascii():
-                        await self._check_text(data)
+                        await self._decode(data)
                     deliver(data)
                 elif kind is binary:
                     deliver(data)
@@ -255,28 +285,6 @@ class AiohttpSocket(Socket):
         self._reading = True
         return socket
 
-    async def _receive_one(self) -> bytes:
-        socket = self._claim_reader()
-        try:
-            while True:
-                message = await socket.receive()
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    data = message.data
-                    return data.encode() if isinstance(data, str) else bytes(data)
-                await self._control(message)
-        finally:
-            self._reading = False
-
-    async def _check_text(self, data: bytes) -> None:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            await self._refuse_text()
-
-    async def _refuse_text(self) -> NoReturn:
-        await self.end(INVALID_TEXT, "invalid UTF-8 in a text message")
-        raise self._ended or WebSocketClosed(INVALID_TEXT)
-
     async def _control(self, message: WSMessage) -> None:
         """Handle what is no data: answer a ping, pass over a pong, raise on the end."""
         if message.type is WSMsgType.PONG:
@@ -313,12 +321,20 @@ class AiohttpSocket(Socket):
 class ServerSocket(AiohttpSocket):
     """The server's side: a platform that connects to the bot."""
 
-    def __init__(self, request: web.Request, options: DriverOptions, **connection: Any) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        options: DriverOptions,
+        *,
+        decode_text: bool = False,
+        **connection: Any,
+    ) -> None:
         """Wrap an upgrade request that is not answered yet.
 
         Args:
             request: The request.
             options: The driver's settings.
+            decode_text: Whether text is wanted as str rather than as bytes.
             **connection: The fields of ``HTTPConnection``.
         """
         super().__init__(options, **connection)
@@ -329,7 +345,7 @@ class ServerSocket(AiohttpSocket):
             heartbeat=options.heartbeat,
             compress=options.compress,
             max_msg_size=options.max_message_size,
-            **NO_DECODE,
+            **decoding(decode_text),
         )
 
     async def accept(self) -> None:

@@ -12,7 +12,7 @@ from ..bots import message_starter
 from ..exceptions import DuplicateBotError
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from ..websocket import NO_DECODE, NORMAL, ClientSocket
+from ..websocket import NORMAL, ClientSocket, decoding
 from .loop import ForwardLoop, request_headers
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
@@ -74,11 +74,12 @@ class ReconnectLoop(ForwardLoop):
         return bot
 
 
-def connect_arguments(options: DriverOptions) -> dict[str, Any]:
+def connect_arguments(options: DriverOptions, *, decode_text: bool = False) -> dict[str, Any]:
     """Make the arguments of ``ClientSession.ws_connect`` that come from the settings.
 
     Args:
         options: The driver's settings.
+        decode_text: Whether text is wanted as str rather than as bytes.
 
     Returns:
         Keyword arguments.
@@ -89,7 +90,7 @@ def connect_arguments(options: DriverOptions) -> dict[str, Any]:
         "compress": 15 if options.compress else 0,
         "max_msg_size": options.max_message_size,
         **_close_timeout(options.close_timeout),
-        **NO_DECODE,
+        **decoding(decode_text),
     }
 
 

@@ -12,7 +12,7 @@ from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..tasks import Stopped, race
-from ..websocket import ABNORMAL, INVALID_TEXT, Deliver, Socket
+from ..websocket import ABNORMAL, Deliver, Socket
 from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 Scope = MutableMapping[str, Any]
@@ -161,20 +161,11 @@ class AsgiSocket(Socket):
         self._must_be_open()
         await self._emit({"type": "websocket.send", "bytes": bytes(data)})
 
-    async def receive(self) -> str:
-        """Receive one message as text; see ``AiohttpSocket.receive``."""
-        data = await self.receive_bytes()
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            await self.end(INVALID_TEXT, "invalid UTF-8 in a text message")
-            raise self._ending() from None
-
-    async def receive_bytes(self) -> bytes:
-        """Receive one message as bytes; see ``AiohttpSocket.receive_bytes``."""
+    async def receive_frame(self) -> str | bytes:
+        """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
         self._claim_reader()
         try:
-            message: bytes = await self._until_gone(self._next_message())
+            message: str | bytes = await self._until_gone(self._next_message())
             return message
         finally:
             self._reading = False
@@ -246,9 +237,10 @@ class AsgiSocket(Socket):
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
         while True:
-            deliver(await self._next_message())
+            message = await self._next_message()
+            deliver(message.encode() if isinstance(message, str) else message)
 
-    async def _next_message(self) -> bytes:
+    async def _next_message(self) -> str | bytes:
         event = await self._receive_event()
         if event["type"] == "websocket.disconnect":
             code, reason = event.get("code") or 1005, event.get("reason") or ""
@@ -256,7 +248,7 @@ class AsgiSocket(Socket):
             raise self._ended
         text: str | None = event.get("text")
         if text is not None:
-            return text.encode()
+            return text
         data: bytes = event["bytes"]
         return data
 

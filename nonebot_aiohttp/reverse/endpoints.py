@@ -6,22 +6,17 @@ connection is accepted only after the adapter's ``check_permission``.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Any, NamedTuple
-
-from yarl import URL
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections, message_starter
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
-from ..lifespan import Lifespan
 from ..log import log_exception, logger
-from ..options import DriverOptions
 from ..tasks import TaskSet
 from ..websocket import OpenSockets, Socket
+from .gate import Gate
 from .interface import Reachable, ReadBody, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
@@ -29,14 +24,6 @@ _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": 
 
 _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
-RETRY_AFTER = 5
-"""Seconds after which a platform should send an event again that was refused with 503."""
-
-QUIET_SECONDS = 10.0
-"""Seconds for which the same refusal is not logged again: the internet knocks all day."""
-
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 _OK = HTTPResponse(200)
 
 
@@ -94,8 +81,7 @@ class Endpoints(Reachable):
     def __init__(
         self,
         driver: Driver,
-        options: DriverOptions,
-        lifespan: Lifespan,
+        gate: Gate,
         connections: Connections,
         sockets: OpenSockets,
         handlers: TaskSet,
@@ -104,21 +90,17 @@ class Endpoints(Reachable):
 
         Args:
             driver: Whose adapters these are.
-            options: The driver's settings.
-            lifespan: Tells whether events are taken in.
+            gate: Lets requests in.
             connections: Where bots with a WebSocket are entered.
             sockets: Where the open WebSockets are kept for the stop.
             handlers: Where the tasks of the message handlers go.
         """
         self._driver = driver
         self._adapters = driver._adapters
-        self._options = options
-        self._lifespan = lifespan
+        self._gate = gate
         self._connections = connections
         self._sockets = sockets
         self._handlers = handlers
-        self._inflight = 0
-        self._logged: dict[str, float] = {}
 
     def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:
         """Find the adapter that a path names; see ``Reachable.find``."""
@@ -141,24 +123,24 @@ class Endpoints(Reachable):
         try:
             adapter = self._admit(name, request)
         except Refused as refused:
-            return self._refuse(name, refused)
-        self._inflight += 1
+            return self._gate.refuse(self._known(name), refused)
+        self._gate.enter()
         started = False
         try:
             request.body = await read_body()
             self_id, response = await self._check(name, adapter, request)
             bot = create_bot(adapter, self._driver, self._driver.config, self_id, request)
-            self._must_run()
-            self._handlers.start(bot.handle_message(request.body), name, self._release)
+            self._gate.must_run()
+            self._handlers.start(bot.handle_message(request.body), name, self._gate.leave)
             started = True
             return response or _OK
         except Refused as refused:
-            return self._refuse(name, refused)
+            return self._gate.refuse(self._known(name), refused)
         except Exception as error:
             return self._failed(name, error)
         finally:
             if not started:
-                self._inflight -= 1
+                self._gate.leave()
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
@@ -167,15 +149,15 @@ class Endpoints(Reachable):
             adapter = self._admit(name, socket)
             self_id, _ = await self._check(name, adapter, socket)
             async with self._connections.slot(self_id):
-                self._must_run()
+                self._gate.must_run()
                 bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
                 await socket.accept()
                 self._sockets.add(socket)
                 self._connections.connect(bot, name)
         except Refused as refused:
-            return self._refuse(name, refused)
+            return self._gate.refuse(self._known(name), refused)
         except DuplicateBotError as error:
-            return self._refuse(name, Refused(409, str(error)))
+            return self._gate.refuse(name, Refused(409, str(error)))
         except WebSocketClosed as closed:
             logger.debug("A WebSocket of {} ended in its handshake: {}", name, closed)
             return HTTPResponse(400)
@@ -200,25 +182,11 @@ class Endpoints(Reachable):
         Raises:
             Refused: The request is not let in.
         """
-        self._must_run()
+        self._gate.admit(connection)
         adapter = self._adapters.get(name)
         if adapter is None:
             raise Refused(404, "no such adapter")
-        origin = connection.headers.get("origin")
-        if origin is not None and not self._is_allowed(origin, connection):
-            raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
-        if self._inflight >= self._options.max_inflight and connection.type == "http":
-            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
         return adapter
-
-    def _must_run(self) -> None:
-        if not self._lifespan.running:
-            reason = f"the driver is {self._lifespan.state.value}"
-            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
-
-    def _is_allowed(self, origin: str, connection: HTTPConnection) -> bool:
-        allowed = self._options.allowed_origins
-        return "*" in allowed or origin in allowed or is_same_origin(origin, connection)
 
     async def _check(
         self, name: str, adapter: type[Bot], connection: HTTPConnection
@@ -240,47 +208,10 @@ class Endpoints(Reachable):
             refused.response = response
         raise refused
 
-    def _release(self) -> None:
-        self._inflight -= 1
-
-    def _refuse(self, name: str, refused: Refused) -> HTTPResponse:
-        # A challenge that an adapter answers with 200 is no refusal to tell of.
-        if refused.status >= 400:
-            self._log_refusal(name, refused)
-        return refused.response
-
-    def _log_refusal(self, name: str, refused: Refused) -> None:
-        # A name that nobody registered is the peer's text: neither its length nor its number may
-        # grow the log or this table.
-        known = name if name in self._adapters else "an unknown adapter"
-        text = f"Refused a request for {known} with {refused.status}: {refused.reason}"
-        now = time.monotonic()
-        if now >= self._logged.get(text, 0.0):
-            self._logged[text] = now + QUIET_SECONDS
-            logger.warning("{}", text)
+    def _known(self, name: str) -> str:
+        # A name that nobody registered is the peer's text, and has no business in the log.
+        return name if name in self._adapters else "an unknown adapter"
 
     def _failed(self, name: str, error: Exception) -> HTTPResponse:
         log_exception("ERROR", f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
-
-
-def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
-    """Tell whether a browser's page comes from where its request goes, beyond forgery.
-
-    DNS rebinding lets any name point here, so only ``localhost`` and IP literals count.
-
-    Args:
-        origin: The ``Origin`` header (RFC 6454).
-        connection: The request, with its ``Host`` header.
-
-    Returns:
-        Whether scheme, host and port are equal.
-    """
-    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
-    try:
-        page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
-        port = here.port or _DEFAULT_PORTS[scheme]
-        same = (page.scheme, page.host, page.port) == (scheme, here.host, port)
-        return same and (here.host == "localhost" or bool(ip_address(here.host or "")))
-    except (ValueError, KeyError):
-        return False

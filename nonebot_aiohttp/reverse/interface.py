@@ -46,7 +46,13 @@ class Target(Protocol):
 
 
 class Reachable(abc.ABC):
-    """The endpoints of one face, free of any transport."""
+    """The endpoints of one face, free of any transport.
+
+    Attributes:
+        decode_text: Whether this face wants text frames as str rather than as bytes.
+    """
+
+    decode_text = False
 
     @abc.abstractmethod
     def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:

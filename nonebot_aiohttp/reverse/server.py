@@ -113,7 +113,8 @@ class AiohttpFace:
         target: Any = request.match_info["target"]
         scheme = _SOCKET_SCHEMES.get(request.scheme, request.scheme)
         fields = connection_fields(request, scheme, self.endpoints)
-        socket = ServerSocket(request, self._options, **fields)
+        decode = self.endpoints.decode_text
+        socket = ServerSocket(request, self._options, decode_text=decode, **fields)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
             return to_response(refused.response)

@@ -1,0 +1,145 @@
+"""``Host``: the hosts that a driver runs under, the same for every face."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from .lifespan import Lifespan
+from .log import logger
+from .options import DriverOptions
+from .process import serve_process
+from .reverse.asgi import AsgiApp
+from .reverse.interface import Reachable
+from .reverse.server import AiohttpFace, install
+from .reverse.serving import Listening, serve_app
+
+
+class Host:
+    """Runs endpoints and their life in a process of their own, in an application, or under ASGI.
+
+    Attributes:
+        lifespan: The order of starting and stopping.
+        asgi: The endpoints as an ASGI 3 application.
+    """
+
+    def __init__(
+        self, endpoints: Reachable, lifespan: Lifespan, options: DriverOptions, config: Any
+    ) -> None:
+        """Bind to nothing yet: neither to an event loop nor to a process.
+
+        Args:
+            endpoints: What answers.
+            lifespan: The order of starting and stopping.
+            options: The driver's settings.
+            config: Its ``host``, ``port`` and ``log_level`` are the defaults.
+        """
+        self.lifespan = lifespan
+        self.asgi = AsgiApp(endpoints, lifespan, options)
+        self._face = AiohttpFace(endpoints, options)
+        self._options = options
+        self._config = config
+        self._server_app: web.Application | None = None
+        self._exit: Callable[[], object] | None = None
+
+    @property
+    def server_app(self) -> web.Application:
+        """The endpoints as an application of their own."""
+        if self._server_app is None:
+            self._server_app = web.Application()
+            install(self._server_app, self._face, self.lifespan, claims_all=True)
+        return self._server_app
+
+    def attach(self, app: web.Application) -> None:
+        """Serve at the root of an application that exists, and live and stop with it.
+
+        Args:
+            app: The application, not started yet.
+        """
+        install(app, self._face, self.lifespan, claims_all=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start, and stop at the end.
+
+        Raises:
+            StartupError: A startup hook failed.
+        """
+        await self.lifespan.start()
+        try:
+            yield
+        finally:
+            await self.lifespan.stop()
+
+    def run(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
+        """Run in this process until a signal or ``exit()``; see ``Driver.run``.
+
+        Args:
+            host: See ``Driver.run``.
+            port: See ``Driver.run``.
+            **where: See ``Driver.run``.
+
+        Raises:
+            SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+        """
+        serve_process(
+            self.serve(host, port, **where),
+            loop=self._options.loop,
+            log_level=getattr(self._config, "log_level", None) or "INFO",
+            stop=self.exit,
+            cut_off=self.lifespan.cut_off,
+        )
+
+    async def serve(
+        self,
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        sock: socket.socket | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        listen: bool = True,
+        started: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._exit = lambda: loop.call_soon_threadsafe(stop.set)
+        where = Listening(
+            host=str(host if host is not None else getattr(self._config, "host", "127.0.0.1")),
+            port=port if port is not None else getattr(self._config, "port", 8080),
+            path=path,
+            sock=sock,
+            ssl_context=ssl_context,
+        )
+        try:
+            if listen:
+                await serve_app(self.server_app, self.lifespan, where, self._options, stop, started)
+            else:
+                await self._serve_without_listening(stop, started)
+        finally:
+            self._exit = None
+
+    async def _serve_without_listening(
+        self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None
+    ) -> None:
+        async with self.running():
+            if started is not None:
+                started([])
+            await stop.wait()
+
+    def exit(self) -> None:
+        """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""
+        if self._exit is None:
+            logger.warning(
+                "exit() stops run() and serve(): this driver does not run, or is hosted elsewhere"
+            )
+        else:
+            self._exit()

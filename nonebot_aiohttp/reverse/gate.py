@@ -1,0 +1,116 @@
+"""Who is let in before any adapter is asked: the driver runs, no browser, not too many at once."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+
+from yarl import URL
+
+from ..drivers import HTTPConnection, HTTPResponse
+from ..lifespan import Lifespan
+from ..log import logger
+from ..options import DriverOptions
+from .interface import Refused
+
+RETRY_AFTER = 5
+"""Seconds after which a platform should send an event again that was refused with 503."""
+
+QUIET_SECONDS = 10.0
+"""Seconds for which the same refusal is not logged again: the internet knocks all day."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+
+
+class Gate:
+    """Lets requests in, counts those in work, and logs refusals, each kind once in a while."""
+
+    def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
+        """Begin with nobody inside.
+
+        Args:
+            options: The driver's settings.
+            lifespan: Tells whether events are taken in.
+        """
+        self._options = options
+        self._lifespan = lifespan
+        self._inflight = 0
+        self._logged: dict[str, float] = {}
+
+    def admit(self, connection: HTTPConnection) -> None:
+        """Decide what needs neither the body nor an adapter.
+
+        Args:
+            connection: The request or the handshake.
+
+        Raises:
+            Refused: It is not let in.
+        """
+        self.must_run()
+        origin = connection.headers.get("origin")
+        if origin is not None and not self._is_allowed(origin, connection):
+            raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
+        if self._inflight >= self._options.max_inflight and connection.type == "http":
+            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
+
+    def must_run(self) -> None:
+        """Insist that events are taken in.
+
+        Raises:
+            Refused: The driver has not started, or stops.
+        """
+        if not self._lifespan.running:
+            reason = f"the driver is {self._lifespan.state.value}"
+            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+
+    def enter(self) -> None:
+        """Count one more in work."""
+        self._inflight += 1
+
+    def leave(self) -> None:
+        """Count one less in work."""
+        self._inflight -= 1
+
+    def refuse(self, name: str, refused: Refused) -> HTTPResponse:
+        """Log a refusal, unless the same one was logged just now.
+
+        Args:
+            name: Whom the request was for; no text of the peer's.
+            refused: The refusal. One below 400 is a challenge that an adapter answers.
+
+        Returns:
+            The response that says why.
+        """
+        text = f"Refused a request for {name} with {refused.status}: {refused.reason}"
+        now = time.monotonic()
+        if refused.status >= 400 and now >= self._logged.get(text, 0.0):
+            self._logged[text] = now + QUIET_SECONDS
+            logger.warning("{}", text)
+        return refused.response
+
+    def _is_allowed(self, origin: str, connection: HTTPConnection) -> bool:
+        allowed = self._options.allowed_origins
+        return "*" in allowed or origin in allowed or is_same_origin(origin, connection)
+
+
+def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
+    """Tell whether a browser's page comes from where its request goes, beyond forgery.
+
+    DNS rebinding lets any name point here, so only ``localhost`` and IP literals count.
+
+    Args:
+        origin: The ``Origin`` header (RFC 6454).
+        connection: The request, with its ``Host`` header.
+
+    Returns:
+        Whether scheme, host and port are equal.
+    """
+    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    try:
+        page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
+        port = here.port or _DEFAULT_PORTS[scheme]
+        same = (page.scheme, page.host, page.port) == (scheme, here.host, port)
+        return same and (here.host == "localhost" or bool(ip_address(here.host or "")))
+    except (ValueError, KeyError):
+        return False
