@@ -1,0 +1,1 @@
+"""The tests of nonebot_aiohttp."""

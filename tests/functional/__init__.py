@@ -1,0 +1,1 @@
+"""Tests of the whole driver against real sockets, in one process."""

@@ -1,0 +1,106 @@
+"""A raw client: it sends what it is told, valid or not, and reads what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+
+from tests.support import wire
+from tests.support.peer import Peer, Streams
+from tests.support.waiting import within
+from tests.support.wire import Headers, Response
+
+
+class RawClient(Peer):
+    """A client's end of a connection, used as an async context manager.
+
+    What the other end does is read with `read_response`, `read_frame` and `read_to_end`, each of
+    which fails after `patience` seconds.
+    """
+
+    masks = True
+
+    @classmethod
+    async def connect(
+        cls,
+        port: int,
+        host: str = "127.0.0.1",
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> RawClient:
+        """Connect over TCP, or over TLS if there is a context for it."""
+        transport, streams = await within(
+            asyncio.get_running_loop().create_connection(
+                Streams, host, port, ssl=ssl_context, server_hostname=host if ssl_context else None
+            )
+        )
+        return cls(transport, streams)
+
+    @classmethod
+    async def connect_unix(cls, path: str) -> RawClient:
+        """Connect to a Unix socket."""
+        transport, streams = await within(
+            asyncio.get_running_loop().create_unix_connection(Streams, path)
+        )
+        return cls(transport, streams)
+
+    async def __aenter__(self) -> RawClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.abort()
+        await self.close()
+
+    async def request(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b""
+    ) -> Response:
+        """Send a request with a `Host` and a `Content-Length`, and read the response."""
+        await self.send_request(method, target, headers, body)
+        return await self.read_response(method)
+
+    async def send_request(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b""
+    ) -> None:
+        """Send a request; `Host` and `Content-Length` are added where they are missing."""
+        fields = _fields(headers)
+        names = {name.lower() for name, _ in fields}
+        if body and not names & {"content-length", "transfer-encoding"}:
+            fields.append(("Content-Length", str(len(body))))
+        if "host" not in names:
+            fields.insert(0, ("Host", "bot.example"))
+        await self.send(wire.encode_message(f"{method} {target} HTTP/1.1", fields, body))
+
+    async def read_response(self, method: str = "GET") -> Response:
+        """Read a response with its body."""
+        return await within(wire.read_response(self.reader, method), self.patience)
+
+    async def upgrade(self, target: str, headers: Headers = ()) -> Response:
+        """Ask for a WebSocket; return the response, a 101 or a refusal."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        fields = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": key,
+        }
+        return await self.request("GET", target, [*fields.items(), *_fields(headers)])
+
+    async def trickle(
+        self, chunks: Iterable[bytes], pause: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Send chunks one by one, each followed by the pause."""
+        for chunk in chunks:
+            await self.send(chunk)
+            await pause()
+
+
+def _fields(headers: Headers) -> list[tuple[str, str]]:
+    return list(dict(headers).items() if hasattr(headers, "keys") else headers)

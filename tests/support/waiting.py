@@ -1,0 +1,58 @@
+"""Waiting for a condition without a literal sleep in a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE = 10.0
+"""Seconds until a wait fails: far above what a loaded machine needs, as only failures take it."""
+
+_EAGER_TURNS = 200
+_PAUSE = 0.002
+
+
+async def settle(turns: int = 20) -> None:
+    """Give every callback that is ready, and those that it makes ready, its turn."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def eventually(
+    predicate: Callable[[], T], timeout: float = DEADLINE, what: str = "the condition"
+) -> T:
+    """Return the predicate's value as soon as it is true.
+
+    Args:
+        predicate: Called once for each turn of the loop; cheap and free of side effects.
+        timeout: Seconds until the wait fails.
+        what: What is waited for, for the message of a failure.
+
+    Raises:
+        AssertionError: If the value was still false after `timeout` seconds.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    turn = 0
+    while not (value := predicate()):
+        if loop.time() > deadline:
+            raise AssertionError(f"{what} did not come true within {timeout} s")
+        # Spinning finds a local event soonest, but would starve a child process in the long run.
+        await asyncio.sleep(0 if turn < _EAGER_TURNS else _PAUSE)
+        turn += 1
+    return value
+
+
+async def within(awaitable: Awaitable[T], timeout: float | None = DEADLINE) -> T:
+    """Return the awaitable's result; fail instead of hanging, unless `timeout` is None.
+
+    Raises:
+        AssertionError: If there was no result after `timeout` seconds.
+    """
+    try:
+        return await asyncio.wait_for(awaitable, timeout)
+    except asyncio.TimeoutError as error:
+        raise AssertionError(f"nothing came within {timeout} s") from error

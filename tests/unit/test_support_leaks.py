@@ -1,0 +1,124 @@
+"""Tests of the checks that nothing is left behind, and of the collected logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+from loguru import logger
+
+from tests.support.leaks import LoopWatch, changes, process_state
+from tests.support.logs import Logs
+from tests.support.waiting import settle
+
+ROOT = Path(__file__).parents[2]
+
+LEAKY = """
+import asyncio, signal, socket, sys
+import aiohttp, pytest
+from loguru import logger
+
+kept = []
+
+async def test_task():
+    kept.append(asyncio.create_task(asyncio.Event().wait()))
+
+async def test_session():
+    kept.append(aiohttp.ClientSession())
+
+async def test_server():
+    kept.append(await asyncio.start_server(print, "127.0.0.1", 0))
+
+def test_signal():
+    signal.signal(signal.SIGTERM, print)
+
+def test_sink():
+    logger.add(print)
+
+async def test_clean():
+    async with aiohttp.ClientSession():
+        pass
+"""
+
+
+def test_each_leak_is_an_error_of_its_test(tmp_path: Path) -> None:
+    (tmp_path / "test_leaky.py").write_text(LEAKY)
+    arguments = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-W", "ignore", "-rA", "-n0"]
+    wide = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "400"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "-c", ROOT / "setup.cfg", tmp_path],
+        cwd=ROOT,
+        env=wide,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert "6 passed, 5 errors" in ran.stdout, ran.stdout
+    wrong = [line for line in ran.stdout.splitlines() if line.startswith("ERROR ")]
+    for name, sign in {
+        "test_task": "running <Task",
+        "test_session": "unclosed <aiohttp.client.ClientSession",
+        "test_server": "open socket ",
+        "test_signal": "the handler of <Signals.SIGTERM",
+        "test_sink": "the sinks of loguru",
+    }.items():
+        assert any(f"::{name} " in line and sign in line for line in wrong), (name, wrong)
+
+
+@pytest.mark.both_loops
+async def test_a_task_a_session_and_a_socket_are_found() -> None:
+    watch = LoopWatch()
+    task = asyncio.create_task(asyncio.Event().wait())
+    session = aiohttp.ClientSession()
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
+    found = "; ".join(await watch.leftovers(timeout=0))
+    for sign in ("running <Task", "ClientSession", "TCPConnector", "open socket "):
+        assert sign in found
+    task.cancel()
+    server.close()
+    await session.close()
+    assert await watch.leftovers() == []
+
+
+async def test_what_ends_by_itself_is_no_leak() -> None:
+    watch = LoopWatch()
+    task = asyncio.create_task(settle(100))
+    assert await watch.leftovers() == []
+    assert task.done()
+
+
+def test_changes_of_the_process_are_described() -> None:
+    before = process_state()
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sink = logger.add(print)
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    found = changes(before, process_state())
+    logging.getLogger().removeHandler(handler)
+    logger.remove(sink)
+    signal.signal(signal.SIGINT, previous)
+    assert [change.split(" changed ")[0] for change in found] == [
+        f"the handler of {signal.SIGINT!r}",
+        "the sinks of loguru",
+        "the handlers of the root logger",
+    ]
+    assert changes(before, process_state()) == []
+
+
+def test_logs_are_collected(logs: Logs) -> None:
+    logger.debug("a <b> {}", 1)
+    error = ValueError("secret")
+    logger.opt(exception=error).error("failed")
+    assert logs[1].exception is error
+    assert logs.messages() == ["a <b> 1", "failed"]
+    assert logs.messages("ERROR") == ["failed"]
+    assert [record.level for record in logs.matching("<b>")] == ["DEBUG"]
+    assert logs.matching("<b>", "ERROR") == []
+    assert "ValueError: secret" in logs.output

@@ -1,0 +1,32 @@
+"""Tests that what the project says of itself in two places is the same."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(name: str) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / name, encoding="utf-8")
+    return parser
+
+
+def test_the_lowest_versions_allowed_are_those_tested() -> None:
+    allowed = read("setup.cfg")["options"]["install_requires"].split()
+    tested = read("tox.ini")["testenv:lowest"]["deps"].split()
+    assert [requirement.replace("==", ">=") for requirement in tested] == allowed
+
+
+def test_every_python_of_the_classifiers_is_an_environment() -> None:
+    classifiers = read("setup.cfg")["metadata"]["classifiers"]
+    versions = re.findall(r"Python :: 3\.(\d+)$", classifiers, re.MULTILINE)
+    listed = re.search(r"py\{([\d,]+)\}", read("tox.ini")["tox"]["env_list"])
+    assert listed is not None
+    assert listed[1].split(",") == [f"3{minor}" for minor in versions]
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    matrix = ", ".join(f'"3.{minor}"' for minor in versions)
+    assert f"python: [{matrix}]" in workflow
