@@ -16,7 +16,9 @@ def read(name: str) -> configparser.ConfigParser:
 
 
 def test_the_lowest_versions_allowed_are_those_tested() -> None:
-    allowed = read("setup.cfg")["options"]["install_requires"].split()
+    lines = read("setup.cfg")["options"]["install_requires"].strip().splitlines()
+    newer_python = 'python_version >= "3.14"'
+    allowed = [line.partition(";")[0] for line in lines if newer_python not in line]
     tested = read("tox.ini")["testenv:lowest"]["deps"].split()
     assert [requirement.replace("==", ">=") for requirement in tested] == allowed
 
