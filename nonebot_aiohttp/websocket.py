@@ -48,6 +48,11 @@ def decoding(decode_text: bool) -> dict[str, Any]:
 class Socket(WebSocket):
     """What the driver needs of a WebSocket beyond the contract, whatever carries it."""
 
+    @property
+    @abc.abstractmethod
+    def accepted(self) -> bool:
+        """Whether the handshake has been answered with 101."""
+
     # A connection equals itself only; the contract's dataclass compares fields and has no hash.
     __hash__ = object.__hash__
     __eq__ = object.__eq__
@@ -152,6 +157,11 @@ class AiohttpSocket(Socket):
         """
         super().__init__(**connection)
         self._close_timeout = options.close_timeout
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake has been answered with 101."""
+        return self._socket is not None
 
     @property
     def closed(self) -> bool:

@@ -135,6 +135,11 @@ class AsgiSocket(Socket):
         self._gone = asyncio.Event()
 
     @property
+    def accepted(self) -> bool:
+        """Whether the handshake has been answered with 101."""
+        return self._accepted
+
+    @property
     def closed(self) -> bool:
         """Whether the connection has ended; False before it was accepted."""
         return self._ended is not None

@@ -1,0 +1,351 @@
+"""The client half: HTTP requests and WebSockets through the driver's one connector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDict
+from nonebot.drivers import (
+    Cookies,
+    HTTPClientMixin,
+    HTTPClientSession,
+    HTTPVersion,
+    Request,
+    Response,
+    WebSocketClientMixin,
+)
+from yarl import URL
+
+from ..forward.reconnect import connect_arguments
+from ..options import DriverOptions
+from ..session import HTTP_VERSIONS, SessionPool
+from ..websocket import ClientSocket
+from .bodies import body_arguments
+from .models import UNSET, Timeout, default_timeout, merge_query, to_timeout
+from .websocket import NonebotWebSocket
+
+
+class Session(HTTPClientSession):
+    """An isolated session on the shared connector: cookies, headers and parameters of its own."""
+
+    def __init__(
+        self,
+        params: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        version: str | HTTPVersion = HTTPVersion.H11,
+        timeout: Any = UNSET,
+        proxy: str | None = None,
+        *,
+        pool: SessionPool,
+    ) -> None:
+        """Take what every request of the session has; see ``HTTPClientMixin.get_session``.
+
+        Args:
+            params: Query parameters; a request's own win.
+            headers: Headers; a request's own win.
+            cookies: Cookies that the session begins with.
+            version: ``"1.0"`` or ``"1.1"``.
+            timeout: Seconds, a ``Timeout``, None for no limit, or UNSET for NoneBot's default.
+            proxy: URL of a proxy; None takes the driver's.
+            pool: Where the connector is.
+
+        Raises:
+            RuntimeError: aiohttp does not speak that version.
+        """
+        self._params = list(URL.build(query=params).query.items()) if params is not None else []
+        self._headers = CIMultiDict(headers) if headers is not None else None
+        self._cookies = cookie_pairs(Cookies(cookies))
+        self._version = http_version(version)
+        self._timeout = timeout
+        self._proxy = proxy
+        self._pool = pool
+        self._own_pool: SessionPool | None = None
+        self._client: aiohttp.ClientSession | None = None
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        """Aiohttp's session.
+
+        Raises:
+            RuntimeError: The session is not set up, or closed.
+        """
+        if self._client is None:
+            raise RuntimeError("The session is not open: use `async with driver.get_session()`")
+        return self._client
+
+    async def setup(self) -> None:
+        """Open the session.
+
+        Raises:
+            RuntimeError: It is open already.
+        """
+        if self._client is not None:
+            raise RuntimeError("The session is open already")
+        pool = self._pool
+        if not pool.is_open:
+            # Before the start and after the stop the session brings a connector of its own.
+            pool = self._own_pool = pool.another()
+            await pool.open()
+        self._client = pool.isolated(
+            # unsafe: cookies of hosts without a name count too, as everywhere else.
+            cookie_jar=aiohttp.CookieJar(unsafe=True),
+            cookies=self._cookies,
+            headers=self._headers,
+            version=self._version,
+        )
+
+    async def close(self) -> None:
+        """Close the session; it may be opened again."""
+        client, self._client = self._client, None
+        own_pool, self._own_pool = self._own_pool, None
+        if client is not None:
+            await client.close()
+        if own_pool is not None:
+            await own_pool.close()
+
+    async def request(self, setup: Request) -> Response:
+        """Send a request; see ``HTTPClientMixin.request``."""
+        async with self._send(setup) as response:
+            return Response(
+                response.status,
+                headers=response.headers.copy(),
+                content=await response.read(),
+                request=setup,
+            )
+
+    async def stream_request(
+        self, setup: Request, *, chunk_size: int = 1024
+    ) -> AsyncGenerator[Response, None]:
+        """Send a request and yield its answer in chunks.
+
+        Args:
+            setup: The request.
+            chunk_size: Bytes that each chunk has, but for the last one.
+
+        Yields:
+            A response for each chunk; none for an empty body.
+        """
+        async with self._send(setup) as response:
+            headers = response.headers.copy()
+            async for chunk in exact_chunks(response.content, chunk_size):
+                yield Response(response.status, headers=headers, content=chunk, request=setup)
+
+    def _send(self, setup: Request) -> Any:
+        http_version(setup.version)
+        url = merge_query(self._params, setup.url) if self._params else setup.url
+        proxy = setup.proxy or self._proxy or self._pool.proxy_for(url)
+        optional: dict[str, Any] = {"proxy": proxy} if proxy else {}
+        if setup.cookies:
+            optional["cookies"] = cookie_pairs(setup.cookies)
+        return self.client.request(
+            setup.method,
+            url,
+            headers=setup.headers,
+            timeout=to_timeout(setup.timeout, to_timeout(self._timeout, default_timeout())),
+            **body_arguments(setup),
+            **optional,
+        )
+
+
+class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
+    """What the full driver and the mixin share."""
+
+    _pool: SessionPool
+    options: DriverOptions
+
+    async def request(self, setup: Request) -> Response:
+        """Send a request through the shared pool; cookies of one never reach another.
+
+        Args:
+            setup: The request.
+
+        Returns:
+            The response, whatever its status.
+
+        Raises:
+            RuntimeError: The request wants HTTP/2, which aiohttp does not speak.
+            aiohttp.ClientError: The network failed.
+            asyncio.TimeoutError: A limit of the request's timeout was reached.
+        """
+        async with self.get_session(version=_version_of(setup)) as session:
+            return await session.request(setup)
+
+    async def stream_request(
+        self, setup: Request, *, chunk_size: int = 1024
+    ) -> AsyncGenerator[Response, None]:
+        """Send a request and yield its answer in chunks; see ``Session.stream_request``."""
+        async with self.get_session(version=_version_of(setup)) as session:
+            async for response in session.stream_request(setup, chunk_size=chunk_size):
+                yield response
+
+    def get_session(
+        self,
+        params: Any = None,
+        headers: Any = None,
+        cookies: Any = None,
+        version: str | HTTPVersion = HTTPVersion.H11,
+        timeout: Any = UNSET,
+        proxy: str | None = None,
+    ) -> Session:
+        """Make an isolated session on the shared connector; see ``Session``."""
+        return Session(params, headers, cookies, version, timeout, proxy, pool=self._pool)
+
+    @asynccontextmanager
+    async def websocket(self, setup: Request) -> AsyncIterator[NonebotWebSocket]:
+        """Connect to a WebSocket.
+
+        Args:
+            setup: The handshake. A timeout in seconds limits the handshake and the closing one;
+                only the ``read`` of a ``Timeout`` limits how long a message may be waited for.
+
+        Yields:
+            The connection.
+
+        Raises:
+            RuntimeError: The request wants HTTP/2, which aiohttp does not speak.
+            aiohttp.ClientError: The handshake failed.
+            asyncio.TimeoutError: The handshake took too long.
+        """
+        limits = SocketLimits.of(setup.timeout, self.options)
+        async with Session(version=setup.version, pool=self._pool) as session:
+            handshake = self._handshake(session.client, setup, limits)
+            connected = await asyncio.wait_for(handshake, limits.handshake)
+            socket = NonebotWebSocket(setup, connected, limits.receive)
+            try:
+                yield socket
+            finally:
+                await connected.close()
+
+    async def _handshake(
+        self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
+    ) -> ClientSocket:
+        options = limits.apply_to(self.options)
+        headers = setup.headers.copy()
+        if setup.cookies:
+            headers.update(setup.cookies.as_header(setup))
+        connected = await client.ws_connect(
+            setup.url,
+            method=setup.method,
+            headers=headers,
+            proxy=setup.proxy or self._pool.proxy_for(setup.url),
+            **connect_arguments(options, decode_text=True),
+        )
+        url = setup.url
+        return ClientSocket(
+            connected, options, http_version="1.1", scheme=url.scheme, path=url.path
+        )
+
+
+class SocketLimits:
+    """How long the steps of a WebSocket client may take.
+
+    Attributes:
+        handshake: Seconds; None is no limit.
+        receive: Seconds that a message may be waited for; None is no limit.
+        close: Seconds for the closing handshake; None takes the setting.
+    """
+
+    def __init__(
+        self, handshake: float | None, receive: float | None = None, close: float | None = None
+    ) -> None:
+        """Take the limits."""
+        self.handshake = handshake
+        self.receive = receive
+        self.close = close
+
+    @classmethod
+    def of(cls, timeout: Any, options: DriverOptions) -> SocketLimits:
+        """Read NoneBot's timeout.
+
+        Args:
+            timeout: Seconds, a ``Timeout``, None for no limit (before NoneBot 2.5: not said), or
+                UNSET.
+            options: The driver's settings, which count where nothing is said.
+
+        Returns:
+            The limits.
+        """
+        if isinstance(timeout, Timeout):
+            total, connect, read = (
+                _said(getattr(timeout, name), None) for name in ("total", "connect", "read")
+            )
+            handshake = connect if connect is not None else total
+            if handshake is None and timeout.connect is UNSET and timeout.total is UNSET:
+                handshake = options.handshake_timeout
+            return cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+        if timeout is UNSET:
+            return cls(options.handshake_timeout)
+        return cls(timeout, close=timeout)
+
+    def apply_to(self, options: DriverOptions) -> DriverOptions:
+        """Put the limit of the closing handshake into the settings of one connection."""
+        if self.close is None:
+            return options
+        return options.replaced(close_timeout=self.close)
+
+
+def _said(value: Any, otherwise: Any) -> Any:
+    return otherwise if value is UNSET else value
+
+
+def _version_of(setup: Request) -> HTTPVersion:
+    http_version(setup.version)
+    return setup.version
+
+
+def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
+    """Read NoneBot's HTTP version into aiohttp's.
+
+    Args:
+        version: The version.
+
+    Returns:
+        aiohttp's version.
+
+    Raises:
+        RuntimeError: aiohttp does not speak it.
+    """
+    name = HTTPVersion(version).value
+    if name not in HTTP_VERSIONS:
+        raise RuntimeError(
+            f"Unsupported HTTP version: {name}. aiohttp speaks 1.0 and 1.1; the driver ~httpx has 2"
+        )
+    return HTTP_VERSIONS[name]
+
+
+def cookie_pairs(cookies: Cookies) -> list[tuple[str, str]]:
+    """List cookies by name and value.
+
+    Args:
+        cookies: NoneBot's cookies.
+
+    Returns:
+        The pairs.
+    """
+    return [(cookie.name, cookie.value) for cookie in cookies.jar if cookie.value is not None]
+
+
+async def exact_chunks(stream: aiohttp.StreamReader, size: int) -> AsyncIterator[bytes]:
+    """Cut a stream into chunks of one size, the last one shorter, none empty.
+
+    Args:
+        stream: What to read.
+        size: Bytes of a chunk.
+
+    Yields:
+        The chunks.
+    """
+    buffer = bytearray()
+    async for data in stream.iter_any():
+        buffer += data
+        whole = len(buffer) - len(buffer) % size
+        for start in range(0, whole, size):
+            yield bytes(buffer[start : start + size])
+        del buffer[:whole]
+    if buffer:
+        yield bytes(buffer)

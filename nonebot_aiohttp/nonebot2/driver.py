@@ -1,0 +1,191 @@
+"""``Driver`` and ``Mixin`` for NoneBot2 2.4 and newer: the assembly of this face."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from nonebot.config import Config, Env
+from nonebot.drivers import ASGIMixin, HTTPServerSetup, WebSocketServerSetup
+from nonebot.drivers import Driver as NonebotDriver
+
+from ..hosting import Host
+from ..lifespan import Lifespan
+from ..log import logger
+from ..options import DriverOptions
+from ..reverse.asgi import AsgiApp
+from ..reverse.gate import Gate
+from ..session import SessionPool
+from ..tasks import TaskSet
+from ..websocket import OpenSockets
+from .client import ClientHalf
+from .life import LifespanKeeper
+from .routes import RouteEndpoints
+
+
+class NoLoops:
+    """Stands for forward loops, which are the adapters' own business under NoneBot2."""
+
+    def start(self) -> None:
+        """Start nothing."""
+
+    async def stop_intake(self) -> None:
+        """Stop nothing."""
+
+    async def stop(self) -> None:
+        """Wait for nothing."""
+
+
+def read_options(config: Config) -> DriverOptions:
+    """Read the driver's settings; browsers are let in unless origins are configured.
+
+    Args:
+        config: NoneBot's configuration.
+
+    Returns:
+        The options.
+
+    Raises:
+        ValidationError: A setting has a wrong value.
+    """
+    return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
+
+
+class Driver(ClientHalf, NonebotDriver, ASGIMixin):
+    """The driver for ``DRIVER=nonebot_aiohttp.nonebot2``: server and client on one event loop.
+
+    Attributes:
+        options: The settings, validated.
+    """
+
+    def __init__(self, env: Env, config: Config) -> None:
+        """Assemble a driver; NoneBot does.
+
+        Args:
+            env: NoneBot's environment.
+            config: NoneBot's configuration; what begins with ``aiohttp_`` are the settings.
+
+        Raises:
+            ValidationError: A setting has a wrong value.
+        """
+        super().__init__(env, config)
+        self.options = read_options(config)
+        self._pool = SessionPool(self.options)
+        handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
+        sockets = OpenSockets()
+        life = Lifespan(
+            session=self._pool,
+            loops=NoLoops(),
+            sockets=sockets,
+            handlers=handlers,
+            hooks=socket_handlers,
+            drain_timeout=self.options.drain_timeout,
+        )
+        keeper = LifespanKeeper(self._lifespan)
+        life.on_startup(keeper.start)
+        life.on_shutdown(keeper.stop)
+        gate = Gate(self.options, life)
+        self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
+        self._host = Host(self._endpoints, life, self.options, config)
+
+    @property
+    def type(self) -> str:
+        """Always ``"aiohttp"``."""
+        return "aiohttp"
+
+    @property
+    def logger(self) -> Any:
+        """NoneBot's logger, which is loguru's."""
+        return logger
+
+    @property
+    def server_app(self) -> web.Application:
+        """The driver as an application, for ``add_subapp``, gunicorn, or more routes."""
+        return self._host.server_app
+
+    @property
+    def asgi(self) -> AsgiApp:
+        """The driver as an ASGI 3 application."""
+        return self._host.asgi
+
+    def setup_http_server(self, setup: HTTPServerSetup) -> None:
+        """Add an HTTP route; see ``nonebot.drivers.ASGIMixin``."""
+        self._endpoints.add_http(setup)
+
+    def setup_websocket_server(self, setup: WebSocketServerSetup) -> None:
+        """Add a WebSocket route; see ``nonebot.drivers.ASGIMixin``."""
+        self._endpoints.add_websocket(setup)
+
+    def attach(self, app: web.Application) -> None:
+        """Serve at the root of an aiohttp application; see ``nonebot_aiohttp.Driver.attach``."""
+        self._host.attach(app)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[Driver]:
+        """Start, and stop at the end; see ``nonebot_aiohttp.Driver.lifespan``."""
+        async with self._host.running():
+            yield self
+
+    def run(
+        self, host: str | None = None, port: int | None = None, *, app: Any = None, **where: Any
+    ) -> None:
+        """Run in this process until a signal, as ``nonebot.run`` asks for.
+
+        Args:
+            host: Where to listen; None is ``config.host``.
+            port: The port; None is ``config.port``.
+            app: What uvicorn would import to reload; there is nothing to reload here.
+            **where: What ``nonebot_aiohttp.Driver.run`` takes.
+
+        Raises:
+            SystemExit: See ``nonebot_aiohttp.Driver.run``.
+            TypeError: An argument is unknown.
+        """
+        super().run(host, port, app=app, **where)  # type: ignore[no-untyped-call]
+        if app is not None:
+            logger.debug("This driver does not reload, so it does not need app=")
+        self._host.run(host, port, **where)
+
+    async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
+        """Run on a loop that runs already; see ``nonebot_aiohttp.Driver.serve``."""
+        await self._host.serve(host, port, **where)
+
+    def exit(self, force: bool = False) -> None:
+        """Stop ``run()`` or ``serve()`` from code; may be called from any thread.
+
+        Args:
+            force: Accepted as NoneBot's ``none`` driver does; stopping is bounded anyway.
+        """
+        self._host.exit()
+
+
+class Mixin(ClientHalf):
+    """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
+
+    Attributes:
+        options: The settings, validated.
+    """
+
+    def __init__(self, env: Env, config: Config) -> None:
+        """Put the pool into the life of the driver that this is mixed into.
+
+        Args:
+            env: NoneBot's environment.
+            config: NoneBot's configuration.
+
+        Raises:
+            ValidationError: A setting has a wrong value.
+        """
+        super().__init__(env, config)  # type: ignore[call-arg]
+        self.options = read_options(config)
+        self._pool = SessionPool(self.options)
+        # Shutdown functions run in reverse: registered first, the pool is closed last.
+        self.on_startup(self._pool.open)  # type: ignore[attr-defined]
+        self.on_shutdown(self._pool.close)  # type: ignore[attr-defined]
+
+    @property
+    def type(self) -> str:
+        """Always ``"aiohttp"``."""
+        return "aiohttp"

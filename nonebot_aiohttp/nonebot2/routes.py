@@ -1,0 +1,215 @@
+"""The routes that NoneBot's adapters set up, at any time, as endpoints for our transports."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from re import Pattern
+from typing import Any
+
+import nonebot.exception
+from multidict import CIMultiDict
+from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
+
+from ..drivers import HTTPRequest, HTTPResponse
+from ..log import log_exception
+from ..reverse.gate import Gate
+from ..reverse.interface import Reachable, ReadBody, Refused
+from ..tasks import TaskSet
+from ..websocket import NORMAL, OpenSockets, Socket
+from .models import InboundRequest
+from .websocket import NonebotWebSocket
+
+INTERNAL_ERROR = 1011
+"""Close code of a server that failed (RFC 6455, section 7.4.1)."""
+
+_PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::(\w+))?\}")
+# The convertors of Starlette, whose notation adapters use.
+_CONVERTORS = {
+    "str": "[^/]+",
+    "path": ".*",
+    "int": "[0-9]+",
+    "float": r"[0-9]+(?:\.[0-9]+)?",
+    "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One setup.
+
+    Attributes:
+        setup: The adapter's setup.
+        method: The HTTP method, in capitals.
+        is_websocket: Whether it is a WebSocket's.
+    """
+
+    setup: Any
+    method: str
+    is_websocket: bool
+
+
+class RouteTable:
+    """Routes by path; the first one set up wins, plain paths before those with parameters."""
+
+    def __init__(self) -> None:
+        """Begin without routes."""
+        self._plain: dict[str, list[Route]] = {}
+        self._patterns: list[tuple[Pattern[str], Route]] = []
+
+    def add(self, path: str, route: Route) -> None:
+        """Add a route.
+
+        Args:
+            path: Its path; ``{name}`` and ``{name:convertor}`` stand for parameters.
+            route: The route.
+
+        Raises:
+            ValueError: The convertor is unknown.
+        """
+        if _PARAMETER.search(path):
+            self._patterns.append((compile_path(path), route))
+        else:
+            self._plain.setdefault(path, []).append(route)
+
+    def at(self, path: str) -> list[Route]:
+        """List the routes of a path; one with or without the last slash serves the other too."""
+        found = [*self._plain.get(path, ()), *self._matching(path)]
+        if not found:
+            other = path[:-1] if path.endswith("/") else path + "/"
+            found = [*self._plain.get(other, ()), *self._matching(other)]
+        return found
+
+    def _matching(self, path: str) -> Iterable[Route]:
+        return (route for pattern, route in self._patterns if pattern.fullmatch(path))
+
+
+def compile_path(path: str) -> Pattern[str]:
+    """Compile a path with parameters.
+
+    Args:
+        path: The path.
+
+    Returns:
+        A pattern for whole paths.
+
+    Raises:
+        ValueError: The convertor is unknown.
+    """
+    pattern, end = "", 0
+    for match in _PARAMETER.finditer(path):
+        convertor = match[2] or "str"
+        if convertor not in _CONVERTORS:
+            raise ValueError(f"The path parameter {match[0]} has an unknown convertor")
+        pattern += re.escape(path[end : match.start()]) + f"(?:{_CONVERTORS[convertor]})"
+        end = match.end()
+    return re.compile(pattern + re.escape(path[end:]))
+
+
+class RouteEndpoints(Reachable):
+    """Hands requests and WebSockets to the handle functions of the setups."""
+
+    decode_text = True
+
+    def __init__(
+        self, gate: Gate, sockets: OpenSockets, handlers: TaskSet, socket_handlers: TaskSet
+    ) -> None:
+        """Begin without routes.
+
+        Args:
+            gate: Lets requests in.
+            sockets: Where the open WebSockets are kept for the stop.
+            handlers: Where HTTP handle functions are kept while they run.
+            socket_handlers: Where WebSocket handle functions are kept while they run.
+        """
+        self._gate = gate
+        self._sockets = sockets
+        self._handlers = handlers
+        self._socket_handlers = socket_handlers
+        self._table = RouteTable()
+
+    def add_http(self, setup: HTTPServerSetup) -> None:
+        """Add an HTTP route; in a running driver it is reachable at once."""
+        self._table.add(setup.path.path, Route(setup, setup.method.upper(), False))
+
+    def add_websocket(self, setup: WebSocketServerSetup) -> None:
+        """Add a WebSocket route; in a running driver it is reachable at once."""
+        self._table.add(setup.path.path, Route(setup, "GET", True))
+
+    def find(self, path: str, method: str, upgrade: bool) -> Route | frozenset[str] | None:
+        """Find the route of a request; see ``Reachable.find``."""
+        routes = self._table.at(path)
+        if not routes:
+            return None
+        fitting = [route for route in routes if route.method == method]
+        for route in fitting:
+            if route.is_websocket == upgrade:
+                return route
+        return fitting[0] if fitting else frozenset(route.method for route in routes)
+
+    def is_served(self, target: Any) -> bool:
+        """Tell that every route has its handle function."""
+        return True
+
+    def headers(self, pairs: Iterable[tuple[str, str]]) -> Any:
+        """Make NoneBot's header mapping, repeated names kept."""
+        return CIMultiDict(pairs)
+
+    async def http(self, target: Route, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+        """Hand a request to its handle function; see ``Reachable.http``."""
+        name = target.setup.name
+        try:
+            self._gate.admit(request)
+        except Refused as refused:
+            return self._gate.refuse(name, refused)
+        self._gate.enter()
+        try:
+            _keep_current_task(self._handlers, name)
+            request.body = await read_body()
+            response = await target.setup.handle_func(InboundRequest(request))
+            content = response.content
+            body = content.encode() if isinstance(content, str) else content
+            return HTTPResponse(response.status_code, body, response.headers)
+        except Refused as refused:
+            return self._gate.refuse(name, refused)
+        except Exception as error:
+            log_exception("ERROR", f"The handle function of {name} failed", error)
+            return HTTPResponse(500, b"Internal Server Error")
+        finally:
+            self._gate.leave()
+
+    async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
+        """Hand a WebSocket to its handle function; see ``Reachable.websocket``."""
+        name = target.setup.name
+        try:
+            self._gate.admit(socket)
+        except Refused as refused:
+            return self._gate.refuse(name, refused)
+        _keep_current_task(self._socket_handlers, name)
+        self._sockets.add(socket)
+        try:
+            return await self._handle(target, socket)
+        finally:
+            self._sockets.remove(socket)
+
+    async def _handle(self, target: Route, socket: Socket) -> HTTPResponse | None:
+        status, code = 403, NORMAL
+        try:
+            await target.setup.handle_func(NonebotWebSocket(InboundRequest(socket), socket))
+        except nonebot.exception.WebSocketClosed:
+            pass
+        except Exception as error:
+            log_exception("ERROR", f"The handle function of {target.setup.name} failed", error)
+            status, code = 500, INTERNAL_ERROR
+        if not socket.accepted:
+            return HTTPResponse(status)
+        await socket.end(code)
+        return None
+
+
+def _keep_current_task(tasks: TaskSet, name: str) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    tasks.add(task, name)

@@ -1,0 +1,117 @@
+"""NoneBot's ``WebSocket`` over ours: every kind of ending is NoneBot's ``WebSocketClosed``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+import nonebot.exception
+from nonebot.drivers import Request, WebSocket
+
+from ..exceptions import WebSocketClosed
+from ..websocket import Socket
+
+
+class NonebotWebSocket(WebSocket):
+    """A WebSocket of either side; usable from any task."""
+
+    def __init__(
+        self, request: Request, socket: Socket, receive_timeout: float | None = None
+    ) -> None:
+        """Wrap a socket.
+
+        Args:
+            request: The handshake.
+            socket: The socket.
+            receive_timeout: Seconds that a message may be waited for; None is no limit.
+        """
+        super().__init__(request=request)
+        self._socket = socket
+        self._receive_timeout = receive_timeout
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self._socket.closed
+
+    async def accept(self) -> None:
+        """Accept the connection; on the client's side there is nothing to do.
+
+        Raises:
+            nonebot.exception.WebSocketClosed: The connection has ended.
+        """
+        try:
+            await self._socket.accept()
+        except WebSocketClosed as closed:
+            _raise(closed)
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection; before ``accept`` it is refused with 403.
+
+        Args:
+            code: The close code (RFC 6455, section 7.4).
+            reason: Why, for the peer.
+        """
+        await self._socket.end(code, reason)
+
+    async def receive(self) -> str | bytes:
+        """Receive a message as the kind that it is.
+
+        Raises:
+            nonebot.exception.WebSocketClosed: The connection has ended.
+            asyncio.TimeoutError: The request's ``Timeout.read`` is over.
+        """
+        try:
+            if self._receive_timeout is None:
+                return await self._socket.receive_frame()
+            return await asyncio.wait_for(self._socket.receive_frame(), self._receive_timeout)
+        except WebSocketClosed as closed:
+            _raise(closed)
+
+    async def receive_text(self) -> str:
+        """Receive a text message; see ``receive``.
+
+        Raises:
+            TypeError: The message is binary.
+        """
+        data = await self.receive()
+        if not isinstance(data, str):
+            raise TypeError("A text message was expected, and a binary one has come")
+        return data
+
+    async def receive_bytes(self) -> bytes:
+        """Receive a binary message; see ``receive``.
+
+        Raises:
+            TypeError: The message is text.
+        """
+        data = await self.receive()
+        if not isinstance(data, bytes):
+            raise TypeError("A binary message was expected, and a text one has come")
+        return data
+
+    async def send_text(self, data: str) -> None:
+        """Send a text message.
+
+        Raises:
+            nonebot.exception.WebSocketClosed: The connection has ended.
+        """
+        try:
+            await self._socket.send(data)
+        except WebSocketClosed as closed:
+            _raise(closed)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message.
+
+        Raises:
+            nonebot.exception.WebSocketClosed: The connection has ended.
+        """
+        try:
+            await self._socket.send_bytes(data)
+        except WebSocketClosed as closed:
+            _raise(closed)
+
+
+def _raise(closed: WebSocketClosed) -> NoReturn:
+    raise nonebot.exception.WebSocketClosed(closed.code, closed.reason) from closed
