@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from email.message import Message
-from email.parser import BytesParser
+from email.parser import HeaderParser
 from functools import cached_property
 from io import BytesIO
 from typing import IO, Any
@@ -59,12 +59,11 @@ class InboundRequest(Request):
     def url(self) -> URL:  # type: ignore[override]
         """The absolute URL, its host read off the ``Host`` header."""
         here = self._connection
-        return URL.build(
-            scheme=here.scheme,
-            authority=self.headers.get("host", "localhost"),
-            path=here.path,
-            query_string=here.query_string.decode("utf-8", "surrogateescape"),
-        )
+        host = self.headers.get("host", "localhost")
+        url = URL.build(scheme=here.scheme, authority=host, path=here.path)
+        # URL.build() would encode the query a second time.
+        query = here.query_string.decode("utf-8", "replace")
+        return URL(f"{url}?{query}") if query else url
 
     @cached_property
     def cookies(self) -> Cookies:  # type: ignore[override]
@@ -80,8 +79,8 @@ class InboundRequest(Request):
             return None
 
     @cached_property
-    def data(self) -> dict[str, Any] | None:  # type: ignore[override]
-        """The fields of a form, the last of those of one name; None for a broken one."""
+    def data(self) -> dict[str, Any]:  # type: ignore[override]
+        """The fields of a form, the last of those of one name."""
         return self._form[0]
 
     @cached_property
@@ -90,7 +89,7 @@ class InboundRequest(Request):
         return self._form[1] or None
 
     @cached_property
-    def _form(self) -> tuple[dict[str, Any] | None, list[FormFile]]:
+    def _form(self) -> tuple[dict[str, Any], list[FormFile]]:
         content = self.content or b""
         body = content.encode() if isinstance(content, str) else content
         kind = self.headers.get("content-type", "")
@@ -102,41 +101,42 @@ class InboundRequest(Request):
         return {}, []
 
 
-def parse_multipart(kind: str, body: bytes) -> tuple[dict[str, Any] | None, list[FormFile]]:
+def parse_multipart(kind: str, body: bytes) -> tuple[dict[str, Any], list[FormFile]]:
     """Parse a ``multipart/form-data`` body (RFC 7578).
+
+    The email package would do, but not for names and files that are no ASCII.
 
     Args:
         kind: The ``Content-Type`` header.
         body: The body.
 
     Returns:
-        The fields, and the files; None and nothing for a body that is none.
+        The fields, the last of those of one name, and the files; nothing for a body that is none.
     """
-    head = f"Content-Type: {kind}\r\n\r\n".encode("utf-8", "surrogateescape")
-    message = BytesParser().parsebytes(head + body)
-    if not message.is_multipart() or message.defects:
-        return None, []
     fields: dict[str, Any] = {}
     files: list[FormFile] = []
-    for part in message.get_payload():
-        assert isinstance(part, Message)
-        name = _parameter(part, "name")
-        filename = _parameter(part, "filename")
-        content = part.get_payload(decode=True)
-        assert isinstance(content, bytes)
-        if name is not None and filename is not None:
+    for head, content in _parts(kind, body):
+        part = HeaderParser().parsestr(head.decode("utf-8", "replace"))
+        name = part.get_param("name", header="content-disposition")
+        filename = part.get_param("filename", header="content-disposition")
+        if isinstance(name, str) and isinstance(filename, str):
             files.append((name, (filename, BytesIO(content), part.get("content-type"))))
-        elif name is not None:
+        elif isinstance(name, str):
             fields[name] = content.decode("utf-8", "replace")
     return fields, files
 
 
-def _parameter(part: Message, name: str) -> str | None:
-    value = part.get_param(name, header="content-disposition")
-    if not isinstance(value, str):
-        return None
-    # The email package reads headers as ASCII; browsers and clients send names in UTF-8.
-    return value.encode("ascii", "surrogateescape").decode("utf-8", "replace")
+def _parts(kind: str, body: bytes) -> Iterable[tuple[bytes, bytes]]:
+    """Split a multipart body (RFC 2046, section 5.1.1) into heads and contents."""
+    header = Message()
+    header["content-type"] = kind
+    boundary = header.get_boundary("").encode()
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary)
+    if not boundary or len(parts) < 2 or not parts[-1].startswith(b"--"):
+        return
+    for part in parts[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        yield head.strip(), content
 
 
 def _cookie_pairs(headers: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -154,8 +154,8 @@ class RouteEndpoints(Reachable):
         return True
 
     def headers(self, pairs: Iterable[tuple[str, str]]) -> Any:
-        """Make NoneBot's header mapping, repeated names kept."""
-        return CIMultiDict(pairs)
+        """Make NoneBot's header mapping: names lowercased as ASGI has them, repeated ones kept."""
+        return CIMultiDict([(name.lower(), value) for name, value in pairs])
 
     async def http(self, target: Route, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
