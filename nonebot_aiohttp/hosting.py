@@ -131,9 +131,11 @@ class Host:
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None
     ) -> None:
         async with self.running():
+            logger.info("Running without listening")
             if started is not None:
                 started([])
             await stop.wait()
+            logger.info("Stopping")
 
     def exit(self) -> None:
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""

@@ -28,6 +28,13 @@ from .bodies import body_arguments
 from .models import UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
+_NOT_SAID = aiohttp.ClientTimeout()
+
+_VERSIONS: dict[Any, aiohttp.HttpVersion] = {
+    **HTTP_VERSIONS,
+    **{HTTPVersion(name): version for name, version in HTTP_VERSIONS.items()},
+}
+
 
 class Session(HTTPClientSession):
     """An isolated session on the shared connector: cookies, headers and parameters of its own."""
@@ -59,11 +66,11 @@ class Session(HTTPClientSession):
         """
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
         self._headers = CIMultiDict(headers) if headers is not None else None
-        self._cookies = cookie_pairs(Cookies(cookies))
+        self._cookies = cookie_pairs(Cookies(cookies)) if cookies is not None else None
         self._version = http_version(version)
         self._timeout = timeout
         self._proxy = proxy
-        self._pool = pool
+        self._pool = self._shared_pool = pool
         self._own_pool: SessionPool | None = None
         self._client: aiohttp.ClientSession | None = None
 
@@ -86,12 +93,11 @@ class Session(HTTPClientSession):
         """
         if self._client is not None:
             raise RuntimeError("The session is open already")
-        pool = self._pool
-        if not pool.is_open:
+        if not self._pool.is_open:
             # Before the start and after the stop the session brings a connector of its own.
-            pool = self._own_pool = pool.another()
-            await pool.open()
-        self._client = pool.isolated(
+            self._pool = self._own_pool = self._shared_pool.another()
+            await self._own_pool.open()
+        self._client = self._pool.isolated(
             # unsafe: cookies of hosts without a name count too, as everywhere else.
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             cookies=self._cookies,
@@ -103,6 +109,7 @@ class Session(HTTPClientSession):
         """Close the session; it may be opened again."""
         client, self._client = self._client, None
         own_pool, self._own_pool = self._own_pool, None
+        self._pool = self._shared_pool
         if client is not None:
             await client.close()
         if own_pool is not None:
@@ -146,10 +153,14 @@ class Session(HTTPClientSession):
             setup.method,
             url,
             headers=setup.headers,
-            timeout=to_timeout(setup.timeout, to_timeout(self._timeout, default_timeout())),
+            timeout=self._timeout_of(setup),
             **body_arguments(setup),
             **optional,
         )
+
+    def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
+        own = to_timeout(setup.timeout, _NOT_SAID)
+        return own if own is not _NOT_SAID else to_timeout(self._timeout, default_timeout())
 
 
 class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
@@ -172,14 +183,14 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             aiohttp.ClientError: The network failed.
             asyncio.TimeoutError: A limit of the request's timeout was reached.
         """
-        async with self.get_session(version=_version_of(setup)) as session:
+        async with self.get_session(version=setup.version) as session:
             return await session.request(setup)
 
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
     ) -> AsyncGenerator[Response, None]:
         """Send a request and yield its answer in chunks; see ``Session.stream_request``."""
-        async with self.get_session(version=_version_of(setup)) as session:
+        async with self.get_session(version=setup.version) as session:
             async for response in session.stream_request(setup, chunk_size=chunk_size):
                 yield response
 
@@ -293,11 +304,6 @@ def _said(value: Any, otherwise: Any) -> Any:
     return otherwise if value is UNSET else value
 
 
-def _version_of(setup: Request) -> HTTPVersion:
-    http_version(setup.version)
-    return setup.version
-
-
 def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
     """Read NoneBot's HTTP version into aiohttp's.
 
@@ -310,12 +316,13 @@ def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
     Raises:
         RuntimeError: aiohttp does not speak it.
     """
-    name = HTTPVersion(version).value
-    if name not in HTTP_VERSIONS:
+    found = _VERSIONS.get(version)
+    if found is None:
+        name = HTTPVersion(version).value
         raise RuntimeError(
             f"Unsupported HTTP version: {name}. aiohttp speaks 1.0 and 1.1; the driver ~httpx has 2"
         )
-    return HTTP_VERSIONS[name]
+    return found
 
 
 def cookie_pairs(cookies: Cookies) -> list[tuple[str, str]]:

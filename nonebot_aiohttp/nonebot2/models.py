@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from email.message import Message
 from email.parser import HeaderParser
-from functools import cached_property
+from functools import cached_property, lru_cache
 from io import BytesIO
 from typing import IO, Any
 from urllib.parse import parse_qsl
@@ -26,6 +26,8 @@ HAS_UNSET = hasattr(nonebot.utils, "UNSET")
 
 # NoneBot 2.4.0 has no Timeout.
 Timeout: type[Any] = getattr(model, "Timeout", type("Timeout", (), {}))
+
+_NO_LIMIT = aiohttp.ClientTimeout()
 
 FormFile = tuple[str, tuple["str | None", IO[bytes], "str | None"]]
 
@@ -161,12 +163,18 @@ def to_timeout(timeout: Any, otherwise: aiohttp.ClientTimeout) -> aiohttp.Client
         return otherwise
     if isinstance(timeout, Timeout):
         pairs = (("total", "total"), ("connect", "connect"), ("sock_read", "read"))
-        fields = {ours: getattr(timeout, theirs) for ours, theirs in pairs}
-        known = {name: value for name, value in fields.items() if value is not UNSET}
-        return aiohttp.ClientTimeout(**known) if known else otherwise
+        fields = ((ours, getattr(timeout, theirs)) for ours, theirs in pairs)
+        known = tuple((name, value) for name, value in fields if value is not UNSET)
+        return _client_timeout(known) if known else otherwise
     if HAS_UNSET:
-        return aiohttp.ClientTimeout(connect=timeout, sock_read=timeout)
-    return aiohttp.ClientTimeout(total=timeout)
+        return _client_timeout((("connect", timeout), ("sock_read", timeout)))
+    return _client_timeout((("total", timeout),))
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(fields: tuple[tuple[str, Any], ...]) -> aiohttp.ClientTimeout:
+    # Kept, for adapters use a few values all the time, and making one costs 3 us.
+    return aiohttp.ClientTimeout(**dict(fields))
 
 
 def default_timeout() -> aiohttp.ClientTimeout:
@@ -175,8 +183,7 @@ def default_timeout() -> aiohttp.ClientTimeout:
     Returns:
         aiohttp's timeout; no limit before NoneBot 2.5, which has no default.
     """
-    no_limit = aiohttp.ClientTimeout()
-    return to_timeout(getattr(model, "DEFAULT_TIMEOUT", None), no_limit)
+    return to_timeout(getattr(model, "DEFAULT_TIMEOUT", None), _NO_LIMIT)
 
 
 def merge_query(params: Iterable[tuple[str, str]], url: URL) -> URL:
