@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from .log import log_exception
@@ -18,10 +20,13 @@ def hook_name(hook: Hook) -> str:
         hook: The function.
 
     Returns:
-        Its module and its qualified name.
+        Its module and its qualified name; those of its class if it is an object. Never its
+        ``repr``, which may show what it was bound to, such as a token.
     """
-    name = getattr(hook, "__qualname__", None)
-    return f"{hook.__module__}.{name}" if name else repr(hook)
+    while isinstance(hook, partial):
+        hook = hook.func
+    named: Any = hook if hasattr(hook, "__qualname__") else type(hook)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 async def call_hook(hook: Hook, *args: Any) -> Any:
@@ -33,9 +38,25 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
 
     Returns:
         What it returned.
+
+    Raises:
+        RuntimeError: It waited for a task that was cancelled: no reason to end the caller, too.
+        Exception: What it raised.
     """
-    result = hook(*args)
-    return await result if inspect.isawaitable(result) else result
+    try:
+        result = hook(*args)
+        return await result if inspect.isawaitable(result) else result
+    except asyncio.CancelledError as error:
+        if _is_being_cancelled():
+            raise
+        raise RuntimeError("it waited for something that was cancelled") from error
+
+
+def _is_being_cancelled() -> bool:
+    """Tell whether the running task is to end, rather than one that it waits for."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    # Python 3.10 cannot tell, so that there it is taken for a cancellation of this task.
+    return cancelling is None or cancelling() > 0
 
 
 async def call_hooks(hooks: Iterable[Hook], kind: str, *args: Any) -> None:

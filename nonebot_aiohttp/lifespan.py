@@ -151,29 +151,39 @@ class Lifespan:
         try:
             await self._stop_taking_in()
         finally:
-            await self._close()
-            self._stopped.set_result(None)
-            self._stopped = None
+            try:
+                await self._close()
+            finally:
+                self._stopped.set_result(None)
+                self._stopped = None
 
     async def _stop_taking_in(self) -> None:
         deadline = self._now() + self._drain_timeout
-        await self._loops.stop_intake()
-        if len(self._handlers):
-            logger.info("Waiting for {} handler(s) in flight", len(self._handlers))
-        await drain([self._handlers], self._drain_timeout)
-        await self._handlers.cancel()
-        await self._sockets.close_all(GOING_AWAY, "the bot stops")
-        await self._loops.stop()
-        await drain([self._hooks], max(deadline - self._now(), LAST_GRACE))
-        await self._hooks.cancel()
+        try:
+            await self._loops.stop_intake()
+            if len(self._handlers):
+                logger.info("Waiting for {} handler(s) in flight", len(self._handlers))
+            await drain([self._handlers], self._drain_timeout)
+        finally:
+            # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
+            await self._handlers.cancel()
+            await self._sockets.close_all(GOING_AWAY, "the bot stops")
+            await self._loops.stop()
+            await drain([self._hooks], max(deadline - self._now(), LAST_GRACE))
+            await self._hooks.cancel()
 
     async def _close(self) -> None:
         try:
             await call_hooks(reversed(self._shutdown), "shutdown")
+            # Those of bots that an adapter has disconnected in its own shutdown hook.
+            await drain([self._hooks], LAST_GRACE)
             await self._handlers.cancel()
+            await self._hooks.cancel()
         finally:
-            await self._session.close()
-            self.state = State.IDLE
+            try:
+                await self._session.close()
+            finally:
+                self.state = State.IDLE
 
     def cut_off(self) -> None:
         """Log what a forced end cuts off, for nobody waits for it any more."""

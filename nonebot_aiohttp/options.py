@@ -6,7 +6,8 @@ keywords for the configuration of the model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Optional
@@ -55,22 +56,22 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         ssl_cafile: PEM file of a CA to trust outbound, besides the system's.
     """
 
-    max_body_size: int = Field(16 * MIB, gt=0)
-    body_timeout: float = Field(30.0, gt=0)
-    max_message_size: int = Field(64 * MIB, ge=0)
-    heartbeat: Optional[float] = Field(30.0, gt=0)
+    max_body_size: int = Field(default=16 * MIB, gt=0)
+    body_timeout: float = Field(default=30.0, gt=0)
+    max_message_size: int = Field(default=64 * MIB, ge=0)
+    heartbeat: Optional[float] = Field(default=30.0, gt=0)
     duplicate_bot: Literal["probe", "replace", "reject"] = "probe"
-    probe_timeout: float = Field(5.0, gt=0)
+    probe_timeout: float = Field(default=5.0, gt=0)
     compress: bool = False
     allowed_origins: frozenset[str] = frozenset()
-    max_inflight: int = Field(10_000, gt=0)
-    keepalive_timeout: float = Field(75.0, gt=0)
-    handshake_timeout: float = Field(10.0, gt=0)
-    poll_timeout: float = Field(65.0, gt=0)
-    close_timeout: float = Field(5.0, gt=0)
-    backoff_max: float = Field(60.0, gt=0)
-    stable_after: float = Field(30.0, ge=0)
-    drain_timeout: float = Field(20.0, ge=0)
+    max_inflight: int = Field(default=10_000, gt=0)
+    keepalive_timeout: float = Field(default=75.0, gt=0)
+    handshake_timeout: float = Field(default=10.0, gt=0)
+    poll_timeout: float = Field(default=65.0, gt=0)
+    close_timeout: float = Field(default=5.0, gt=0)
+    backoff_max: float = Field(default=60.0, gt=0)
+    stable_after: float = Field(default=30.0, ge=0)
+    drain_timeout: float = Field(default=20.0, ge=0)
     forward: bool = True
     proxy: Optional[str] = None
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
@@ -125,15 +126,30 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             raise ValidationError(problems)
         return options
 
-    def _problems(self) -> Any:
+    def replaced(self, **changes: Any) -> DriverOptions:
+        """Make options with some other values.
+
+        Args:
+            **changes: The new values, by name without prefix.
+
+        Returns:
+            The options.
+        """
+        return self.parse({**dict(self), **changes})
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
         """Yield what no bound of a single field can say, as pairs of setting and text."""
+        for name in _field_names():
+            value = getattr(self, name)
+            if isinstance(value, float) and math.isinf(value):
+                yield PREFIX + name, "must be finite"
         for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
                 yield PREFIX + name, "is not a file that can be read"
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
-        if self.proxy is not None and not _is_proxy_url(self.proxy):
+        if self.proxy is not None and not is_proxy_url(self.proxy):
             yield PREFIX + "proxy", "must be an absolute http or https URL"
         for origin in self.allowed_origins:
             if origin != "*" and not _is_origin(origin):
@@ -147,13 +163,11 @@ def _field_names() -> Mapping[str, Any]:
 
 def _prefixed(config: Any) -> list[tuple[str, Any]]:
     """List what a configuration object has under the prefix, without it, names lowercased."""
-    values = dict(getattr(config, "__dict__", {}))
     # pydantic 2 keeps unknown keys of the configuration apart from its fields.
-    values.update(getattr(config, "__pydantic_extra__", None) or {})
-    start = len(PREFIX)
+    names = {*dir(config), *(getattr(config, "__pydantic_extra__", None) or {})}
     return [
-        (name[start:].lower(), value)
-        for name, value in values.items()
+        (name[len(PREFIX) :].lower(), getattr(config, name))
+        for name in sorted(names)
         if name.lower().startswith(PREFIX)
     ]
 
@@ -171,7 +185,15 @@ def _warn_unknown(name: str) -> None:
     logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
 
 
-def _is_proxy_url(text: str) -> bool:
+def is_proxy_url(text: str) -> bool:
+    """Tell whether a text is the URL of a proxy that aiohttp can speak to.
+
+    Args:
+        text: The text.
+
+    Returns:
+        Whether it is.
+    """
     try:
         url = URL(text)
     except ValueError:
@@ -180,8 +202,10 @@ def _is_proxy_url(text: str) -> bool:
 
 
 def _is_origin(text: str) -> bool:
+    """Tell whether a text is an origin just as browsers send it, for it is compared as text."""
     try:
         url = URL(text)
-        return bool(url.scheme and url.host) and url.origin() == url
+        has_default_port = url.explicit_port is not None and url.is_default_port()
+        return text == str(url.origin()) and not has_default_port
     except ValueError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import signal
 import sys
 import threading
@@ -48,7 +49,9 @@ def loop_factory(name: str) -> LoopFactory:
     return factory
 
 
-def run_loop(main: Coroutine[Any, Any, Any], factory: LoopFactory) -> Any:
+def run_loop(
+    main: Coroutine[Any, Any, Any], factory: LoopFactory, cut_off: Callable[[], None]
+) -> Any:
     """Run a coroutine on a new event loop and leave nothing behind.
 
     ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
@@ -57,14 +60,20 @@ def run_loop(main: Coroutine[Any, Any, Any], factory: LoopFactory) -> Any:
     Args:
         main: What to run.
         factory: Makes the loop.
+        cut_off: Logs what is cut off when ``KeyboardInterrupt`` ends the loop.
 
     Returns:
         What it returned.
     """
     loop = factory()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_ignore_interrupt)
     try:
         return loop.run_until_complete(main)
+    except KeyboardInterrupt:
+        # Not in the signal's handler: the signal may have come while a line was being logged.
+        cut_off()
+        raise
     finally:
         try:
             _cancel_rest(loop)
@@ -84,6 +93,12 @@ def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(asyncio.wait(rest, timeout=FORCED_GRACE))
 
 
+def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of the tasks through which the interrupt has come on its way out of the loop."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
+
+
 def _was_forced() -> bool:
     return isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
@@ -96,14 +111,13 @@ def stop_signals() -> tuple[signal.Signals, ...]:
 
 
 @contextmanager
-def signals_handled(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal stop and the second one end at once; put back what was there.
+def signals_handled(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first signal stop and the second one raise; put back what was there.
 
     Outside the main thread nothing is touched, for Python allows it there only.
 
     Args:
         stop: Called at the first signal, from the event loop or in between; must be thread-safe.
-        force: Called at a further signal, just before ``KeyboardInterrupt`` is raised.
 
     Yields:
         While the signals are handled.
@@ -118,7 +132,6 @@ def signals_handled(stop: Callable[[], None], force: Callable[[], None]) -> Iter
         if len(received) == 1:
             stop()
         else:
-            force()
             # Raised here it ends also a handler that blocks the loop.
             raise KeyboardInterrupt
 
@@ -154,8 +167,8 @@ def serve_process(
     with console_logging(log_level):
         try:
             factory = loop_factory(loop)
-            with signals_handled(stop, cut_off):
-                run_loop(serving, factory)
+            with signals_handled(stop):
+                run_loop(serving, factory, cut_off)
         except KeyboardInterrupt:
             logger.error("Forced to end by a second signal")
             raise SystemExit(FORCED) from None
@@ -163,12 +176,14 @@ def serve_process(
             _log_failed_start(error)
             raise SystemExit(FAILED_START) from error
         finally:
-            serving.close()
+            if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
+                # It never began, of which Python would warn.
+                serving.close()
 
 
 def _log_failed_start(error: NonebotAiohttpError) -> None:
     cause = error.__cause__
-    if cause is None or isinstance(cause, OSError):
+    if cause is None:
         logger.error("{}", error)
     else:
         log_exception("ERROR", str(error), cause)

@@ -31,6 +31,7 @@ class TaskSet:
         """
         self.kind = kind
         self._tasks: dict[asyncio.Task[Any], tuple[str, OnDone | None]] = {}
+        self._cut_off: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -48,7 +49,11 @@ class TaskSet:
             owner: Whose it is, for the log: the adapter's name.
             on_done: Called without arguments when the task has ended, however.
         """
-        self.add(start_task(coroutine), owner, on_done)
+        task = start_task(coroutine)
+        if task.done():
+            self._ended(task, owner, on_done)
+        else:
+            self._keep(task, owner, on_done)
 
     def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
         """Take a task in, which may have ended already.
@@ -61,8 +66,11 @@ class TaskSet:
         if task.done():
             self._ended(task, owner, on_done)
         else:
-            self._tasks[task] = (owner, on_done)
-            task.add_done_callback(self._forget)
+            self._keep(task, owner, on_done)
+
+    def _keep(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
+        self._tasks[task] = (owner, on_done)
+        task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         owner, on_done = self._tasks.pop(task)
@@ -71,7 +79,11 @@ class TaskSet:
     def _ended(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
         if on_done is not None:
             on_done()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if task not in self._cut_off:
+                logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
+            self._cut_off.discard(task)
+        elif (error := task.exception()) is not None:
             log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
 
     async def cancel(self, grace: float = 1.0) -> None:
@@ -89,6 +101,7 @@ class TaskSet:
 
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, if there is anything: how many of whom."""
+        self._cut_off.update(self._tasks)
         owners = Counter(owner for owner, _ in self._tasks.values())
         for owner, count in sorted(owners.items()):
             logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
@@ -107,6 +120,26 @@ def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     if EAGER:
         return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
     return loop.create_task(coroutine)
+
+
+async def promptly(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
+    """Wait for a coroutine that mostly need not wait; only if it does there is a timer.
+
+    Args:
+        coroutine: What to wait for.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        What the coroutine returned.
+
+    Raises:
+        asyncio.TimeoutError: The time is over.
+        BaseException: What the coroutine raised.
+    """
+    task = start_task(coroutine)
+    if not task.done():
+        await asyncio.wait_for(task, timeout)
+    return task.result()
 
 
 async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import abc
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 import aiohttp
@@ -29,6 +30,7 @@ READER_GRACE = 1.0
 """Seconds that the readers of closed connections get to end."""
 
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
+_FRAME_HEAD = 14  # Bytes that a frame's head has at most (RFC 6455, 5.2).
 
 Deliver = Callable[[bytes], Any]
 
@@ -43,6 +45,18 @@ def decoding(decode_text: bool) -> dict[str, Any]:
         Keyword arguments.
     """
     return {"decode_text": decode_text} if CAN_KEEP_BYTES else {}
+
+
+def fitting(reason: str) -> bytes:
+    """Cut the reason of a close to what its frame can hold.
+
+    Args:
+        reason: The reason.
+
+    Returns:
+        Whole characters in UTF-8.
+    """
+    return reason.encode()[:_REASON_LIMIT].decode(errors="ignore").encode()
 
 
 class Socket(WebSocket):
@@ -145,8 +159,10 @@ class AiohttpSocket(Socket):
     _ended: WebSocketClosed | None = None
     _reading = False
     _pumping = False
-    _closing: asyncio.Future[None] | None = None
+    _dropped = False
+    _closing: asyncio.Task[None] | None = None
     _heard: asyncio.Event | None = None
+    _pong: asyncio.Future[None] | None = None
 
     def __init__(self, options: DriverOptions, **connection: Any) -> None:
         """Take what both sides need.
@@ -178,10 +194,8 @@ class AiohttpSocket(Socket):
             WebSocketClosed: The connection has ended.
             WebSocketNotAccepted: It was not accepted yet.
         """
-        try:
-            await self._usable().send_str(data)
-        except ConnectionError as error:
-            raise self._lost(error) from None
+        # A character has four bytes at most (RFC 3629).
+        await self._write(self._usable().send_str, data, 4 * len(data))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send one binary message; usable from any task.
@@ -193,10 +207,7 @@ class AiohttpSocket(Socket):
             WebSocketClosed: The connection has ended.
             WebSocketNotAccepted: It was not accepted yet.
         """
-        try:
-            await self._usable().send_bytes(data)
-        except ConnectionError as error:
-            raise self._lost(error) from None
+        await self._write(self._usable().send_bytes, data, len(data))
 
     async def receive_frame(self) -> str | bytes:
         """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
@@ -249,24 +260,27 @@ class AiohttpSocket(Socket):
         return not self.closed
 
     async def _ping(self, answered: asyncio.Event) -> None:
-        await self._usable().ping(b"alive?")
+        await self._write(self._usable().ping, b"alive?", 0)
         await answered.wait()
 
     async def end(self, code: int, reason: str = "") -> None:
         """Close with a reason; see ``Socket.end``."""
         if self._ended is None:
             self._ended = WebSocketClosed(code, reason or "closed by this side")
-        if self._socket is None or self._socket.closed:
-            return
-        self._closing = asyncio.get_running_loop().create_future()
-        closing = self._socket.close(code=code, message=reason.encode()[:_REASON_LIMIT])
-        try:
-            # aiohttp bounds the wait for the answer, but not the sending to one who does not read.
-            await asyncio.wait_for(closing, self._close_timeout)
-        except asyncio.TimeoutError:
+        if self._closing is None and self._socket is not None and not self._socket.closed:
+            closing = self._socket.close(code=code, message=fitting(reason))
+            self._closing = asyncio.ensure_future(self._close_within(closing))
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+
+    async def _close_within(self, closing: Coroutine[Any, Any, bool]) -> None:
+        """Bound the closing handshake: aiohttp waits for ever for one who does not read."""
+        task = asyncio.ensure_future(closing)
+        await asyncio.wait({task}, timeout=self._close_timeout)
+        if not task.done():
+            # Not cancelled: dropping wakes it, and all who wait to send with it.
             self._drop()
-        finally:
-            _resolve(self._closing)
+        await asyncio.wait({task})
 
     def abort(self, reason: str) -> None:
         """Drop the connection; see ``Socket.abort``."""
@@ -275,8 +289,45 @@ class AiohttpSocket(Socket):
         self._drop()
 
     def _drop(self) -> None:
+        self._dropped = True
         if self._transport is not None:
             self._transport.abort()
+
+    async def _write(self, write: Callable[..., Any], data: str | bytes, size: int) -> None:
+        """Write a frame and wait until there is room for more.
+
+        Args:
+            write: The method of aiohttp's socket.
+            data: Its argument.
+            size: Bytes that the frame has at most.
+        """
+        try:
+            if self._has_room_for(size):
+                await write(data)
+            else:
+                await self._write_apart(write(data))
+        except ConnectionError as error:
+            raise self._lost(error) from None
+
+    def _has_room_for(self, size: int) -> bool:
+        if self._transport is None:
+            return True
+        limit = self._transport.get_write_buffer_limits()[1]
+        return self._transport.get_write_buffer_size() + size < limit - _FRAME_HEAD
+
+    async def _write_apart(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Write in a task of its own, for aiohttp has all writers wait for one future.
+
+        The one who is cancelled would cancel all others (since aiohttp#12307).
+        """
+        task = asyncio.ensure_future(writing)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+        if self._dropped:
+            raise self._lost(None)
 
     def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
         if self._ended is not None:
@@ -300,11 +351,7 @@ class AiohttpSocket(Socket):
         if message.type is WSMsgType.PONG:
             return
         if message.type is WSMsgType.PING:
-            # Whoever turns autoping off answers pings (RFC 6455, section 5.5.3).
-            try:
-                await self._usable().pong(message.data)
-            except ConnectionError as error:
-                raise self._lost(error) from None
+            await self._answer_ping(message.data)
             return
         if self._closing is not None:
             # Leave the socket to the closing handshake that runs in another task.
@@ -312,6 +359,19 @@ class AiohttpSocket(Socket):
         if message.type is WSMsgType.CLOSE and self._ended is None:
             self._ended = WebSocketClosed(message.data or 1005, message.extra or "")
         raise self._lost(message.data if message.type is WSMsgType.ERROR else None)
+
+    async def _answer_ping(self, data: bytes) -> None:
+        """Answer, as whoever turns autoping off has to (RFC 6455, section 5.5.3).
+
+        The reader does not wait for a peer that pings but does not read.
+        """
+        pong = self._write(self._usable().pong, data, len(data))
+        if self._has_room_for(len(data)):
+            await pong
+        elif self._pong is None or self._pong.done():
+            self._pong = asyncio.ensure_future(_unless_closed(pong))
+        else:
+            pong.close()
 
     def _lost(self, error: BaseException | None) -> WebSocketClosed:
         """Remember the end of the connection, and drop what is left of it.
@@ -368,6 +428,8 @@ class ServerSocket(AiohttpSocket):
             return
         if self._ended is not None:
             raise self._ended
+        if self._request.transport is None:
+            raise self._lost(None)
         try:
             await self.response.prepare(self._request)
         except ConnectionError as error:
@@ -396,8 +458,14 @@ class ClientSocket(AiohttpSocket):
         self._socket = socket
         # Private: aiohttp offers the client no way to abort, and its own close() of a half-open
         # connection leaves those who send waiting for ever. Without it they wait, no more.
-        http_connection = getattr(getattr(socket, "_response", None), "connection", None)
-        self._transport = getattr(http_connection, "transport", None)
+        self._connection = getattr(getattr(socket, "_response", None), "connection", None)
+        self._transport = getattr(self._connection, "transport", None)
+
+    def _drop(self) -> None:
+        super()._drop()
+        if self._connection is not None:
+            # aiohttp does not release what it finds aborted.
+            self._connection.close()
 
     async def accept(self) -> None:
         """Do nothing: a client's connection is accepted by the other side."""
@@ -436,6 +504,11 @@ class OpenSockets:
         )
         if readers:
             await asyncio.wait(readers, timeout=READER_GRACE)
+
+
+async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:
+    with suppress(WebSocketClosed):
+        await writing
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from ..exceptions import DuplicateBotError, SetupError
 from ..options import DriverOptions
@@ -67,18 +67,19 @@ def judge(error: BaseException) -> Verdict:
         FATAL for a setup that can never work; SLOWLY for a peer that says no, which mostly needs
         a human; RETRY for all the rest: the network, timeouts, DNS, TLS, a peer in trouble.
     """
-    if isinstance(error, (SetupError, aiohttp.InvalidURL)):
+    if isinstance(error, SetupError):
         return Verdict.FATAL
     if isinstance(error, DuplicateBotError):
         return Verdict.SLOWLY
-    if isinstance(error, aiohttp.ClientResponseError) and not _passing(error.status):
+    if isinstance(error, aiohttp.ClientResponseError) and not _passing(error):
         return Verdict.SLOWLY
     return Verdict.RETRY
 
 
-def _passing(status: int) -> bool:
-    # A status below 100 is aiohttp's for what was no HTTP at all.
-    return status >= 500 or status < 100 or status in _WORTH_RETRYING
+def _passing(error: aiohttp.ClientResponseError) -> bool:
+    # To an answer that is no HTTP aiohttp itself gives a status, mostly 400.
+    garbled = isinstance(error.__cause__, HttpProcessingError)
+    return garbled or error.status >= 500 or error.status in _WORTH_RETRYING
 
 
 def retry_after(error: BaseException, now: datetime | None = None) -> float:
@@ -92,14 +93,15 @@ def retry_after(error: BaseException, now: datetime | None = None) -> float:
         Seconds, 0 when the peer does not say (RFC 9110, section 10.2.3); at most
         ``RETRY_AFTER_LIMIT``.
     """
-    headers: Any = getattr(error, "headers", None) or {}
-    value = headers.get("Retry-After", "").strip()
+    if not isinstance(error, aiohttp.ClientResponseError) or error.headers is None:
+        return 0.0
+    value = error.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         seconds = float(value)
     else:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
         if date.tzinfo is None:
             date = date.replace(tzinfo=timezone.utc)

@@ -70,6 +70,7 @@ class ForwardLoop(abc.ABC):
         self._pace = Pace(supplies.options, supplies.clock)
         self._label = f"{self.kind} of {hook_name(setup)}" if callable(setup) else self.kind
         self._interval = 0.0
+        self._explained = False
 
     async def run(self) -> None:
         """Make attempts until the stop."""
@@ -114,10 +115,20 @@ class ForwardLoop(abc.ABC):
                 raise
             raise asyncio.TimeoutError(f"no answer within {timeout:g} s ({name})") from None
 
-    def connected(self, url: URL) -> None:
-        """Note that a connection stands or a poll was answered; log it when that is news."""
-        if self._pace.succeeded():
+    def connected(self, url: URL) -> bool:
+        """Note that a connection stands or a poll was answered.
+
+        Args:
+            url: Where, for the log.
+
+        Returns:
+            Whether this ends an outage, which is then logged.
+        """
+        self._explained = False
+        recovered = self._pace.succeeded()
+        if recovered:
             logger.info("{} is back: {}", self._label, redact_url(url))
+        return recovered
 
     async def _attempt_and_report(self) -> float:
         try:
@@ -169,12 +180,12 @@ class ForwardLoop(abc.ABC):
         if verdict is Verdict.FATAL:
             logger.error("{} has ended for good: {}", self._label, describe(error))
             raise _GivenUp
-        first = not self._pace.failing
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
             delay = max(delay, self._pace.slowest(self._interval))
         text = f"{self._label}: {describe(error)}; the next attempt is in {delay:.1f} s"
-        if first and not isinstance(error, WebSocketClosed):
+        if not self._explained and not isinstance(error, WebSocketClosed):
+            self._explained = True
             text = f"{text}\n{format_traceback(error)}"
         logger.warning("{}", text)
         return delay

@@ -63,8 +63,11 @@ class PollingLoop(ForwardLoop):
         """Poll once."""
         started = self._supplies.clock()
         timeout = self._supplies.options.poll_timeout
+        # Before the poll, for an adapter that fails here must not cost an answer.
+        bot = self._make_bot(setup, adapter, url)
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
-        bot = self._enter(setup, adapter, url)
+        if bot.self_id not in self._supplies.driver.bots:
+            self._supplies.connections.connect(bot, setup.adapter)
         # The body was read, so the answer counts as acknowledged: nothing may come in between.
         message_starter(self._supplies.handlers, bot, setup.adapter)(body)
         self.connected(url)
@@ -92,8 +95,8 @@ class PollingLoop(ForwardLoop):
                 )
             return await response.read()
 
-    def _enter(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
-        """Get the bot of the setup, connected unless another connection holds its id."""
+    def _make_bot(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
+        """Make the bot of the setup, or take the one of the last poll."""
         request = polling_request(setup, url)
         bot = self._bot
         if bot is None or (bot.self_id, self._name) != (setup.self_id, setup.adapter):
@@ -102,8 +105,6 @@ class PollingLoop(ForwardLoop):
             bot = create_bot(adapter, driver, driver.config, setup.self_id, request)
             self._bot, self._name = bot, setup.adapter
         bot.request = request
-        if setup.self_id not in self._supplies.driver.bots:
-            self._supplies.connections.connect(bot, setup.adapter)
         return bot
 
     def _leave(self) -> None:

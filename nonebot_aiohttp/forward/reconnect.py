@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from yarl import URL
@@ -10,8 +10,10 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..bots import message_starter
 from ..exceptions import DuplicateBotError
+from ..lifespan import GOING_AWAY
 from ..log import logger, redact_url
 from ..options import DriverOptions
+from ..tasks import Stopped, race
 from ..websocket import NORMAL, ClientSocket, decoding
 from .loop import ForwardLoop, request_headers
 
@@ -35,17 +37,15 @@ class ReconnectLoop(ForwardLoop):
         socket = await self.within(connecting, timeout, "aiohttp_handshake_timeout")
         self._supplies.sockets.add(socket)
         try:
-            bot = await self._enter(setup, adapter, socket)
-            try:
-                self.connected(url)
-                logger.info("{} is connected to {}", self._label, redact_url(url))
-                deliver = message_starter(self._supplies.handlers, bot, setup.adapter)
-                await socket.pump(deliver)
-            finally:
-                self._supplies.connections.disconnect(bot, setup.adapter)
+            bot = await race(self._enter(setup, adapter, socket), self._stopping)
+            await self._serve(setup, url, bot, socket)
+        except Exception:
+            if not socket.closed:
+                # Nobody reads it: the stop came in between, or the adapter could not make the bot.
+                await socket.end(GOING_AWAY)
+            raise
         finally:
             self._supplies.sockets.remove(socket)
-        return self._interval
 
     async def _connect(self, setup: Any, url: URL) -> ClientSocket:
         pool, options = self._supplies.pool, self._supplies.options
@@ -61,6 +61,17 @@ class ReconnectLoop(ForwardLoop):
             query_string=url.raw_query_string.encode(),
             headers=request_headers(setup, url),
         )
+
+    async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientSocket) -> NoReturn:
+        try:
+            if self._stopping.is_set():
+                # Too late for the stop to close this socket.
+                raise Stopped
+            if not self.connected(url):
+                logger.info("{} is connected to {}", self._label, redact_url(url))
+            await socket.pump(message_starter(self._supplies.handlers, bot, setup.adapter))
+        finally:
+            self._supplies.connections.disconnect(bot, setup.adapter)
 
     async def _enter(self, setup: Any, adapter: type[Bot], socket: ClientSocket) -> Bot:
         driver = self._supplies.driver

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from re import Pattern
 from typing import Any
@@ -153,11 +153,13 @@ class RouteEndpoints(Reachable):
         """Tell that every route has its handle function."""
         return True
 
-    def headers(self, pairs: Iterable[tuple[str, str]]) -> Any:
+    def headers(self, pairs: Collection[tuple[str, str]]) -> Any:
         """Make NoneBot's header mapping: names lowercased as ASGI has them, repeated ones kept."""
         return CIMultiDict([(name.lower(), value) for name, value in pairs])
 
-    async def http(self, target: Route, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+    async def http(
+        self, target: Route, request: HTTPRequest, read_body: ReadBody | None
+    ) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
         name = target.setup.name
         try:
@@ -167,7 +169,8 @@ class RouteEndpoints(Reachable):
         self._gate.enter()
         try:
             _keep_current_task(self._handlers, name)
-            request.body = await read_body()
+            if read_body is not None:
+                request.body = await read_body()
             response = await target.setup.handle_func(InboundRequest(request))
             content = response.content
             body = content.encode() if isinstance(content, str) else content

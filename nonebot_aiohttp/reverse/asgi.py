@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any, NoReturn
 
 from ..drivers import HTTPRequest, HTTPResponse
@@ -11,8 +18,8 @@ from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
-from ..tasks import Stopped, race
-from ..websocket import ABNORMAL, Deliver, Socket
+from ..tasks import Stopped, promptly, race
+from ..websocket import ABNORMAL, Deliver, Socket, fitting
 from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 Scope = MutableMapping[str, Any]
@@ -90,7 +97,8 @@ class AsgiApp:
         if length.isdecimal() and int(length) > limit:
             raise body_too_large(limit)
         try:
-            return await asyncio.wait_for(collect_body(receive, limit), timeout)
+            body: bytes = await promptly(collect_body(receive, limit), timeout)
+            return body
         except asyncio.TimeoutError:
             raise body_too_slow(timeout) from None
 
@@ -98,7 +106,8 @@ class AsgiApp:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        socket = AsgiSocket(receive, send, **connection_fields(scope, self._endpoints))
+        fields = connection_fields(scope, self._endpoints)
+        socket = AsgiSocket(receive, send, self._options, **fields)
         target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, frozenset) and target.is_websocket:
@@ -118,17 +127,21 @@ class AsgiApp:
 class AsgiSocket(Socket):
     """A WebSocket that an ASGI server carries; heartbeat and limits are the server's."""
 
-    def __init__(self, receive: Receive, send: Send, **connection: Any) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
+    ) -> None:
         """Wrap a connection whose ``websocket.connect`` has been received.
 
         Args:
             receive: ASGI's receive.
             send: ASGI's send.
+            options: The driver's settings.
             **connection: The fields of ``HTTPConnection``.
         """
         super().__init__(**connection)
         self._receive_event = receive
         self._send_event = send
+        self._close_timeout = options.close_timeout
         self._accepted = False
         self._ended: WebSocketClosed | None = None
         self._reading = self._pumping = False
@@ -191,15 +204,21 @@ class AsgiSocket(Socket):
 
     async def end(self, code: int, reason: str = "") -> None:
         """Close with a reason; see ``Socket.end``."""
-        if self._ended is None:
-            self._ended = WebSocketClosed(code, reason or "closed by this side")
-            event = {"type": "websocket.close", "code": code, "reason": reason}
-            try:
-                await self._send_event(event)
-            except Exception as error:
-                # Each server has its own error for a connection that has gone meanwhile.
-                logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
-            self._gone.set()
+        if self._ended is not None:
+            return
+        self._ended = WebSocketClosed(code, reason or "closed by this side")
+        if self._accepted:
+            await self._send_close(code, reason)
+        self._gone.set()
+
+    async def _send_close(self, code: int, reason: str) -> None:
+        event = {"type": "websocket.close", "code": code, "reason": fitting(reason).decode()}
+        try:
+            # A server may wait for a peer that does not read.
+            await asyncio.wait_for(self._send_event(event), self._close_timeout)
+        except Exception as error:
+            # Each server has its own error for a connection that has gone meanwhile.
+            logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
 
     def abort(self, reason: str) -> None:
         """End the reader, which closes the connection; dropping it is the server's."""
@@ -321,8 +340,10 @@ def connection_fields(scope: Scope, endpoints: Reachable) -> dict[str, Any]:
         "path": scope["path"],
         "query_string": scope.get("query_string", b""),
         "headers": endpoints.headers(
-            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-            for name, value in scope["headers"]
+            [
+                (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+                for name, value in scope["headers"]
+            ]
         ),
     }
 
@@ -338,16 +359,19 @@ async def send_response(send: Send, answer: HTTPResponse, prefix: str = "http") 
     body = answer.body or b""
     if isinstance(body, str):
         body = body.encode()
-    headers = [
-        (name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape"))
-        for name, value in (answer.headers or {}).items()
-        # HTTP/2 and 3 have no such header (RFC 9113, section 8.2.2); the server decides.
-        if name.lower() not in ("connection", "content-length")
-    ]
-    headers.append((b"content-length", str(len(body)).encode()))
-    start = {"type": f"{prefix}.response.start", "status": answer.status, "headers": headers}
+    headers = [(b"content-length", b"%d" % len(body))]
+    if answer.headers:
+        headers += _encoded(answer.headers)
+    start = {"type": prefix + ".response.start", "status": answer.status, "headers": headers}
     await send(start)
-    await send({"type": f"{prefix}.response.body", "body": body})
+    await send({"type": prefix + ".response.body", "body": body})
+
+
+def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers.items():
+        # HTTP/2 and 3 have no such header (RFC 9113, section 8.2.2); the server decides.
+        if name.lower() not in ("connection", "content-length"):
+            yield name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape")
 
 
 async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> None:

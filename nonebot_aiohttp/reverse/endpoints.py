@@ -6,7 +6,8 @@ connection is accepted only after the adapter's ``check_permission``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..adapters import Bot, create_bot
@@ -26,6 +27,9 @@ _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
 _OK = HTTPResponse(200)
 
+POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
+"""Close codes (RFC 6455, section 7.4.1)."""
+
 
 class Target(NamedTuple):
     """What a path leads to.
@@ -39,6 +43,7 @@ class Target(NamedTuple):
     is_websocket: bool
 
 
+@lru_cache(maxsize=256)
 def target_of(path: str) -> Target | None:
     """Find out what a path leads to.
 
@@ -55,7 +60,11 @@ def target_of(path: str) -> Target | None:
     return Target(adapter, is_websocket)
 
 
-def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+# One copy of each name for all connections; and looking it up is no slower than lowering it.
+_lowered = lru_cache(maxsize=1024)(str.lower)
+
+
+def join_headers(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
     """Make the contract's header dictionary.
 
     Args:
@@ -65,14 +74,17 @@ def join_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         Lowercased names; the values of a repeated one joined in their order by ``", "``
         (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
     """
-    headers: dict[str, str] = {}
+    headers = {_lowered(name): value for name, value in pairs}
+    if len(headers) == len(pairs):
+        return headers
+    joined: dict[str, str] = {}
     for name, value in pairs:
-        name = name.lower()
-        if name in headers:
+        name = _lowered(name)
+        if name in joined:
             separator = "; " if name == "cookie" else ", "
-            value = f"{headers[name]}{separator}{value}"
-        headers[name] = value
-    return headers
+            value = f"{joined[name]}{separator}{value}"
+        joined[name] = value
+    return joined
 
 
 class Endpoints(Reachable):
@@ -113,58 +125,78 @@ class Endpoints(Reachable):
         """Tell whether an adapter of that name is registered."""
         return target.adapter in self._adapters
 
-    def headers(self, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    def headers(self, pairs: Collection[tuple[str, str]]) -> dict[str, str]:
         """Make the contract's header dictionary; see ``join_headers``."""
         return join_headers(pairs)
 
-    async def http(self, target: Target, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+    async def http(
+        self, target: Target, request: HTTPRequest, read_body: ReadBody | None
+    ) -> HTTPResponse:
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
-        name = target.adapter
+        name, gate = target.adapter, self._gate
         try:
             adapter = self._admit(name, request)
         except Refused as refused:
-            return self._gate.refuse(self._known(name), refused)
-        self._gate.enter()
+            return self._answer(name, refused)
+        gate.enter()
         started = False
         try:
-            request.body = await read_body()
-            self_id, response = await self._check(name, adapter, request)
+            if read_body is not None:
+                request.body = await read_body()
+            self_id, response = await adapter.check_permission(self._driver, request)
+            if not self_id:
+                raise refusal_of(response)
             bot = create_bot(adapter, self._driver, self._driver.config, self_id, request)
-            self._gate.must_run()
-            self._handlers.start(bot.handle_message(request.body), name, self._gate.leave)
+            gate.must_run()
+            self._handlers.start(bot.handle_message(request.body), name, gate.leave)
             started = True
             return response or _OK
-        except Refused as refused:
-            return self._gate.refuse(self._known(name), refused)
         except Exception as error:
-            return self._failed(name, error)
+            return self._answer(name, error)
         finally:
             if not started:
-                self._gate.leave()
+                gate.leave()
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
         name = target.adapter
         try:
-            adapter = self._admit(name, socket)
-            self_id, _ = await self._check(name, adapter, socket)
-            async with self._connections.slot(self_id):
-                self._gate.must_run()
-                bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
-                await socket.accept()
-                self._sockets.add(socket)
-                self._connections.connect(bot, name)
-        except Refused as refused:
-            return self._gate.refuse(self._known(name), refused)
-        except DuplicateBotError as error:
-            return self._gate.refuse(name, Refused(409, str(error)))
-        except WebSocketClosed as closed:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", name, closed)
-            return HTTPResponse(400)
+            bot = await self._enter(name, socket)
         except Exception as error:
-            return self._failed(name, error)
-        logger.info("Bot {} of {} connected", self_id, name)
+            return await self._turn_away(name, socket, error)
+        logger.info("Bot {} of {} connected", bot.self_id, name)
         await self._serve(name, bot, socket)
+        return None
+
+    async def _enter(self, name: str, socket: Socket) -> Bot:
+        """Accept a connection as its bot's only one.
+
+        Raises:
+            Exception: It is not let in.
+        """
+        adapter = self._admit(name, socket)
+        self_id, response = await adapter.check_permission(self._driver, socket)
+        if not self_id:
+            raise refusal_of(response)
+        async with self._connections.slot(self_id):
+            self._gate.must_run()
+            bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
+            await socket.accept()
+            self._sockets.add(socket)
+            self._connections.connect(bot, name)
+        return bot
+
+    async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
+        if isinstance(error, WebSocketClosed) and socket.closed:
+            logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
+            answer = HTTPResponse(400)
+        else:
+            answer = self._answer(name, error)
+        if not socket.accepted:
+            return answer
+        # The adapter has accepted it already: a close code says what no response can any more.
+        code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
+        await socket.end(code, f"refused with {answer.status}")
         return None
 
     async def _serve(self, name: str, bot: Bot, socket: Socket) -> None:
@@ -188,30 +220,30 @@ class Endpoints(Reachable):
             raise Refused(404, "no such adapter")
         return adapter
 
-    async def _check(
-        self, name: str, adapter: type[Bot], connection: HTTPConnection
-    ) -> tuple[str, Any]:
-        """Ask the adapter.
-
-        Returns:
-            The bot's id, and the adapter's response if it gave one.
-
-        Raises:
-            Refused: The adapter refuses; its own response is kept.
-        """
-        self_id, response = await adapter.check_permission(self._driver, connection)
-        if self_id:
-            return self_id, response
-        status = response.status if response is not None else 401
-        refused = Refused(status, "the adapter refused")
-        if response is not None:
-            refused.response = response
-        raise refused
-
     def _known(self, name: str) -> str:
         # A name that nobody registered is the peer's text, and has no business in the log.
         return name if name in self._adapters else "an unknown adapter"
 
-    def _failed(self, name: str, error: Exception) -> HTTPResponse:
+    def _answer(self, name: str, error: Exception) -> HTTPResponse:
+        """Say what kept a request out, to its sender and in the log."""
+        if isinstance(error, DuplicateBotError):
+            error = Refused(409, str(error))
+        if isinstance(error, Refused):
+            return self._gate.refuse(self._known(name), error)
         log_exception("ERROR", f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
+
+
+def refusal_of(response: Any) -> Refused:
+    """Refuse as the adapter wants it.
+
+    Args:
+        response: The adapter's response, kept as it is; None is 401.
+
+    Returns:
+        The refusal.
+    """
+    refused = Refused(401 if response is None else response.status, "the adapter refused")
+    if response is not None:
+        refused.response = response
+    return refused

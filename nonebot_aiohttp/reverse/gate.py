@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from yarl import URL
 
 from ..drivers import HTTPConnection, HTTPResponse
-from ..lifespan import Lifespan
+from ..lifespan import Lifespan, State
 from ..log import logger
 from ..options import DriverOptions
 from .interface import Refused
@@ -60,7 +60,7 @@ class Gate:
         Raises:
             Refused: The driver has not started, or stops.
         """
-        if not self._lifespan.running:
+        if self._lifespan.state is not State.RUNNING:
             reason = f"the driver is {self._lifespan.state.value}"
             raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 from ..drivers import HTTPRequest, HTTPResponse
@@ -72,17 +72,19 @@ class Reachable(abc.ABC):
         """Tell whether somebody stands behind a target that ``find`` has returned."""
 
     @abc.abstractmethod
-    def headers(self, pairs: Iterable[tuple[str, str]]) -> Any:
+    def headers(self, pairs: Collection[tuple[str, str]]) -> Any:
         """Make the header mapping that the requests of this face have."""
 
     @abc.abstractmethod
-    async def http(self, target: Any, request: HTTPRequest, read_body: ReadBody) -> HTTPResponse:
+    async def http(
+        self, target: Any, request: HTTPRequest, read_body: ReadBody | None
+    ) -> HTTPResponse:
         """Answer one HTTP request.
 
         Args:
             target: What ``find`` has returned.
-            request: The request, its body not read yet.
-            read_body: Reads the body; may raise ``Refused``.
+            request: The request.
+            read_body: Reads its body, and may raise ``Refused``; None when it is read already.
 
         Returns:
             The response; duck-typed where an adapter made it.

@@ -63,7 +63,7 @@ def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
-        raise StartupError(f"Cannot listen on {host}: {error.strerror or error}") from error
+        raise StartupError(f"Cannot listen on {host}: {error.strerror or error}") from None
     return list(dict.fromkeys((int(info[0]), cast("Address", info[4])) for info in found))
 
 
@@ -87,7 +87,7 @@ def listen_unix(path: str | os.PathLike[str]) -> socket.socket:
         return _ready(listening)
     except OSError as error:
         listening.close()
-        raise StartupError(f"Cannot listen on {path}: {error.strerror or error}") from error
+        raise StartupError(f"Cannot listen on {path}: {error.strerror or error}") from None
 
 
 def close_all(sockets: list[socket.socket]) -> None:
@@ -121,7 +121,7 @@ def _bind(family: int, address: Address) -> socket.socket | None:
             return None
         raise StartupError(
             f"Cannot listen on {address[0]} port {address[1]}: {error.strerror or error}"
-        ) from error
+        ) from None
 
 
 def _ready(listening: socket.socket) -> socket.socket:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -17,6 +17,7 @@ from ..options import DriverOptions
 from ..websocket import ServerSocket
 from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
+_HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -99,30 +100,53 @@ class AiohttpFace:
         """
         self.endpoints = endpoints
         self._options = options
+        self._upgraded: set[web.RequestHandler] = set()
+
+    def keep_receiving(self) -> None:
+        """Let the open WebSockets receive although aiohttp's server has begun to stop.
+
+        It drops what arrives from before it tells its applications on, and with that the answers
+        to API calls for which handlers in flight wait.
+        """
+        for protocol in self._upgraded:
+            if getattr(protocol, "_close", False):
+                # Private: nothing public undoes what Server.pre_shutdown() does.
+                protocol._close = False
 
     async def http(self, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request."""
         target: Any = request.match_info["target"]
         fields = connection_fields(request, request.scheme, self.endpoints)
-        carried = HTTPRequest(**fields, method=request.method)
-        answer = await self.endpoints.http(target, carried, partial(self._read_body, request))
-        return to_response(answer)
+        body = body_at_hand(request, self._options.max_body_size)
+        carried = HTTPRequest(*fields, request.method, body or b"")
+        read_body = partial(self._read_body, request) if body is None else None
+        return to_response(await self.endpoints.http(target, carried, read_body))
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
         target: Any = request.match_info["target"]
-        scheme = _SOCKET_SCHEMES.get(request.scheme, request.scheme)
-        fields = connection_fields(request, scheme, self.endpoints)
-        decode = self.endpoints.decode_text
-        socket = ServerSocket(request, self._options, decode_text=decode, **fields)
+        socket = self._socket(request)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
             return to_response(refused.response)
-        answer = await self.endpoints.websocket(target, socket)
+        self._upgraded.add(request.protocol)
+        try:
+            answer = await self.endpoints.websocket(target, socket)
+        finally:
+            self._upgraded.discard(request.protocol)
         return socket.response if answer is None else to_response(answer)
 
+    def _socket(self, request: web.Request) -> ServerSocket:
+        scheme = _SOCKET_SCHEMES.get(request.scheme, request.scheme)
+        return ServerSocket(
+            request,
+            self._options,
+            decode_text=self.endpoints.decode_text,
+            **connection_fields(request, scheme, self.endpoints)._asdict(),
+        )
+
     async def _read_body(self, request: web.Request) -> bytes:
-        """Read the body, bounded by our own limit (``request.read()`` obeys the host's).
+        """Read a body that is not there yet, bounded by our own limit.
 
         Raises:
             Refused: It is too large, or too slow, or broken.
@@ -130,23 +154,35 @@ class AiohttpFace:
         limit = self._options.max_body_size
         if (request.content_length or 0) > limit:
             raise body_too_large(limit)
-        content = request.content
-        if content.is_eof() and content.exception() is None:
-            body = content.read_nowait()
-        else:
-            body = await self._read_slow_body(request)
-        if len(body) > limit:
-            raise body_too_large(limit)
-        return body
-
-    async def _read_slow_body(self, request: web.Request) -> bytes:
-        reading = read_up_to(request, self._options.max_body_size + 1)
+        reading = read_up_to(request, limit + 1)
         try:
-            return await asyncio.wait_for(reading, self._options.body_timeout)
+            body = await asyncio.wait_for(reading, self._options.body_timeout)
         except asyncio.TimeoutError:
             raise body_too_slow(self._options.body_timeout) from None
         except (web.RequestPayloadError, HttpProcessingError, ValueError):
             raise Refused(400, "the body is malformed", connection="close") from None
+        except ConnectionError:
+            raise Refused(400, "the client went away before the body was complete") from None
+        if len(body) > limit:
+            raise body_too_large(limit)
+        return body
+
+
+def body_at_hand(request: web.Request, limit: int) -> bytes | None:
+    """Take a body that has arrived as a whole, as most have when their handler starts.
+
+    Args:
+        request: The request.
+        limit: Bytes that it may have.
+
+    Returns:
+        The body; None when it has to be read, or refused.
+    """
+    content = request.content
+    length = request.content_length
+    if length is None or length > limit or not content.is_eof() or content.exception() is not None:
+        return None
+    return content.read_nowait()
 
 
 async def read_up_to(request: web.Request, limit: int) -> bytes:
@@ -169,7 +205,17 @@ async def read_up_to(request: web.Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> dict[str, Any]:
+class ConnectionFields(NamedTuple):
+    """The fields of the contract's ``HTTPConnection``, in its order."""
+
+    http_version: str
+    scheme: str
+    path: str
+    query_string: bytes
+    headers: Any
+
+
+def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> ConnectionFields:
     """Read the fields of the contract's ``HTTPConnection`` off a request.
 
     Args:
@@ -178,16 +224,16 @@ def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -
         endpoints: Whose kind of headers is wanted.
 
     Returns:
-        The fields by their names.
+        The fields.
     """
     url = request.rel_url
-    return {
-        "http_version": f"{request.version.major}.{request.version.minor}",
-        "scheme": scheme,
-        "path": url.path,
-        "query_string": url.raw_query_string.encode("utf-8", "surrogateescape"),
-        "headers": endpoints.headers(request.headers.items()),
-    }
+    return ConnectionFields(
+        _HTTP_VERSIONS.get(request.version) or ".".join(map(str, request.version)),
+        scheme,
+        url.path,
+        url.raw_query_string.encode("utf-8", "surrogateescape"),
+        endpoints.headers(request.headers.items()),
+    )
 
 
 def to_response(answer: HTTPResponse) -> web.Response:
@@ -200,8 +246,11 @@ def to_response(answer: HTTPResponse) -> web.Response:
         aiohttp's response; ``connection: close`` closes the connection behind it.
     """
     body: Any = answer.body
-    response = web.Response(status=answer.status, body=body, headers=answer.headers)
-    if answer.headers and answer.headers.get("connection") == "close":
+    headers = answer.headers
+    if not headers:
+        return web.Response(status=answer.status, body=body)
+    response = web.Response(status=answer.status, body=body, headers=headers)
+    if headers.get("connection") == "close":
         response.force_close()
     return response
 
@@ -219,11 +268,16 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
     async def start(_: web.Application) -> None:
         await lifespan.start()
 
+    async def keep_receiving(_: web.Application) -> None:
+        face.keep_receiving()
+
     async def stop(_: web.Application) -> None:
         await lifespan.stop()
 
     app.router.register_resource(LateResource(face, claims_all=claims_all))
     app.on_startup.append(start)
+    # First, for what arrives until then is lost.
+    app.on_shutdown.insert(0, keep_receiving)
     app.on_shutdown.append(stop)
     # An application whose later startup fails runs its cleanup only.
     app.on_cleanup.append(stop)

@@ -15,10 +15,14 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ..exceptions import ValidationError
 from ..lifespan import Lifespan
 from ..log import logger
 from ..options import DriverOptions
 from .listen import close_all, listen, listen_unix
+
+FLUSH_PAUSE = 0.01
+"""Seconds between looks at what is still unsent at the end."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,18 @@ class Listening:
 
         Returns:
             The context; None serves plain.
+
+        Raises:
+            ValidationError: The settings' files are no certificate and its key.
         """
         if self.ssl_context is not None or options.ssl_certfile is None:
             return self.ssl_context
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+        try:
+            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+        except OSError as error:
+            text = f"cannot be used with its key: {error.strerror or error}"
+            raise ValidationError({"aiohttp_ssl_certfile": text}) from None
         return context
 
 
@@ -109,7 +120,9 @@ async def serve_app(
                 await site.stop()
             await lifespan.stop()
         finally:
+            transports = open_transports(runner)
             await runner.cleanup()
+            await end_connections(transports, options.close_timeout)
             close_all(sockets)
             remove_socket_file(where.path)
 
@@ -142,6 +155,40 @@ async def _accept(
 ) -> None:
     for listening in sockets:
         await web.SockSite(runner, listening, ssl_context=context).start()
+
+
+def open_transports(runner: web.AppRunner) -> list[asyncio.Transport]:
+    """List the transports of the connections that are open.
+
+    Args:
+        runner: The runner, set up or not.
+    """
+    connections = runner.server.connections if runner.server is not None else []
+    transports = (connection.transport for connection in connections)
+    return [each for each in transports if each is not None]
+
+
+async def end_connections(transports: list[asyncio.Transport], timeout: float) -> None:
+    """Wait until closed connections have sent what they had, and let go of them.
+
+    With TLS they would stay open until the peer answers, and outlive the event loop.
+
+    Args:
+        transports: The connections, closed by aiohttp.
+        timeout: Seconds that they have to send the rest.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    # A transport tells nobody when it has sent all.
+    while _unsent(transports) and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(FLUSH_PAUSE)
+    for each in transports:
+        each.abort()
+    await asyncio.sleep(0)
+
+
+def _unsent(transports: list[asyncio.Transport]) -> bool:
+    return any(each.get_write_buffer_size() for each in transports)
 
 
 def remove_socket_file(path: str | os.PathLike[str] | None) -> None:

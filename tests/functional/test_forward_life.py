@@ -1,0 +1,264 @@
+"""When forward connections of both ways start, and how they stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import Driver, StartupError
+from nonebot_aiohttp.forward.loop import ForwardLoop
+from tests.support import scripts
+from tests.support.bots import RecordingBot
+from tests.support.clock import FakeClock
+from tests.support.forward import FIRST_DELAY, POLLING, WEBSOCKET, Way, clocked_driver, warnings
+from tests.support.logs import Logs
+from tests.support.server import Script, ScriptedServer
+from tests.support.waiting import eventually, settle, within
+
+pytestmark = pytest.mark.both_loops
+
+SLOWEST = 60.0
+SECRET = "s3cr3t-T0ken-1234567"
+
+Adapter = type[RecordingBot]
+
+
+@pytest.fixture(params=[POLLING, WEBSOCKET], ids=lambda way: way.name)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Give each way to connect."""
+    found: Way = request.param
+    return found
+
+
+@pytest.fixture
+def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
+    """Give a driver whose loops wait on the fake clock."""
+    return clocked_driver(fake_clock, adapter)
+
+
+# Start
+
+
+async def test_loops_start_after_the_startup_hooks(
+    way: Way, driver: Driver, adapter: Adapter
+) -> None:
+    """Trap: events were handled before `on_startup` had finished (nonebot2#2475)."""
+    ready = asyncio.Event()
+    driver.on_startup(ready.wait)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        starting = asyncio.ensure_future(driver._lifespan.start())
+        await settle(100)
+        assert not server.attempts
+        ready.set()
+        await within(starting)
+        await eventually(lambda: adapter.messages)
+        await driver._lifespan.stop()
+
+
+async def test_no_loop_starts_when_a_startup_hook_fails(way: Way, driver: Driver) -> None:
+    async def fail() -> None:
+        raise ValueError("wrong")
+
+    driver.on_startup(fail)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        with pytest.raises(StartupError):
+            async with driver.lifespan():
+                pass
+        await settle(100)
+        assert not server.attempts
+
+
+@pytest.mark.parametrize("where", ["startup hook", "running"])
+async def test_a_setup_may_come_late(
+    way: Way, driver: Driver, adapter: Adapter, where: str
+) -> None:
+    async with ScriptedServer(way.good) as server:
+
+        def add() -> None:
+            way.add(driver, way.setup(way.url(server)))
+
+        if where == "startup hook":
+            driver.on_startup(add)
+        async with driver.lifespan():
+            if where == "running":
+                add()
+            await eventually(lambda: adapter.messages)
+        assert len(server.attempts) == 1
+
+
+async def test_forward_can_be_turned_off(way: Way, fake_clock: FakeClock, adapter: Adapter) -> None:
+    driver = clocked_driver(fake_clock, adapter, forward=False)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        async with driver.lifespan():
+            way.add(driver, way.setup(way.url(server)))
+            await settle(100)
+        assert not server.attempts
+
+
+async def test_two_drivers_do_not_see_each_other(
+    way: Way, fake_clock: FakeClock, adapter: Adapter
+) -> None:
+    other: Adapter = type("Recorder", (RecordingBot,), {})
+    drivers = [clocked_driver(fake_clock, adapter), clocked_driver(fake_clock, other)]
+    async with ScriptedServer(way.good) as server:
+        way.add(drivers[0], way.setup(way.url(server), self_id="1"))
+        way.add(drivers[1], way.setup(way.url(server), self_id="2"))
+        async with drivers[0].lifespan(), drivers[1].lifespan():
+            await eventually(lambda: adapter.messages and other.messages)
+            assert list(drivers[0].bots) == ["1"]
+            assert list(drivers[1].bots) == ["2"]
+            assert [driver.bots[id_].driver for driver, id_ in zip(drivers, "12", strict=True)] == (
+                drivers
+            )
+
+
+async def test_a_loop_that_breaks_is_heard_of_and_the_others_go_on(
+    way: Way,
+    driver: Driver,
+    adapter: Adapter,
+    monkeypatch: pytest.MonkeyPatch,
+    logs: Logs,
+) -> None:
+    def report(loop: Any, error: Exception) -> float:
+        raise ZeroDivisionError from error
+
+    monkeypatch.setattr(ForwardLoop, "_report", report)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup("nowhere"))
+        way.add(driver, way.setup(way.url(server)))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+            assert logs.matching("A forward loop broke, which is a bug", "CRITICAL")
+
+
+# Stop
+
+
+STOPPED_IN: dict[str, Callable[[Way], Script]] = {
+    "backoff": lambda way: scripts.status(503, b"", {"Retry-After": "3600"}),
+    "handshake": lambda way: scripts.hang(),
+    "body": lambda way: scripts.truncated_body(stall=True),
+    "serving": lambda way: way.good,
+}
+
+
+@pytest.mark.parametrize("where", STOPPED_IN)
+async def test_the_stop_interrupts_every_wait_at_once(
+    way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs, where: str
+) -> None:
+    """Trap: python-telegram-bot's stop during its backoff took 5.8 s."""
+    async with ScriptedServer(STOPPED_IN[where](way)) as server:
+        way.add(driver, way.setup(way.url(server)))
+        async with driver.lifespan():
+            await server.request(1)
+            if where == "backoff":
+                await fake_clock.slept(1)
+            if where == "serving":
+                await eventually(lambda: driver.bots)
+            await settle()
+            logs.clear()
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 1
+        await settle()
+        assert len(server.attempts) == 1
+    assert not driver.bots
+    # The stop is no failure.
+    assert not warnings(logs)
+
+
+async def test_the_stop_interrupts_a_factory(way: Way, driver: Driver) -> None:
+    ended: list[str] = []
+
+    async def factory() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("cancelled")
+
+    way.add(driver, factory)
+    async with driver.lifespan():
+        await settle()
+    assert ended == ["cancelled"]
+
+
+async def test_it_runs_again_after_a_stop(way: Way, driver: Driver, adapter: Adapter) -> None:
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        for number in (1, 2, 3):
+            async with driver.lifespan():
+                await server.attempt(number)
+                await eventually(lambda: driver.bots)
+            assert not driver.bots
+        assert len(server.attempts) == 3
+
+
+async def test_a_handler_that_is_in_flight_ends_before_its_bot_leaves(
+    way: Way, fake_clock: FakeClock, logs: Logs
+) -> None:
+    released, order = asyncio.Event(), []
+
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            await released.wait()
+            order.append(f"handled with {list(self.driver.bots)}")
+
+    driver = clocked_driver(fake_clock, Recorder)
+    driver.on_bot_disconnect(lambda bot: order.append(f"bot {bot.self_id} left"))
+    driver.on_shutdown(lambda: order.append(f"session open: {not driver.session.closed}"))
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        await driver._lifespan.start()
+        await eventually(lambda: Recorder.messages)
+        stopping = asyncio.ensure_future(driver._lifespan.stop())
+        await settle()
+        assert not stopping.done()
+        released.set()
+        await within(stopping)
+    assert order == ["handled with ['1']", "bot 1 left", "session open: True"]
+    assert not logs.messages("ERROR")
+
+
+async def test_an_adapter_that_cannot_make_its_bot_is_a_failed_attempt(
+    way: Way, fake_clock: FakeClock, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        failing = True
+
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            if self.failing:
+                raise ValueError("cannot be made")
+
+    driver = clocked_driver(fake_clock, Recorder)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        async with driver.lifespan():
+            assert await fake_clock.slept(1) == FIRST_DELAY
+            # The connection does not stay open without a reader; a poll is not even sent.
+            await eventually(lambda: all(attempt.ended for attempt in server.attempts))
+            assert len(server.attempts) == (1 if way is WEBSOCKET else 0)
+            assert not driver.bots
+            Recorder.failing = False
+            await fake_clock.advance_to_next()
+            await eventually(lambda: Recorder.messages)
+    assert "ValueError: cannot be made" in warnings(logs)[0]
+
+
+async def test_what_comes_after_the_stop_has_begun_is_not_started(
+    way: Way, driver: Driver, adapter: Adapter
+) -> None:
+    async with ScriptedServer(way.good) as server:
+        driver.on_shutdown(lambda: way.add(driver, way.setup(way.url(server))))
+        async with driver.lifespan():
+            pass
+        await settle(100)
+        assert not server.attempts
+        # But it is kept for the next start.
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)

@@ -1,0 +1,282 @@
+"""HTTP polling: what is asked, when, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest
+from tests.support import scripts
+from tests.support.bots import RecordingBot
+from tests.support.clock import FakeClock
+from tests.support.forward import FIRST_DELAY, answers, clocked_driver, polling
+from tests.support.logs import Logs
+from tests.support.server import Connection, ScriptedServer
+from tests.support.waiting import eventually, settle, within
+
+pytestmark = pytest.mark.both_loops
+
+Adapter = type[RecordingBot]
+
+
+@pytest.fixture
+def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
+    """Give a driver whose loops wait on the fake clock."""
+    return clocked_driver(fake_clock, adapter)
+
+
+@pytest.fixture
+def hooks(driver: Driver) -> list[str]:
+    """Give the list of the connect and disconnect hooks that have run."""
+    ran: list[str] = []
+    driver.on_bot_connect(lambda bot: ran.append(f"{bot.self_id} connected"))
+    driver.on_bot_disconnect(lambda bot: ran.append(f"{bot.self_id} left"))
+    return ran
+
+
+# What is asked
+
+
+async def test_the_request_is_the_setups_and_the_bot_sees_it(
+    driver: Driver, adapter: Adapter
+) -> None:
+    """Trap: a method in lower case; the contract has it in capitals."""
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        url = f"{server.url}/a%20b/%E6%9C%BA?q=%E5%99%A8&x=1+2"
+        headers = {"Authorization": "Bearer x", "X-Two": "2"}
+        driver.setup_http_polling(polling(url, method="post", body=b"{}\x00", headers=headers))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+            seen = driver.bots["1"].request
+        request = server.attempts[0].request
+    assert request.start_line == "POST /a%20b/%E6%9C%BA?q=%E5%99%A8&x=1+2 HTTP/1.1"
+    assert request.body == b"{}\x00"
+    assert (request.header("Authorization"), request.header("X-Two")) == ("Bearer x", "2")
+    assert seen == HTTPRequest(
+        http_version="1.1",
+        scheme="http",
+        path="/a b/机",
+        query_string=b"q=%E5%99%A8&x=1+2",
+        headers={
+            "host": f"127.0.0.1:{server.port}",
+            "authorization": "Bearer x",
+            "x-two": "2",
+        },
+        method="POST",
+        body=b"{}\x00",
+    )
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_the_http_version_is_the_setups(
+    driver: Driver, adapter: Adapter, version: str
+) -> None:
+    """Trap: `version=` given to `session.request` was a `TypeError` that ended the loop (a16)."""
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        driver.setup_http_polling(polling(server.url, http_version=version, method="GET"))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+            assert driver.bots["1"].request.http_version == version
+        assert server.attempts[0].request.start_line == f"GET / HTTP/{version}"
+
+
+@pytest.mark.parametrize("version", ["2", "3", "", "1", "HTTP/1.1"])
+async def test_another_http_version_ends_that_loop_only(
+    driver: Driver, adapter: Adapter, logs: Logs, version: str
+) -> None:
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        driver.setup_http_polling(polling(server.url, http_version=version, self_id="wrong"))
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+            assert list(driver.bots) == ["1"]
+    assert logs.messages("ERROR") == [
+        "HTTP polling of bot wrong (recorder) has ended for good: "
+        f"SetupError: HTTP version {version!r} is not supported: use 1.0 or 1.1"
+    ]
+    assert len(server.attempts) == 1
+
+
+async def test_another_scheme_ends_the_loop(driver: Driver, logs: Logs) -> None:
+    driver.setup_http_polling(polling("ws://127.0.0.1/"))
+    async with driver.lifespan():
+        await settle()
+    assert "its URL ws://127.0.0.1/ must be an absolute one of http or https" in logs.output
+
+
+async def test_polls_share_one_connection(
+    driver: Driver, adapter: Adapter, fake_clock: FakeClock
+) -> None:
+    """Trap: a client per request (nonebot2#2617)."""
+    async with ScriptedServer(answers(b"1", b"2", b"3")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            for _ in range(2):
+                await fake_clock.advance_to_next()
+            await eventually(lambda: len(adapter.messages) == 3)
+        assert len(server.attempts) == 1
+    assert adapter.messages == [b"1", b"2", b"3"]
+
+
+# When
+
+
+async def test_the_next_poll_comes_after_the_interval(
+    driver: Driver, adapter: Adapter, fake_clock: FakeClock
+) -> None:
+    async with ScriptedServer(answers(b"1", b"2")) as server:
+        driver.setup_http_polling(polling(server.url, poll_interval=12.5))
+        async with driver.lifespan():
+            assert await fake_clock.slept(1) == 12.5
+            await fake_clock.advance(12.4)
+            assert len(server.attempts[0].requests) == 1
+            await fake_clock.advance(0.1)
+            await eventually(lambda: adapter.messages == [b"1", b"2"])
+
+
+async def test_an_interval_of_zero_is_no_spin(driver: Driver, fake_clock: FakeClock) -> None:
+    """Trap: a peer that answers a long poll at once saturates the CPU (adapter-telegram#41)."""
+    async with ScriptedServer(answers(*[b"[]"] * 4)) as server:
+        driver.setup_http_polling(polling(server.url, poll_interval=0))
+        async with driver.lifespan():
+            for number in range(1, 5):
+                await fake_clock.slept(number)
+                await fake_clock.advance_to_next()
+    assert fake_clock.sleeps == pytest.approx([0.05] * 4)
+
+
+async def test_a_long_poll_is_asked_again_at_once(driver: Driver, fake_clock: FakeClock) -> None:
+    held = asyncio.Event()
+
+    async def long_poll(connection: Connection) -> None:
+        await connection.read_request()
+        await held.wait()
+        await connection.respond(200, b"event")
+
+    async with ScriptedServer(long_poll, scripts.hang()) as server:
+        driver.setup_http_polling(polling(server.url, poll_interval=0))
+        async with driver.lifespan():
+            await server.request(1)
+            await fake_clock.advance(50)
+            held.set()
+            await server.request(2)
+    assert fake_clock.sleeps == [0]
+
+
+def test_the_default_timeout_is_longer_than_a_long_poll() -> None:
+    """Trap: a read timeout as long as the long poll (adapter-telegram#87)."""
+    assert DriverOptions().poll_timeout > 60
+
+
+async def test_a_timeout_with_words_of_its_own_keeps_them(
+    driver: Driver, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    async def slow(*_: Any) -> bytes:
+        raise asyncio.TimeoutError("the proxy was slow")
+
+    monkeypatch.setattr("nonebot_aiohttp.forward.polling.PollingLoop._poll", slow)
+    driver.setup_http_polling(polling("http://127.0.0.1"))
+    async with driver.lifespan():
+        await fake_clock.slept(1)
+    assert "TimeoutError: the proxy was slow; " in logs.messages("WARNING")[0]
+
+
+# Answers
+
+
+@pytest.mark.parametrize("stall", [False, True])
+async def test_half_an_answer_is_no_event(
+    adapter: Adapter, fake_clock: FakeClock, logs: Logs, stall: bool
+) -> None:
+    driver = clocked_driver(fake_clock, adapter, poll_timeout=0.3)
+    half = scripts.truncated_body(b"half", 100, stall)
+    async with ScriptedServer(half, scripts.status(200, b"whole")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            assert await fake_clock.slept(1) == FIRST_DELAY
+            assert not driver.bots
+            await fake_clock.advance(FIRST_DELAY)
+            await eventually(lambda: adapter.messages)
+    assert adapter.messages == [b"whole"]
+    expected = "no answer within 0.3 s (aiohttp_poll_timeout)" if stall else "ClientPayloadError"
+    assert expected in logs.messages("WARNING")[0]
+
+
+@pytest.mark.parametrize("status", [200, 201, 206, 299])
+async def test_every_2xx_is_an_answer(driver: Driver, adapter: Adapter, status: int) -> None:
+    async with ScriptedServer(scripts.status(status, b"event")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+
+
+async def test_polling_does_not_wait_for_handlers(fake_clock: FakeClock) -> None:
+    released = asyncio.Event()
+
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            await released.wait()
+
+    driver = clocked_driver(fake_clock, Recorder)
+    async with ScriptedServer(answers(b"1", b"2", b"3")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            for _ in range(2):
+                await fake_clock.advance_to_next()
+            await eventually(lambda: len(Recorder.messages) == 3)
+            released.set()
+
+
+async def test_a_handler_that_fails_does_not_end_the_polling(
+    fake_clock: FakeClock, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            raise ValueError(f"cannot handle {message.decode()}")
+
+    driver = clocked_driver(fake_clock, Recorder)
+    async with ScriptedServer(answers(b"1", b"2")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            await fake_clock.advance_to_next()
+            await eventually(lambda: len(logs.messages("ERROR")) == 2)
+    assert fake_clock.sleeps[0] == FIRST_DELAY
+    assert "A handler of recorder failed" in logs.messages("ERROR")[1]
+    assert "ValueError: cannot handle 2" in logs.messages("ERROR")[1]
+
+
+async def test_a_handler_that_is_no_coroutine_function_is_logged(
+    fake_clock: FakeClock, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        def handle_message(self, message: bytes) -> Any:
+            return None
+
+    driver = clocked_driver(fake_clock, Recorder)
+    async with ScriptedServer(answers(b"1")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            await fake_clock.slept(1)
+    assert logs.matching("A handler of recorder could not start", "ERROR")
+
+
+async def test_an_answer_of_the_moment_of_the_stop_is_handled(
+    driver: Driver, adapter: Adapter, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A body that was read counts as acknowledged: no such event is lost."""
+    stops: list[asyncio.Future[None]] = []
+    poll = "nonebot_aiohttp.forward.polling.PollingLoop._poll"
+
+    async def answered(*_: Any) -> bytes:
+        stops.append(asyncio.ensure_future(driver._lifespan.stop()))
+        return b"event"
+
+    monkeypatch.setattr(poll, answered)
+    driver.setup_http_polling(polling("http://127.0.0.1"))
+    await driver._lifespan.start()
+    await eventually(lambda: stops)
+    await within(stops[0])
+    assert adapter.messages == [b"event"]
+    assert len(stops) == 1

@@ -1,0 +1,444 @@
+"""Webhooks, under every host alike: who gets in, what is answered, and what the adapter sees."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import HTTPConnection, HTTPRequest, HTTPResponse
+from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.hosts import PREFIX, Serving, own_process, subapp
+from tests.support.logs import Logs
+from tests.support.waiting import settle
+
+BOT = {"X-Self-ID": "1"}
+
+
+class Blocking(RecordingBot):
+    """Handles nothing before it may."""
+
+    released: asyncio.Event
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.released = asyncio.Event()
+
+    async def react(self, message: bytes) -> None:
+        await self.released.wait()
+
+
+@pytest.fixture
+def blocking() -> type[Blocking]:
+    return type("Recorder", (Blocking,), {})
+
+
+def answering(self_id: str | None, response: HTTPResponse | None) -> type[RecordingBot]:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            return self_id, response
+
+    return Recorder
+
+
+@pytest.mark.parametrize("path", ["/recorder", "/recorder/", "/recorder/http", "/recorder/http/"])
+async def test_the_four_paths_of_an_adapter_take_webhooks(
+    serving: Serving, adapter: type[RecordingBot], path: str
+) -> None:
+    async with serving(make_driver(adapter)) as host:
+        response = await host.request("POST", path, BOT, b"\x00raw\xff")
+    assert (response.status, response.body) == (200, b"")
+    assert adapter.messages == [b"\x00raw\xff"]
+
+
+async def test_the_adapter_sees_the_request_as_it_came(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """Trap: adapters read `x-self-id`, header names must arrive lowercased."""
+    headers = [
+        ("X-Self-ID", "1"),
+        ("X-Twice", "b"),
+        ("Cookie", "a=1"),
+        ("x-twice", "a, c"),
+        ("cookie", "b=2"),
+        ("X-Empty", ""),
+        ("Host", "bot.example:81"),
+    ]
+    async with serving(make_driver(adapter)) as host:
+        target = f"{host.prefix}/recorder/?q=%E4%BD%A0&p=a%2Fb+c&q=%zz"
+        async with await host.client() as client:
+            await client.request("POST", target, headers, b"{}")
+    request = adapter.requests[0]
+    assert isinstance(request, HTTPRequest)
+    assert (request.type, request.method, request.body) == ("http", "POST", b"{}")
+    assert (request.scheme, request.http_version) == ("http", "1.1")
+    assert request.path == f"{host.prefix}/recorder/"
+    assert request.query_string.startswith(b"q=%E4%BD%A0&p=a%2Fb+c&q=%")
+    assert request.headers == {
+        "x-self-id": "1",
+        "x-twice": "b, a, c",
+        "cookie": "a=1; b=2",
+        "x-empty": "",
+        "host": "bot.example:81",
+        "content-length": "2",
+    }
+
+
+async def test_the_path_is_decoded_and_keeps_any_prefix(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver()
+    driver.register_adapter("你好 bot", adapter)
+    async with serving(driver) as host:
+        response = await host.request("POST", "/%E4%BD%A0%E5%A5%BD%20bot/http", BOT, b"x")
+        assert response.status == 200
+        assert adapter.requests[0].path == f"{host.prefix}/你好 bot/http"
+
+
+async def test_http_1_0_is_told(serving: Serving, adapter: type[RecordingBot]) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        path = f"{host.prefix}/recorder/".encode()
+        await client.send(b"POST " + path + b" HTTP/1.0\r\nX-Self-ID: 1\r\n\r\n")
+        assert (await client.read_response()).status == 200
+    assert adapter.requests[0].http_version == "1.0"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+async def test_other_methods_get_405(
+    serving: Serving, adapter: type[RecordingBot], method: str
+) -> None:
+    async with serving(make_driver(adapter)) as host:
+        response = await host.request(method, "/recorder/http", BOT)
+        assert (response.status, response.header("Allow")) == (405, "POST")
+        response = await host.request("POST", "/recorder/ws", BOT)
+        assert (response.status, response.header("Allow")) == (405, "GET")
+    assert adapter.requests == []
+
+
+@pytest.mark.parametrize("path", ["/stranger/", "/recorder/other", "/recorder/http/x", "/", "//"])
+async def test_what_leads_to_no_adapter_gets_404(
+    serving: Serving, adapter: type[RecordingBot], path: str
+) -> None:
+    async with serving(make_driver(adapter)) as host:
+        assert (await host.request("POST", path, BOT, b"x")).status == 404
+    assert adapter.requests == []
+
+
+async def test_the_log_keeps_no_unknown_names_and_no_repetitions(
+    serving: Serving, adapter: type[RecordingBot], logs: Logs
+) -> None:
+    """The internet knocks all day: neither its words nor their number may fill the log."""
+    async with serving(make_driver(adapter)) as host:
+        for number in range(3):
+            await host.request("POST", f"/secret{number}/", BOT, b"x")
+            await host.request("POST", "/recorder/", {}, b"x")
+    assert "secret" not in logs.output
+    unknown = logs.matching("an unknown adapter with 404")
+    assert len(unknown) == (0 if serving.__name__ == "attached" else 1)
+    assert len(logs.matching("recorder with 401")) == 1
+
+
+async def test_an_adapter_that_registers_late_is_reachable(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """Trap: aiohttp's router freezes at setup()."""
+    driver = make_driver()
+    async with serving(driver) as host:
+        assert (await host.post()).status == 404
+        driver.register_adapter("recorder", adapter)
+        assert (await host.post()).status == 200
+
+
+async def test_a_body_over_the_limit_gets_413(
+    serving: Serving, adapter: type[RecordingBot], logs: Logs
+) -> None:
+    async with serving(make_driver(adapter, aiohttp_max_body_size=1000)) as host:
+        assert (await host.post(b"x" * 1000)).status == 200
+        response = await host.post(b"x" * 1001)
+        assert response.status == 413
+        assert response.text == "the body is larger than 1000 bytes (aiohttp_max_body_size)"
+    assert adapter.messages == [b"x" * 1000]
+    assert len(logs.matching("413", "WARNING")) == 1
+
+
+async def test_a_declared_body_over_the_limit_is_not_waited_for(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_body_size=10)
+    async with serving(driver) as host, await host.client() as client:
+        declared = {"X-Self-ID": "1", "Content-Length": "11"}
+        await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
+        assert (await client.read_response()).status == 413
+        # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
+        await client.send(b"x" * 10)
+
+
+async def test_a_chunked_body_over_the_limit_gets_413(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_body_size=10)
+    async with serving(driver) as host, await host.client() as client:
+        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
+        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
+        await client.trickle([b"6\r\n123456\r\n", b"5\r\n12345\r\n"], settle)
+        assert (await client.read_response()).status == 413
+        await client.send(b"0\r\n\r\n")
+    assert adapter.messages == []
+
+
+async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: type[RecordingBot]) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
+        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
+        parts = [b"3\r\none\r\n", b"4\r\n two\r\n", b"0\r\n\r\n"]
+        await client.trickle(parts, settle)
+        assert (await client.read_response()).status == 200
+    assert adapter.messages == [b"one two"]
+
+
+async def test_the_hosts_own_limit_does_not_count(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """Trap: aiohttp's `client_max_size` is 1 MiB, and `request.read()` obeys it."""
+    body = b"x" * (2 << 20)
+    async with serving(make_driver(adapter)) as host:
+        assert (await host.post(body)).status == 200
+    assert adapter.messages == [body]
+
+
+async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: type[RecordingBot]) -> None:
+    async with serving(make_driver(adapter, aiohttp_body_timeout=0.05)) as host:
+        async with await host.client() as client:
+            declared = {"X-Self-ID": "1", "Content-Length": "10"}
+            await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
+            response = await client.read_response()
+            assert response.status == 408
+            assert "aiohttp_body_timeout" in response.text
+            await client.send(b"x" * 9)
+        assert (await host.post()).status == 200
+    assert adapter.messages == [b"event"]
+
+
+async def test_the_body_may_be_slower_than_its_head(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        declared = {"X-Self-ID": "1", "Content-Length": "4", "Expect": "100-continue"}
+        await client.send_request("POST", f"{host.prefix}/recorder/", declared)
+        assert (await client.read_response()).status == 100
+        await client.send(b"body")
+        assert (await client.read_response()).status == 200
+    assert adapter.messages == [b"body"]
+
+
+async def test_a_client_that_vanishes_amid_its_body_is_not_heard(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    async with serving(make_driver(adapter, aiohttp_max_inflight=1)) as host:
+        async with await host.client() as client:
+            declared = {"X-Self-ID": "1", "Content-Length": "100"}
+            await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
+            client.reset()
+        while (await host.post()).status == 503:
+            pass
+    assert adapter.messages == [b"event"]
+
+
+async def test_a_malformed_body_gets_400(serving: Serving, adapter: type[RecordingBot]) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
+        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
+        await client.send(b"no number\r\n")
+        assert b"200" not in (await client.read_to_end())[:20]
+        assert (await host.post()).status == 200
+    assert adapter.messages == [b"event"]
+
+
+async def test_malformed_http_gets_400_and_one_plain_line(
+    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    async with own_process(make_driver(adapter)) as host:
+        async with await host.client() as client:
+            await client.send(b"POST /recorder/ HTTP/1.1\r\nno header\r\n\r\n")
+            assert (await client.read_response()).status == 400
+        assert (await host.post()).status == 200
+    lines = [record for record in caplog.records if record.name == "nonebot_aiohttp.server"]
+    assert [(line.levelname, line.exc_info) for line in lines] == [("INFO", None)]
+    assert lines[0].getMessage() == "Refused a malformed HTTP request with 400"
+
+
+async def test_refused_without_a_response_is_401(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    async with serving(make_driver(adapter)) as host:
+        response = await host.request("POST", "/recorder/", {"X-Other": "1"}, b"x")
+    assert (response.status, response.text) == (401, "the adapter refused")
+    assert adapter.messages == []
+
+
+@pytest.mark.parametrize("status", [200, 403, 429])
+async def test_an_adapters_refusal_keeps_its_status_body_and_headers(
+    serving: Serving, logs: Logs, status: int
+) -> None:
+    """Trap: the seed's own drivers lost them. A platform's challenge is refused with 200."""
+    refusal = HTTPResponse(status, b"challenge", {"x-why": "because", "content-type": "a/b"})
+    adapter = answering(None, refusal)
+    async with serving(make_driver(adapter)) as host:
+        response = await host.post()
+    assert (response.status, response.body) == (status, b"challenge")
+    assert response.header_values("X-Why") == ["because"]
+    assert response.header_values("Content-Type") == ["a/b"]
+    assert adapter.messages == []
+    assert bool(logs.matching("Refused a request")) == (status != 200)
+
+
+async def test_an_adapters_answer_goes_with_a_bot_too(serving: Serving) -> None:
+    adapter = answering("1", HTTPResponse(202, b"taken", {"content-length": "5"}))
+    async with serving(make_driver(adapter)) as host:
+        response = await host.post()
+    assert (response.status, response.body) == (202, b"taken")
+    assert response.header_values("Content-Length") == ["5"]
+    assert adapter.messages == [b"event"]
+
+
+async def test_an_answer_without_body_and_headers_serves(serving: Serving) -> None:
+    async with serving(make_driver(answering("1", HTTPResponse(204)))) as host:
+        assert (await host.post()).status == 204
+
+
+async def test_an_adapter_that_raises_in_check_permission_gets_500(
+    serving: Serving, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            raise ValueError("{braces} <markup>")
+
+    async with serving(make_driver(Recorder, aiohttp_max_inflight=1)) as host:
+        for _ in range(2):
+            response = await host.post()
+            assert (response.status, response.text) == (500, "the adapter failed")
+    assert Recorder.messages == []
+    failure = logs.matching("The adapter recorder failed", "ERROR")[0]
+    assert "{braces} <markup>" in failure.output
+
+
+async def test_an_adapter_whose_bot_cannot_be_made_gets_500(serving: Serving) -> None:
+    class Recorder(RecordingBot):
+        def __init__(self, self_id: str, request: HTTPConnection) -> None:
+            raise ValueError("no")
+
+    async with serving(make_driver(Recorder)) as host:
+        assert (await host.post()).status == 500
+
+
+async def test_a_handler_that_raises_is_logged_and_stops_nobody(
+    serving: Serving, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            raise ValueError("oops")
+
+    async with serving(make_driver(Recorder, aiohttp_max_inflight=1)) as host:
+        assert (await host.post(b"1")).status == 200
+        assert (await host.post(b"2")).status == 200
+    assert Recorder.messages == [b"1", b"2"]
+    assert len(logs.matching("A handler of recorder failed", "ERROR")) == 2
+
+
+async def test_the_answer_does_not_wait_for_the_handler(
+    serving: Serving, blocking: type[Blocking]
+) -> None:
+    async with serving(make_driver(blocking)) as host:
+        assert (await host.post()).status == 200
+        assert blocking.messages == [b"event"]
+        blocking.released.set()
+
+
+async def test_over_the_in_flight_limit_there_is_503_with_retry_after(
+    serving: Serving, blocking: type[Blocking], logs: Logs
+) -> None:
+    async with serving(make_driver(blocking, aiohttp_max_inflight=2)) as host:
+        assert [(await host.post()).status for _ in range(2)] == [200, 200]
+        response = await host.post(b"third")
+        assert (response.status, response.header("Retry-After")) == (503, "5")
+        async with await host.client() as client:
+            assert (await host.upgrade(client)).status == 101
+        blocking.released.set()
+        await settle()
+        assert (await host.post(b"third")).status == 200
+    assert blocking.messages == [b"event", b"event", b"third"]
+    assert logs.matching("too many events in flight", "WARNING")
+
+
+async def test_what_is_refused_does_not_count_as_in_flight(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    settings = {"aiohttp_max_inflight": 1, "aiohttp_max_body_size": 10}
+    async with serving(make_driver(adapter, **settings)) as host:
+        assert (await host.post(b"x" * 11)).status == 413
+        assert (await host.request("POST", "/recorder/", {}, b"x")).status == 401
+        assert (await host.request("POST", "/stranger/", BOT, b"x")).status == 404
+        assert (await host.post()).status == 200
+
+
+async def test_bots_of_webhooks_live_for_one_event(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+    hooked: list[Any] = []
+    driver.on_bot_connect(hooked.append)
+    driver.on_bot_disconnect(hooked.append)
+    async with serving(driver) as host:
+        assert (await host.post()).status == 200
+        assert driver.bots == {}
+    assert hooked == []
+
+
+async def test_one_connection_carries_many_webhooks(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        for number in range(3):
+            path = f"{host.prefix}/recorder/"
+            response = await client.request("POST", path, BOT, b"%d" % number)
+            assert response.status == 200
+    assert adapter.messages == [b"0", b"1", b"2"]
+
+
+async def test_in_our_own_process_nothing_is_decompressed(adapter: type[RecordingBot]) -> None:
+    """Signatures are over the bytes as they came."""
+    body = gzip.compress(b"event")
+    async with own_process(make_driver(adapter)) as host:
+        await host.post(body, {"X-Self-ID": "1", "Content-Encoding": "gzip"})
+    assert adapter.messages == [body]
+
+
+async def test_the_requests_path_keeps_the_prefixes_of_nested_applications(
+    adapter: type[RecordingBot],
+) -> None:
+    async with subapp(make_driver(adapter)) as host:
+        await host.post()
+        assert (await host.request("POST", "", BOT, b"x")).status == 404
+        async with await host.client() as client:
+            assert (await client.request("POST", "/recorder/", BOT, b"x")).status == 404
+    assert adapter.requests[0].path == f"{PREFIX}/recorder/"
+
+
+async def test_a_stopping_driver_refuses_on_connections_that_are_open(
+    blocking: type[Blocking],
+) -> None:
+    driver = make_driver(blocking)
+    async with own_process(driver) as host, await host.client() as client:
+        assert (await client.request("POST", "/recorder/", BOT, b"last")).status == 200
+        driver.exit()
+        response = await client.request("POST", "/recorder/", BOT, b"late")
+        while response.status == 200:
+            response = await client.request("POST", "/recorder/", BOT, b"late")
+        assert (response.status, response.header("Connection")) == (503, "close")
+        assert await client.read_to_end() == b""
+        blocking.released.set()

@@ -1,0 +1,85 @@
+"""Adapters and drivers for tests: what they were asked and what arrived is kept."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+from nonebot_aiohttp import Bot, Driver, HTTPConnection, HTTPResponse, WebSocket
+from nonebot_aiohttp.drivers import Driver as AnyDriver
+
+Decision = tuple["str | None", "HTTPResponse | None"]
+
+
+class RecordingBot(Bot):
+    """Lets in whoever sends `X-Self-ID`, and keeps what arrives; each subclass for itself.
+
+    Attributes:
+        requests: The requests and sockets that asked for permission.
+        messages: The messages of all bots in the order of their arrival.
+    """
+
+    requests: ClassVar[list[HTTPConnection]] = []
+    messages: ClassVar[list[bytes]] = []
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.requests = []
+        cls.messages = []
+
+    @property
+    def type(self) -> str:
+        """Always `recording`."""
+        return "recording"
+
+    @property
+    def socket(self) -> WebSocket:
+        """The WebSocket by which the bot came."""
+        assert isinstance(self.request, WebSocket)
+        return self.request
+
+    @classmethod
+    async def check_permission(cls, driver: AnyDriver, request: HTTPConnection) -> Decision:
+        """Keep the request and ask `decide`."""
+        cls.requests.append(request)
+        return await cls.decide(request)
+
+    @classmethod
+    async def decide(cls, request: HTTPConnection) -> Decision:
+        """Decide; subclasses override this."""
+        return request.headers.get("x-self-id"), None
+
+    async def handle_message(self, message: bytes) -> None:
+        """Keep the message and let `react` do the rest."""
+        type(self).messages.append(message)
+        await self.react(message)
+
+    async def react(self, message: bytes) -> None:
+        """Do nothing; subclasses override this."""
+
+    async def _call_api(self, api: str, **data: Any) -> Any:
+        return api, data
+
+    async def send(self, event: Any, message: Any, **kwargs: Any) -> None:
+        """Send the message over the bot's socket."""
+        await self.socket.send(message)
+
+
+def new_adapter() -> type[RecordingBot]:
+    """Return an adapter that has recorded nothing yet."""
+    return type("Recorder", (RecordingBot,), {})
+
+
+def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
+    """Make a driver.
+
+    Args:
+        adapters: Registered under the lower-case names of their classes.
+        settings: The attributes of its configuration.
+    """
+    env: Any = SimpleNamespace(environment="test")
+    config: Any = SimpleNamespace(**settings)
+    driver = Driver(env, config)
+    for adapter in adapters:
+        driver.register_adapter(adapter.__name__.lower(), adapter)
+    return driver

@@ -1,0 +1,75 @@
+"""What the documents show: code, tables, links and headings."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code.
+
+    Attributes:
+        language: The language that the block names; may be empty.
+        code: The lines.
+    """
+
+    language: str
+    code: str
+
+
+class Document:
+    """A Markdown file.
+
+    Attributes:
+        path: Where it is.
+        text: What it says.
+        blocks: Its blocks of code, in their order.
+        prose: The text without the blocks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8")
+        self.blocks = [Block(*found.groups()) for found in _BLOCK.finditer(self.text)]
+        self.prose = _BLOCK.sub("", self.text)
+
+    def code(self, language: str, marker: str = "") -> str:
+        """Return the only block of a language that contains a text.
+
+        Raises:
+            ValueError: There is none, or more than one.
+        """
+        (found,) = (b.code for b in self.blocks if b.language == language and marker in b.code)
+        return found
+
+    def rows(self, first: str) -> list[list[str]]:
+        """Return the rows of tables whose first cell matches a regular expression."""
+        lines = (line for line in self.prose.splitlines() if line.startswith("|"))
+        rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+        return [row for row in rows if re.fullmatch(first, row[0])]
+
+    @property
+    def links(self) -> list[str]:
+        """Where its links go."""
+        return _LINK.findall(self.prose)
+
+    @property
+    def anchors(self) -> set[str]:
+        """The anchors that its headings make, as GitHub makes them."""
+        titles = (title.lower() for _, title in _HEADING.findall(self.prose))
+        return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+
+    @property
+    def levels(self) -> list[int]:
+        """The levels of its headings, in their order."""
+        return [len(marks) for marks, _ in _HEADING.findall(self.prose)]

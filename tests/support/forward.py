@@ -1,0 +1,140 @@
+"""Setups and drivers for tests of what connects to a platform."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nonebot_aiohttp import Bot, Driver, HTTPPollingSetup, WebSocketSetup
+from tests.support import scripts
+from tests.support.bots import RecordingBot, make_driver
+from tests.support.clock import FakeClock
+from tests.support.frames import Opcode
+from tests.support.logs import Logs
+from tests.support.server import Connection, Script, ScriptedServer
+from tests.support.wire import encode_message, status_line
+
+FIRST_DELAY = 3.0
+"""Seconds that a setup waits before the first attempt after a failure, unless a test says so."""
+
+
+def clocked_driver(clock: FakeClock, *adapters: type[Bot], **settings: Any) -> Driver:
+    """Make a driver whose forward loops wait on a clock that the test moves.
+
+    Args:
+        clock: The clock.
+        adapters: Registered under the lower-case names of their classes.
+        settings: The driver's settings, without their prefix.
+    """
+    prefixed = {f"aiohttp_{name}": value for name, value in settings.items()}
+    driver = make_driver(*adapters, **prefixed)
+    loops = driver._loops
+    loops._supplies = dataclasses.replace(loops._supplies, sleep=clock.sleep, clock=clock.clock)
+    return driver
+
+
+def polling(url: str, **changes: Any) -> HTTPPollingSetup:
+    """Make a polling setup of bot 1 of the adapter `recorder`.
+
+    The method is one that aiohttp does not send again by itself when a connection breaks.
+    """
+    fields: dict[str, Any] = {
+        "adapter": "recorder",
+        "self_id": "1",
+        "url": url,
+        "method": "POST",
+        "body": b"",
+        "headers": {},
+        "http_version": "1.1",
+        "poll_interval": FIRST_DELAY,
+    }
+    return HTTPPollingSetup(**fields | changes)
+
+
+def websocket(url: str, **changes: Any) -> WebSocketSetup:
+    """Make a WebSocket setup of bot 1 of the adapter `recorder`."""
+    fields: dict[str, Any] = {"adapter": "recorder", "self_id": "1", "url": url}
+    return WebSocketSetup(**fields | changes)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of the two ways to connect, for what holds for both.
+
+    Attributes:
+        name: `polling` or `websocket`.
+        scheme: The scheme of its URLs, without the `s` of TLS.
+        setup: Makes a setup of a URL and other fields.
+        interval: The field that says how long to wait after a failure.
+        good: What a server does for one event `b"event"` to arrive.
+        timeout: The setting that bounds the wait for an answer.
+    """
+
+    name: str
+    scheme: str
+    setup: Callable[..., Any]
+    interval: str
+    good: Script
+    timeout: str
+
+    def url(self, server: ScriptedServer) -> str:
+        """Return the address of a server, without a slash at the end."""
+        return self.scheme + server.url.removeprefix("http")
+
+    def add(self, driver: Driver, setup: Any) -> None:
+        """Register a setup, or the function that makes it."""
+        if self.name == "polling":
+            driver.setup_http_polling(setup)
+        else:
+            driver.setup_websocket(setup)
+
+
+POLLING = Way(
+    "polling", "http", polling, "poll_interval", scripts.status(200, b"event"), "poll_timeout"
+)
+WEBSOCKET = Way(
+    "websocket",
+    "ws",
+    websocket,
+    "reconnect_interval",
+    scripts.send_frames("event"),
+    "handshake_timeout",
+)
+
+
+def answers(*bodies: bytes) -> Script:
+    """Answer requests of one connection that stays open, then say nothing."""
+
+    async def script(connection: Connection) -> None:
+        for body in bodies:
+            await connection.read_request()
+            head = {"Content-Length": str(len(body))}
+            await connection.send(encode_message(status_line(200), head, body))
+        await connection.read_to_end()
+
+    return script
+
+
+def warnings(logs: Logs) -> list[str]:
+    """Return the first lines of the warnings."""
+    return [message.partition("\n")[0] for message in logs.messages("WARNING")]
+
+
+def tracebacks(logs: Logs) -> int:
+    """Count the records with a traceback, which may show causes too."""
+    return len(logs.matching("Traceback (most recent call last)"))
+
+
+def bot_of(driver: Driver, self_id: str = "1") -> RecordingBot:
+    """Return a connected bot."""
+    bot = driver.bots[self_id]
+    assert isinstance(bot, RecordingBot)
+    return bot
+
+
+def closes(server: ScriptedServer) -> list[tuple[int | None, str]]:
+    """Return the codes and reasons of the close frames that came."""
+    found = [frame for attempt in server.attempts for frame in attempt.frames]
+    return [(f.close_code, f.close_reason) for f in found if f.opcode == Opcode.CLOSE]

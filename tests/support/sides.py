@@ -1,0 +1,102 @@
+"""Both sides of a WebSocket of ours, each against a raw peer that does what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from nonebot_aiohttp import DriverOptions
+from nonebot_aiohttp.forward.reconnect import connect_arguments
+from nonebot_aiohttp.websocket import AiohttpSocket, ClientSocket, ServerSocket
+from tests.support.client import RawClient
+from tests.support.hosts import serve_application
+from tests.support.peer import Peer
+from tests.support.server import Connection, ScriptedServer
+from tests.support.waiting import within
+
+FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A connection.
+
+    Attributes:
+        socket: Our end.
+        peer: The other end.
+    """
+
+    socket: AiohttpSocket
+    peer: Peer
+
+
+Side = Callable[..., AbstractAsyncContextManager[Ends]]
+"""Makes a connection; its keyword arguments are driver options."""
+
+
+@asynccontextmanager
+async def server_side(**settings: Any) -> AsyncIterator[Ends]:
+    """Give an accepted connection of which we are the server."""
+    async with handshake(**settings) as (socket, client, upgrading):
+        await socket.accept()
+        await upgrading
+        yield Ends(socket, client)
+
+
+@asynccontextmanager
+async def handshake(
+    **settings: Any,
+) -> AsyncIterator[tuple[ServerSocket, RawClient, asyncio.Task[Any]]]:
+    """Give a connection that is not accepted yet, its client, and the client's handshake."""
+    options, done = DriverOptions(**settings), asyncio.Event()
+    arrived: asyncio.Future[ServerSocket] = asyncio.get_running_loop().create_future()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        socket = ServerSocket(request, options, **FIELDS)
+        arrived.set_result(socket)
+        await done.wait()
+        return socket.response if socket.accepted else web.Response(status=400)
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    async with serve_application(app) as port, await RawClient.connect(port) as client:
+        upgrading = asyncio.create_task(client.upgrade("/"))
+        try:
+            yield await within(arrived), client, upgrading
+        finally:
+            arrived.result().abort("the test is over")
+            done.set()
+            await asyncio.gather(upgrading, return_exceptions=True)
+
+
+@asynccontextmanager
+async def client_side(**settings: Any) -> AsyncIterator[Ends]:
+    """Give a connection of which we are the client."""
+    options, done = DriverOptions(**settings), asyncio.Event()
+    arrived: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+
+    async def script(connection: Connection) -> None:
+        await connection.upgrade()
+        arrived.set_result(connection)
+        await done.wait()
+
+    async with ScriptedServer(script) as server, aiohttp.ClientSession() as session:
+        connected = await session.ws_connect(server.ws_url, **connect_arguments(options))
+        socket = ClientSocket(connected, options, **FIELDS)
+        connection = await within(arrived)
+        connection.patience = RawClient.patience
+        try:
+            yield Ends(socket, connection)
+        finally:
+            socket.abort("the test is over")
+            connection.abort()
+            done.set()
+
+
+SIDES: dict[str, Side] = {"server": server_side, "client": client_side}

@@ -1,0 +1,159 @@
+"""The pure parts of the endpoints: paths, headers, origins, and how often a refusal is logged."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import DriverOptions, HTTPRequest
+from nonebot_aiohttp.lifespan import Lifespan
+from nonebot_aiohttp.reverse import gate as gate_module
+from nonebot_aiohttp.reverse.asgi import local_path
+from nonebot_aiohttp.reverse.endpoints import Target, join_headers, target_of
+from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
+from nonebot_aiohttp.reverse.interface import Refused
+from tests.support.logs import Logs
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/a", Target("a", is_websocket=False)),
+        ("/a/", Target("a", is_websocket=False)),
+        ("/a/http", Target("a", is_websocket=False)),
+        ("/a/http/", Target("a", is_websocket=False)),
+        ("/a/ws", Target("a", is_websocket=True)),
+        ("/a/ws/", Target("a", is_websocket=True)),
+        ("/ws", Target("ws", is_websocket=False)),
+        ("/你好/ws", Target("你好", is_websocket=True)),
+        ("/a b/", Target("a b", is_websocket=False)),
+        ("", None),
+        ("/", None),
+        ("//", None),
+        ("//ws", None),
+        ("a/ws", None),
+        ("/a//", None),
+        ("/a/WS", None),
+        ("/a/ws/x", None),
+        ("/a/other", None),
+        ("/a/http//", None),
+    ],
+)
+def test_what_a_path_leads_to(path: str, target: Target | None) -> None:
+    assert target_of(path) == target
+
+
+@pytest.mark.parametrize(
+    ("pairs", "headers"),
+    [
+        ([], {}),
+        ([("X-Self-ID", "1")], {"x-self-id": "1"}),
+        ([("A", "2"), ("b", "x"), ("a", "1")], {"a": "2, 1", "b": "x"}),
+        ([("Cookie", "a=1"), ("COOKIE", "b=2")], {"cookie": "a=1; b=2"}),
+        ([("A", ""), ("A", ""), ("A", "x")], {"a": ", , x"}),
+    ],
+)
+def test_headers_are_lowercased_and_joined_in_order(
+    pairs: list[tuple[str, str]], headers: dict[str, str]
+) -> None:
+    assert join_headers(pairs) == headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme", "same"),
+    [
+        ("http://localhost", "localhost", "http", True),
+        ("http://localhost:80", "localhost", "http", True),
+        ("http://localhost", "localhost:80", "http", True),
+        ("http://localhost:8080", "localhost:8080", "http", True),
+        ("http://localhost:8080", "localhost:8080", "ws", True),
+        ("https://localhost", "localhost", "wss", True),
+        ("https://localhost", "localhost:443", "https", True),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080", "http", True),
+        ("http://[::1]:8080", "[::1]:8080", "http", True),
+        ("http://LOCALHOST", "localhost", "http", True),
+        ("http://localhost:8080", "localhost:8081", "http", False),
+        ("http://localhost", "localhost:8080", "http", False),
+        ("https://localhost", "localhost", "http", False),
+        ("http://localhost", "localhost", "https", False),
+        ("http://127.0.0.1", "localhost", "http", False),
+        ("http://evil.example", "localhost", "http", False),
+        ("http://rebound.example", "rebound.example", "http", False),
+        ("http://rebound.example:8080", "rebound.example:8080", "http", False),
+        ("http://localhost.example", "localhost.example", "http", False),
+        ("null", "localhost", "http", False),
+        ("", "localhost", "http", False),
+        ("http://localhost", "", "http", False),
+        ("http://localhost:port", "localhost", "http", False),
+        ("http://[::1", "[::1", "http", False),
+        ("file://", "localhost", "http", False),
+        ("http://localhost", "localhost", "gopher", False),
+        ("http://localhost/path", "localhost", "http", True),
+        ("http://127.0.0.1", "user@127.0.0.1", "http", True),
+    ],
+)
+def test_which_origins_are_the_requests_own(
+    origin: str, host: str, scheme: str, same: bool
+) -> None:
+    """DNS rebinding can forge names, but neither `localhost` nor an IP address."""
+    request = HTTPRequest("1.1", scheme, "/", headers={"host": host})
+    assert is_same_origin(origin, request) == same
+
+
+def test_without_a_host_no_origin_is_its_own() -> None:
+    assert not is_same_origin("http://localhost", HTTPRequest("1.1", "http", "/"))
+
+
+@pytest.mark.parametrize(
+    ("path", "root", "local"),
+    [
+        ("/a/ws", "", "/a/ws"),
+        ("/bot/a/ws", "/bot", "/a/ws"),
+        ("/bot/a/ws", "/bot/", "/a/ws"),
+        ("/a/ws", "/bot", "/a/ws"),
+        ("/bot", "/bot", "/bot"),
+        ("/bots/ws", "/bot", "/bots/ws"),
+    ],
+)
+def test_the_path_below_root_path(path: str, root: str, local: str) -> None:
+    assert local_path({"path": path, "root_path": root}) == local
+
+
+def test_a_scope_may_lack_root_path() -> None:
+    assert local_path({"path": "/a"}) == "/a"
+
+
+def test_a_refusal_is_logged_again_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(gate_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    gate, refused = make_gate(), Refused(403, "{no} <markup>")
+    for _ in range(3):
+        assert gate.refuse("one", refused) is refused.response
+    gate.refuse("two", refused)
+    assert logs.messages("WARNING") == [
+        "Refused a request for one with 403: {no} <markup>",
+        "Refused a request for two with 403: {no} <markup>",
+    ]
+    now[0] += gate_module.QUIET_SECONDS
+    gate.refuse("one", refused)
+    assert len(logs.messages("WARNING")) == 3
+
+
+def test_a_challenge_that_is_answered_is_no_refusal_to_log(logs: Logs) -> None:
+    assert make_gate().refuse("one", Refused(200, "challenge")).status == 200
+    assert logs.messages("WARNING") == []
+
+
+def test_a_refusal_names_its_headers_with_hyphens() -> None:
+    response = Refused(503, "later", retry_after="5").response
+    assert (response.status, response.body) == (503, b"later")
+    assert response.headers == {"retry-after": "5", "content-type": "text/plain; charset=utf-8"}
+
+
+def make_gate() -> Gate:
+    lifespan: Any = object.__new__(Lifespan)
+    return Gate(DriverOptions(), lifespan)

@@ -1,0 +1,400 @@
+"""The order of starting and of stopping, and what holds when either goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import LifecycleError, StartupError
+from nonebot_aiohttp.lifespan import LAST_GRACE, Lifespan, State
+from nonebot_aiohttp.tasks import TaskSet
+from tests.support.clock import FakeClock
+from tests.support.logs import Logs
+from tests.support.waiting import eventually, settle, within
+
+STARTED = ["session open", "startup", "loops start"]
+STOPPED = [
+    "loops stop intake",
+    "sockets close 1001 the bot stops",
+    "loops stop",
+    "shutdown",
+    "session close",
+]
+
+Part = Callable[[], Coroutine[Any, Any, object]]
+
+
+class Parts:
+    """A lifespan whose parts write down what is asked of them.
+
+    Attributes:
+        order: What was asked, in order.
+        during: What else a part does, by the text in `order`.
+    """
+
+    def __init__(self, drain_timeout: float = 60, clock: Callable[[], float] | None = None) -> None:
+        self.order: list[str] = []
+        self.during: dict[str, Part] = {}
+        self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
+        self.lifespan = Lifespan(
+            session=_Session(self),
+            loops=_Loops(self),
+            sockets=_Sockets(self),
+            handlers=self.handlers,
+            hooks=self.hooks,
+            drain_timeout=drain_timeout,
+            clock=clock,
+        )
+        self.lifespan.on_startup(lambda: self.happen("startup"))
+        self.lifespan.on_shutdown(lambda: self.happen("shutdown"))
+
+    async def happen(self, what: str) -> None:
+        self.order.append(what)
+        if what in self.during:
+            await self.during[what]()
+
+    async def handle(self, name: str, until: asyncio.Event) -> None:
+        """Be a handler; its end is written down."""
+        try:
+            await until.wait()
+        except asyncio.CancelledError:
+            self.order.append(f"{name} cut off")
+            raise
+        self.order.append(f"{name} ended")
+
+
+class _Session:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def open(self) -> None:
+        await self.parts.happen("session open")
+
+    async def close(self) -> None:
+        await self.parts.happen("session close")
+
+
+class _Loops:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def start(self) -> None:
+        assert self.parts.lifespan.running
+        self.parts.order.append("loops start")
+
+    async def stop_intake(self) -> None:
+        await self.parts.happen("loops stop intake")
+
+    async def stop(self) -> None:
+        await self.parts.happen("loops stop")
+
+
+class _Sockets:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    async def close_all(self, code: int, reason: str) -> None:
+        await self.parts.happen(f"sockets close {code} {reason}")
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def fail() -> None:
+    raise ValueError("wrong")
+
+
+# Start
+
+
+async def test_everything_starts_and_stops_in_its_order() -> None:
+    """Trap: forward loops started, and events were handled, before the startup hooks had ended."""
+    parts = Parts()
+    assert parts.lifespan.state is State.IDLE
+    await parts.lifespan.start()
+    assert parts.order == STARTED
+    await parts.lifespan.stop()
+    assert parts.order == STARTED + STOPPED
+    assert parts.lifespan.state is State.IDLE
+
+
+async def test_nothing_is_taken_in_before_the_startup_hooks_have_ended() -> None:
+    parts, ready = Parts(), asyncio.Event()
+    parts.during["startup"] = ready.wait
+    starting = asyncio.ensure_future(parts.lifespan.start())
+    await settle()
+    assert parts.order == STARTED[:2]
+    assert not parts.lifespan.running
+    with pytest.raises(LifecycleError, match="while it is starting"):
+        await parts.lifespan.start()
+    ready.set()
+    await within(starting)
+    assert parts.order == STARTED
+    with pytest.raises(LifecycleError, match="while it is running"):
+        await parts.lifespan.start()
+    await parts.lifespan.stop()
+
+
+async def test_hooks_run_in_order_and_those_of_the_shutdown_in_reverse() -> None:
+    """Trap: hooks were an unordered set under gather."""
+    parts = Parts()
+
+    def register(name: str) -> None:
+        parts.order.append(f"start {name}")
+        parts.lifespan.on_shutdown(lambda: parts.order.append(f"stop {name}"))
+
+    parts.lifespan.on_startup(lambda: register("a"))
+    # A hook may add another, which is run too.
+    parts.lifespan.on_startup(lambda: parts.lifespan.on_startup(lambda: register("c")))
+    parts.lifespan.on_startup(lambda: register("b"))
+    await parts.lifespan.start()
+    assert parts.order == [*STARTED[:2], "start a", "start b", "start c", "loops start"]
+    parts.order.clear()
+    await parts.lifespan.stop()
+    assert parts.order[3:] == ["stop c", "stop b", "stop a", "shutdown", "session close"]
+
+
+async def test_a_startup_hook_that_fails_stops_the_start() -> None:
+    """Trap: a startup failure must exit (NoneBot 2.3.0)."""
+    parts = Parts()
+    parts.lifespan.on_startup(fail)
+    parts.lifespan.on_startup(lambda: parts.order.append("never"))
+    with pytest.raises(StartupError, match=r"tests.unit.test_lifespan.fail failed") as raised:
+        await parts.lifespan.start()
+    assert isinstance(raised.value.__cause__, ValueError)
+    assert parts.order == ["session open", "startup", "shutdown", "session close"]
+    assert parts.lifespan.state is State.IDLE
+
+
+async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
+    parts = Parts()
+    parts.during["startup"] = never
+    starting = asyncio.ensure_future(parts.lifespan.start())
+    await eventually(lambda: "startup" in parts.order)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert parts.order == ["session open", "startup", "shutdown", "session close"]
+    assert parts.lifespan.state is State.IDLE
+
+
+async def test_handlers_that_a_failed_start_leaves_are_cut_off(logs: Logs) -> None:
+    parts = Parts()
+
+    def start_handlers() -> None:
+        parts.handlers.start(parts.handle("handler", asyncio.Event()), "onebot")
+        parts.hooks.start(parts.handle("hook", asyncio.Event()), "onebot")
+
+    parts.lifespan.on_startup(start_handlers)
+    parts.lifespan.on_startup(fail)
+    with pytest.raises(StartupError):
+        await within(parts.lifespan.start())
+    assert parts.order[-3:] == ["handler cut off", "hook cut off", "session close"]
+    assert logs.messages("ERROR") == [
+        "Cut off 1 handler(s) of onebot that had not ended",
+        "Cut off 1 hook(s) of onebot that had not ended",
+    ]
+
+
+# Stop
+
+
+async def test_it_starts_again_after_a_stop_and_after_a_failed_start() -> None:
+    parts = Parts()
+    parts.during["startup"] = fail
+    with pytest.raises(StartupError):
+        await parts.lifespan.start()
+    del parts.during["startup"]
+    for _ in range(2):
+        parts.order.clear()
+        await parts.lifespan.start()
+        await parts.lifespan.stop()
+        assert parts.order == STARTED + STOPPED
+
+
+async def test_stopping_what_does_not_run_does_nothing() -> None:
+    parts = Parts()
+    await parts.lifespan.stop()
+    assert parts.order == []
+
+
+async def test_a_second_stop_waits_for_the_end_of_the_first() -> None:
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+    parts.handlers.start(parts.handle("handler", released), "onebot")
+    stops = [asyncio.ensure_future(parts.lifespan.stop()) for _ in range(3)]
+    await settle()
+    assert not any(stop.done() for stop in stops)
+    # Who waits for it may leave, and it goes on.
+    stops[2].cancel()
+    await settle()
+    released.set()
+    await within(asyncio.gather(*stops[:2]))
+    assert stops[2].cancelled()
+    assert parts.order == [*STARTED, STOPPED[0], "handler ended", *STOPPED[1:]]
+
+
+async def test_handlers_end_while_their_sockets_still_work(logs: Logs) -> None:
+    """Trap: an acknowledged event was lost at the shutdown."""
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+    parts.handlers.start(parts.handle("handler", released), "onebot")
+    stopping = asyncio.ensure_future(parts.lifespan.stop())
+    await settle()
+    assert parts.order[3:] == STOPPED[:1]
+    assert logs.messages("INFO") == ["Waiting for 1 handler(s) in flight"]
+    released.set()
+    await within(stopping)
+    assert parts.order[3:] == [STOPPED[0], "handler ended", *STOPPED[1:]]
+
+
+async def test_what_is_read_last_is_drained_too() -> None:
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+
+    async def read() -> None:
+        parts.handlers.start(parts.handle("polled", released), "onebot")
+        asyncio.get_running_loop().call_soon(released.set)
+
+    parts.during["loops stop intake"] = read
+    await within(parts.lifespan.stop())
+    assert parts.order[3:5] == [STOPPED[0], "polled ended"]
+
+
+async def test_frames_that_come_after_the_stop_prolong_nothing(logs: Logs) -> None:
+    """Trap: the shutdown waited for every task in the loop."""
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+    parts.handlers.start(parts.handle("early", released), "onebot")
+    stopping = asyncio.ensure_future(parts.lifespan.stop())
+    await settle()
+    parts.handlers.start(parts.handle("late", asyncio.Event()), "onebot")
+    released.set()
+    await within(stopping)
+    assert parts.order[3:7] == [STOPPED[0], "early ended", "late cut off", STOPPED[1]]
+    assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
+
+
+async def test_at_the_deadline_the_rest_is_cut_off_and_logged(logs: Logs) -> None:
+    """Trap: hang at shutdown (nonebot2#1654)."""
+    parts = Parts(drain_timeout=0.01)
+    await parts.lifespan.start()
+    for owner in ("onebot", "telegram", "onebot"):
+        parts.handlers.start(parts.handle("handler", asyncio.Event()), owner)
+    await within(parts.lifespan.stop())
+    assert parts.order[3:] == [STOPPED[0], *["handler cut off"] * 3, *STOPPED[1:]]
+    assert logs.messages("ERROR") == [
+        "Cut off 2 handler(s) of onebot that had not ended",
+        "Cut off 1 handler(s) of telegram that had not ended",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("drain_timeout", "spent", "left"), [(20, 5, 15), (20, 19.5, LAST_GRACE), (0, 0, LAST_GRACE)]
+)
+async def test_disconnect_hooks_get_what_is_left_of_the_deadline(
+    fake_clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    drain_timeout: float,
+    spent: float,
+    left: float,
+) -> None:
+    drained: list[float] = []
+
+    async def drain(sets: list[TaskSet], timeout: float) -> bool:
+        if sets == [parts.hooks]:
+            drained.append(timeout)
+        return True
+
+    monkeypatch.setattr("nonebot_aiohttp.lifespan.drain", drain)
+    parts = Parts(drain_timeout, fake_clock.clock)
+    parts.during["loops stop"] = lambda: fake_clock.advance(spent)
+    await parts.lifespan.start()
+    await parts.lifespan.stop()
+    assert drained[0] == left
+
+
+async def test_disconnect_hooks_end_before_the_shutdown_hooks_run() -> None:
+    parts = Parts()
+    await parts.lifespan.start()
+
+    async def close() -> None:
+        released = asyncio.Event()
+        parts.hooks.start(parts.handle("disconnect hook", released), "onebot")
+        asyncio.get_running_loop().call_soon(released.set)
+
+    parts.during["loops stop"] = close
+    await within(parts.lifespan.stop())
+    assert parts.order[-4:] == ["loops stop", "disconnect hook ended", "shutdown", "session close"]
+
+
+async def test_hooks_that_a_shutdown_hook_starts_end_before_the_session_closes() -> None:
+    """An adapter that keeps connections of its own disconnects its bots in its shutdown hook."""
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+
+    async def disconnect() -> None:
+        parts.hooks.start(parts.handle("disconnect hook", released), "onebot")
+        asyncio.get_running_loop().call_soon(released.set)
+
+    parts.during["shutdown"] = disconnect
+    await within(parts.lifespan.stop())
+    assert parts.order[-3:] == ["shutdown", "disconnect hook ended", "session close"]
+
+
+async def test_a_shutdown_hook_that_fails_stops_nobody(logs: Logs) -> None:
+    parts = Parts()
+    parts.lifespan.on_shutdown(fail)
+    await parts.lifespan.start()
+    await parts.lifespan.stop()
+    assert parts.order == STARTED + STOPPED
+    assert logs.matching("The shutdown hook tests.unit.test_lifespan.fail failed", "ERROR")
+
+
+async def test_a_stop_that_is_cancelled_waits_for_no_handler_but_stops_everything() -> None:
+    parts = Parts()
+    await parts.lifespan.start()
+    parts.handlers.start(parts.handle("handler", asyncio.Event()), "onebot")
+    stopping = asyncio.ensure_future(parts.lifespan.stop())
+    waiting = asyncio.ensure_future(parts.lifespan.stop())
+    await settle()
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within(stopping)
+    await within(waiting)
+    assert parts.order == [*STARTED, STOPPED[0], "handler cut off", *STOPPED[1:]]
+    assert parts.lifespan.state is State.IDLE
+
+
+@pytest.mark.parametrize("step", STOPPED[1:])
+async def test_whatever_breaks_the_stop_it_ends_and_lets_nobody_wait(step: str) -> None:
+    parts = Parts()
+    await parts.lifespan.start()
+    parts.during[step] = never
+    stopping = asyncio.ensure_future(parts.lifespan.stop())
+    waiting = asyncio.ensure_future(parts.lifespan.stop())
+    await eventually(lambda: step in parts.order)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within(stopping)
+    await within(waiting)
+    assert parts.order[-1] == "session close"
+    assert parts.lifespan.state is State.IDLE
+
+
+async def test_a_forced_end_logs_what_it_cuts_off(logs: Logs) -> None:
+    parts, released = Parts(), asyncio.Event()
+    await parts.lifespan.start()
+    parts.handlers.start(parts.handle("handler", released), "onebot")
+    parts.hooks.start(parts.handle("hook", released), "telegram")
+    parts.lifespan.cut_off()
+    assert logs.messages("ERROR") == [
+        "Cut off 1 handler(s) of onebot that had not ended",
+        "Cut off 1 hook(s) of telegram that had not ended",
+    ]
+    released.set()
+    await parts.lifespan.stop()

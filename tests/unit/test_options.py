@@ -1,0 +1,301 @@
+"""Every setting: its default, what is wrong with a wrong one, and where it may come from."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import math
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nonebot_aiohttp import DriverOptions, ValidationError
+from tests.support.logs import Logs
+
+MIB = 1024 * 1024
+
+DEFAULTS: dict[str, Any] = {
+    "max_body_size": 16 * MIB,
+    "body_timeout": 30,
+    "max_message_size": 64 * MIB,
+    "heartbeat": 30,
+    "duplicate_bot": "probe",
+    "probe_timeout": 5,
+    "compress": False,
+    "allowed_origins": frozenset(),
+    "max_inflight": 10_000,
+    "keepalive_timeout": 75,
+    "handshake_timeout": 10,
+    "poll_timeout": 65,
+    "close_timeout": 5,
+    "backoff_max": 60,
+    "stable_after": 30,
+    "drain_timeout": 20,
+    "forward": True,
+    "proxy": None,
+    "loop": "auto",
+    "access_log": False,
+    "ssl_certfile": None,
+    "ssl_keyfile": None,
+    "ssl_cafile": None,
+}
+"""The table of the documentation."""
+
+GOOD: dict[str, tuple[Any, Any]] = {
+    "max_body_size": ("1024", 1024),
+    "body_timeout": ("0.5", 0.5),
+    "max_message_size": (0, 0),
+    "heartbeat": ("12.5", 12.5),
+    "duplicate_bot": ("replace", "replace"),
+    "probe_timeout": (1, 1),
+    "compress": ("true", True),
+    "allowed_origins": (
+        ["https://a.example", "http://[::1]:8080", "*"],
+        {"https://a.example", "http://[::1]:8080", "*"},
+    ),
+    "max_inflight": ("7", 7),
+    "keepalive_timeout": (30.5, 30.5),
+    "handshake_timeout": ("3", 3),
+    "poll_timeout": (130, 130),
+    "close_timeout": (0.1, 0.1),
+    "backoff_max": (600, 600),
+    "stable_after": (0, 0),
+    "drain_timeout": (0, 0),
+    "forward": ("false", False),
+    "proxy": ("http://user:word@proxy:3128", "http://user:word@proxy:3128"),
+    "loop": ("asyncio", "asyncio"),
+    "access_log": ("1", True),
+}
+
+SECRET = "s3cret-value"
+WRONG: dict[str, list[Any]] = {
+    "max_body_size": [0, -1, SECRET, None],
+    "body_timeout": [0, -0.5, SECRET, math.inf, math.nan],
+    "max_message_size": [-1, SECRET],
+    "heartbeat": [0, -1, SECRET, math.inf, math.nan],
+    "duplicate_bot": [SECRET, "", 3],
+    "probe_timeout": [0, SECRET, math.inf],
+    "compress": [SECRET, "none"],
+    "allowed_origins": [
+        [f"https://{SECRET}.example/path"],
+        [SECRET],
+        [f"https://user:{SECRET}@example.org"],
+        ["https://example.org/"],
+        ["https://Example.org"],
+        ["https://example.org:443"],
+        ["http://[::1"],
+        SECRET,
+    ],
+    "max_inflight": [0, SECRET],
+    "keepalive_timeout": [0, SECRET, math.inf],
+    "handshake_timeout": [0, SECRET, math.inf],
+    "poll_timeout": [0, SECRET, math.inf],
+    "close_timeout": [0, SECRET, math.inf],
+    "backoff_max": [0, SECRET, math.inf],
+    "stable_after": [-1, SECRET, math.inf],
+    "drain_timeout": [-1, SECRET, math.inf],
+    "forward": [SECRET, None],
+    "proxy": [
+        f"socks5://user:{SECRET}@proxy",
+        f"//{SECRET}",
+        f"{SECRET}:3128",
+        f"http://user:{SECRET}@[::1",
+        "http://",
+    ],
+    "loop": [SECRET, "tokio"],
+    "access_log": [SECRET],
+    "ssl_certfile": [f"/{SECRET}/cert.pem"],
+    "ssl_keyfile": [f"/{SECRET}/key.pem"],
+    "ssl_cafile": [f"/{SECRET}/ca.pem", "."],
+}
+
+
+def read(**settings: Any) -> DriverOptions:
+    """Read the settings, given without their prefix, from a configuration object."""
+    return DriverOptions.from_config(
+        SimpleNamespace(**{f"aiohttp_{name}": value for name, value in settings.items()})
+    )
+
+
+# Values
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    options = read()
+    assert {name: getattr(options, name) for name in DriverOptions.__annotations__} == DEFAULTS
+
+
+def test_every_setting_is_documented() -> None:
+    assert DriverOptions.__doc__ is not None
+    for name in DEFAULTS:
+        assert f"\n    {name}: " in DriverOptions.__doc__.replace("        ", "    "), name
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_setting_can_be_given_as_text_of_the_environment(name: str) -> None:
+    given_value, expected = GOOD[name]
+    assert getattr(read(**{name: given_value}), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_setting_is_named_and_its_value_not_shown(
+    name: str, value: Any, logs: Logs
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        read(**{name: value})
+    error = raised.value
+    assert error.settings == (f"aiohttp_{name}",)
+    assert f"aiohttp_{name}: " in str(error)
+    assert SECRET not in "".join(traceback.format_exception(error))
+    assert SECRET not in logs.output
+
+
+def test_all_settings_have_a_wrong_value_in_these_tests() -> None:
+    assert WRONG.keys() == DEFAULTS.keys()
+
+
+def test_several_wrong_settings_are_named_in_one_error() -> None:
+    with pytest.raises(ValidationError) as raised:
+        read(heartbeat=-1, loop="tokio", max_inflight=1)
+    assert set(raised.value.settings) == {"aiohttp_heartbeat", "aiohttp_loop"}
+    assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize("word", ["none", "None", " NULL ", "", None])
+@pytest.mark.parametrize("name", ["heartbeat", "proxy", "ssl_cafile"])
+def test_none_can_be_spelled_in_the_environment(name: str, word: str | None) -> None:
+    assert getattr(read(**{name: word}), name) is None
+
+
+def test_files_have_to_exist(tmp_path: Path) -> None:
+    pem = tmp_path / "cert.pem"
+    pem.touch()
+    options = read(ssl_certfile=str(pem), ssl_keyfile=str(pem), ssl_cafile=pem)
+    assert options.ssl_certfile == options.ssl_keyfile == options.ssl_cafile == pem
+    with pytest.raises(ValidationError, match="aiohttp_ssl_keyfile: needs aiohttp_ssl_certfile"):
+        read(ssl_keyfile=str(pem))
+
+
+def test_options_are_immutable() -> None:
+    # pydantic 1 raises a TypeError, pydantic 2 its ValidationError.
+    with pytest.raises((TypeError, pydantic.ValidationError)):
+        read().heartbeat = 1.0  # type: ignore[misc]
+
+
+@given(st.floats())
+def test_no_number_of_seconds_passes_that_a_timer_could_not_take(seconds: float) -> None:
+    try:
+        options = read(heartbeat=seconds, drain_timeout=seconds)
+    except ValidationError:
+        assert not 0 < seconds < math.inf
+    else:
+        assert options.heartbeat == seconds
+        assert 0 < seconds < math.inf
+
+
+@given(st.text())
+def test_no_text_as_a_proxy_or_an_origin_breaks_the_validation(text: str) -> None:
+    for name, value in (("proxy", text), ("allowed_origins", [text])):
+        with contextlib.suppress(ValidationError):
+            assert getattr(read(**{name: value}), name) in (text, {text}, None)
+
+
+# Where they come from
+
+
+def test_a_driver_may_have_other_defaults_and_the_configuration_wins() -> None:
+    config = SimpleNamespace(aiohttp_heartbeat=7)
+    options = DriverOptions.from_config(config, heartbeat=9, allowed_origins=["*"])
+    assert options.heartbeat == 7
+    assert options.allowed_origins == {"*"}
+
+
+def test_what_has_another_prefix_is_not_read(logs: Logs) -> None:
+    assert DriverOptions.from_config(SimpleNamespace(heartbeat=-1, xaiohttp_loop="")) == read()
+    assert logs == []
+
+
+def test_an_unknown_name_is_warned_of_with_a_suggestion(logs: Logs) -> None:
+    """Trap: options silently ignored (nonebot2#2908)."""
+    read(hearbeat=SECRET, teapot=SECRET)
+    assert logs.messages("WARNING") == [
+        "The setting aiohttp_hearbeat is unknown and ignored; did you mean aiohttp_heartbeat?",
+        "The setting aiohttp_teapot is unknown and ignored",
+    ]
+
+
+class PydanticConfig(pydantic.BaseModel, extra="allow"):
+    """A configuration as NoneBot's: some fields, the rest is kept as it comes."""
+
+    host: str = "127.0.0.1"
+    aiohttp_loop: str = "asyncio"
+
+
+class ClassConfig:
+    """A configuration whose settings belong to the class."""
+
+    aiohttp_heartbeat = 12
+    AIOHTTP_LOOP = "asyncio"
+
+
+class SlottedConfig:
+    """A configuration without a dictionary."""
+
+    __slots__ = ("aiohttp_heartbeat", "aiohttp_loop")
+
+    def __init__(self) -> None:
+        self.aiohttp_heartbeat, self.aiohttp_loop = "12", "asyncio"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SimpleNamespace(aiohttp_heartbeat=12, aiohttp_loop="asyncio", port=8080),
+        SimpleNamespace(AIOHTTP_HEARTBEAT="12", Aiohttp_Loop="asyncio"),
+        # Of pydantic 2 such an extra is no attribute of the dictionary.
+        PydanticConfig(**{"aiohttp_heartbeat": "12"}),
+        ClassConfig(),
+        SlottedConfig(),
+    ],
+)
+def test_any_object_with_attributes_is_a_configuration(config: Any, logs: Logs) -> None:
+    options = DriverOptions.from_config(config)
+    assert options.heartbeat == 12
+    assert options.loop == "asyncio"
+    assert logs == []
+
+
+@pytest.mark.skipif(
+    pydantic.VERSION < "2" or sys.version_info >= (3, 14),
+    reason="pydantic 1 itself is installed, or does not exist for this Python",
+)
+def test_a_configuration_of_pydantic_1_within_pydantic_2_serves() -> None:
+    v1: Any = importlib.import_module("pydantic.v1")
+    extra = type("Config", (), {"extra": "allow"})
+    config = v1.create_model("Config", __config__=extra, aiohttp_loop="asyncio")
+    options = DriverOptions.from_config(config(aiohttp_heartbeat="12"))
+    assert (options.heartbeat, options.loop) == (12, "asyncio")
+
+
+def test_options_can_be_replaced_by_others_of_some_other_values() -> None:
+    options = read(heartbeat=7).replaced(compress=True)
+    assert (options.heartbeat, options.compress) == (7, True)
+    with pytest.raises(ValidationError, match="aiohttp_loop"):
+        options.replaced(loop="tokio")
+
+
+def test_parse_takes_names_without_prefix_and_no_unknown_ones() -> None:
+    assert DriverOptions.parse({"heartbeat": None}).heartbeat is None
+    with pytest.raises(ValidationError) as raised:
+        DriverOptions.parse({"teapot": SECRET})
+    assert raised.value.settings == ("aiohttp_teapot",)
+    assert SECRET not in str(raised.value)

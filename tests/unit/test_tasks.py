@@ -1,0 +1,270 @@
+"""Tasks of handlers: none is lost, none fails unheard, and waits end when they have to."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import tasks
+from nonebot_aiohttp.tasks import Stopped, TaskSet, drain, race, settle
+from tests.support.logs import Logs
+from tests.support.waiting import eventually, within
+from tests.support.waiting import settle as turns
+
+
+@pytest.fixture(params=[True, False], ids=["eager", "lazy"])
+def eager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Start tasks eagerly, where Python can, and as older ones do."""
+    monkeypatch.setattr(tasks, "EAGER", request.param and tasks.EAGER)
+    return tasks.EAGER
+
+
+class Waiting:
+    """A coroutine's wait that a test ends."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.ends: list[str] = []
+
+    async def run(self, stubborn: bool = False) -> str:
+        try:
+            await self.released.wait()
+        except asyncio.CancelledError:
+            self.ends.append("cancelled")
+            if stubborn:
+                await self.released.wait()
+            raise
+        self.ends.append("released")
+        return "result"
+
+
+async def fail(error: BaseException, wait: bool = False) -> None:
+    if wait:
+        await asyncio.sleep(0)
+    raise error
+
+
+# TaskSet
+
+
+async def test_a_task_is_kept_until_it_ends(eager: bool) -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    done: list[str] = []
+    handlers.start(waiting.run(), "onebot", lambda: done.append("done"))
+    await turns()
+    gc.collect()
+    assert len(handlers) == len(list(handlers)) == 1
+    assert done == []
+    waiting.released.set()
+    await eventually(lambda: done)
+    assert waiting.ends == ["released"]
+    assert len(handlers) == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_a_handler_that_does_not_wait_ends_within_the_start() -> None:
+    handlers = TaskSet("handler")
+    done: list[str] = []
+
+    async def at_once() -> None:
+        done.append("ran")
+
+    handlers.start(at_once(), "onebot", lambda: done.append("done"))
+    assert done == ["ran", "done"]
+    assert len(handlers) == 0
+
+
+async def test_a_task_that_has_ended_already_can_be_added() -> None:
+    handlers = TaskSet("handler")
+    done: list[str] = []
+    task = asyncio.ensure_future(asyncio.sleep(0))
+    await task
+    handlers.add(task, "onebot", lambda: done.append("done"))
+    handlers.add(task, "onebot")
+    assert done == ["done"]
+    assert len(handlers) == 0
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_handler_that_fails_is_logged_with_its_owner(
+    eager: bool, wait: bool, logs: Logs
+) -> None:
+    handlers = TaskSet("handler")
+    done: list[str] = []
+    handlers.start(fail(ValueError("{wrong}"), wait), "onebot", lambda: done.append("done"))
+    await eventually(lambda: done)
+    (record,) = logs.matching("A handler of onebot failed", "ERROR")
+    assert "Traceback" in record.message
+    assert "ValueError: {wrong}" in record.message
+
+
+async def test_a_handler_that_is_cancelled_from_within_is_heard_of(eager: bool, logs: Logs) -> None:
+    """An adapter that cancels the futures of its API calls ends the handlers that wait for them."""
+    handlers = TaskSet("handler")
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handle() -> None:
+        await answer
+
+    handlers.start(handle(), "onebot")
+    await turns()
+    answer.cancel()
+    await eventually(lambda: logs)
+    assert logs.messages("ERROR") == ["A handler of onebot was cancelled, but not by the driver"]
+
+
+async def test_cancelling_logs_how_many_of_whom(eager: bool, logs: Logs) -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    for owner in ("onebot", "telegram", "onebot"):
+        handlers.start(waiting.run(), owner)
+    await turns()
+    await within(handlers.cancel())
+    await turns()
+    assert waiting.ends == ["cancelled"] * 3
+    assert logs.messages() == [
+        "Cut off 2 handler(s) of onebot that had not ended",
+        "Cut off 1 handler(s) of telegram that had not ended",
+    ]
+    assert len(handlers) == 0
+
+
+async def test_cancelling_nothing_says_nothing(logs: Logs) -> None:
+    await TaskSet("handler").cancel()
+    assert logs == []
+
+
+async def test_cancelling_waits_no_longer_than_the_grace_for_the_stubborn() -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    handlers.start(waiting.run(stubborn=True), "onebot")
+    await turns()
+    await within(handlers.cancel(grace=0.01))
+    assert len(handlers) == 1
+    waiting.released.set()
+    await eventually(lambda: not len(handlers))
+
+
+# drain
+
+
+async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() -> None:
+    handlers, hooks = TaskSet("handler"), TaskSet("hook")
+    early, late = Waiting(), Waiting()
+    handlers.start(early.run(), "onebot")
+    hooks.start(early.run(), "onebot")
+    draining = asyncio.ensure_future(drain([handlers, hooks], 60))
+    await turns()
+    handlers.start(late.run(), "onebot")
+    early.released.set()
+    assert await within(draining) is True
+    assert early.ends == ["released"] * 2
+    assert late.ends == []
+    await handlers.cancel()
+
+
+async def test_draining_ends_at_its_deadline() -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    assert await drain([handlers], 60) is True
+    handlers.start(waiting.run(), "onebot")
+    assert await within(drain([handlers], 0.01)) is False
+    assert waiting.ends == []
+    await handlers.cancel()
+
+
+# race and settle
+
+
+async def test_a_race_returns_the_result_or_raises_the_error() -> None:
+    stop = asyncio.Event()
+    assert await race(asyncio.sleep(0, "result"), stop) == "result"
+    with pytest.raises(ValueError, match="wrong"):
+        await race(fail(ValueError("wrong"), wait=True), stop, 60)
+
+
+async def test_the_stop_ends_a_race_at_once() -> None:
+    """Trap: python-telegram-bot's stop during its backoff took 5.8 s."""
+    stop, waiting = asyncio.Event(), Waiting()
+    racing = asyncio.ensure_future(race(waiting.run(), stop, 60))
+    await turns()
+    stop.set()
+    with pytest.raises(Stopped):
+        await within(racing)
+    assert waiting.ends == ["cancelled"]
+
+
+async def test_the_deadline_ends_a_race() -> None:
+    waiting = Waiting()
+    with pytest.raises(asyncio.TimeoutError):
+        await race(waiting.run(), asyncio.Event(), 0.01)
+    assert waiting.ends == ["cancelled"]
+
+
+async def test_a_result_is_not_lost_to_a_stop_of_the_same_moment() -> None:
+    stop, waiting = asyncio.Event(), Waiting()
+    racing = asyncio.ensure_future(race(waiting.run(), stop))
+    await turns()
+    waiting.released.set()
+    stop.set()
+    assert await within(racing) == "result"
+
+
+async def test_a_stop_before_the_race_still_takes_a_result_that_needs_no_wait() -> None:
+    stop = asyncio.Event()
+    stop.set()
+    assert await race(Waiting.run(_released()), stop) == "result"
+    with pytest.raises(Stopped):
+        await race(Waiting().run(), stop)
+
+
+def _released() -> Waiting:
+    waiting = Waiting()
+    waiting.released.set()
+    return waiting
+
+
+async def test_a_result_that_comes_while_it_is_cancelled_is_not_lost() -> None:
+    stop = asyncio.Event()
+
+    async def read() -> str:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            return "read"
+        return "never"
+
+    racing = asyncio.ensure_future(race(read(), stop))
+    await turns()
+    stop.set()
+    assert await within(racing) == "read"
+
+
+async def test_who_cancels_a_race_leaves_nothing_running() -> None:
+    waiting = Waiting()
+    before = asyncio.all_tasks()
+    racing = asyncio.ensure_future(race(waiting.run(), asyncio.Event()))
+    await turns()
+    racing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await racing
+    assert waiting.ends == ["cancelled"]
+    assert asyncio.all_tasks() == before
+
+
+async def test_settling_cancels_what_runs_and_takes_note_of_errors(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waiting = Waiting()
+    running = asyncio.ensure_future(waiting.run())
+    failed: asyncio.Future[Any] = asyncio.ensure_future(fail(ValueError("wrong")))
+    await turns()
+    await settle(running)
+    await settle(failed)
+    assert running.cancelled()
+    assert waiting.ends == ["cancelled"]
+    del failed
+    gc.collect()
+    # asyncio complains of errors that nobody has asked for.
+    assert not caplog.records
