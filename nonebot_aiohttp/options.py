@@ -73,7 +73,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     stable_after: float = Field(default=30.0, ge=0)
     drain_timeout: float = Field(default=20.0, ge=0)
     forward: bool = True
-    proxy: Optional[str] = None
+    # It may hold a password.
+    proxy: Optional[str] = Field(default=None, repr=False)
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
     access_log: bool = False
     ssl_certfile: Optional[Path] = None

@@ -19,6 +19,9 @@ HTTP_VERSIONS = {"1.0": aiohttp.HttpVersion10, "1.1": aiohttp.HttpVersion11}
 SESSION_TAKES_PROXY = "proxy" in inspect.signature(aiohttp.ClientSession.__init__).parameters
 """Whether a session can have a proxy of its own (aiohttp 3.11)."""
 
+REQUEST_TIMEOUT = 300.0
+"""Seconds for a request of an adapter that brings no timeout of its own."""
+
 DNS_CACHE_TTL = 300
 """Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
 
@@ -87,7 +90,11 @@ class SessionPool:
             raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
         if http_version not in self._sessions:
             self._sessions[http_version] = self.isolated(
-                cookie_jar=aiohttp.DummyCookieJar(), version=HTTP_VERSIONS[http_version]
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # aiohttp's default, without the limit on connecting that it has besides: that
+                # would cut a longer aiohttp_handshake_timeout short.
+                timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
+                version=HTTP_VERSIONS[http_version],
             )
         return self._sessions[http_version]
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
-from nonebot_aiohttp.lifespan import LAST_GRACE, Lifespan, State
+from nonebot_aiohttp.lifespan import LAST_GRACE, State
 from nonebot_aiohttp.tasks import TaskSet
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
+from tests.support.parts import Parts
 from tests.support.waiting import eventually, settle, within
 
 STARTED = ["session open", "startup", "loops start"]
@@ -23,81 +22,6 @@ STOPPED = [
     "shutdown",
     "session close",
 ]
-
-Part = Callable[[], Coroutine[Any, Any, object]]
-
-
-class Parts:
-    """A lifespan whose parts write down what is asked of them.
-
-    Attributes:
-        order: What was asked, in order.
-        during: What else a part does, by the text in `order`.
-    """
-
-    def __init__(self, drain_timeout: float = 60, clock: Callable[[], float] | None = None) -> None:
-        self.order: list[str] = []
-        self.during: dict[str, Part] = {}
-        self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
-        self.lifespan = Lifespan(
-            session=_Session(self),
-            loops=_Loops(self),
-            sockets=_Sockets(self),
-            handlers=self.handlers,
-            hooks=self.hooks,
-            drain_timeout=drain_timeout,
-            clock=clock,
-        )
-        self.lifespan.on_startup(lambda: self.happen("startup"))
-        self.lifespan.on_shutdown(lambda: self.happen("shutdown"))
-
-    async def happen(self, what: str) -> None:
-        self.order.append(what)
-        if what in self.during:
-            await self.during[what]()
-
-    async def handle(self, name: str, until: asyncio.Event) -> None:
-        """Be a handler; its end is written down."""
-        try:
-            await until.wait()
-        except asyncio.CancelledError:
-            self.order.append(f"{name} cut off")
-            raise
-        self.order.append(f"{name} ended")
-
-
-class _Session:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    async def open(self) -> None:
-        await self.parts.happen("session open")
-
-    async def close(self) -> None:
-        await self.parts.happen("session close")
-
-
-class _Loops:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    def start(self) -> None:
-        assert self.parts.lifespan.running
-        self.parts.order.append("loops start")
-
-    async def stop_intake(self) -> None:
-        await self.parts.happen("loops stop intake")
-
-    async def stop(self) -> None:
-        await self.parts.happen("loops stop")
-
-
-class _Sockets:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    async def close_all(self, code: int, reason: str) -> None:
-        await self.parts.happen(f"sockets close {code} {reason}")
 
 
 async def never() -> None:
@@ -330,6 +254,17 @@ async def test_disconnect_hooks_end_before_the_shutdown_hooks_run() -> None:
     parts.during["loops stop"] = close
     await within(parts.lifespan.stop())
     assert parts.order[-4:] == ["loops stop", "disconnect hook ended", "shutdown", "session close"]
+
+
+async def test_disconnect_hooks_that_do_not_end_are_cut_off_before_the_shutdown_hooks_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
+    parts = Parts(drain_timeout=0)
+    await parts.lifespan.start()
+    parts.hooks.start(parts.handle("disconnect hook", asyncio.Event()), "onebot")
+    await within(parts.lifespan.stop())
+    assert parts.order[-3:] == ["disconnect hook cut off", "shutdown", "session close"]
 
 
 async def test_hooks_that_a_shutdown_hook_starts_end_before_the_session_closes() -> None:

@@ -299,3 +299,8 @@ def test_parse_takes_names_without_prefix_and_no_unknown_ones() -> None:
         DriverOptions.parse({"teapot": SECRET})
     assert raised.value.settings == ("aiohttp_teapot",)
     assert SECRET not in str(raised.value)
+
+
+def test_the_representation_hides_the_proxy_with_its_password() -> None:
+    options = DriverOptions(proxy="http://user:password@proxy.example:3128")
+    assert "password" not in repr(options)

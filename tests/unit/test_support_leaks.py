@@ -16,7 +16,7 @@ from loguru import logger
 
 from tests.support.leaks import LoopWatch, changes, process_state
 from tests.support.logs import Logs
-from tests.support.waiting import settle
+from tests.support.waiting import DEADLINE, settle
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,13 +84,13 @@ async def test_a_task_a_session_and_a_socket_are_found() -> None:
     task.cancel()
     server.close()
     await session.close()
-    assert await watch.leftovers() == []
+    assert await watch.leftovers(DEADLINE) == []
 
 
 async def test_what_ends_by_itself_is_no_leak() -> None:
     watch = LoopWatch()
     task = asyncio.create_task(settle(100))
-    assert await watch.leftovers() == []
+    assert await watch.leftovers(DEADLINE) == []
     assert task.done()
 
 

@@ -123,7 +123,6 @@ async def test_cancelling_logs_how_many_of_whom(eager: bool, logs: Logs) -> None
         handlers.start(waiting.run(), owner)
     await turns()
     await within(handlers.cancel())
-    await turns()
     assert waiting.ends == ["cancelled"] * 3
     assert logs.messages() == [
         "Cut off 2 handler(s) of onebot that had not ended",
