@@ -73,8 +73,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     stable_after: float = Field(default=30.0, ge=0)
     drain_timeout: float = Field(default=20.0, ge=0)
     forward: bool = True
-    # It may hold a password.
-    proxy: Optional[str] = Field(default=None, repr=False)
+    proxy: Optional[str] = None
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
     access_log: bool = False
     ssl_certfile: Optional[Path] = None
@@ -126,6 +125,10 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         if problems:
             raise ValidationError(problems)
         return options
+
+    def __repr_args__(self) -> list[tuple[str, Any]]:
+        # Not the proxy's URL, which may hold a password.
+        return [(name, value) for name, value in self if name != "proxy"]
 
     def replaced(self, **changes: Any) -> DriverOptions:
         """Make options with some other values.
