@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from .lifespan import Lifespan
+from .exceptions import LifecycleError
+from .lifespan import Lifespan, State
 from .log import logger
 from .options import DriverOptions
 from .process import serve_process
@@ -20,6 +21,7 @@ from .reverse.asgi import AsgiApp
 from .reverse.interface import Reachable
 from .reverse.server import AiohttpFace, install
 from .reverse.serving import Listening, serve_app
+from .tasks import Stopped, race
 
 
 class Host:
@@ -48,6 +50,7 @@ class Host:
         self._config = config
         self._server_app: web.Application | None = None
         self._exit: Callable[[], object] | None = None
+        self._stop_asked = False
 
     @property
     def server_app(self) -> web.Application:
@@ -93,7 +96,7 @@ class Host:
             self.serve(host, port, **where),
             loop=self._options.loop,
             log_level=getattr(self._config, "log_level", None) or "INFO",
-            stop=self.exit,
+            stop=self._stop_by_signal,
             cut_off=self.lifespan.cut_off,
         )
 
@@ -109,9 +112,14 @@ class Host:
         started: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``."""
+        if self._exit is not None or self.lifespan.state is not State.IDLE:
+            # Here and not when the start fails, whose undoing would stop whoever runs it.
+            raise LifecycleError("The driver runs already, here or in another host")
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._exit = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stop_asked:
+            stop.set()
         where = Listening(
             host=str(host if host is not None else getattr(self._config, "host", "127.0.0.1")),
             port=port if port is not None else getattr(self._config, "port", 8080),
@@ -126,16 +134,28 @@ class Host:
                 await self._serve_without_listening(stop, started)
         finally:
             self._exit = None
+            self._stop_asked = False
 
     async def _serve_without_listening(
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None
     ) -> None:
-        async with self.running():
+        try:
+            await race(self.lifespan.start(), stop)
             logger.info("Running without listening")
             if started is not None:
                 started([])
             await stop.wait()
             logger.info("Stopping")
+        except Stopped:
+            logger.info("Stopped before the startup had ended")
+        finally:
+            await self.lifespan.stop()
+
+    def _stop_by_signal(self) -> None:
+        # Remembered, for a signal may come before the serving has begun.
+        self._stop_asked = True
+        if self._exit is not None:
+            self._exit()
 
     def exit(self) -> None:
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""

@@ -264,15 +264,22 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
         lifespan: Started and stopped with the application.
         claims_all: See ``LateResource``.
     """
+    runs = False
 
     async def start(_: web.Application) -> None:
+        nonlocal runs
         await lifespan.start()
+        runs = True
 
     async def keep_receiving(_: web.Application) -> None:
         face.keep_receiving()
 
     async def stop(_: web.Application) -> None:
-        await lifespan.stop()
+        nonlocal runs
+        # Another host may run the driver, because of which the start here has failed.
+        if runs:
+            runs = False
+            await lifespan.stop()
 
     app.router.register_resource(LateResource(face, claims_all=claims_all))
     app.on_startup.append(start)

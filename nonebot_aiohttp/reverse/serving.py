@@ -19,6 +19,7 @@ from ..exceptions import ValidationError
 from ..lifespan import Lifespan
 from ..log import logger
 from ..options import DriverOptions
+from ..tasks import Stopped, race
 from .listen import close_all, listen, listen_unix
 
 FLUSH_PAUSE = 0.01
@@ -106,7 +107,8 @@ async def serve_app(
     sockets = where.open()
     runner = make_runner(app, options)
     try:
-        await runner.setup()
+        # Raced, for a startup hook that hangs must not hold up the stop.
+        await race(runner.setup(), stop)
         await _accept(runner, sockets, context)
         for site in runner.sites:
             logger.info("Listening on {}", site.name)
@@ -114,6 +116,8 @@ async def serve_app(
             started(runner.addresses)
         await stop.wait()
         logger.info("Stopping")
+    except Stopped:
+        logger.info("Stopped before the startup had ended")
     finally:
         try:
             for site in runner.sites:

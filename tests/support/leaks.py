@@ -85,7 +85,7 @@ class LoopWatch:
         self._tasks = asyncio.all_tasks()
         self._before = open_clients() | open_sockets()
 
-    async def leftovers(self, timeout: float = 5.0) -> list[str]:
+    async def leftovers(self, timeout: float = 2.0) -> list[str]:
         """Describe the tasks, clients and sockets that are still there.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from tests.support.client import RawClient
 from tests.support.hosts import serve_application
 from tests.support.peer import Peer
 from tests.support.server import Connection, ScriptedServer
-from tests.support.waiting import within
+from tests.support.waiting import DEADLINE, within
 
 FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
 
@@ -89,14 +89,35 @@ async def client_side(**settings: Any) -> AsyncIterator[Ends]:
     async with ScriptedServer(script) as server, aiohttp.ClientSession() as session:
         connected = await session.ws_connect(server.ws_url, **connect_arguments(options))
         socket = ClientSocket(connected, options, **FIELDS)
-        connection = await within(arrived)
-        connection.patience = RawClient.patience
+        peer: Peer = await within(arrived)
+        peer.patience = DEADLINE
         try:
-            yield Ends(socket, connection)
+            yield Ends(socket, peer)
         finally:
             socket.abort("the test is over")
-            connection.abort()
+            peer.abort()
             done.set()
 
 
 SIDES: dict[str, Side] = {"server": server_side, "client": client_side}
+
+
+async def receive(ends: Ends) -> Any:
+    """Receive text at our end."""
+    return await ends.socket.receive()
+
+
+async def receive_bytes(ends: Ends) -> Any:
+    """Receive bytes at our end."""
+    return await ends.socket.receive_bytes()
+
+
+async def pump(ends: Ends) -> Any:
+    """Read at our end as the driver does."""
+    await ends.socket.pump(lambda _: None)
+
+
+Reader = Callable[[Ends], Awaitable[Any]]
+
+READERS: list[Reader] = [receive, receive_bytes, pump]
+"""The ways to read."""

@@ -1,0 +1,1 @@
+"""Bots as small programs, which the tests start as processes."""

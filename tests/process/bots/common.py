@@ -1,0 +1,219 @@
+"""The bot that all programs share: it does what each event says, and notes what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from nonebot_aiohttp import Bot, Driver, HTTPPollingSetup, HTTPResponse, WebSocketSetup
+from nonebot_aiohttp.drivers import Driver as BaseDriver
+from nonebot_aiohttp.drivers import HTTPConnection
+
+WORK_SECONDS = 2.0
+"""Seconds that the work of an event takes."""
+
+STALL_SECONDS = 0.05
+"""Seconds for which a handler blocks the event loop, again and again."""
+
+Note = Callable[[str], object]
+
+_keys = itertools.count()
+
+
+class PlatformBot(Bot):
+    """Does what an event says under ``do``; a message with ``echo`` answers an API call."""
+
+    answers: dict[str, asyncio.Future[Any]] = {}
+    config: Any
+
+    @property
+    def type(self) -> str:
+        return "platform"
+
+    @classmethod
+    async def check_permission(
+        cls, driver: BaseDriver, request: HTTPConnection
+    ) -> tuple[str | None, HTTPResponse | None]:
+        """Let in whoever says who it is."""
+        self_id = request.headers.get("x-self-id")
+        return self_id, None if self_id else HTTPResponse(418, b"who are you?")
+
+    async def handle_message(self, message: bytes) -> None:
+        """Take an answer, or do what an event says."""
+        data = json.loads(message)
+        if "echo" in data:
+            if (waiter := self.answers.get(data["echo"])) and not waiter.done():
+                waiter.set_result(data)
+        else:
+            await getattr(self, "do_" + data["do"])(data)
+
+    async def do_note(self, event: dict[str, Any]) -> None:
+        """Note the event."""
+        self.note(f"handled {event['id']}")
+
+    async def do_measure(self, event: dict[str, Any]) -> None:
+        """Note the size of the event as it came."""
+        self.note(f"size {len(json.dumps(event))}")
+
+    async def do_work(self, event: dict[str, Any]) -> None:
+        """Begin, wait until all have begun and then for a while, call an API, note the event."""
+        self.note(f"begun {event['id']}")
+        await self.config.gate.wait()
+        await asyncio.sleep(getattr(self.config, "work_seconds", WORK_SECONDS))
+        await self.call_api("finish", id=event["id"])
+        self.note(f"handled {event['id']}")
+
+    async def do_go(self, event: dict[str, Any]) -> None:
+        """Let those that have begun go on."""
+        self.config.gate.set()
+
+    async def do_exit(self, event: dict[str, Any]) -> None:
+        """Stop the driver from its own event loop."""
+        self.driver.exit()  # type: ignore[attr-defined]
+
+    async def do_exit_from_thread(self, event: dict[str, Any]) -> None:
+        """Stop the driver from another thread."""
+        threading.Thread(target=self.driver.exit).start()  # type: ignore[attr-defined]
+
+    async def do_hang(self, event: dict[str, Any]) -> None:
+        """Never end."""
+        self.note("begun")
+        await asyncio.get_running_loop().create_future()
+
+    async def do_hang_on(self, event: dict[str, Any]) -> None:
+        """Never end, not even when cancelled."""
+        self.note("begun")
+        while True:
+            try:
+                await asyncio.get_running_loop().create_future()
+            except asyncio.CancelledError:
+                continue
+
+    async def do_block(self, event: dict[str, Any]) -> None:
+        """Block the event loop."""
+        await asyncio.sleep(0)
+        await self.do_block_at_once(event)
+
+    async def do_block_at_once(self, event: dict[str, Any]) -> None:
+        """Block the event loop, from before the first wait on."""
+        self.note("begun")
+        while True:
+            # Not in one piece: a signal that another thread takes interrupts no sleep.
+            time.sleep(STALL_SECONDS)  # noqa: ASYNC251 - what a bot should not do
+
+    async def _call_api(self, api: str, **data: Any) -> Any:
+        root = getattr(self.config, "api_root", None)
+        if root is None:
+            return await self._call_by_socket(api, data)
+        async with self.driver.session.post(root, json={"api": api, **data}) as response:  # type: ignore[attr-defined]
+            response.raise_for_status()
+            return await response.json()
+
+    async def _call_by_socket(self, api: str, data: dict[str, Any]) -> Any:
+        socket: Any = self.driver.bots[self.self_id].request
+        key = f"{os.getpid()}-{next(_keys)}"
+        self.answers[key] = asyncio.get_running_loop().create_future()
+        try:
+            await socket.send(json.dumps({"api": api, "echo": key, **data}))
+            return await self.answers[key]
+        finally:
+            del self.answers[key]
+
+    async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
+        """Send a message."""
+        return await self.call_api("send", message=message)
+
+    def note(self, text: str) -> None:
+        """Note what happens."""
+        self.config.note(text)
+
+
+def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
+    """Make a driver with the bot, and with hooks that note when they run.
+
+    Args:
+        settings: The configuration. Besides the driver's settings: ``fail_startup`` makes a
+            startup hook raise, ``start_when`` names a file that a startup hook waits for,
+            ``forward_url`` and ``polling_url`` set up forward connections.
+        note: Takes the notes.
+    """
+    base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
+    config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event())
+    driver = Driver(SimpleNamespace(environment="test"), config)  # type: ignore[arg-type]
+    driver.register_adapter("platform", PlatformBot)
+    _note_hooks(driver, settings, note)
+    _set_up_forward(driver, settings)
+    return driver
+
+
+def _note_hooks(driver: Driver, settings: Mapping[str, Any], note: Note) -> None:
+    @driver.on_startup
+    async def start() -> None:
+        assert not driver.session.closed
+        note("startup")
+        # The test that lets it go on is another process.
+        while not _may_start(settings):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if settings.get("fail_startup"):
+            raise OSError("the database is away")
+        note("started")
+
+    @driver.on_shutdown
+    async def stop_last() -> None:
+        note(f"shutdown of the first, session closed: {driver.session.closed}")
+
+    @driver.on_shutdown
+    def stop_first() -> None:
+        note("shutdown of the second")
+
+    @driver.on_bot_connect
+    async def connect(bot: Bot) -> None:
+        note(f"connect {bot.self_id}")
+
+    @driver.on_bot_disconnect
+    async def disconnect(bot: Bot) -> None:
+        note(f"disconnect {bot.self_id}")
+
+
+def _may_start(settings: Mapping[str, Any]) -> bool:
+    return "start_when" not in settings or Path(settings["start_when"]).exists()
+
+
+def _set_up_forward(driver: Driver, settings: Mapping[str, Any]) -> None:
+    if "forward_url" in settings:
+        driver.setup_websocket(WebSocketSetup("platform", "forward", settings["forward_url"]))
+    if "polling_url" in settings:
+        url = settings["polling_url"]
+        driver.setup_http_polling(
+            HTTPPollingSetup("platform", "polling", url, "GET", b"", {}, "1.1", 0.1)
+        )
+
+
+def settings_of_test() -> dict[str, Any]:
+    """Read the settings that the test gave."""
+    settings: dict[str, Any] = json.loads(os.environ["BOT_SETTINGS"])
+    settings["port"] = settings.pop("port_of_settings", 0)
+    if settings.pop("without_uvloop", False):
+        # What an import of it meets where it is not installed.
+        sys.modules["uvloop"] = None  # type: ignore[assignment]
+    return settings
+
+
+def note_in_journal(text: str) -> None:
+    """Append a line to the journal, which the test reads; whole also with several processes."""
+    with open(os.environ["BOT_JOURNAL"], "a", encoding="utf-8") as journal:
+        journal.write(text + "\n")
+
+
+def driver_of_test() -> Driver:
+    """Make the driver of a program."""
+    return make_driver(settings_of_test(), note_in_journal)

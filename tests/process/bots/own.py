@@ -1,0 +1,60 @@
+"""A bot in a process of its own: ``python -m tests.process.bots.own '{"port": 0}'``."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import sys
+import threading
+from typing import Any
+
+from tests.process.bots.common import driver_of_test, note_in_journal
+from tests.support.leaks import changes, open_clients, open_sockets, process_state
+
+
+def run_arguments(given: dict[str, Any]) -> dict[str, Any]:
+    """Make of JSON what ``Driver.run`` takes."""
+    if given.get("sock"):
+        given["sock"] = socket.create_server(("127.0.0.1", 0))
+    if files := given.get("ssl_context"):
+        given["ssl_context"] = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        given["ssl_context"].load_cert_chain(*files)
+    return given
+
+
+def observed_state() -> dict[str, object]:
+    """Describe what ``run()`` has to put back; a sink that is put back has another number."""
+    state = process_state()
+    state["the sinks of loguru"] = re.sub(r"id=\d+", "id", str(state["the sinks of loguru"]))
+    return state
+
+
+def main() -> None:
+    """Run the bot, and note what it has left behind."""
+    given = run_arguments(json.loads(sys.argv[1]))
+    in_thread = given.pop("in_thread", False)
+    driver = driver_of_test()
+    before, sockets = observed_state(), open_sockets()
+
+    def run() -> None:
+        driver.run(**given)
+        note_in_journal("run() returned")
+
+    try:
+        if in_thread:
+            thread = threading.Thread(target=run)
+            thread.start()
+            thread.join()
+        else:
+            run()
+    finally:
+        given.clear()
+        changed = changes(before, observed_state())
+        left = [*changed, *open_clients(), *(open_sockets() - sockets)]
+        note_in_journal(f"left behind: {left}")
+
+
+if __name__ == "__main__":
+    main()

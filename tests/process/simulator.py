@@ -1,0 +1,117 @@
+"""The platform's side of a bot: it sends events, and answers the API calls that they cause."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from tests.support.waiting import within
+
+
+@dataclass
+class Line:
+    """One WebSocket to the bot.
+
+    Attributes:
+        socket: The connection.
+        calls: The API calls that came over it.
+        ended: The task that reads it until its end and answers the calls.
+    """
+
+    socket: aiohttp.ClientWebSocketResponse
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    ended: asyncio.Task[None] | None = None
+
+    async def close_code(self) -> int | None:
+        """Wait for the end and return its code."""
+        assert self.ended is not None
+        await within(asyncio.shield(self.ended), 60)
+        return self.socket.close_code
+
+    async def answer_calls(self) -> None:
+        """Read until the end."""
+        async for message in self.socket:
+            call = json.loads(message.data)
+            self.calls.append(call)
+            await self.socket.send_json({"echo": call["echo"], "result": call["api"]})
+
+
+class Platform:
+    """A platform that reaches one bot program, used as an async context manager.
+
+    Attributes:
+        url: Where the endpoints of the adapter are, ``http://127.0.0.1:8080/platform``.
+        lines: The WebSockets by the ids of their bots.
+    """
+
+    def __init__(self, port: int, prefix: str = "") -> None:
+        self.url = f"http://127.0.0.1:{port}{prefix}/platform"
+        self.lines: dict[str, Line] = {}
+
+    async def __aenter__(self) -> Platform:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=100), timeout=aiohttp.ClientTimeout(60)
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for line in self.lines.values():
+            await line.socket.close()
+            assert line.ended is not None
+            await line.ended
+        await self._session.close()
+
+    async def connect(self, self_id: str) -> Line:
+        """Connect a bot's WebSocket."""
+        socket = await self._session.ws_connect(self.url + "/ws", headers={"X-Self-ID": self_id})
+        line = self.lines[self_id] = Line(socket)
+        line.ended = asyncio.create_task(line.answer_calls())
+        return line
+
+    async def send(self, self_id: str, **event: Any) -> None:
+        """Send an event over the bot's WebSocket."""
+        await self.lines[self_id].socket.send_json(event)
+
+    async def post(self, self_id: str, **event: Any) -> int:
+        """Send an event as a webhook; return the status."""
+        headers = {"X-Self-ID": self_id}
+        async with self._session.post(self.url, json=event, headers=headers) as response:
+            return response.status
+
+
+@asynccontextmanager
+async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """Serve the platform's API over HTTP.
+
+    Yields:
+        Its URL, and the calls that came.
+    """
+    calls: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        calls.append(await request.json())
+        return web.json_response({"result": "fine"})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", calls
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,138 @@
+"""Requests under each host: a promise holds, or what the table in the documentation says."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Iterator
+
+import pytest
+
+from nonebot_aiohttp.tasks import settle as settle_task
+from tests.process.hosts import HOSTS, Host
+from tests.process.observing import check, post
+from tests.process.programs import Program
+from tests.support.client import RawClient
+from tests.support.frames import Frame, Opcode, close, text
+from tests.support.waiting import eventually
+from tests.support.wire import Response
+
+LIMITS = {"aiohttp_max_body_size": 1000, "aiohttp_max_message_size": 1000}
+
+
+@pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
+def hosted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Host, Program]]:
+    """Run a host with limits that are easily met, and pings that come soon."""
+    host = request.param
+    settings = {**LIMITS, "aiohttp_heartbeat": 1.0}
+    program = Program(tmp_path_factory.mktemp("hosted"), host.command(0), settings, host.ignored)
+    yield host, program
+    program.kill()
+
+
+@pytest.fixture
+def host(hosted: tuple[Host, Program]) -> Host:
+    """Give the host."""
+    return hosted[0]
+
+
+@pytest.fixture
+def program(hosted: tuple[Host, Program]) -> Program:
+    """Give the program that runs it."""
+    return hosted[1]
+
+
+async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Response:
+    """Ask for a WebSocket."""
+    headers = {"X-Self-ID": self_id} if self_id else {}
+    return await client.upgrade(f"{host.prefix}/platform/ws", headers)
+
+
+async def test_refused_handshake(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        response = await upgrade(client, host, None)
+    check("refusal", host, (response.status, response.body) == (418, b"who are you?"))
+
+
+async def test_body_over_the_limit(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        status = (await post(client, host, b"1" * 1001)).status
+    check("body limit", host, status == 413)
+
+
+async def test_compressed_body(host: Host, program: Program) -> None:
+    event = gzip.compress(b'{"do": "note", "id": "zipped"}')
+    before = program.journal.count("handled zipped")
+    async with await RawClient.connect(program.port) as client:
+        assert (await post(client, host, event, Content_Encoding="gzip")).status == 200
+    # Whoever gets it as it was sent cannot read it as JSON, and says so in the log.
+    await eventually(
+        lambda: (
+            program.journal.count("handled zipped") > before
+            or "A handler of platform failed" in program.log
+        )
+    )
+    check("raw body", host, program.journal.count("handled zipped") == before)
+
+
+async def test_message_over_the_limit(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        assert (await upgrade(client, host, "large")).status == 101
+        closing = asyncio.create_task(client.read_close())
+        await client.send_frame(text('{"do": "note", "id": "large"}'.ljust(1001)))
+        await eventually(lambda: closing.done() or program.handled()["large"])
+        if not closing.done():
+            await client.send_frame(close())
+        code = (await closing).close_code
+    check("frame limit", host, code == 1009)
+
+
+async def test_text_that_is_no_text(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        assert (await upgrade(client, host, "garbled")).status == 101
+        await client.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
+        try:
+            code = (await client.read_close()).close_code
+        except asyncio.IncompleteReadError:
+            code = None
+    check("invalid text", host, code == 1007)
+
+
+async def test_heartbeat(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        assert (await upgrade(client, host, "silent")).status == 101
+        # Our pings come after a second, those of the servers after twenty at the earliest.
+        client.patience = 5.0
+        try:
+            pinged = (await client.read_frame()).opcode == Opcode.PING
+        except AssertionError:
+            pinged = False
+    check("heartbeat", host, pinged)
+
+
+async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
+    async with (
+        await RawClient.connect(program.port) as old,
+        await RawClient.connect(program.port) as new,
+    ):
+        assert (await upgrade(old, host, "twice")).status == 101
+        reading = asyncio.create_task(old.read_message())
+        status = (await upgrade(new, host, "twice")).status
+        await settle_task(reading)
+    assert status in (101, 409)
+    check("probe", host, status == 409)
+
+
+async def test_exit_from_code(host: Host, program: Program) -> None:
+    # The last test of a host: the own process ends by it.
+    async with await RawClient.connect(program.port) as client:
+        assert (await post(client, host, b'{"do": "exit"}')).status == 200
+    await eventually(
+        lambda: program.process.poll() is not None or "exit() stops" in program.log, 10
+    )
+    if program.process.poll() is None:
+        async with await RawClient.connect(program.port) as client:
+            assert (await post(client, host, b'{"do": "note", "id": "later"}')).status == 200
+    check("exit", host, program.process.poll() == 0)

@@ -1,0 +1,103 @@
+"""Where the own process listens: ports, Unix sockets, given sockets, TLS, every address."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from nonebot_aiohttp.reverse.listen import resolve
+from tests.process.conftest import Launch
+from tests.process.hosts import RUN, own_process
+from tests.process.observing import free_port, post
+from tests.process.programs import Program
+from tests.support.certs import Tls
+from tests.support.client import RawClient
+
+EXIT = b'{"do": "exit"}'
+
+
+async def stop_by(client: RawClient, program: Program) -> None:
+    """Stop a program over a connection to it."""
+    async with client:
+        assert (await post(client, RUN, EXIT)).status == 200
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == ["run() returned", "left behind: []"]
+
+
+async def test_port_that_the_system_chooses(launch: Launch) -> None:
+    program = launch(own_process(port=0))
+    assert program.port != 0
+    await stop_by(await RawClient.connect(program.port), program)
+
+
+async def test_port_of_the_settings(launch: Launch) -> None:
+    port = free_port()
+    program = launch(own_process(), port_of_settings=port)
+    assert program.port == port
+    await stop_by(await RawClient.connect(port), program)
+
+
+async def test_every_address_of_localhost(launch: Launch) -> None:
+    program = launch(own_process(host="localhost", port=0))
+    port = program.port
+    clients = [
+        await RawClient.connect(port, address[0])
+        for _, address in resolve("localhost", port)
+        if is_usable(address[0])
+    ]
+    assert clients
+    for client in clients[1:]:
+        async with client:
+            assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
+    await stop_by(clients[0], program)
+
+
+def is_usable(address: str) -> bool:
+    """Tell whether the machine has an address."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as found:
+        return found.connect_ex((address, 9)) != errno.EADDRNOTAVAIL
+
+
+async def test_port_in_use(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        program = launch(own_process(port=port))
+        assert await program.exit_code(rf"Cannot listen on 127\.0\.0\.1 port {port}: ") == 1
+    assert program.journal == ["left behind: []"]
+
+
+async def test_name_that_does_not_resolve(launch: Launch) -> None:
+    program = launch(own_process(host="nowhere.invalid"))
+    assert await program.exit_code(r"Cannot listen on nowhere\.invalid: ") == 1
+    assert program.journal == ["left behind: []"]
+
+
+async def test_given_socket(launch: Launch) -> None:
+    program = launch(own_process(sock=True))
+    await stop_by(await RawClient.connect(program.port), program)
+
+
+async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
+    files = [str(tls.cert_file), str(tls.key_file)]
+    program = launch(own_process(port=0, ssl_context=files))
+    await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
+
+
+async def test_tls_by_the_settings(launch: Launch, tls: Tls) -> None:
+    program = launch(
+        own_process(port=0),
+        aiohttp_ssl_certfile=str(tls.cert_file),
+        aiohttp_ssl_keyfile=str(tls.key_file),
+    )
+    await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
+
+
+async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) -> None:
+    program = launch(
+        own_process(port=0),
+        aiohttp_ssl_certfile=str(tls.key_file),
+        aiohttp_ssl_keyfile=str(tls.key_file),
+    )
+    assert await program.exit_code(r"ERROR .*aiohttp_ssl_certfile") == 1
+    assert program.journal == ["left behind: []"]

@@ -1,0 +1,168 @@
+"""The own process: signals, ``exit()``, exit codes, and nothing left behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from nonebot_aiohttp.tasks import EAGER
+from tests.process.conftest import Launch
+from tests.process.hosts import RUN, SERVE, Host, own_process
+from tests.process.programs import Program
+from tests.process.simulator import Platform
+
+NOTHING_LEFT = ["run() returned", "left behind: []"]
+LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+FORCED = r"ERROR +nonebot_aiohttp.process: Forced to end by a second signal"
+FAILED = r"ERROR +nonebot_aiohttp.tasks: A handler of platform failed"
+CUT_OFF = r"ERROR +nonebot_aiohttp.tasks: Cut off 1 handler\(s\) of platform"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_first_signal(number: signal.Signals, loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        line = await platform.connect("7")
+        program.stop(number)
+        assert await line.close_code() == 1001
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.parametrize("how", ["exit", "exit_from_thread"])
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_exit_from_code(how: str, loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        assert await platform.post("7", do=how) == 200
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_second_signal_when_a_handler_never_ends(loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        await begin(program, platform, "hang")
+        program.stop(signal.SIGINT)
+        await program.logged("Waiting for 1 handler")
+        await program.idle()
+        program.stop(signal.SIGINT)
+        assert await program.exit_code(FORCED, CUT_OFF) == 130
+    assert program.journal[-1] == "left behind: []"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("how", ["block", "block_at_once"])
+async def test_second_signal_when_a_handler_blocks_the_loop(
+    how: str, loop: str, launch: Launch
+) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    cut = [rf"{FAILED}|{CUT_OFF}", "^Traceback", "^  ", "^KeyboardInterrupt"]
+    if how == "block_at_once" and EAGER:
+        # Its event is not acknowledged yet, and the interrupt ends the socket's reader, too.
+        cut = [r"Cut off 1 hook\(s\) of platform"]
+    async with Platform(program.port) as platform:
+        await begin(program, platform, how)
+        # Two of the same kind could arrive as one.
+        program.stop(signal.SIGINT)
+        program.stop(signal.SIGTERM)
+        assert await program.exit_code(FORCED, *cut) == 130
+    assert program.journal[-1] == "left behind: []"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_second_signal_when_a_handler_refuses_to_end(loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        await begin(program, platform, "hang_on")
+        program.stop(signal.SIGINT)
+        await program.logged("Waiting for 1 handler")
+        await program.idle()
+        program.stop(signal.SIGINT)
+        # Such a handler cannot be taken back without a word of asyncio's.
+        assert await program.ended() == 130
+    assert re.search(CUT_OFF, program.log)
+
+
+async def begin(program: Program, platform: Platform, how: str) -> None:
+    """Have a handler run."""
+    await platform.connect("7")
+    await program.noted("connect 7")
+    await platform.send("7", do=how)
+    await program.noted("begun")
+
+
+async def test_signal_during_a_startup_hook_that_hangs(launch: Launch, tmp_path: Path) -> None:
+    program = launch(RUN, start_when=str(tmp_path / "never"))
+    await program.noted("startup")
+    program.stop()
+    assert await program.exit_code() == 0
+    assert "shutdown of the second" in program.journal
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+async def test_startup_hook_that_raises(launch: Launch) -> None:
+    program = launch(RUN, fail_startup=True)
+    failed = r"ERROR .*: The startup hook tests\.process\.bots\.common\.\S+ failed"
+    assert (
+        await program.exit_code(failed, "^Traceback", "^  ", "OSError: the database is away") == 1
+    )
+    assert program.journal == [
+        "startup",
+        "shutdown of the second",
+        "shutdown of the first, session closed: False",
+        "left behind: []",
+    ]
+
+
+async def test_wrong_setting(launch: Launch) -> None:
+    program = launch(RUN, aiohttp_heartbeat="soon")
+    named = r"^nonebot_aiohttp\.exceptions\.ValidationError: aiohttp_heartbeat: "
+    assert await program.exit_code("^Traceback", "^  ", named) == 1
+    assert program.journal == []
+
+
+@pytest.mark.parametrize(("loop", "code"), [("uvloop", 1), ("auto", 0)])
+async def test_without_uvloop(loop: str, code: int, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop, without_uvloop=True)
+    if code == 0:
+        async with Platform(program.port) as platform:
+            assert await platform.post("7", do="exit") == 200
+    named = r"ERROR .*aiohttp_loop: uvloop is not installed"
+    assert await program.exit_code(*[named] * code) == code
+    assert program.journal[-1] == "left behind: []"
+
+
+async def test_outside_of_the_main_thread(launch: Launch) -> None:
+    program = launch(own_process(port=0, in_thread=True))
+    async with Platform(program.port) as platform:
+        assert await platform.post("7", do="exit") == 200
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+async def test_process_that_only_connects(launch: Launch) -> None:
+    program = launch(own_process(listen=False))
+    await program.noted("started")
+    program.stop()
+    assert await program.exit_code() == 0
+    assert not re.search("Listening", program.log)
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.parametrize("how", ["exit", "cancel"])
+async def test_serve_on_a_loop_of_ones_own(how: str, launch: Launch) -> None:
+    program = launch(Host(SERVE.name, (*SERVE.arguments, how)))
+    async with Platform(program.port) as platform:
+        line = await platform.connect("7")
+        program.stop()
+        assert await line.close_code() == 1001
+        assert await program.exit_code() == 0
+    assert "shutdown of the second" in program.journal
+    assert ("serve() was cancelled" in program.journal) is (how == "cancel")

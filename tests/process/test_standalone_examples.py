@@ -1,0 +1,219 @@
+"""Tests that run the examples and the README's code as a newcomer does: in processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.documents import READMES, ROOT, Document
+from tests.support.waiting import within
+
+README = Document(READMES[0])
+PATIENCE = 60.0
+
+TOKEN = "token-of-the-test"
+MESSAGE = {"post_type": "message", "message_type": "private", "user_id": 7, "message": "/echo 早"}
+
+
+class Running:
+    """A program that listens on a port of its own.
+
+    Attributes:
+        port: The port.
+        process: The process.
+        log: The file that holds its output.
+    """
+
+    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
+        self.port = _free_port()
+        self.log = directory / "log"
+        settings = {"HOST": "127.0.0.1", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+        path = os.pathsep.join([str(directory), str(ROOT)])
+        command = [argument.replace("{port}", str(self.port)) for argument in arguments]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-X", "dev", *command],
+                cwd=directory,
+                env={**os.environ, **settings, "PYTHONPATH": path, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> str:
+        """What it has said so far."""
+        return self.log.read_text("utf-8", "replace")
+
+    def wait_until_it_listens(self) -> None:
+        """Wait until connections are accepted.
+
+        Raises:
+            AssertionError: It ended, or took too long.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, self.output
+                assert time.monotonic() < deadline, self.output
+                time.sleep(0.01)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has said something."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)
+
+    def ask_to_stop(self) -> None:
+        """Send the signal that stops it."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def exit_code(self) -> int:
+        """Wait for its end, and return its exit code; nothing may be left unclosed."""
+        code = self.process.wait(PATIENCE)
+        assert "Traceback" not in self.output, self.output
+        assert "Exception ignored" not in self.output, self.output
+        return code
+
+
+def example(name: str) -> list[str]:
+    """Make the arguments of Python that run an example with warnings as errors."""
+    return ["-W", "error", str(ROOT / "examples" / name)]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def running(directory: Path, *arguments: str, **environment: str) -> Iterator[Running]:
+    """Run a program until the end of the context."""
+    program = Running(directory, *arguments, **environment)
+    try:
+        program.wait_until_it_listens()
+        yield program
+    finally:
+        if program.process.poll() is None:
+            program.process.kill()
+        program.process.wait()
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_what_the_readme_says_to_try_is_answered_as_it_says(tmp_path: Path, readme: Path) -> None:
+    document = Document(readme)
+    event, client = curl_of(document), tmp_path / "client.py"
+    with running(tmp_path, *example("onebot_echo.py")) as bot:
+        status = subprocess.run([sys.executable, "-c", POST, str(bot.port), *event], **CAPTURED)
+        assert f"HTTP/1.1 {status.stdout}" == document.code("text", "204")
+        bot.wait_for("Bot 12345 cannot answer: API_ROOT has no URL for bot 12345")
+
+        code = document.code("python", "ws_connect").replace(":8080/", f":{bot.port}/")
+        client.write_text(code, encoding="utf-8")
+        printed = subprocess.run([sys.executable, str(client)], **CAPTURED).stdout
+        assert printed == document.code("text", "send_msg")
+        bot.ask_to_stop()
+        assert bot.exit_code() == 0
+
+
+async def test_the_settings_come_from_a_dotenv_file_and_the_environment(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"ACCESS_TOKEN={TOKEN}\nSECRET=of-the-file\n")
+    with running(tmp_path, *example("onebot_echo.py"), SECRET="") as bot:
+        assert await status_of(bot, "/cqhttp/") == 401
+        assert await status_of(bot, f"/cqhttp/?access_token={TOKEN}") == 204
+        bot.ask_to_stop()
+        assert bot.exit_code() == 0
+
+
+async def test_the_site_has_its_own_page_and_the_bot(tmp_path: Path) -> None:
+    with running(tmp_path, *example("embedded.py")) as site:
+        async with connected(site, "/bot/cqhttp/ws") as (session, socket):
+            await socket.send_json(MESSAGE)
+            call = await within(socket.receive_json())
+            await socket.send_json({"status": "ok", "data": None, "echo": call["echo"]})
+            assert call["params"]["message"] == "早"
+            async with session.get("/") as page:
+                assert await page.text() == "1 bot(s) connected: 1\n"
+            site.ask_to_stop()
+            assert (await within(socket.receive())).data == aiohttp.WSCloseCode.GOING_AWAY
+        assert site.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "arguments", "prefix"),
+    [
+        ("app = driver.server_app", ["bot.py"], ""),
+        ("add_subapp", ["host.py"], "/bot"),
+        ("Starlette", ["-m", "uvicorn", "--port", "{port}", "host:app"], "/bot"),
+    ],
+)
+async def test_the_adapter_of_the_readme_works_in_each_host_of_the_readme(
+    tmp_path: Path, marker: str, arguments: list[str], prefix: str
+) -> None:
+    adapter = README.code("python", "class MyBot").replace("MyBot", "Bot")
+    adapter = adapter.replace("ApiNotAvailable, Bot,", "ApiNotAvailable, Bot as Base,")
+    (tmp_path / "my_adapter.py").write_text(adapter.replace("Bot(Bot)", "Bot(Base)"))
+    (tmp_path / "bot.py").write_text(README.code("python", "app = driver.server_app"))
+    (tmp_path / "host.py").write_text(README.code("python", marker))
+    with running(tmp_path, *arguments) as bot:
+        async with connected(bot, f"{prefix}/my/ws") as (_, socket):
+            await socket.send_json({"from": "somebody", "text": "ping"})
+            answer = await within(socket.receive_json())
+        assert answer == {"api": "send", "to": "somebody", "text": "pong"}
+
+
+POST = """
+import http.client, sys
+_, port, path, name, value, body = sys.argv
+connection = http.client.HTTPConnection("127.0.0.1", int(port))
+connection.request("POST", path, body, {name: value})
+response = connection.getresponse()
+print(response.status, response.reason)
+"""
+"""Does what curl does; not every system has curl."""
+
+CAPTURED: Any = {"check": True, "stdout": subprocess.PIPE, "encoding": "utf-8", "timeout": PATIENCE}
+
+
+def curl_of(document: Document) -> list[str]:
+    """Read path, name and value of the header, and body off the command that is shown."""
+    command, option, url, *rest = shlex.split(document.code("sh", "curl "))
+    assert (command, option, rest[0], rest[2]) == ("curl", "-i", "-H", "-d")
+    assert url.startswith("http://127.0.0.1:8080/")
+    name, value = rest[1].split(": ")
+    return [url.removeprefix("http://127.0.0.1:8080"), name, value, rest[3]]
+
+
+async def status_of(bot: Running, target: str) -> int:
+    """Send an event as a webhook."""
+    async with session_with(bot) as session, session.post(target, json=MESSAGE) as response:
+        return response.status
+
+
+@asynccontextmanager
+async def connected(
+    bot: Running, target: str
+) -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]]:
+    """Connect a WebSocket."""
+    async with session_with(bot) as session, session.ws_connect(target) as socket:
+        yield session, socket
+
+
+def session_with(bot: Running) -> aiohttp.ClientSession:
+    """Make a session of a platform."""
+    return aiohttp.ClientSession(f"http://127.0.0.1:{bot.port}", headers={"X-Self-ID": "1"})

@@ -1,0 +1,76 @@
+"""The own process on a Unix socket."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process.conftest import Launch
+from tests.process.hosts import RUN, own_process
+from tests.process.observing import post
+from tests.support.client import RawClient
+
+
+@pytest.fixture
+def path() -> Iterator[str]:
+    """Give a path that is short enough for a socket's address."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield str(Path(directory) / "bot.sock")
+
+
+def content(path: str) -> str | None:
+    """Read a file; None if it is no regular one that exists."""
+    return Path(path).read_text() if Path(path).is_file() else None
+
+
+def is_there(path: str) -> bool:
+    """Tell whether there is a file."""
+    return Path(path).exists()
+
+
+async def test_serves_and_removes_its_file(path: str, launch: Launch) -> None:
+    program = launch(own_process(path=path))
+    await program.logged("Listening on")
+    async with await RawClient.connect_unix(path) as client:
+        assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
+        assert await program.exit_code() == 0
+    assert not is_there(path)
+    assert program.journal[-1] == "left behind: []"
+
+
+async def test_replaces_the_file_that_a_dead_process_left(path: str, launch: Launch) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    assert is_there(path)
+    program = launch(own_process(path=path))
+    await program.logged("Listening on")
+    async with await RawClient.connect_unix(path) as client:
+        assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
+        assert await program.exit_code() == 0
+
+
+async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> None:
+    with socket.socket(socket.AF_UNIX) as alive:
+        alive.bind(path)
+        alive.listen()
+        program = launch(own_process(path=path))
+        assert await program.exit_code(r"another process listens there") == 1
+        assert is_there(path)
+    assert program.journal == ["left behind: []"]
+
+
+@pytest.fixture
+def precious(path: str) -> str:
+    """Give the path of a file that is no socket."""
+    Path(path).write_text("precious")
+    return path
+
+
+async def test_leaves_a_file_that_is_no_socket(precious: str, launch: Launch) -> None:
+    program = launch(own_process(path=precious))
+    assert await program.exit_code(r"Cannot listen on \S+: ") == 1
+    assert content(precious) == "precious"
