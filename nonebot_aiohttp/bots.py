@@ -13,8 +13,8 @@ from .exceptions import DuplicateBotError
 from .hooks import call_hooks
 from .log import log_exception, logger
 from .options import DriverOptions
+from .sockets import Socket
 from .tasks import TaskSet, start_task
-from .websocket import Socket
 
 if TYPE_CHECKING:
     from .adapters import Bot

@@ -24,8 +24,8 @@ from .reverse.asgi import AsgiApp
 from .reverse.endpoints import Endpoints
 from .reverse.gate import Gate
 from .session import SessionPool
+from .sockets import OpenSockets
 from .tasks import TaskSet
-from .websocket import OpenSockets
 
 if TYPE_CHECKING:
     from .adapters import Bot

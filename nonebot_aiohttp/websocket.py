@@ -6,7 +6,6 @@ It guards two rules: one task reads a connection at a time, and every kind of en
 
 from __future__ import annotations
 
-import abc
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
@@ -16,23 +15,15 @@ from typing import Any, NoReturn, cast
 import aiohttp
 from aiohttp import WSMessage, WSMsgType, web
 
-from .drivers import WebSocket
 from .exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
-
-NORMAL, ABNORMAL, INVALID_TEXT = 1000, 1006, 1007
-"""Close codes (RFC 6455, section 7.4.1)."""
+from .sockets import ABNORMAL, Deliver, Socket, fitting
+from .turns import BETWEEN_LOOKS, Turns
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
 """Whether text frames can stay the bytes that ``handle_message`` wants (aiohttp 3.14)."""
 
-READER_GRACE = 1.0
-"""Seconds that the readers of closed connections get to end."""
-
-_REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 _FRAME_HEAD = 14  # Bytes that a frame's head has at most (RFC 6455, 5.2).
-
-Deliver = Callable[[bytes], Any]
 
 
 def decoding(decode_text: bool) -> dict[str, Any]:
@@ -45,110 +36,6 @@ def decoding(decode_text: bool) -> dict[str, Any]:
         Keyword arguments.
     """
     return {"decode_text": decode_text} if CAN_KEEP_BYTES else {}
-
-
-def fitting(reason: str) -> bytes:
-    """Cut the reason of a close to what its frame can hold.
-
-    Args:
-        reason: The reason.
-
-    Returns:
-        Whole characters in UTF-8.
-    """
-    return reason.encode()[:_REASON_LIMIT].decode(errors="ignore").encode()
-
-
-class Socket(WebSocket):
-    """What the driver needs of a WebSocket beyond the contract, whatever carries it."""
-
-    @property
-    @abc.abstractmethod
-    def accepted(self) -> bool:
-        """Whether the handshake has been answered with 101."""
-
-    # A connection equals itself only; the contract's dataclass compares fields and has no hash.
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
-
-    @abc.abstractmethod
-    async def pump(self, deliver: Deliver) -> NoReturn:
-        """Read until the end and deliver each message; the only reader meanwhile.
-
-        Args:
-            deliver: Called with the bytes of each message, text or binary; must not block.
-
-        Raises:
-            WebSocketClosed: Always: the connection has ended.
-            ReceiveConflict: Another reader is at work.
-        """
-
-    @abc.abstractmethod
-    async def receive_frame(self) -> str | bytes:
-        """Receive one message as the kind that it is.
-
-        Returns:
-            A text message as str, a binary one as bytes.
-
-        Raises:
-            WebSocketClosed: The connection has ended.
-            WebSocketNotAccepted: It was not accepted yet.
-            ReceiveConflict: Another task receives, the driver's own reader as a rule.
-        """
-
-    async def receive(self) -> str:
-        """Receive one message as text, a binary one decoded; see ``receive_frame``."""
-        data = await self.receive_frame()
-        return data if isinstance(data, str) else await self._decode(data)
-
-    async def receive_bytes(self) -> bytes:
-        """Receive one message as bytes, a text one encoded; see ``receive_frame``."""
-        data = await self.receive_frame()
-        return data.encode() if isinstance(data, str) else data
-
-    async def _decode(self, data: bytes) -> str:
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            closed = WebSocketClosed(INVALID_TEXT, "invalid UTF-8 in a text message")
-        await self.end(closed.code, closed.reason)
-        raise closed
-
-    @abc.abstractmethod
-    async def is_alive(self, timeout: float) -> bool:
-        """Ask whether the peer is still there; needs a running ``pump``.
-
-        Args:
-            timeout: Seconds that the peer has to show any sign.
-
-        Returns:
-            Whether it did. False where the transport cannot ask.
-        """
-
-    @abc.abstractmethod
-    async def end(self, code: int, reason: str = "") -> None:
-        """Close with a reason; does nothing when the connection has ended.
-
-        Args:
-            code: The close code (RFC 6455, section 7.4).
-            reason: Why, for the peer; cut to what a close frame can hold.
-        """
-
-    @abc.abstractmethod
-    def abort(self, reason: str) -> None:
-        """Drop the connection without a closing handshake, whatever is still unsent.
-
-        Args:
-            reason: Why, for whoever uses the connection later.
-        """
-
-    async def close(self, code: int = NORMAL) -> None:
-        """Close the connection.
-
-        Args:
-            code: The close code (RFC 6455, section 7.4).
-        """
-        await self.end(code)
 
 
 class AiohttpSocket(Socket):
@@ -173,6 +60,7 @@ class AiohttpSocket(Socket):
         """
         super().__init__(**connection)
         self._close_timeout = options.close_timeout
+        self._turns = Turns()
 
     @property
     def accepted(self) -> bool:
@@ -213,6 +101,8 @@ class AiohttpSocket(Socket):
         """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
         socket = self._claim_reader()
         try:
+            # Before a message is taken, which a cancellation would lose meanwhile.
+            await self._turns.count()
             while True:
                 message = await socket.receive()
                 kind, data = message.type, message.data
@@ -228,25 +118,33 @@ class AiohttpSocket(Socket):
         """Read until the end and deliver each message; see ``Socket.pump``."""
         receive = self._claim_reader().receive
         self._pumping = True
-        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
         try:
             while True:
-                message = await receive()
-                kind, data = message.type, message.data
-                if kind is text:
-                    if type(data) is str:
-                        data = data.encode()
-                    elif not data.isascii():
-                        await self._decode(data)
-                    deliver(data)
-                elif kind is binary:
-                    deliver(data)
-                else:
-                    await self._control(message)
-                if self._heard is not None:
-                    self._heard.set()
+                await self._pump_some(receive, deliver)
+                await self._turns.look()
         finally:
             self._reading = self._pumping = False
+            if self._heard is not None:
+                # Nobody hears the answer any more: let is_alive() look at what has become of it.
+                self._heard.set()
+
+    async def _pump_some(self, receive: Callable[[], Any], deliver: Deliver) -> None:
+        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
+        for _ in range(BETWEEN_LOOKS):
+            message = await receive()
+            kind, data = message.type, message.data
+            if kind is text:
+                if type(data) is str:
+                    data = data.encode()
+                elif not data.isascii():
+                    await self._decode(data)
+                deliver(data)
+            elif kind is binary:
+                deliver(data)
+            else:
+                await self._control(message)
+            if self._heard is not None:
+                self._heard.set()
 
     async def is_alive(self, timeout: float) -> bool:
         """Ping the peer; see ``Socket.is_alive``."""
@@ -471,46 +369,6 @@ class ClientSocket(AiohttpSocket):
         """Do nothing: a client's connection is accepted by the other side."""
 
 
-class OpenSockets:
-    """All WebSockets that are in use, so that the stop can close them."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._ended: dict[Socket, asyncio.Future[None]] = {}
-
-    def __len__(self) -> int:
-        return len(self._ended)
-
-    def add(self, socket: Socket) -> None:
-        """Take a socket in; whoever reads it says when it has ended."""
-        self._ended[socket] = asyncio.get_running_loop().create_future()
-
-    def remove(self, socket: Socket) -> None:
-        """Let go of a socket whose reader has ended."""
-        ended = self._ended.pop(socket, None)
-        if ended is not None:
-            _resolve(ended)
-
-    async def close_all(self, code: int, reason: str) -> None:
-        """Close all and wait until their readers have ended.
-
-        Args:
-            code: The close code.
-            reason: Why, for the peers.
-        """
-        readers = tuple(self._ended.values())
-        await asyncio.gather(
-            *(socket.end(code, reason) for socket in tuple(self._ended)), return_exceptions=True
-        )
-        if readers:
-            await asyncio.wait(readers, timeout=READER_GRACE)
-
-
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:
     with suppress(WebSocketClosed):
         await writing
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -49,7 +49,6 @@ def delays(
         Seconds: first the interval, then up to twice as many each time, without end.
     """
     first = max(interval, MINIMUM_DELAY)
-    cap = max(cap, first)
     yield first
     ceiling = first
     while True:

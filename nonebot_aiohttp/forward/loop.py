@@ -20,8 +20,8 @@ from ..hooks import hook_name
 from ..log import describe, format_traceback, logger, redact_url
 from ..options import DriverOptions
 from ..session import SessionPool
+from ..sockets import OpenSockets
 from ..tasks import Stopped, TaskSet, race
-from ..websocket import OpenSockets
 from .backoff import Pace, Verdict, judge, retry_after
 
 

@@ -13,8 +13,9 @@ from ..exceptions import DuplicateBotError
 from ..lifespan import GOING_AWAY
 from ..log import logger, redact_url
 from ..options import DriverOptions
+from ..sockets import NORMAL
 from ..tasks import Stopped, race
-from ..websocket import NORMAL, ClientSocket, decoding
+from ..websocket import ClientSocket, decoding
 from .loop import ForwardLoop, request_headers
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}

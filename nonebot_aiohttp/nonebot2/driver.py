@@ -18,8 +18,8 @@ from ..options import DriverOptions
 from ..reverse.asgi import AsgiApp
 from ..reverse.gate import Gate
 from ..session import SessionPool
+from ..sockets import OpenSockets
 from ..tasks import TaskSet
-from ..websocket import OpenSockets
 from .client import ClientHalf
 from .life import LifespanKeeper
 from .routes import RouteEndpoints

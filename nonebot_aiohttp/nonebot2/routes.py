@@ -17,8 +17,8 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..log import log_exception
 from ..reverse.gate import Gate
 from ..reverse.interface import Reachable, ReadBody, Refused
+from ..sockets import NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet
-from ..websocket import NORMAL, OpenSockets, Socket
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 

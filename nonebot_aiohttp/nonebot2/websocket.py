@@ -9,7 +9,7 @@ import nonebot.exception
 from nonebot.drivers import Request, WebSocket
 
 from ..exceptions import WebSocketClosed
-from ..websocket import Socket
+from ..sockets import Socket
 
 
 class NonebotWebSocket(WebSocket):

@@ -18,8 +18,8 @@ from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
+from ..sockets import ABNORMAL, Deliver, Socket, fitting
 from ..tasks import Stopped, promptly, race
-from ..websocket import ABNORMAL, Deliver, Socket, fitting
 from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 Scope = MutableMapping[str, Any]

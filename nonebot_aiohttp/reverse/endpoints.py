@@ -15,8 +15,8 @@ from ..bots import Connections, message_starter
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import log_exception, logger
+from ..sockets import OpenSockets, Socket
 from ..tasks import TaskSet
-from ..websocket import OpenSockets, Socket
 from .gate import Gate
 from .interface import Reachable, ReadBody, Refused
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 from ..drivers import HTTPRequest, HTTPResponse
-from ..websocket import Socket
+from ..sockets import Socket
 
 ReadBody = Callable[[], Awaitable[bytes]]
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.bots import RecordingBot, new_adapter
 from tests.support.hosts import HOSTS, Serving
+from tests.support.sides import SIDES, Side
 
 
 @pytest.fixture(params=sorted(HOSTS))
@@ -18,3 +19,9 @@ def serving(request: pytest.FixtureRequest) -> Serving:
 def adapter() -> type[RecordingBot]:
     """Give an adapter that has recorded nothing yet."""
     return new_adapter()
+
+
+@pytest.fixture(params=sorted(SIDES))
+def side(request: pytest.FixtureRequest) -> Side:
+    """Give both sides of a WebSocket, which must behave alike."""
+    return SIDES[request.param]

@@ -52,9 +52,7 @@ async def test_a_page_of_the_same_address_gets_in(
         assert await statuses(host, f"https://{address}", Host=address) == (403, 403)
 
 
-async def test_a_rebound_name_is_nobodys_own(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_a_rebound_name_is_nobodys_own(serving: Serving, adapter: type[RecordingBot]) -> None:
     """DNS rebinding lets a page of any name reach this address under that name."""
     async with serving(make_driver(adapter)) as host:
         address = f"rebound.example:{host.port}"

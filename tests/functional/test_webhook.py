@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from typing import Any
 
 import pytest
@@ -152,125 +151,6 @@ async def test_an_adapter_that_registers_late_is_reachable(
         assert (await host.post()).status == 200
 
 
-async def test_a_body_over_the_limit_gets_413(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
-) -> None:
-    async with serving(make_driver(adapter, aiohttp_max_body_size=1000)) as host:
-        assert (await host.post(b"x" * 1000)).status == 200
-        response = await host.post(b"x" * 1001)
-        assert response.status == 413
-        assert response.text == "the body is larger than 1000 bytes (aiohttp_max_body_size)"
-    assert adapter.messages == [b"x" * 1000]
-    assert len(logs.matching("413", "WARNING")) == 1
-
-
-async def test_a_declared_body_over_the_limit_is_not_waited_for(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    driver = make_driver(adapter, aiohttp_max_body_size=10)
-    async with serving(driver) as host, await host.client() as client:
-        declared = {"X-Self-ID": "1", "Content-Length": "11"}
-        await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
-        assert (await client.read_response()).status == 413
-        # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
-        await client.send(b"x" * 10)
-
-
-async def test_a_chunked_body_over_the_limit_gets_413(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    driver = make_driver(adapter, aiohttp_max_body_size=10)
-    async with serving(driver) as host, await host.client() as client:
-        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
-        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
-        await client.trickle([b"6\r\n123456\r\n", b"5\r\n12345\r\n"], settle)
-        assert (await client.read_response()).status == 413
-        await client.send(b"0\r\n\r\n")
-    assert adapter.messages == []
-
-
-async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: type[RecordingBot]) -> None:
-    async with serving(make_driver(adapter)) as host, await host.client() as client:
-        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
-        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
-        parts = [b"3\r\none\r\n", b"4\r\n two\r\n", b"0\r\n\r\n"]
-        await client.trickle(parts, settle)
-        assert (await client.read_response()).status == 200
-    assert adapter.messages == [b"one two"]
-
-
-async def test_the_hosts_own_limit_does_not_count(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    """Trap: aiohttp's `client_max_size` is 1 MiB, and `request.read()` obeys it."""
-    body = b"x" * (2 << 20)
-    async with serving(make_driver(adapter)) as host:
-        assert (await host.post(body)).status == 200
-    assert adapter.messages == [body]
-
-
-async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: type[RecordingBot]) -> None:
-    async with serving(make_driver(adapter, aiohttp_body_timeout=0.05)) as host:
-        async with await host.client() as client:
-            declared = {"X-Self-ID": "1", "Content-Length": "10"}
-            await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
-            response = await client.read_response()
-            assert response.status == 408
-            assert "aiohttp_body_timeout" in response.text
-            await client.send(b"x" * 9)
-        assert (await host.post()).status == 200
-    assert adapter.messages == [b"event"]
-
-
-async def test_the_body_may_be_slower_than_its_head(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    async with serving(make_driver(adapter)) as host, await host.client() as client:
-        declared = {"X-Self-ID": "1", "Content-Length": "4", "Expect": "100-continue"}
-        await client.send_request("POST", f"{host.prefix}/recorder/", declared)
-        assert (await client.read_response()).status == 100
-        await client.send(b"body")
-        assert (await client.read_response()).status == 200
-    assert adapter.messages == [b"body"]
-
-
-async def test_a_client_that_vanishes_amid_its_body_is_not_heard(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    async with serving(make_driver(adapter, aiohttp_max_inflight=1)) as host:
-        async with await host.client() as client:
-            declared = {"X-Self-ID": "1", "Content-Length": "100"}
-            await client.send_request("POST", f"{host.prefix}/recorder/", declared, b"x")
-            client.reset()
-        while (await host.post()).status == 503:
-            pass
-    assert adapter.messages == [b"event"]
-
-
-async def test_a_malformed_body_gets_400(serving: Serving, adapter: type[RecordingBot]) -> None:
-    async with serving(make_driver(adapter)) as host, await host.client() as client:
-        chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
-        await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
-        await client.send(b"no number\r\n")
-        assert b"200" not in (await client.read_to_end())[:20]
-        assert (await host.post()).status == 200
-    assert adapter.messages == [b"event"]
-
-
-async def test_malformed_http_gets_400_and_one_plain_line(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    async with own_process(make_driver(adapter)) as host:
-        async with await host.client() as client:
-            await client.send(b"POST /recorder/ HTTP/1.1\r\nno header\r\n\r\n")
-            assert (await client.read_response()).status == 400
-        assert (await host.post()).status == 200
-    lines = [record for record in caplog.records if record.name == "nonebot_aiohttp.server"]
-    assert [(line.levelname, line.exc_info) for line in lines] == [("INFO", None)]
-    assert lines[0].getMessage() == "Refused a malformed HTTP request with 400"
-
-
 async def test_refused_without_a_response_is_401(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -408,14 +288,6 @@ async def test_one_connection_carries_many_webhooks(
             response = await client.request("POST", path, BOT, b"%d" % number)
             assert response.status == 200
     assert adapter.messages == [b"0", b"1", b"2"]
-
-
-async def test_in_our_own_process_nothing_is_decompressed(adapter: type[RecordingBot]) -> None:
-    """Signatures are over the bytes as they came."""
-    body = gzip.compress(b"event")
-    async with own_process(make_driver(adapter)) as host:
-        await host.post(body, {"X-Self-ID": "1", "Content-Encoding": "gzip"})
-    assert adapter.messages == [body]
 
 
 async def test_the_requests_path_keeps_the_prefixes_of_nested_applications(

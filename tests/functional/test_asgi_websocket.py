@@ -1,0 +1,272 @@
+"""WebSockets on the ASGI face, called by hand: events in, events out, and every ending."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import (
+    HTTPConnection,
+    ReceiveConflict,
+    WebSocketClosed,
+    WebSocketNotAccepted,
+)
+from nonebot_aiohttp.reverse.asgi import AsgiSocket
+from tests.support.asgi import Call, Event, scope
+from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.waiting import eventually, settle, within
+
+CONNECT = {"type": "websocket.connect"}
+EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
+
+
+def socket_of(adapter: type[RecordingBot]) -> AsgiSocket:
+    socket = adapter.requests[-1]
+    assert isinstance(socket, AsgiSocket)
+    return socket
+
+
+@pytest.mark.parametrize("extensions", [None, EXTENSION])
+async def test_a_refusal_is_a_response_where_the_server_can(
+    adapter: type[RecordingBot], extensions: dict[str, Any] | None
+) -> None:
+    driver = make_driver(adapter)
+    more = {} if extensions is None else {"extensions": extensions}
+    websocket = scope("websocket", "/recorder/ws", headers=[], **more)
+    async with driver.lifespan(), Call(driver.asgi, websocket, CONNECT) as call:
+        await call.ended()
+    if extensions is None:
+        assert [event["type"] for event in call.sent] == ["websocket.close"]
+    else:
+        start, body = call.sent
+        assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
+        assert (body["type"], body["body"]) == (
+            "websocket.http.response.body",
+            b"the adapter refused",
+        )
+
+
+async def test_an_unknown_path_is_refused(adapter: type[RecordingBot]) -> None:
+    driver = make_driver(adapter)
+    for path in ("/", "/recorder/", "/stranger/ws"):
+        websocket = scope("websocket", path, extensions=EXTENSION)
+        async with driver.lifespan(), Call(driver.asgi, websocket, CONNECT) as call:
+            await call.ended()
+        assert call.sent[0]["status"] in (404, 405)
+    assert adapter.requests == []
+
+
+async def test_a_client_that_leaves_before_it_connects_is_nobody(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter)
+    gone = {"type": "websocket.disconnect", "code": 1006}
+    async with driver.lifespan(), Call(driver.asgi, scope("websocket", "/x"), gone) as call:
+        await call.ended()
+    assert call.sent == []
+
+
+class Session:
+    """A bot's WebSocket under a driver that runs, accepted."""
+
+    def __init__(self, adapter: type[RecordingBot], **settings: Any) -> None:
+        self.driver = make_driver(adapter, **settings)
+        self._running = self.driver.lifespan()
+        self._call = Call(self.driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
+
+    async def __aenter__(self) -> Call:
+        await self._running.__aenter__()
+        await self._call.__aenter__()
+        assert await self._call.next() == {"type": "websocket.accept"}
+        return self._call
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._call.give("websocket.disconnect", code=1000)
+        await self._call.__aexit__(*error)
+        await self._running.__aexit__(*error)
+
+
+async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        await call.give("websocket.receive", text="你好", bytes=None)
+        await call.give("websocket.receive", bytes=b"\xff", text=None)
+        await call.give("websocket.receive", text="")
+        await call.give("websocket.receive", bytes=b"")
+    assert adapter.messages == ["你好".encode(), b"\xff", b"", b""]
+
+
+async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        await socket_of(adapter).send("text")
+        data: Any = bytearray(b"bytes")
+        await socket_of(adapter).send_bytes(data)
+        assert await call.next() == {"type": "websocket.send", "text": "text"}
+        event = await call.next()
+        assert event == {"type": "websocket.send", "bytes": b"bytes"}
+        assert type(event["bytes"]) is bytes
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "reason"),
+    [
+        ({"code": 4000, "reason": "bye"}, 4000, "bye"),
+        ({"code": 1001}, 1001, ""),
+        ({"code": None, "reason": None}, 1005, ""),
+        ({}, 1005, ""),
+    ],
+)
+async def test_the_end_is_websocket_closed_with_code_and_reason(
+    adapter: type[RecordingBot], fields: dict[str, Any], code: int, reason: str
+) -> None:
+    session = Session(adapter)
+    async with session as call:
+        await call.give("websocket.disconnect", **fields)
+        await call.ended()
+        socket = socket_of(adapter)
+        await check_ended(socket, code, reason)
+        assert session.driver.bots == {}
+    assert call.sent == []
+
+
+async def check_ended(socket: AsgiSocket, code: int, reason: str) -> None:
+    assert socket.closed
+    for use in (
+        socket.send("late"),
+        socket.send_bytes(b"late"),
+        socket.receive(),
+        socket.receive_bytes(),
+        socket.pump(lambda _: None),
+    ):
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(use)
+        assert (closed.value.code, closed.value.reason) == (code, reason)
+    await socket.close()
+    assert not await socket.is_alive(1)
+
+
+async def test_closing_ends_the_reader_without_an_answer(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        await socket_of(adapter).close(4001)
+        assert await call.next() == {"type": "websocket.close", "code": 4001, "reason": ""}
+        await call.ended()
+        await check_ended(socket_of(adapter), 4001, "closed by this side")
+
+
+async def test_a_long_reason_is_cut(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        await socket_of(adapter).end(1008, "你" * 50)
+        assert (await call.next())["reason"] == "你" * 41
+
+
+async def test_dropping_ends_the_reader_and_closes(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        socket_of(adapter).abort("gone")
+        event = await call.next()
+        assert (event["type"], event["code"], event["reason"]) == ("websocket.close", 1008, "gone")
+        await call.ended()
+        await check_ended(socket_of(adapter), 1006, "gone")
+
+
+async def test_a_send_that_the_server_refuses_is_websocket_closed(
+    adapter: type[RecordingBot],
+) -> None:
+    """Each server has an error of its own for a connection that has gone meanwhile."""
+    async with Session(adapter) as call:
+        call.failure = RuntimeError("server's own")
+        with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
+            await socket_of(adapter).send("x")
+        assert socket_of(adapter).closed
+
+
+async def test_a_close_that_the_server_refuses_is_a_close(adapter: type[RecordingBot]) -> None:
+    async with Session(adapter) as call:
+        call.failure = RuntimeError("server's own")
+        await socket_of(adapter).close()
+        await call.ended()
+
+
+async def test_an_accept_that_the_server_refuses_enters_nothing(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter)
+    websocket = scope("websocket", "/recorder/ws")
+    async with driver.lifespan():
+        async with Call(driver.asgi, websocket) as call:
+            call.failure = RuntimeError("server's own")
+            await call.give("websocket.connect")
+            await settle()
+            call.failure = None
+        assert driver.bots == {}
+
+
+async def test_closing_does_not_wait_for_a_server_that_waits(
+    adapter: type[RecordingBot],
+) -> None:
+    """A server may wait for a peer that does not read."""
+
+    async def never(event: Event) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    driver = make_driver(aiohttp_close_timeout=0.01)
+    fields: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    socket = AsgiSocket(events.get, never, driver.options, **fields)
+    socket._accepted = True
+    await within(socket.close())
+    assert socket.closed
+
+
+async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
+    received: list[Any] = []
+    checked = asyncio.Event()
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            assert isinstance(request, AsgiSocket)
+            for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
+                with pytest.raises(WebSocketNotAccepted):
+                    await use
+            await request.accept()
+            await request.accept()
+            waiting = asyncio.create_task(request.receive())
+            await settle()
+            with pytest.raises(ReceiveConflict, match="another task"):
+                await request.receive()
+            checked.set()
+            received.extend([await waiting, await request.receive_bytes()])
+            received.append(await request.receive_frame())
+            return "1", None
+
+    driver = make_driver(Recorder)
+    calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
+    async with driver.lifespan(), calling as call:
+        await call.next()
+        await within(checked.wait())
+        await call.give("websocket.receive", bytes="你".encode())
+        await call.give("websocket.receive", text="好")
+        await call.give("websocket.receive", text="frame")
+        await eventually(lambda: driver.bots)
+        await call.give("websocket.disconnect", code=1000)
+    assert received == ["你", "好".encode(), "frame"]
+    assert call.sent == []
+
+
+async def test_bytes_that_are_no_text_end_a_receive_of_text() -> None:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            assert isinstance(request, AsgiSocket)
+            await request.accept()
+            return await request.receive(), None
+
+    driver = make_driver(Recorder)
+    calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
+    async with driver.lifespan(), calling as call:
+        await call.next()
+        await call.give("websocket.receive", bytes=b"\xff")
+        assert (await call.next())["code"] == 1007
+        await call.ended()
+    assert driver.bots == {}

@@ -1,0 +1,254 @@
+"""How a WebSocket ends, server and client side alike: always as `WebSocketClosed`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp.sockets import OpenSockets, fitting
+from tests.support import frames
+from tests.support.frames import Frame, Opcode
+from tests.support.sides import (
+    READERS,
+    Ends,
+    Reader,
+    Side,
+    pump,
+    server_side,
+)
+from tests.support.waiting import eventually, settle, within
+
+pytestmark = pytest.mark.both_loops
+
+ABNORMAL = 1006
+
+
+def sending(*sent: Frame) -> Callable[[Ends], Awaitable[Any]]:
+    return lambda ends: ends.peer.send_frame(*sent)
+
+
+async def vanish(ends: Ends) -> None:
+    ends.peer.abort()
+
+
+async def reset(ends: Ends) -> None:
+    ends.peer.reset()
+
+
+async def say_nothing(ends: Ends) -> None:
+    pass
+
+
+async def close_ourselves(ends: Ends) -> None:
+    closing = asyncio.create_task(ends.socket.close(4001))
+    await ends.peer.read_close()
+    await within(closing)
+
+
+async def close_while_the_peer_is_silent(ends: Ends) -> None:
+    await within(ends.socket.close(4001))
+
+
+async def abort(ends: Ends) -> None:
+    ends.socket.abort("enough")
+
+
+# what happens -> how, and what code and reason the error says; None is any reason
+ENDINGS: dict[str, tuple[Callable[[Ends], Awaitable[Any]], int, str | None]] = {
+    "close": (sending(frames.close(4000, "再见")), 4000, "再见"),
+    "close_without_code": (sending(frames.close(None)), 1005, ""),
+    "fin": (vanish, ABNORMAL, None),
+    "reset": (reset, ABNORMAL, None),
+    "lost_heartbeat": (say_nothing, ABNORMAL, None),
+    "our_close": (close_ourselves, 4001, "closed by this side"),
+    "our_close_unanswered": (close_while_the_peer_is_silent, 4001, "closed by this side"),
+    "our_abort": (abort, ABNORMAL, "enough"),
+    "invalid_utf8": (sending(Frame(Opcode.TEXT, b"text \xff")), 1007, None),
+    "over_the_limit": (sending(frames.binary(b"x" * 1001)), 1009, None),
+    "unknown_opcode": (sending(Frame(0x3, b"")), 1002, None),
+    "cut_off_continuation": (sending(Frame(Opcode.CONTINUATION, b"x")), 1002, None),
+    "malformed_close": (sending(Frame(Opcode.CLOSE, b"\x03")), 1002, None),
+}
+
+
+def settings_for(ending: str) -> dict[str, Any]:
+    heartbeat = 0.05 if ending == "lost_heartbeat" else None
+    return {"heartbeat": heartbeat, "max_message_size": 1000, "close_timeout": 0.05}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_every_ending_is_websocket_closed_with_code_and_reason(
+    side: Side, ending: str, reader: Reader
+) -> None:
+    """Traps: a lost heartbeat surfaces as `TypeError`; it did not end `receive()` (#8546)."""
+    cause, code, reason = ENDINGS[ending]
+    async with side(**settings_for(ending)) as ends:
+        reading = asyncio.ensure_future(reader(ends))
+        await settle()
+        assert not ends.socket.closed
+        await cause(ends)
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(reading)
+        assert closed.value.code == code
+        assert closed.value.reason == reason if reason is not None else closed.value.reason
+        assert ends.socket.closed
+        await check_ended(ends, code)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_ending_before_the_reading_is_the_same(side: Side, ending: str) -> None:
+    cause, code, _ = ENDINGS[ending]
+    async with side(**settings_for(ending)) as ends:
+        await cause(ends)
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(ends.socket.receive())
+        assert closed.value.code == code
+        await check_ended(ends, code)
+
+
+async def check_ended(ends: Ends, code: int) -> None:
+    """Whatever is done with a connection that has ended says how it ended."""
+    for use in (
+        ends.socket.send("late"),
+        ends.socket.send_bytes(b"late"),
+        ends.socket.receive(),
+        ends.socket.receive_bytes(),
+        ends.socket.pump(lambda _: None),
+    ):
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(use)
+        assert closed.value.code == code
+    await within(ends.socket.close())
+    assert not await ends.socket.is_alive(1)
+    assert ends.socket.closed
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("our_close_unanswered", 4001),
+        ("invalid_utf8", 1007),
+        ("over_the_limit", 1009),
+        ("unknown_opcode", 1002),
+    ],
+)
+async def test_the_peer_hears_why(side: Side, ending: str, code: int) -> None:
+    async with side(**{**settings_for(ending), "close_timeout": 5}) as ends:
+        reading = asyncio.ensure_future(ends.socket.receive())
+        await settle()
+        ending_it = asyncio.ensure_future(ENDINGS[ending][0](ends))
+        assert (await ends.peer.read_close()).close_code == code
+        await within(ending_it)
+        with pytest.raises(WebSocketClosed):
+            await within(reading)
+
+
+async def test_receiving_again_and_again_after_the_end_says_the_same(side: Side) -> None:
+    """Trap: aiohttp's `receive()` raises `RuntimeError` after several CLOSED."""
+    async with side() as ends:
+        await ends.peer.send_frame(frames.close(4000))
+        for _ in range(20):
+            with pytest.raises(WebSocketClosed, match="4000"):
+                await ends.socket.receive()
+
+
+async def test_a_heartbeat_that_is_lost_while_nobody_receives_is_an_end(side: Side) -> None:
+    async with side(heartbeat=0.05) as ends:
+        await eventually(lambda: ends.socket.closed)
+        await check_ended(ends, ABNORMAL)
+
+
+async def test_what_came_before_the_end_is_read_first(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.text("1"), frames.text("2"), frames.close(1000, "done"))
+        assert [await ends.socket.receive() for _ in range(2)] == ["1", "2"]
+        with pytest.raises(WebSocketClosed, match="1000: done"):
+            await ends.socket.receive()
+
+
+async def test_closing_from_another_task_ends_the_reader_in_order(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.create_task(ends.socket.receive())
+        closing = asyncio.create_task(ends.socket.end(1001, "the bot stops"))
+        close = await ends.peer.read_close()
+        assert (close.close_code, close.close_reason) == (1001, "the bot stops")
+        await within(closing)
+        with pytest.raises(WebSocketClosed, match="1001: the bot stops"):
+            await within(reading)
+        assert await ends.peer.read_to_end() == b""
+
+
+async def test_frames_that_cross_our_close_do_not_disturb_it(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.ensure_future(pump(ends))
+        closing = asyncio.create_task(ends.socket.close(1000))
+        assert (await ends.peer.read_frame()).close_code == 1000
+        with suppress(ConnectionError):
+            await ends.peer.send_frame(frames.text("late"), frames.close(1000))
+        await within(closing)
+        with pytest.raises(WebSocketClosed, match="1000"):
+            await within(reading)
+
+
+async def test_closing_twice_is_closing_once(side: Side) -> None:
+    async with side() as ends:
+        closing = [asyncio.create_task(ends.socket.close(code)) for code in (4001, 4002)]
+        assert (await ends.peer.read_close()).close_code == 4001
+        await within(asyncio.gather(*closing))
+        await within(ends.socket.close(4003))
+        assert await ends.peer.read_to_end() == b""
+
+
+@pytest.mark.parametrize("reason", ["x" * 200, "你" * 50, "é" * 62])
+async def test_a_long_reason_is_cut_between_characters(side: Side, reason: str) -> None:
+    async with side() as ends:
+        closing = asyncio.create_task(ends.socket.end(1008, reason))
+        cut = (await ends.peer.read_close()).close_reason
+        assert reason.startswith(cut)
+        assert 120 < len(cut.encode()) <= 123
+        await within(closing)
+
+
+def test_a_short_reason_is_not_cut() -> None:
+    assert fitting("再见") == "再见".encode()
+
+
+async def test_all_sockets_are_closed_at_once(side: Side) -> None:
+    sockets = OpenSockets()
+    async with side(close_timeout=0.2) as one, side(close_timeout=0.2) as silent:
+        readers = [asyncio.create_task(read_and_remove(sockets, ends)) for ends in (one, silent)]
+        await eventually(lambda: len(sockets) == 2)
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops"))
+        assert (await one.peer.read_close()).close_code == 1001
+        await within(closing)
+        assert len(sockets) == 0
+        assert [(await reader).code for reader in readers] == [1001, 1001]
+
+
+async def test_closing_all_waits_for_no_reader_that_never_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.sockets.READER_GRACE", 0.01)
+    sockets = OpenSockets()
+    async with server_side(close_timeout=0.01) as ends:
+        sockets.add(ends.socket)
+        await within(sockets.close_all(1001, "the bot stops"))
+        sockets.remove(ends.socket)
+        sockets.remove(ends.socket)
+    await OpenSockets().close_all(1001, "nobody")
+
+
+async def read_and_remove(sockets: OpenSockets, ends: Ends) -> WebSocketClosed:
+    sockets.add(ends.socket)
+    try:
+        await ends.socket.pump(lambda _: None)
+    except WebSocketClosed as closed:
+        return closed
+    finally:
+        sockets.remove(ends.socket)
