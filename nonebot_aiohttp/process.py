@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import signal
 import sys
@@ -83,6 +84,23 @@ def run_loop(
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+@contextmanager
+def imports_out_of_collections() -> Iterator[None]:
+    """Keep the garbage collector away from what is there: it stays as long as the process runs.
+
+    Without this each full collection walks all that is imported and stops the event loop for 40 ms.
+
+    Yields:
+        While it is kept away.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
@@ -167,7 +185,7 @@ def serve_process(
     with console_logging(log_level):
         try:
             factory = loop_factory(loop)
-            with signals_handled(stop):
+            with imports_out_of_collections(), signals_handled(stop):
                 run_loop(serving, factory, cut_off)
         except KeyboardInterrupt:
             logger.error("Forced to end by a second signal")

@@ -20,6 +20,7 @@ from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..sockets import ABNORMAL, Deliver, Socket, fitting
 from ..tasks import Stopped, promptly, race
+from ..turns import Turns
 from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
 
 Scope = MutableMapping[str, Any]
@@ -260,9 +261,11 @@ class AsgiSocket(Socket):
         raise ended
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
+        turns = Turns()
         while True:
             message = await self._next_message()
             deliver(message.encode() if isinstance(message, str) else message)
+            await turns.count()
 
     async def _next_message(self) -> str | bytes:
         event = await self._receive_event()
