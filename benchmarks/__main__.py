@@ -1,0 +1,139 @@
+"""The command line: runs the benchmarks, prints tables, writes the figures and the chart."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from . import chart, results, table
+from .catalog import PATHS, BenchmarkPath
+from .neighbours import Neighbours
+from .process import BenchmarkError, raise_file_limit
+from .results import GROUPS, Figures
+from .runner import present_subjects, run_path
+from .settings import Settings
+
+HERE = Path(__file__).resolve().parent
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    default = Settings()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=results.__doc__)
+    add = parser.add_argument
+    add("paths", nargs="*", metavar="PATH", help=f"of {', '.join(p.key for p in PATHS)}; or all")
+    add("--subject", action="append", default=[], help="only those with this in the name")
+    add("--rounds", type=int, default=default.rounds)
+    add("--seconds", type=float, default=default.seconds, help="of one measurement")
+    add("--warmup", type=float, default=default.warmup, help="seconds before it")
+    add("--messages", type=int, default=default.messages, help="in one WebSocket burst")
+    add("--connections", type=int, default=default.connections, help="that post webhooks")
+    add("--idle", type=int, default=default.idle, help="WebSockets whose memory is measured")
+    add("--no-wrk", action="store_true", help="post from Python though wrk is installed")
+    add(
+        "--python",
+        action="append",
+        default=[],
+        metavar="GROUP=PATH",
+        help=f"interpreter of a group of subjects ({', '.join(GROUPS)}); or BENCH_PYTHON_GROUP",
+    )
+    add("--json", type=Path, default=HERE / "latest.json", help="file for the figures")
+    add("--svg", type=Path, default=HERE / "latest.svg", help="file for the chart")
+    add("--all-present", action="store_true", help="fail when a subject cannot be imported")
+    add("--enforce", action="store_true", help="fail when a target is missed or not measured")
+    return parser
+
+
+def find_pythons(options: Sequence[str]) -> dict[str, str]:
+    """Return the interpreters that the environment and the options name.
+
+    Raises:
+        SystemExit: An option does not name a group and a path.
+    """
+    variables = {group: os.environ.get(f"BENCH_PYTHON_{group.upper()}") for group in GROUPS}
+    pythons = {group: path for group, path in variables.items() if path}
+    for option in options:
+        group, equals, path = option.partition("=")
+        if not equals or group not in GROUPS:
+            sys.exit(f"--python takes GROUP=PATH with one of {', '.join(GROUPS)}, not {option!r}")
+        pythons[group] = path
+    return pythons
+
+
+def choose_paths(keys: Sequence[str]) -> list[BenchmarkPath]:
+    """Return the paths with these keys, all of them for none.
+
+    Raises:
+        SystemExit: A key is unknown.
+    """
+    unknown = set(keys) - {path.key for path in PATHS}
+    if unknown:
+        sys.exit(f"unknown: {', '.join(sorted(unknown))}")
+    return [path for path in PATHS if not keys or path.key in keys]
+
+
+@contextlib.contextmanager
+def certified(settings: Settings) -> Iterator[Settings]:
+    """Add certificates of a throw-away authority, which live as long as the block."""
+    import trustme
+
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory() as directory:
+        pair, root = Path(directory, "server.pem"), Path(directory, "authority.pem")
+        authority.cert_pem.write_to_path(root)
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pair)
+        yield replace(settings, certificate=pair, authority=root)
+
+
+def run(
+    paths: Sequence[BenchmarkPath], settings: Settings, names: Sequence[str]
+) -> tuple[list[Figures], list[str]]:
+    """Measure paths; return the figures and a line for each subject that cannot run."""
+    measured, missing = [], []
+    with certified(settings) as settings:
+        for path in paths:
+            subjects, absent = present_subjects(path, settings, names)
+            missing += absent
+            if subjects:
+                measured.append(run_path(path, subjects, settings, _tell))
+    return measured, missing
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    options = make_parser().parse_args()
+    names = ("rounds", "seconds", "warmup", "messages", "connections", "idle")
+    settings = Settings(
+        **{name: getattr(options, name) for name in names},
+        pythons=find_pythons(options.python),
+    )
+    if options.no_wrk:
+        settings = replace(settings, wrk=None)
+    raise_file_limit()
+    neighbours = Neighbours()
+    try:
+        figures, absent = run(choose_paths(options.paths), settings, options.subject)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    machine = results.describe_machine(settings, neighbours.share())
+    options.json.write_text(results.as_json(figures, settings, machine, absent), encoding="utf-8")
+    options.svg.write_text(chart.draw(figures, machine), encoding="utf-8")
+    print(table.format_paths(figures), table.format_targets(figures), sep="\n\n")
+    print("", table.format_machine(machine), *(f"absent: {line}" for line in absent), sep="\n")
+    missed = any(not figure.meets(target) for figure in figures for target in figure.path.targets)
+    return int((options.enforce and missed) or (options.all_present and bool(absent)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

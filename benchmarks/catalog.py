@@ -1,0 +1,227 @@
+"""The paths that are measured, who is measured on each, and the targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from . import measure
+from .measure import Measurement, Subject
+
+BARE = "bare aiohttp"
+BARE_TEXT = "bare aiohttp, str"
+SEED = "nonebot_aiohttp"
+NONEBOT2 = "nonebot_aiohttp.nonebot2"
+FASTAPI = "~fastapi"
+FASTAPI_QUIET = "~fastapi, no access log"
+QUART = "~quart"
+AIOGRAM = "aiogram"
+IMPORT_NONEBOT = "import aiohttp.web, nonebot"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one subject shall reach against another in the same run.
+
+    Attributes:
+        subject: The subject's name.
+        against: The name of the one it is compared with.
+        bound: The least quotient of the two; the greatest where less is better.
+    """
+
+    subject: str
+    against: str
+    bound: float
+
+
+@dataclass(frozen=True)
+class BenchmarkPath:
+    """One way of data, and its subjects.
+
+    Attributes:
+        key: Short name for the command line.
+        title: What is measured.
+        unit: Of the figures.
+        measurement: Measures one subject once.
+        subjects: The reference comes first.
+        targets: What is to be reached.
+        more_is_better: False for memory and for time.
+        steady: True where another round tells nothing new.
+    """
+
+    key: str
+    title: str
+    unit: str
+    measurement: Measurement
+    subjects: tuple[Subject, ...]
+    targets: tuple[Target, ...]
+    more_is_better: bool = True
+    steady: bool = False
+
+    @property
+    def reference(self) -> str:
+        """Name of the subject that the others are compared with."""
+        return self.subjects[0].name
+
+
+def _bare(role: str, endpoint: str = "/bench/ws") -> Subject:
+    return Subject(BARE, "bare", (role,), ("aiohttp",), endpoint=endpoint)
+
+
+def _seed(role: str) -> Subject:
+    return Subject(SEED, "seed", (role,), ("nonebot_aiohttp.driver",), endpoint="/bench/ws")
+
+
+def _nonebot2(name: str, role: str, driver: str, *requires: str) -> Subject:
+    requires = ("nonebot", *requires)
+    return Subject(name, "nonebot2", (role, driver), requires, "nonebot2", "/bench/ws")
+
+
+def _face(role: str) -> Subject:
+    return _nonebot2(NONEBOT2, role, NONEBOT2, NONEBOT2)
+
+
+def _stock_server(driver: str, role: str = "serve", name: str | None = None) -> Subject:
+    return _nonebot2(name or driver, role, driver, f"nonebot.drivers.{driver[1:]}")
+
+
+def _stock_client(name: str, role: str) -> Subject:
+    modules = [f"nonebot.drivers.{driver[1:]}" for driver in (FASTAPI, name)]
+    # NoneBot's users pair a client with FastAPI's driver, which brings uvloop along.
+    return _nonebot2(name, role, f"{FASTAPI}+{name}", *modules)
+
+
+BARE_SERVER = _bare("serve")
+BARE_TEXT_SERVER = Subject(BARE_TEXT, "bare", ("serve",), ("aiohttp",), endpoint="/bench/text")
+AIOGRAM_SERVER = Subject(AIOGRAM, "aiogram_webhook", (), ("aiogram",), "aiogram")
+RAW_ASGI = Subject("raw ASGI function", "raw_asgi", (), ("uvicorn",))
+FASTAPI_SERVER = _stock_server(FASTAPI)
+FASTAPI_QUIET_SERVER = _stock_server(FASTAPI, "serve-quietly", FASTAPI_QUIET)
+QUART_SERVER = _stock_server(QUART)
+CALLERS = (
+    _bare("call"),
+    _face("call"),
+    _stock_client("~aiohttp", "call"),
+    _stock_client("~httpx", "call"),
+)
+TLS_TARGETS = (
+    Target(NONEBOT2, BARE, 0.85),
+    Target(NONEBOT2, "~aiohttp", 8),
+    Target(NONEBOT2, "~httpx", 8),
+)
+
+
+def _calls(key: str, title: str, tls: bool, at_once: int, *targets: Target) -> BenchmarkPath:
+    measurement = partial(measure.call, tls=tls, at_once=at_once)
+    return BenchmarkPath(key, title, "calls/s", measurement, CALLERS, targets)
+
+
+PATHS = (
+    BenchmarkPath(
+        "webhook",
+        "Webhook in",
+        "requests/s",
+        measure.webhook,
+        (
+            BARE_SERVER,
+            _seed("serve"),
+            _face("serve"),
+            FASTAPI_SERVER,
+            FASTAPI_QUIET_SERVER,
+            QUART_SERVER,
+            AIOGRAM_SERVER,
+        ),
+        (
+            Target(SEED, BARE, 0.90),
+            Target(SEED, FASTAPI, 4),
+            Target(NONEBOT2, BARE, 0.75),
+            Target(NONEBOT2, FASTAPI, 3.3),
+        ),
+    ),
+    BenchmarkPath(
+        "reverse",
+        "Reverse WebSocket in",
+        "messages/s",
+        measure.reverse,
+        (
+            BARE_SERVER,
+            BARE_TEXT_SERVER,
+            _seed("serve"),
+            _face("serve"),
+            FASTAPI_SERVER,
+            QUART_SERVER,
+        ),
+        (
+            Target(SEED, BARE, 0.85),
+            Target(SEED, FASTAPI, 3.5),
+            Target(NONEBOT2, BARE_TEXT, 0.85),
+            Target(NONEBOT2, FASTAPI, 2),
+        ),
+    ),
+    BenchmarkPath(
+        "forward",
+        "Forward WebSocket in",
+        "messages/s",
+        measure.forward,
+        (
+            _bare("forward"),
+            _seed("forward"),
+            _face("forward"),
+            _stock_client("~aiohttp", "forward"),
+            _stock_client("~websockets", "forward"),
+        ),
+        (Target(SEED, BARE, 0.85),),
+    ),
+    _calls("call-tls", "API call out over TLS, one at a time", True, 1, *TLS_TARGETS),
+    _calls("call-tls-32", "API call out over TLS, 32 at once", True, 32, *TLS_TARGETS),
+    _calls(
+        "call",
+        "API call out over plain HTTP, one at a time",
+        False,
+        1,
+        Target(NONEBOT2, BARE, 0.85),
+        Target(NONEBOT2, "~aiohttp", 2.8),
+        Target(NONEBOT2, "~httpx", 30),
+    ),
+    BenchmarkPath(
+        "asgi",
+        "Webhook in through driver.asgi on uvicorn",
+        "requests/s",
+        measure.webhook,
+        (RAW_ASGI, _seed("asgi")),
+        (Target(SEED, RAW_ASGI.name, 0.85),),
+    ),
+    BenchmarkPath(
+        "memory",
+        "Memory of an idle reverse WebSocket",
+        "KiB",
+        measure.memory,
+        (BARE_SERVER, _seed("serve"), _face("serve"), FASTAPI_SERVER, QUART_SERVER),
+        (Target(SEED, BARE, 1.25), Target(SEED, FASTAPI, 0.5)),
+        more_is_better=False,
+        steady=True,
+    ),
+    BenchmarkPath(
+        "import",
+        "Import and construction",
+        "ms",
+        measure.construction,
+        (
+            Subject("import aiohttp.web", "imports", ("aiohttp",), ("aiohttp",)),
+            Subject(SEED, "imports", ("seed",), ("nonebot_aiohttp.driver",)),
+            Subject(
+                IMPORT_NONEBOT,
+                "imports",
+                ("aiohttp-nonebot",),
+                ("aiohttp", "nonebot"),
+                "nonebot2",
+            ),
+            Subject(NONEBOT2, "imports", ("nonebot2",), ("nonebot", NONEBOT2), "nonebot2"),
+        ),
+        (
+            Target(SEED, "import aiohttp.web", 1.7),
+            Target(NONEBOT2, IMPORT_NONEBOT, 1.15),
+        ),
+        more_is_better=False,
+    ),
+)

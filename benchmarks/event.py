@@ -1,0 +1,31 @@
+"""What every load sends and every subject recognises."""
+
+from __future__ import annotations
+
+import json
+
+EVENT_SIZE = 300
+"""Bytes of one event; a short chat message in OneBot's or Telegram's JSON is about that long."""
+
+COUNT_REQUEST = "count"
+"""A WebSocket message that asks the subject how many messages it has handled, itself included."""
+
+API_ANSWER = b'{"status":"ok","retcode":0,"data":{"message_id":12345},"message":"","echo":null}'
+"""What the simulated platform answers to every API call."""
+
+
+def _make_event() -> bytes:
+    # A Telegram update, so that aiogram takes it too; the others do not look inside.
+    message = {
+        "message_id": 1,
+        "date": 1700000000,
+        "chat": {"id": 1, "type": "private", "first_name": "Ada"},
+        "from": {"id": 1, "is_bot": False, "first_name": "Ada", "language_code": "en"},
+        "text": "",
+    }
+    update = {"update_id": 1, "message": message}
+    message["text"] = "x" * (EVENT_SIZE - len(json.dumps(update)))
+    return json.dumps(update).encode()
+
+
+EVENT = _make_event()

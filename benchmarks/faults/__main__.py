@@ -1,0 +1,93 @@
+"""The command line: ``python -m benchmarks.faults``; fails when anything was lost or mixed up."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from benchmarks.faults.report import format_restarts, format_walk
+from benchmarks.faults.restart import RestartOutcome, restart
+from benchmarks.faults.walk import Outcome, walk
+from nonebot_aiohttp.process import loop_factory
+
+SEEDS = 1 << 32
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    add = parser.add_argument
+    add("parts", nargs="*", metavar="PART", help="walk, restart; or both")
+    add("--seed", type=int, help="repeat the choices of another run; else it is drawn")
+    add("--seconds", type=float, default=60.0, help="how long the walk lasts at most")
+    add("--cycles", type=int, help="how many faults it makes at most")
+    add("--walkers", type=int, default=10, help="how many peers go each of the four ways")
+    add("--virtual", action="store_true", help="delays between attempts take no time")
+    add("--restarts", type=int, default=10, help="how often the process is restarted")
+    add("--clients", type=int, default=16, help="how many send events meanwhile")
+    add("--loop", choices=("auto", "uvloop", "asyncio"), default="auto")
+    add("--verbose", action="store_true", help="show the driver's log")
+    add("--json", type=Path, metavar="FILE", help="write the figures there")
+    return parser
+
+
+def run_walk(options: argparse.Namespace) -> Outcome:
+    """Walk on a new event loop."""
+    walking = walk(
+        options.seed,
+        options.cycles,
+        seconds=options.seconds,
+        virtual=options.virtual,
+        walkers=options.walkers,
+    )
+    loop = loop_factory(options.loop)()
+    try:
+        return loop.run_until_complete(walking)
+    finally:
+        loop.close()
+
+
+def run_restarts(options: argparse.Namespace) -> RestartOutcome:
+    """Restart a process; the clients run on asyncio's loop, the process on the one asked for."""
+    return asyncio.run(
+        restart(options.seed, options.restarts, clients=options.clients, loop=options.loop)
+    )
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    options = make_parser().parse_args()
+    if options.seed is None:
+        options.seed = random.randrange(SEEDS)
+    if not options.verbose:
+        logger.remove()
+    figures: dict[str, Any] = {"seed": options.seed, "loop": options.loop}
+    parts = options.parts or ["walk", "restart"]
+    print(f"seed {options.seed}", flush=True)
+    problems: list[str] = []
+    if "walk" in parts:
+        walked = run_walk(options)
+        print(format_walk(walked), flush=True)
+        figures["walk"] = asdict(walked)
+        problems += walked.problems
+    if "restart" in parts:
+        restarted = run_restarts(options)
+        print(format_restarts(restarted), flush=True)
+        figures["restart"] = asdict(restarted)
+        problems += restarted.problems
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    print(*(f"PROBLEM: {problem}" for problem in problems), sep="\n")
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

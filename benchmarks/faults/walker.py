@@ -1,0 +1,144 @@
+"""``Walker``: one peer that goes from fault to fault, and proves after each that all is well."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from benchmarks.faults.ledger import Ledger
+from nonebot_aiohttp import Driver
+from tests.support.client import RawClient
+
+HANGS_UP = (ConnectionError, asyncio.IncompleteReadError)
+"""What reading from or writing to a connection raises that the other end has closed."""
+
+ADAPTER = "walking"
+
+ENOUGH_PROBLEMS = 20
+"""Problems after which a walk ends."""
+
+
+@dataclass
+class Ground:
+    """What all walkers share.
+
+    Attributes:
+        driver: The driver under test.
+        port: Where it listens.
+        ledger: The books.
+        seed: What all choices come from.
+        patience: Seconds within which a fault must be over and its peer be served again, besides
+            what a delay between attempts takes.
+        deadline: When to end, on the loop's clock; None ends after the cycles.
+        cycles: How many faults of each kind there were, by way and name.
+        recoveries: The longest time from a fault's end to the next handled event, by way.
+    """
+
+    driver: Driver
+    ledger: Ledger
+    seed: int
+    patience: float
+    port: int = 0
+    deadline: float | None = None
+    cycles: Counter[tuple[str, str]] = field(default_factory=Counter)
+    recoveries: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is up, or enough has gone wrong."""
+        if len(self.ledger.problems) >= ENOUGH_PROBLEMS:
+            return True
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+
+class Walker(abc.ABC):
+    """Makes one fault after the other.
+
+    Attributes:
+        way: Which of the four ways it goes.
+        self_id: Its bot.
+        random: Its choices, which do not depend on what other walkers do.
+    """
+
+    way: ClassVar[str]
+
+    def __init__(self, ground: Ground, number: int) -> None:
+        """Take a place among the walkers.
+
+        Args:
+            ground: What all share.
+            number: Tells walkers of one way apart.
+        """
+        self.ground = ground
+        self.ledger = ground.ledger
+        self.self_id = f"{self.way}-{number}"
+        self.random = random.Random(f"{ground.seed} {self.self_id}")
+        self._deck: list[str] = []
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What it says of itself."""
+        return {"X-Self-ID": self.self_id}
+
+    async def walk(self, cycles: int) -> None:
+        """Make faults, so many or until the time is up."""
+        await self.arrive()
+        while cycles and not self.ground.is_over:
+            await self._cycle(self._draw())
+            cycles -= 1
+        await self.leave()
+
+    @abc.abstractmethod
+    def faults(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Return the faults by their names."""
+
+    @abc.abstractmethod
+    async def deliver(self) -> None:
+        """Get an event handled, whatever is left of the last fault."""
+
+    async def arrive(self) -> None:
+        """Begin."""
+        await self.deliver()
+
+    @abc.abstractmethod
+    async def leave(self) -> None:
+        """Close what is open."""
+
+    async def client(self) -> RawClient:
+        """Connect to the driver."""
+        return await RawClient.connect(self.ground.port)
+
+    def check(self, holds: bool, text: str) -> None:
+        """Note a problem unless something holds."""
+        if not holds:
+            self.ledger.problem(f"{self.self_id}: {text}")
+
+    async def _cycle(self, name: str) -> None:
+        try:
+            # A connection that the fault needs may be gone, as on a loaded machine.
+            with contextlib.suppress(*HANGS_UP):
+                await self.faults()[name]()
+            started = time.monotonic()
+            await self.deliver()
+        except Exception as error:
+            # A wait for ever, for instance; the others walk on.
+            self.check(False, f"{name}: {error!r}")
+            return
+        recovery = time.monotonic() - started
+        worst = self.ground.recoveries
+        worst[self.way] = max(worst.get(self.way, 0.0), recovery)
+        self.ground.cycles[self.way, name] += 1
+
+    def _draw(self) -> str:
+        """Draw the next fault from a shuffled deck, so that none stays away for long."""
+        if not self._deck:
+            self._deck = sorted(self.faults())
+            self.random.shuffle(self._deck)
+        return self._deck.pop()

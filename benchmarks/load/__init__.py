@@ -1,0 +1,1 @@
+"""Peers that put load on a subject; each runs as a process of its own."""

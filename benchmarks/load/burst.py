@@ -1,0 +1,114 @@
+"""Bursts of WebSocket messages from a picows peer, faster than any subject reads them.
+
+The frames of a burst are encoded beforehand and written many at a time; after them comes the
+question how many messages the subject has handled. The answer ends the burst and proves that none
+was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+import time
+from typing import Any
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from ..event import COUNT_REQUEST, EVENT
+from ..process import BenchmarkError
+
+FRAMES_PER_WRITE = 64
+ANSWER_TIMEOUT = 20.0
+
+
+def encode_frame(payload: bytes, masked: bool) -> bytes:
+    """Encode a text frame of 126 to 65,535 bytes as RFC 6455, section 5.2, draws it."""
+    header = struct.pack("!BBH", 0x81, 126 | (masked << 7), len(payload))
+    if not masked:
+        return header + payload
+    mask = os.urandom(4)
+    size = len(payload)
+    repeated = (mask * (size // 4 + 1))[:size]
+    xored = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
+    return header + mask + xored.to_bytes(size, "big")
+
+
+class BurstPeer(WSListener):
+    """One connection that sends bursts."""
+
+    def __init__(self, masked: bool) -> None:
+        """Encode the frames.
+
+        Args:
+            masked: True on the client's side.
+        """
+        super().__init__()
+        self._chunk = b"".join(encode_frame(EVENT, masked) for _ in range(FRAMES_PER_WRITE))
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._answers: asyncio.Queue[int] = asyncio.Queue()
+        self._sent = 0
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Keep the transport."""
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Take the answer to a question."""
+        if frame.msg_type == WSMsgType.TEXT:
+            self._answers.put_nowait(int(frame.get_payload_as_ascii_text()))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Answer the question with a count that cannot be."""
+        self._answers.put_nowait(-1)
+
+    def pause_writing(self) -> None:
+        """Stop writing: the subject reads more slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        self._writable.set()
+
+    async def measure(self, messages: int, warmup: float, seconds: float) -> dict[str, Any]:
+        """Send bursts, first to warm up, then to measure.
+
+        Args:
+            messages: Messages in one burst.
+            warmup: Seconds of bursts that do not count.
+            seconds: Seconds of bursts that count.
+
+        Returns:
+            How many messages the subject handled, and in how many seconds.
+        """
+        await self._bursts(messages, warmup)
+        sent, elapsed = await self._bursts(messages, seconds)
+        return {"messages": sent, "seconds": elapsed}
+
+    async def ask(self) -> None:
+        """Ask for the count and compare it with what was sent on this connection.
+
+        Raises:
+            BenchmarkError: The subject handled more or fewer messages, or hung up.
+        """
+        self.transport.send(WSMsgType.TEXT, COUNT_REQUEST.encode())
+        self._sent += 1
+        handled = await asyncio.wait_for(self._answers.get(), ANSWER_TIMEOUT)
+        if handled != self._sent:
+            raise BenchmarkError(f"{self._sent} messages sent, {handled} handled")
+
+    async def _bursts(self, messages: int, seconds: float) -> tuple[int, float]:
+        started, before = time.perf_counter(), self._sent
+        while (elapsed := time.perf_counter() - started) < seconds:
+            await self._burst(messages // FRAMES_PER_WRITE)
+        return self._sent - before, elapsed
+
+    async def _burst(self, writes: int) -> None:
+        write = self.transport.underlying_transport.write
+        for _ in range(writes):
+            write(self._chunk)
+            if not self._writable.is_set():
+                await self._writable.wait()
+        self._sent += writes * FRAMES_PER_WRITE
+        await self.ask()

@@ -1,0 +1,82 @@
+"""Keep-alive HTTP connections that post the event; stands in for wrk where that is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import cast
+
+from ..control import Control
+from ..event import EVENT
+from .loop import run
+
+REQUEST = (
+    b"POST /bench/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"X-Self-ID: 1\r\nContent-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT)
+)
+
+
+class Poster(asyncio.Protocol):
+    """One connection that sends a request, waits for the answer, and begins again."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        self.errors = 0
+        self._buffer = b""
+        self._stopped = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(REQUEST)
+
+    def data_received(self, data: bytes) -> None:
+        """Count the answer when it is complete, and send the next request."""
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if not found or len(body) < content_length(head):
+            return
+        self._buffer = b""
+        self.answered += 1
+        self.errors += not head.startswith(b"HTTP/1.1 2")
+        if not self._stopped:
+            self._transport.write(REQUEST)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count an error unless we closed."""
+        self.errors += not self._stopped
+
+    def stop(self) -> None:
+        """Send no more, and close."""
+        self._stopped = True
+        self._transport.close()
+
+
+def content_length(head: bytes) -> int:
+    """Return the length that the head of an HTTP message announces, 0 when it says nothing."""
+    _, found, rest = head.lower().partition(b"\r\ncontent-length:")
+    return int(rest.partition(b"\r\n")[0]) if found else 0
+
+
+async def post(port: int, connections: int, seconds: float) -> None:
+    """Post for a while on several connections at once, then tell the runner."""
+    loop = asyncio.get_running_loop()
+    started = time.perf_counter()
+    posters = [
+        (await loop.create_connection(Poster, "127.0.0.1", port))[1] for _ in range(connections)
+    ]
+    await asyncio.sleep(seconds)
+    for poster in posters:
+        poster.stop()
+    Control().say(
+        result={
+            "requests": sum(poster.answered for poster in posters),
+            "seconds": time.perf_counter() - started,
+            "errors": sum(poster.errors for poster in posters),
+        }
+    )
+
+
+if __name__ == "__main__":
+    run(post(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

@@ -1,0 +1,222 @@
+"""One function for each kind of path: it measures one subject once and checks what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .event import EVENT
+from .process import START_TIMEOUT, BenchmarkError, Child, free_port, pin, start
+from .settings import Settings
+
+WRK_SCRIPT = Path(__file__).with_name("load") / "wrk.lua"
+BEFORE_IDLE = 200
+"""Connections that are open before the memory is first read: what only the first ones cost
+(imports, pools, growth of tables) is not what a connection costs."""
+PATIENCE = 30.0
+"""Seconds that a measurement may last beyond its own duration."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing that is measured.
+
+    Attributes:
+        name: What to call it.
+        module: Its module inside ``benchmarks.subjects``.
+        args: The begin of its command line; the measurement adds the rest.
+        requires: Modules without which it cannot run.
+        group: Whose interpreter it needs: ``core``, ``nonebot2`` or ``aiogram``.
+        endpoint: Path of the URL at which it takes events.
+    """
+
+    name: str
+    module: str
+    args: tuple[str, ...]
+    requires: tuple[str, ...]
+    group: str = "core"
+    endpoint: str = ""
+
+
+Measurement = Callable[[Subject, Settings], float]
+
+
+def webhook(subject: Subject, settings: Settings) -> float:
+    """Return the webhooks that a server takes per second."""
+    with _serving(subject, settings) as (child, port):
+        _post_one(child, port)
+        _post_many(port, settings, settings.warmup)
+        before = child.count()
+        result = _post_many(port, settings, settings.seconds)
+        _check(result, "requests")
+        # The load does not count what was on its way when the warm-up or the measurement ended.
+        _wait_handled(child, before + result["requests"], 2 * settings.connections)
+        return float(result["requests"] / result["seconds"])
+
+
+def reverse(subject: Subject, settings: Settings) -> float:
+    """Return the messages per second that a server takes from one WebSocket."""
+    with _serving(subject, settings) as (child, port):
+        url = f"ws://127.0.0.1:{port}{subject.endpoint}"
+        times = (settings.messages, settings.warmup, settings.seconds)
+        with _start_load("ws_client", url, *times) as load:
+            return _rate(child, load, settings)
+
+
+def forward(subject: Subject, settings: Settings) -> float:
+    """Return the messages per second that a client takes from one WebSocket."""
+    times = (settings.messages, settings.warmup, settings.seconds)
+    with _start_load("ws_server", *times) as load:
+        url = f"ws://127.0.0.1:{load.hear('port', START_TIMEOUT)}/"
+        with _start_subject(subject, settings, free_port(), url) as child:
+            return _rate(child, load, settings)
+
+
+def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> float:
+    """Return the API calls per second that a client makes.
+
+    Args:
+        subject: The client.
+        settings: Sizes and durations.
+        tls: True to call over TLS.
+        at_once: How many calls are on their way at the same time.
+    """
+    certificate = [settings.certificate] if tls else []
+    environment = {"SSL_CERT_FILE": str(settings.authority)} if tls else {}
+    with _start_load("http_server", *certificate) as load:
+        port = load.hear("port", START_TIMEOUT)
+        url = f"{'https' if tls else 'http'}://localhost:{port}/send_msg"
+        times = (at_once, settings.warmup, settings.seconds)
+        with _start_subject(
+            subject, settings, free_port(), url, *times, environment=environment
+        ) as child:
+            result = child.hear("result", settings.seconds + PATIENCE)
+            _check(result, "requests")
+            if load.count() < result["requests"]:
+                raise child.failure("counted more answers than there were requests")
+            return float(result["requests"] / result["seconds"])
+
+
+def memory(subject: Subject, settings: Settings) -> float:
+    """Return the KiB of resident memory that one idle WebSocket costs a server."""
+    with _serving(subject, settings) as (child, port):
+        url = f"ws://127.0.0.1:{port}{subject.endpoint}"
+        with _start_load("ws_idle", url, BEFORE_IDLE, settings.idle) as load:
+            load.hear("opened", PATIENCE)
+            process = psutil.Process(child.process.pid)
+            before = process.memory_info().rss
+            load.proceed()
+            opened = load.hear("opened", PATIENCE) - BEFORE_IDLE
+            if child.count() != opened + BEFORE_IDLE:
+                raise child.failure(f"did not handle one message from each of {opened}")
+            return float((process.memory_info().rss - before) / opened / 1024)
+
+
+def construction(subject: Subject, settings: Settings) -> float:
+    """Return the milliseconds that it takes to import and to construct, in the fastest process.
+
+    The slower ones show what else the machine had to do (https://docs.python.org/3/library/timeit).
+    """
+    return min(_construct(subject, settings) for _ in range(settings.imports))
+
+
+def _construct(subject: Subject, settings: Settings) -> float:
+    with _start_subject(subject, settings) as child:
+        return 1000 * float(child.hear("result", START_TIMEOUT)["seconds"])
+
+
+def _start_load(module: str, *args: object) -> contextlib.AbstractContextManager[Child]:
+    return start(sys.executable, f"load.{module}", args, "load", {})
+
+
+def _start_subject(
+    subject: Subject, settings: Settings, *args: object, environment: dict[str, str] | None = None
+) -> contextlib.AbstractContextManager[Child]:
+    return start(
+        settings.python(subject.group),
+        f"subjects.{subject.module}",
+        [*subject.args, *args],
+        "subject",
+        environment or {},
+    )
+
+
+@contextlib.contextmanager
+def _serving(subject: Subject, settings: Settings) -> Iterator[tuple[Child, int]]:
+    port = free_port()
+    with _start_subject(subject, settings, port) as child:
+        child.wait_listening(port)
+        yield child, port
+
+
+def _rate(child: Child, load: Child, settings: Settings) -> float:
+    try:
+        result = load.hear("result", settings.seconds + PATIENCE)
+    except BenchmarkError as error:
+        raise child.failure(f"made its load fail: {error}") from error
+    _check(result, "messages")
+    return float(result["messages"] / result["seconds"])
+
+
+def _check(result: dict[str, Any], unit: str) -> None:
+    if result.get("errors") or not result[unit]:
+        raise BenchmarkError(f"the load counted errors, or nothing at all: {result}")
+
+
+def _post_one(child: Child, port: int) -> None:
+    """Post one event: answered with 200 and handled once, or the figures mean nothing."""
+    headers = {"Content-Type": "application/json", "X-Self-ID": "1"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/bench/", EVENT, headers)
+    with urllib.request.urlopen(request, timeout=START_TIMEOUT) as response:
+        if response.status != 200:
+            raise child.failure(f"answered {response.status} to a webhook")
+    _wait_handled(child, 1, 0)
+
+
+def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
+    if settings.wrk is None:
+        with _start_load("http_client", port, settings.connections, seconds) as load:
+            result: dict[str, Any] = load.hear("result", seconds + PATIENCE)
+            return result
+    url = f"http://127.0.0.1:{port}/bench/"
+    # wrk takes whole seconds only.
+    command = [settings.wrk, "-t1", f"-c{settings.connections}", f"-d{math.ceil(seconds)}s"]
+    command += ["-s", str(WRK_SCRIPT), url, "--", EVENT.decode()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+        pin(wrk.pid, "load")
+        output, _ = wrk.communicate(timeout=seconds + PATIENCE)
+    if wrk.returncode != 0:
+        raise BenchmarkError(f"wrk failed: {output}")
+    parsed: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return parsed
+
+
+def _wait_handled(child: Child, least: int, slack: int) -> None:
+    """Wait until a subject has handled as many events as it has answered.
+
+    Args:
+        child: The subject.
+        least: How many it has answered.
+        slack: How many more it may have handled.
+
+    Raises:
+        BenchmarkError: It handled fewer within a few seconds, or more.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while (handled := child.count()) < least:
+        if time.monotonic() > deadline:
+            raise child.failure(f"answered {least} events and handled {handled}")
+        time.sleep(0.02)
+    if handled > least + slack:
+        raise child.failure(f"answered {least} events and handled {handled}")

@@ -1,0 +1,194 @@
+"""Child processes: started on a core of their own, heard line by line, killed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START_TIMEOUT = 30.0
+"""Seconds for a child to listen or to say its first word."""
+
+
+class BenchmarkError(Exception):
+    """A child failed, or a count did not come out; the figures of the run are worth nothing."""
+
+
+def available_cores() -> list[int]:
+    """Return the cores that a process can be pinned to, empty where the system cannot pin."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    return sorted(os.sched_getaffinity(0))
+
+
+def pin(pid: int, role: str) -> None:
+    """Bind a process to one core: a subject to the first, its load to the second.
+
+    Does nothing with fewer than two cores.
+
+    Args:
+        pid: The process.
+        role: ``"subject"`` or ``"load"``.
+    """
+    cores = available_cores()
+    if len(cores) >= 2:
+        os.sched_setaffinity(pid, {cores[0] if role == "subject" else cores[1]})
+
+
+def raise_file_limit() -> None:
+    """Allow this process and its children as many open files as the system lets them have."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Child:
+    """One running child process."""
+
+    def __init__(self, process: subprocess.Popen[str], errors: IO[str], name: str) -> None:
+        """Start to listen to a process; ``start`` makes one.
+
+        Args:
+            process: The process.
+            errors: The file that its standard error goes to.
+            name: What to call it in errors.
+        """
+        self.process = process
+        self.name = name
+        self._errors = errors
+        self._messages: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def hear(self, key: str, timeout: float) -> Any:
+        """Wait for the next message that has a key.
+
+        Args:
+            key: The key.
+            timeout: Seconds until the wait fails.
+
+        Returns:
+            The value under the key.
+
+        Raises:
+            BenchmarkError: The child ended or stayed silent.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                message = self._messages.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise self.failure(f"did not say {key!r} within {timeout:g} s") from None
+            if "ended" in message:
+                raise self.failure("ended too early")
+            if key in message:
+                return message[key]
+
+    def count(self) -> int:
+        """Ask the child how many events it has handled."""
+        self.proceed()
+        return int(self.hear("count", START_TIMEOUT))
+
+    def proceed(self) -> None:
+        """Write a line to the child, for which it waits."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def wait_listening(self, port: int) -> None:
+        """Wait until the child accepts connections.
+
+        Args:
+            port: Where it should.
+
+        Raises:
+            BenchmarkError: It ended, or was too slow.
+        """
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return
+            if self.process.poll() is not None:
+                raise self.failure("ended too early")
+            time.sleep(0.02)
+        raise self.failure(f"did not listen within {START_TIMEOUT:g} s")
+
+    def check_log(self) -> None:
+        """Raise ``BenchmarkError`` if the child has logged a traceback."""
+        if "Traceback" in self._log():
+            raise self.failure("logged an error")
+
+    def failure(self, what: str) -> BenchmarkError:
+        """Return an error that shows the end of the child's log."""
+        tail = "\n".join(self._log().splitlines()[-30:])
+        return BenchmarkError(f"{self.name} {what}\n{tail}")
+
+    def _log(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._messages.put(json.loads(line))
+        self._messages.put({"ended": True})
+
+
+@contextlib.contextmanager
+def start(
+    python: str, module: str, args: Sequence[object], role: str, env: Mapping[str, str]
+) -> Iterator[Child]:
+    """Run a module of this package as a pinned child, and kill it when the block ends.
+
+    Args:
+        python: The interpreter.
+        module: The module's name inside ``benchmarks``.
+        args: Its command line.
+        role: ``"subject"`` or ``"load"``: which core it gets.
+        env: Environment variables to add.
+
+    Yields:
+        The child.
+
+    Raises:
+        BenchmarkError: It logged a traceback.
+    """
+    command = [python, "-m", f"benchmarks.{module}", *map(str, args)]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        pin(process.pid, role)
+        child = Child(process, errors, " ".join([module, *map(str, args)]))
+        try:
+            yield child
+            child.check_log()
+        finally:
+            process.kill()

@@ -1,0 +1,176 @@
+"""The figures of a run: medians, ratios and targets met; and where they were measured."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import platform
+import statistics
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .catalog import BenchmarkPath, Target
+from .process import ROOT, available_cores
+from .settings import Settings
+
+GROUPS = ("core", "nonebot2", "aiogram")
+"""Groups of subjects that may need interpreters of their own."""
+
+PACKAGES = (
+    "aiohttp",
+    "aiogram",
+    "fastapi",
+    "httptools",
+    "httpx",
+    "loguru",
+    "multidict",
+    "nonebot2",
+    "picows",
+    "pydantic",
+    "quart",
+    "uvicorn",
+    "uvloop",
+    "websockets",
+    "yarl",
+)
+"""Distributions whose versions matter."""
+_DESCRIBE = """
+import importlib.metadata, json, platform, sys
+packages = {}
+for name in sys.argv[1:]:
+    try:
+        packages[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+version = platform.python_implementation() + " " + platform.python_version()
+print(json.dumps({"python": version, "packages": packages}))
+"""
+
+
+@dataclass
+class Figures:
+    """What was measured on one path: a sample per round for each subject's name."""
+
+    path: BenchmarkPath
+    samples: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        """Add one subject's sample of a round."""
+        self.samples.setdefault(name, []).append(value)
+
+    def median(self, name: str) -> float:
+        """Return the median of a subject's samples."""
+        return statistics.median(self.samples[name])
+
+    def ratio(self, name: str, against: str) -> float | None:
+        """Return the median over the rounds of one subject's quotient by another's.
+
+        Quotients of the same round cancel what the machine does from one minute to the next.
+        None when one of the two was not measured.
+        """
+        ours, theirs = self.samples.get(name), self.samples.get(against)
+        if not ours or not theirs:
+            return None
+        return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+
+    def meets(self, target: Target) -> bool | None:
+        """Return whether a target is met, None when that cannot be told."""
+        ratio = self.ratio(target.subject, target.against)
+        if ratio is None:
+            return None
+        return ratio >= target.bound if self.path.more_is_better else ratio <= target.bound
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into the JSON file."""
+        path = self.path
+        return {
+            "key": path.key,
+            "title": path.title,
+            "unit": path.unit,
+            "more_is_better": path.more_is_better,
+            "reference": path.reference,
+            "subjects": [
+                {
+                    "name": name,
+                    "median": self.median(name),
+                    "ratio": self.ratio(name, path.reference),
+                    "samples": samples,
+                }
+                for name, samples in self.samples.items()
+            ],
+            "targets": [
+                {
+                    **asdict(target),
+                    "ratio": self.ratio(target.subject, target.against),
+                    "met": self.meets(target),
+                }
+                for target in path.targets
+            ],
+        }
+
+
+def as_json(
+    figures: Iterable[Figures],
+    settings: Settings,
+    machine: Mapping[str, Any],
+    absent: Sequence[str],
+) -> str:
+    """Return a run as JSON.
+
+    Args:
+        figures: What was measured.
+        settings: How.
+        machine: Where; see ``describe_machine``.
+        absent: A line for each subject that could not run.
+    """
+    durations = ("rounds", "seconds", "warmup", "messages", "connections", "idle", "imports")
+    run = {
+        **machine,
+        "settings": {name: getattr(settings, name) for name in durations},
+        "load": {"http": "wrk" if settings.wrk else "python", "websocket": "picows"},
+        "absent": list(absent),
+        "paths": [figure.as_dict() for figure in figures],
+    }
+    return json.dumps(run, indent=2) + "\n"
+
+
+def describe_machine(settings: Settings, others: float | None = None) -> dict[str, Any]:
+    """Return the date, the machine, and what is installed for each group of subjects.
+
+    Args:
+        settings: Which interpreters there are.
+        others: The part of the processor that processes outside the run have used; None
+            when nobody watched.
+    """
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": {
+            "cpu": cpu_model(),
+            "cores": len(available_cores()) or None,
+            "system": platform.system(),
+            "release": platform.release(),
+            "used_by_others": None if others is None else round(others, 3),
+        },
+        "interpreters": {group: _describe_python(settings.python(group)) for group in GROUPS},
+    }
+
+
+@functools.cache
+def _describe_python(python: str) -> dict[str, Any]:
+    command = [python, "-c", _DESCRIBE, *PACKAGES]
+    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    described: dict[str, Any] = json.loads(output)
+    return described
+
+
+def cpu_model() -> str:
+    """Return the processor's name, as well as the system knows it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,84 @@
+"""Measures the paths of a run: for each path some rounds, in each round every subject in turn."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+
+from .catalog import BenchmarkPath
+from .measure import Subject
+from .process import ROOT
+from .results import Figures
+from .settings import Settings
+from .table import format_figure
+
+
+def present_subjects(
+    path: BenchmarkPath, settings: Settings, names: Sequence[str]
+) -> tuple[list[Subject], list[str]]:
+    """Tell which subjects of a path can run.
+
+    Args:
+        path: The path.
+        settings: Which interpreters there are.
+        names: Parts of the names that are wanted; empty for all.
+
+    Returns:
+        The subjects, and a line for each that was wanted and cannot be imported.
+    """
+    present, absent = [], []
+    for subject in path.subjects:
+        if names and not any(name in subject.name for name in names):
+            continue
+        reason = import_failure(settings.python(subject.group), subject.requires)
+        if reason is None:
+            present.append(subject)
+        else:
+            absent.append(f"{path.key}, {subject.name}: {reason}")
+    return present, absent
+
+
+def run_path(
+    path: BenchmarkPath,
+    subjects: Sequence[Subject],
+    settings: Settings,
+    tell: Callable[[str], None],
+) -> Figures:
+    """Measure one path.
+
+    Args:
+        path: The path.
+        subjects: Those of its subjects that can run.
+        settings: Sizes and durations.
+        tell: Takes a line about each measurement.
+
+    Raises:
+        BenchmarkError: A subject made an error; nothing that was measured counts.
+    """
+    figures = Figures(path)
+    for number in range(1 if path.steady else settings.rounds):
+        for subject in _in_turn(subjects, number):
+            value = path.measurement(subject, settings)
+            figures.add(subject.name, value)
+            tell(f"{path.key} {number + 1} {subject.name}: {format_figure(value)} {path.unit}")
+    # The first round's order is that of the tables.
+    figures.samples = {subject.name: figures.samples[subject.name] for subject in subjects}
+    return figures
+
+
+def _in_turn(subjects: Sequence[Subject], number: int) -> Iterable[Subject]:
+    """Return the subjects, backwards every other round: nobody is always the first."""
+    return subjects if number % 2 == 0 else reversed(subjects)
+
+
+@functools.cache
+def import_failure(python: str, modules: tuple[str, ...]) -> str | None:
+    """Return why an interpreter cannot import some modules, None when it can."""
+    code = "import " + ", ".join(modules)
+    run = subprocess.run(
+        [python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if run.returncode == 0:
+        return None
+    return (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]

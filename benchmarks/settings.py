@@ -1,0 +1,45 @@
+"""How a run is to be made."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and durations of a run.
+
+    Attributes:
+        rounds: How often each subject of a path is measured.
+        seconds: Length of one measurement.
+        warmup: Seconds of load before it.
+        messages: WebSocket messages in one burst.
+        connections: Keep-alive connections that post webhooks.
+        idle: Idle WebSockets whose memory is measured.
+        imports: Fresh processes in one measurement of the import time.
+        pythons: Interpreters by group of subjects; this one for groups that are not named.
+        certificate: PEM file with the simulated platform's certificate and key, and that of the
+            authority that signed it; None leaves TLS out.
+        authority: PEM file with the authority's certificate alone.
+        wrk: Path of ``wrk``; None stands for the generator written in Python.
+    """
+
+    rounds: int = 3
+    seconds: float = 1.0
+    warmup: float = 0.5
+    messages: int = 50_000
+    connections: int = 64
+    idle: int = 5_000
+    imports: int = 5
+    pythons: Mapping[str, str] = field(default_factory=dict)
+    certificate: Path | None = None
+    authority: Path | None = None
+    wrk: str | None = field(default_factory=lambda: shutil.which("wrk"))
+
+    def python(self, group: str) -> str:
+        """Return the interpreter of a group of subjects."""
+        return self.pythons.get(group, sys.executable)

@@ -1,0 +1,101 @@
+"""What all subjects share: the count of handled events, tasks, and the measuring of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from ..control import Control, Tally
+from ..event import API_ANSWER, COUNT_REQUEST
+
+COUNT_REQUEST_BYTES = COUNT_REQUEST.encode()
+tally = Tally()
+tasks: set[asyncio.Task[None]] = set()
+
+if sys.version_info >= (3, 12):
+
+    def start_eagerly(
+        loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+    ) -> None:
+        """Run a coroutine to its first wait at once, and keep it alive if it has not ended."""
+        task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+        if not task.done():
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+else:
+
+    def start_eagerly(
+        loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
+    ) -> None:
+        """Start a task and keep it alive; tasks of this Python cannot be eager."""
+        task = loop.create_task(coroutine)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+
+def start_as_adapters_do(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Start a task in the way of NoneBot2's adapters."""
+    task = asyncio.create_task(coroutine)
+    task.add_done_callback(tasks.discard)
+    tasks.add(task)
+
+
+async def handle_event(_body: bytes) -> None:
+    """Handle a webhook's event: count it."""
+    tally.handled += 1
+
+
+async def handle_bytes(send: Callable[[str], Awaitable[Any]], message: bytes) -> None:
+    """Handle a WebSocket message: count it, and answer the question for the count."""
+    tally.handled += 1
+    if message == COUNT_REQUEST_BYTES:
+        await send(str(tally.handled))
+
+
+async def handle_text(send: Callable[[str], Awaitable[Any]], message: str | bytes) -> None:
+    """Handle a WebSocket message that came decoded."""
+    tally.handled += 1
+    if message == COUNT_REQUEST:
+        await send(str(tally.handled))
+
+
+async def measure_calls(
+    control: Control,
+    call: Callable[[], Awaitable[bytes | None]],
+    at_once: int,
+    warmup: float,
+    seconds: float,
+) -> None:
+    """Call an API again and again, and tell the runner how it went.
+
+    Args:
+        control: The line to the runner.
+        call: Makes one call and returns the answer's body.
+        at_once: How many calls are on their way at the same time.
+        warmup: Seconds of calls that do not count.
+        seconds: Seconds of calls that count.
+    """
+    await _call_for(call, at_once, warmup)
+    started = time.perf_counter()
+    outcomes = await _call_for(call, at_once, seconds)
+    elapsed = time.perf_counter() - started
+    result = {"requests": len(outcomes), "seconds": elapsed, "errors": outcomes.count(False)}
+    control.say(result=result)
+
+
+async def _call_for(
+    call: Callable[[], Awaitable[bytes | None]], at_once: int, seconds: float
+) -> list[bool]:
+    deadline = time.perf_counter() + seconds
+    outcomes: list[bool] = []
+
+    async def work() -> None:
+        while time.perf_counter() < deadline:
+            outcomes.append(await call() == API_ANSWER)
+
+    await asyncio.gather(*(work() for _ in range(at_once)))
+    return outcomes
