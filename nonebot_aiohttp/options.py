@@ -40,7 +40,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         compress: Whether WebSockets offer and accept permessage-deflate.
         allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
         max_inflight: Webhooks that may be in work at once; more are answered 503.
-        keepalive_timeout: Seconds for which an idle connection or unfinished headers are kept.
+        keepalive_timeout: Seconds for which an idle connection is kept, and, with aiohttp 3.14.4 or
+            newer, a new one that never finishes its headers.
         handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket.
         poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
         close_timeout: Seconds for a closing handshake.
