@@ -89,3 +89,17 @@ async def test_stopping_one_leaves_the_other(stopped: int) -> None:
         ]
         await first.aclose()
         assert (await hosts[1 - stopped].post()).status == 200
+
+
+async def test_an_application_lists_the_routes_of_a_driver_below_its_prefix() -> None:
+    """As aiohttp's tools and applications do, that go through all that a router has."""
+    app, driver = web.Application(), make_driver(new_adapter())
+    app.add_subapp("/bot/", driver.server_app)
+    (resource,) = driver.server_app.router.resources()
+    assert resource.canonical == "/bot/{target}"
+    assert str(resource.url_for(target="recorder/ws")) == "/bot/recorder/ws"
+    assert dict(resource.get_info()) == {"formatter": "/bot/{target}"}
+    assert resource.raw_match("/bot/{target}")
+    assert not resource.raw_match("/bot/recorder/")
+    assert [route.method for route in resource] == ["*", "GET"]
+    assert len(resource) == 2

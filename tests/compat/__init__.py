@@ -1,0 +1,1 @@
+"""The drivers of NoneBot2, its own and ours, under the same tests."""

@@ -1,0 +1,69 @@
+"""A bot of 2021: the cqhttp adapter and the built-in plugins, registered as its manual says."""
+# mypy: ignore-errors
+# It is written for a NoneBot that has no types for today's tools.
+
+import hosting
+import nonebot
+from journal import note
+from nonebot.adapters.cqhttp import Bot
+from nonebot.drivers import Driver, ForwardDriver, HTTPRequest, ReverseDriver, WebSocket
+from nonebot.plugin import on_command
+
+
+def register_hooks() -> None:
+    """Note the steps of the bot's life, and what the answers to API calls were."""
+    driver = nonebot.get_driver()
+
+    @driver.on_startup
+    async def startup() -> None:
+        note("startup")
+
+    @driver.on_shutdown
+    async def shutdown() -> None:
+        note("shutdown")
+
+    @driver.on_bot_connect
+    async def connected(bot: Bot) -> None:
+        note("connected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
+
+    @driver.on_bot_disconnect
+    async def disconnected(bot: Bot) -> None:
+        note("disconnected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
+
+    @Bot.on_called_api
+    async def called(bot, exception, api, data, result) -> None:
+        error = repr(exception) if exception else None
+        note("called", api=api, error=error, result=repr(result))
+
+
+def register_look() -> None:
+    """Register a command that notes what a plugin sees of the driver and the connection."""
+    look = on_command("look")
+
+    @look.handle()
+    async def noted(bot: Bot) -> None:
+        driver, request = nonebot.get_driver(), bot.request
+        note(
+            "look",
+            driver=[isinstance(driver, kind) for kind in (Driver, ForwardDriver, ReverseDriver)],
+            request=[isinstance(request, kind) for kind in (HTTPRequest, WebSocket)],
+            app=nonebot.get_app() is driver.server_app,
+            asgi=nonebot.get_asgi() is driver.asgi,
+            bots=sorted(nonebot.get_bots()),
+            kind=request.type,
+            scheme=request.scheme,
+            path=request.path,
+            query=request.query_string.decode(),
+            headers=dict(request.headers),
+            version=request.http_version,
+            env=driver.env,
+        )
+
+
+if __name__ == "__main__":
+    hosting.init()
+    nonebot.get_driver().register_adapter("cqhttp", Bot)
+    register_hooks()
+    nonebot.load_builtin_plugins()
+    register_look()
+    hosting.run()

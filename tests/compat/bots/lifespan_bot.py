@@ -1,0 +1,69 @@
+"""A bot without an adapter that notes each step of its life, and in which task it is taken."""
+
+import asyncio
+import threading
+
+import anyio
+import hosting
+import nonebot
+from journal import note
+from server_bot import http, in_flight, text, ws, ws_echo
+
+
+def step(name: str) -> None:
+    """Note a step and where it runs."""
+    note("step", name=name)
+    if threading.current_thread() is threading.main_thread():
+        note("task", id=id(asyncio.current_task()))
+
+
+async def background() -> None:
+    """Run until NoneBot ends its tasks."""
+    note("background has started")
+    try:
+        await anyio.sleep_forever()
+    finally:
+        note("background has ended")
+
+
+def register() -> None:
+    """Register hooks of each kind, sync and async."""
+    driver = nonebot.get_driver()
+
+    @driver.on_startup
+    async def first() -> None:
+        step("startup 1")
+        driver.task_group.start_soon(background)
+
+    @driver.on_startup
+    def second() -> None:
+        step("startup 2")
+
+    @driver._lifespan.on_ready
+    async def ready() -> None:
+        step("ready")
+
+    @driver.on_shutdown
+    async def last() -> None:
+        step("shutdown 1")
+
+    @driver.on_shutdown
+    def before_last() -> None:
+        step("shutdown 2")
+
+    if getattr(driver.config, "startup_fails", False):
+
+        @driver.on_startup
+        async def failing() -> None:
+            raise RuntimeError("this hook always fails")
+
+    if hasattr(driver, "setup_http_server"):
+        http("GET", "/text", text)
+        http("GET", "/in-flight", in_flight)
+        ws("/ws/echo", ws_echo)
+
+
+if __name__ == "__main__":
+    hosting.init()
+    register()
+    hosting.run()

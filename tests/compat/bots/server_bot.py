@@ -1,0 +1,209 @@
+"""A bot without an adapter: routes that show what the driver's server half hands over."""
+
+import asyncio
+import json
+import os
+from typing import IO, Any
+
+import hosting
+import nonebot
+from journal import note
+from nonebot.drivers import (
+    URL,
+    HTTPServerSetup,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketServerSetup,
+)
+from nonebot.exception import WebSocketClosed
+
+
+def describe(request: Request) -> dict[str, Any]:
+    """Show all of a request as JSON can carry it: bytes as Latin-1."""
+    return {
+        "method": request.method,
+        "url": str(request.url),
+        "headers": list(request.headers.items()),
+        "cookies": {cookie.name: cookie.value for cookie in request.cookies},
+        "version": request.version.value,
+    }
+
+
+def _read(file: IO[bytes] | bytes) -> bytes:
+    return file if isinstance(file, bytes) else file.read()
+
+
+def describe_body(request: Request) -> dict[str, Any]:
+    """Show the body, raw and parsed."""
+    content = request.content
+    assert content is None or isinstance(content, bytes), type(content)
+    return {
+        "content": (content or b"").decode("latin-1"),
+        "json": request.json,
+        "data": request.data or {},
+        "files": [
+            [name, filename, kind, _read(file).decode("latin-1")]
+            for name, (filename, file, kind) in request.files or []
+        ],
+    }
+
+
+async def inspect(request: Request) -> Response:
+    """Answer with all that has arrived."""
+    found = {**describe(request), **describe_body(request)}
+    return Response(200, content=json.dumps(found))
+
+
+async def text(request: Request) -> Response:
+    return Response(201, content="文字", headers={"Content-Type": "text/plain; charset=utf-8"})
+
+
+async def binary(request: Request) -> Response:
+    headers = {"Content-Type": "image/x-mine", "X-Kind": "binary", "Set-Cookie": "a=1; Path=/"}
+    return Response(200, content=b"\x00\xff", headers=headers)
+
+
+async def nothing(request: Request) -> Response:
+    return Response(204)
+
+
+async def twice(request: Request) -> Response:
+    return Response(200, headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], content="")
+
+
+async def fail(request: Request) -> Response:
+    raise RuntimeError("this handler always fails")
+
+
+async def late(request: Request) -> Response:
+    """Add a route and a WebSocket while the server is running."""
+    http("GET", "/late/added", text)
+    ws("/late/ws", ws_echo)
+    return Response(204)
+
+
+async def in_flight(request: Request) -> Response:
+    """Answer when the test, which listens on a port, lets go of our connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(request.url.query["port"]))
+    await reader.read()
+    writer.close()
+    note("in flight is done")
+    return Response(200, content="finished")
+
+
+def note_end(ws: WebSocket, end: WebSocketClosed) -> None:
+    """Note how a WebSocket ended, under the name that its client gave it."""
+    name = ws.request.url.query.get("name", "")
+    note(f"closed {name}", code=end.code, reason=end.reason or "", closed=ws.closed)
+
+
+async def ws_echo(ws: WebSocket) -> None:
+    """Send back all messages, and note the end."""
+    await ws.accept()
+    try:
+        while True:
+            await ws.send(await ws.receive())
+    except WebSocketClosed as end:
+        note_end(ws, end)
+
+
+async def ws_text(ws: WebSocket) -> None:
+    await _receive_kind(ws, ws.receive_text)
+
+
+async def ws_bytes(ws: WebSocket) -> None:
+    await _receive_kind(ws, ws.receive_bytes)
+
+
+async def _receive_kind(ws: WebSocket, receive: Any) -> None:
+    """Send back messages of one kind; answer the other kind with the error's name."""
+    await ws.accept()
+    try:
+        while True:
+            try:
+                await ws.send(await receive())
+            except TypeError as error:
+                await ws.send(type(error).__name__)
+    except WebSocketClosed as end:
+        note_end(ws, end)
+
+
+async def ws_inspect(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.send(json.dumps(describe(ws.request)))
+    await ws.close()
+
+
+async def ws_refuse(ws: WebSocket) -> None:
+    await ws.close(1008, "not you")
+
+
+async def ws_return(ws: WebSocket) -> None:
+    return
+
+
+async def ws_raise(ws: WebSocket) -> None:
+    raise RuntimeError("this handler always fails")
+
+
+async def ws_close(ws: WebSocket) -> None:
+    """Close with what the query says, twice."""
+    await ws.accept()
+    await ws.close(int(ws.request.url.query["code"]), ws.request.url.query["reason"])
+    note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
+
+
+async def ws_tasks(ws: WebSocket) -> None:
+    """Send from another task while this one receives."""
+    await ws.accept()
+    sending = asyncio.create_task(ws.send("from another task"))
+    received = await ws.receive()
+    await sending
+    await ws.send(received)
+    await ws.close()
+
+
+def http(method: str, path: str, handle: Any) -> None:
+    """Register a route."""
+    setup = HTTPServerSetup(URL(path), method, f"{method} {path}", handle)
+    nonebot.get_driver().setup_http_server(setup)  # type: ignore[attr-defined]
+
+
+def ws(path: str, handle: Any) -> None:
+    """Register a WebSocket."""
+    setup = WebSocketServerSetup(URL(path), path, handle)
+    nonebot.get_driver().setup_websocket_server(setup)  # type: ignore[attr-defined]
+
+
+def register() -> None:
+    """Register everything that is there from the start."""
+    for method in ("GET", "POST", "PUT"):
+        http(method, "/inspect", inspect)
+    http("POST", "/param/{name}", inspect)
+    http("POST", "/deep/{rest:path}", inspect)
+    http("post", "/lower", text)
+    answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
+    for name, handle in {**answers, "late": late, "in-flight": in_flight}.items():
+        http("GET", f"/{name}", handle)
+    sockets = {
+        "echo": ws_echo,
+        "text": ws_text,
+        "bytes": ws_bytes,
+        "inspect": ws_inspect,
+        "refuse": ws_refuse,
+        "return": ws_return,
+        "raise": ws_raise,
+        "close": ws_close,
+        "tasks": ws_tasks,
+        "param/{name}": ws_inspect,
+    }
+    for name, handle_ws in sockets.items():
+        ws(f"/ws/{name}", handle_ws)
+
+
+if __name__ == "__main__":
+    hosting.init()
+    register()
+    note("process", pid=os.getpid())
+    hosting.run()

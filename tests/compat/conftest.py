@@ -1,0 +1,73 @@
+"""Collect the suite of the NoneBot2 that is installed, and nothing where there is none.
+
+A suite needs NoneBot's own drivers and the adapters too; without one of them none of it is
+collected, which pytest reports by its exit code where it was asked for nothing else.
+"""
+
+import pytest
+
+from .support.choice import has_all_of, is_absent, nonebot_version, parametrize, place
+
+TODAY = (
+    "aiohttp",
+    "fastapi",
+    "httpx",
+    "nonebot-adapter-discord",
+    "nonebot-adapter-onebot",
+    "nonebot-adapter-telegram",
+    "nonebug",
+    "python-multipart",
+    "uvicorn",
+    "websockets",
+)
+"""Distributions that the suite for today's NoneBot2 runs with."""
+
+_installed = nonebot_version()
+
+# The suite in "nonebug" is run by a test, in a process of its own.
+collect_ignore = ["nonebug"]
+if _installed is None or _installed < (2, 4) or not has_all_of(*TODAY):
+    collect_ignore.append("today")
+if _installed != (2, 0, 0) or not has_all_of("nonebot-adapter-cqhttp"):
+    collect_ignore.append("a16")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks of this suite."""
+    config.addinivalue_line(
+        "markers",
+        "stock_is_wrong(part, reason, before=None): leave out NoneBot's own drivers whose line has "
+        "that part, for good or before a version",
+    )
+    config.addinivalue_line("markers", "not_under(host, reason): leave out a host")
+    config.addinivalue_line("markers", "needs_nonebot(version): the oldest NoneBot2 that has it")
+    config.addinivalue_line("markers", "absent: nobody is there to run it")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test over the drivers of its group."""
+    parametrize(metafunc)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Drop what nobody can run here: such a test does not exist, it is not skipped.
+
+    The others are put in the order of their drivers, so that each bot is started once a module.
+    """
+    items[:] = sorted((item for item in items if not is_absent(item)), key=place)
+
+
+@pytest.fixture(scope="session")
+def _nonebot_init() -> None:
+    """Keep nonebug, where it is installed, from starting NoneBot in this process."""
+
+
+@pytest.fixture(scope="session")
+def after_nonebot_init() -> None:
+    """Keep nonebug out, as above."""
+
+
+@pytest.fixture(scope="session")
+def nonebug_init() -> None:
+    """Keep nonebug out, as above."""

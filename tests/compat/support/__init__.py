@@ -1,0 +1,1 @@
+"""What the compatibility tests stand on: drivers, processes, recording servers and peers."""

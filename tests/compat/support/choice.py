@@ -1,0 +1,156 @@
+"""Which NoneBot is installed, and which drivers a test runs on."""
+
+import importlib.util
+import os
+import re
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+OURS = "nonebot_aiohttp.nonebot2"
+
+
+def nonebot_version() -> tuple[int, ...] | None:
+    """Return NoneBot2's version without its suffix, or None when it is not installed.
+
+    The alphas of 2021 are all ``2.0.0a...``: they give ``(2, 0, 0)``.
+    """
+    try:
+        found = version("nonebot2")
+    except PackageNotFoundError:
+        return None
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", found)
+    return tuple(map(int, match.groups())) if match else None
+
+
+def has_all_of(*distributions: str) -> bool:
+    """Tell whether distributions are installed: the stock drivers and adapters of a suite."""
+    try:
+        return all(version(distribution) for distribution in distributions)
+    except PackageNotFoundError:
+        return False
+
+
+def ours_exists() -> bool:
+    """Tell whether our NoneBot face is installed, without importing any of it."""
+    spec = importlib.util.find_spec(OURS.partition(".")[0])
+    folders = spec.submodule_search_locations if spec else None
+    return any(
+        os.path.isfile(os.path.join(folder, "nonebot2", "__init__.py")) for folder in folders or ()
+    )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run a bot: the ``DRIVER`` line, and who hosts the application."""
+
+    line: str
+    host: str = "run"
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether our driver does the part under test."""
+        return OURS in self.line
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it listens: the aiohttp driver of 2021 only connects."""
+        return self.line != "nonebot.drivers.aiohttp"
+
+    def __str__(self) -> str:
+        return self.line if self.host == "run" else f"{self.line}@{self.host}"
+
+
+def _ours(*candidates: Candidate) -> list[Candidate]:
+    return list(candidates) if ours_exists() else []
+
+
+CLIENTS = [
+    Candidate("~fastapi+~aiohttp"),
+    Candidate("~fastapi+~httpx+~websockets"),
+    *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"), Candidate(f"~fastapi+{OURS}")),
+]
+"""Drivers whose client half is tested."""
+
+SERVERS = [
+    Candidate("~fastapi+~aiohttp"),
+    *_ours(Candidate(OURS), Candidate(OURS, "uvicorn")),
+]
+"""Drivers whose server half is tested."""
+
+BOTS = [
+    Candidate("~fastapi+~aiohttp"),
+    Candidate("~fastapi+~httpx+~websockets"),
+    *_ours(Candidate(OURS)),
+]
+"""Drivers that run a whole bot with real adapters."""
+
+FORERUNNERS = [
+    Candidate("nonebot.drivers.fastapi"),
+    *_ours(Candidate(OURS)),
+]
+"""Drivers that run a bot of 2021."""
+
+FORWARD_FORERUNNERS = [
+    Candidate("nonebot.drivers.aiohttp"),
+    *_ours(Candidate(OURS)),
+]
+"""Drivers that connect a bot of 2021 to its platform."""
+
+GROUPS = {
+    "client_driver": CLIENTS,
+    "server_driver": SERVERS,
+    "bot_driver": BOTS,
+    "old_driver": FORERUNNERS,
+    "old_forward_driver": FORWARD_FORERUNNERS,
+}
+
+
+def _is_left_out(candidate: Candidate, definition: pytest.Function) -> bool:
+    """Honour the marks ``stock_is_wrong`` and ``not_under``."""
+    hosts = [mark.args[0] for mark in definition.iter_markers("not_under")]
+    wrong = filter(_is_in_force, definition.iter_markers("stock_is_wrong"))
+    is_wrong = any(mark.args[0] in candidate.line for mark in wrong)
+    return candidate.host in hosts or (is_wrong and not candidate.is_ours)
+
+
+def _is_in_force(mark: pytest.Mark) -> bool:
+    before = mark.kwargs.get("before")
+    return before is None or (nonebot_version() or ()) < _numbers(before)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(".")))
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a fixture of `GROUPS` each driver that is right for it."""
+    for name, candidates in GROUPS.items():
+        if name not in metafunc.fixturenames:
+            continue
+        definition = metafunc.definition
+        chosen = [_param(c) for c in candidates if not _is_left_out(c, definition)]
+        nobody = pytest.param(None, marks=pytest.mark.absent)
+        metafunc.parametrize(name, chosen or [nobody], ids=str, scope="module")
+
+
+def _param(candidate: Candidate) -> object:
+    """Make a parameter; the warnings of NoneBot's own drivers are not our errors."""
+    marks = [] if candidate.is_ours else [pytest.mark.filterwarnings("ignore")]
+    return pytest.param(candidate, marks=marks)
+
+
+def is_absent(item: pytest.Item) -> bool:
+    """Tell whether an item has nobody to run on: no driver, or a NoneBot that is too old."""
+    needs = [mark.args[0] for mark in item.iter_markers("needs_nonebot")]
+    installed = nonebot_version() or ()
+    too_old = any(installed < _numbers(need) for need in needs)
+    return too_old or item.get_closest_marker("absent") is not None
+
+
+def place(item: pytest.Item) -> tuple[str, str]:
+    """Return where an item belongs in a run: by its module, and there by its driver."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(item.path), next((str(v) for v in params.values() if isinstance(v, Candidate)), "")

@@ -1,0 +1,96 @@
+"""Addresses that behave in a chosen way, and waiting with a bound."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE = 15.0
+"""Seconds that anything may take that is expected to happen."""
+
+
+async def within(awaitable: Awaitable[T], seconds: float = DEADLINE) -> T:
+    """Wait for something that must happen, with an assertion where it does not."""
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError as error:
+        if isinstance(error.__cause__, asyncio.CancelledError):
+            raise AssertionError(f"nothing happened within {seconds} s") from error
+        raise
+
+
+async def eventually(
+    predicate: Callable[[], object], what: str = "it", seconds: float = DEADLINE
+) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < end, f"{what} has not happened within {seconds} s"
+        await asyncio.sleep(0.01)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on, out of the range that systems give to clients."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether connections to a local port are accepted."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(port: int) -> bool:
+    """Tell whether a local port answers HTTP: it may listen long before its start has ended."""
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.sendall(request.encode())
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+@contextmanager
+def unanswering() -> Iterator[int]:
+    """Give a port at which a connection attempt hangs: its queue is full and nobody accepts."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def timing_out() -> Iterator[None]:
+    """Assert that a timeout strikes: each library has a class of its own, named for it."""
+    try:
+        yield
+    except Exception as error:
+        if "Timeout" not in type(error).__name__:
+            raise
+    else:
+        raise AssertionError("no timeout has struck")
+
+
+@asynccontextmanager
+async def faster_than(seconds: float) -> AsyncIterator[None]:
+    """Assert that the block takes less than a time."""
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    assert took < seconds, f"took {took:.2f} s"

@@ -1,0 +1,154 @@
+"""A bot in a process of its own: NoneBot's state is global, so each gets a clean one."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from .choice import Candidate
+from .network import DEADLINE, answers, eventually, free_port
+
+BOTS = Path(__file__).parent.parent / "bots"
+
+
+class Bot:
+    """A running bot program.
+
+    Args:
+        program: The name of a file in the folder ``bots``, without its suffix.
+        candidate: The driver that runs it.
+        folder: Where its log and its journal go, and where it runs.
+        settings: Configuration for ``nonebot.init``.
+    """
+
+    def __init__(self, program: str, candidate: Candidate, folder: Path, **settings: Any) -> None:
+        self.candidate = candidate
+        self.port = free_port()
+        self._journal = folder / f"journal-{self.port}.jsonl"
+        self._log = folder / f"log-{self.port}.txt"
+        self._command = [sys.executable, str(BOTS / f"{program}.py")]
+        self._folder = folder
+        self._settings = settings
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def launch(self) -> None:
+        """Start the process; `wait_until_up` tells when it is up."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=self._folder, env=self._env(), stdout=log, stderr=log
+            )
+
+    def _env(self) -> dict[str, str]:
+        """Make an environment of our own settings, without the proxies of this machine."""
+        env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        return {
+            **env,
+            "PYTHONUNBUFFERED": "1",
+            "DRIVER": self.candidate.line,
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "HOSTED_BY": self.candidate.host,
+            "SETTINGS": json.dumps(self._settings),
+            "JOURNAL": str(self._journal),
+            **self.candidate.env,
+        }
+
+    def wait_until_up(self) -> None:
+        """Wait until the bot answers, or is known not to listen."""
+        end = time.monotonic() + DEADLINE
+        while self.candidate.has_server and not answers(self.port):
+            assert self.is_running, f"the bot has ended:\n{self.log}"
+            assert time.monotonic() < end, f"the bot does not answer:\n{self.log}"
+            time.sleep(0.02)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def log(self) -> str:
+        """All that the bot has printed."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def noted(self, what: str) -> list[dict[str, Any]]:
+        """Return the entries of the bot's journal of one kind."""
+        return [entry for entry in self.journal if entry["what"] == what]
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """All entries of the bot's journal."""
+        if not self._journal.exists():
+            return []
+        return [json.loads(line) for line in self._journal.read_text("utf-8").splitlines()]
+
+    async def note(self, what: str, number: int = 1) -> dict[str, Any]:
+        """Wait until the bot has made its n-th entry of a kind, and return it."""
+        await eventually(lambda: len(self.noted(what)) >= number, f"{what!r} in the journal")
+        return self.noted(what)[number - 1]
+
+    def url(self, path: str = "/", *, scheme: str = "http") -> str:
+        """Return the bot's URL for a path."""
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def send_stop(self) -> None:
+        """Send SIGTERM."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Wait for the end and return the exit code."""
+        assert self.process is not None
+        await eventually(lambda: not self.is_running, "the end of the bot")
+        return int(self.process.returncode)
+
+    async def stop(self) -> None:
+        """Stop the bot and assert that it ends cleanly: without an error, in good time."""
+        self.send_stop()
+        before = self.log
+        code = await self.ended()
+        assert "Traceback" not in self.log.removeprefix(before), self.log
+        # uvicorn raises the signal again when it has stopped.
+        expected = {0} if self.candidate.is_ours and self.candidate.host == "run" else {0, -15}
+        assert code in expected, self.log
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def hosted(program: str, candidate: Candidate, folder: Path, **settings: Any) -> Iterator[Bot]:
+    """Run a bot that needs nobody to start; for fixtures that outlive a loop."""
+    bot = Bot(program, candidate, folder, **settings)
+    bot.launch()
+    try:
+        bot.wait_until_up()
+        yield bot
+    finally:
+        bot.kill()
+        print(bot.log)  # pytest shows it with a failure
+
+
+@asynccontextmanager
+async def running(
+    program: str, candidate: Candidate, folder: Path, **settings: Any
+) -> AsyncIterator[Bot]:
+    """Run a bot, and end it with the block; the test's own servers answer while it starts."""
+    bot = Bot(program, candidate, folder, **settings)
+    bot.launch()
+    try:
+        await asyncio.to_thread(bot.wait_until_up)
+        yield bot
+    finally:
+        bot.kill()
+        print(bot.log)

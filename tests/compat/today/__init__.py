@@ -1,0 +1,1 @@
+"""NoneBot2 2.4 and later."""

@@ -1,0 +1,43 @@
+"""Fixtures of the tests for NoneBot2 2.4 and later."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ..support.choice import Candidate
+from ..support.inprocess import make_driver, started
+from ..support.proxy import Proxy, proxying
+from ..support.recorder import Recorder, recording
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the proxies of this machine out of the tests."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def driver(client_driver: Candidate) -> AsyncIterator[Any]:
+    """A started driver with a client half."""
+    driver = make_driver(client_driver)
+    async with started(driver):
+        yield driver
+
+
+@pytest.fixture
+async def recorder() -> AsyncIterator[Recorder]:
+    """A server that keeps what it was sent."""
+    async with recording() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[Proxy]:
+    """A forward proxy that keeps what it was asked for."""
+    async with proxying() as proxy:
+        yield proxy

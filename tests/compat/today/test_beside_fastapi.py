@@ -1,0 +1,44 @@
+"""The example that serves a FastAPI application beside a NoneBot2 bot."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from ..support.network import answers, eventually, free_port
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "beside_fastapi.py"
+
+
+async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None:
+    port = free_port()
+    log = tmp_path / "log.txt"
+    command = [sys.executable, "-W", "error::ResourceWarning", str(EXAMPLE)]
+    with log.open("wb") as output:
+        program = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "HOST": "127.0.0.1", "PORT": str(port)},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        await eventually(lambda: answers(port), "the start of the example")
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+            for path, status, said in (
+                ("/ping", 200, "pong"),
+                ("/hello/you", 200, '{"hello":"you"}'),
+                ("/nothing", 404, '{"detail":"Not Found"}'),
+            ):
+                async with client.get(path) as answer:
+                    assert (answer.status, await answer.text()) == (status, said)
+        program.send_signal(signal.SIGTERM)
+        await eventually(lambda: program.poll() is not None, "the end of the example")
+        assert program.returncode == 0, log.read_text()
+        assert "Traceback" not in log.read_text()
+    finally:
+        program.kill()
+        program.wait()

@@ -1,0 +1,45 @@
+"""The current Discord adapter against a small gateway. It waits 5 s before its first heartbeat."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from ..support.choice import Candidate
+from ..support.discord import BOT_ID, TOKEN, Discord, discord
+from ..support.network import within
+from ..support.process import Bot, running
+
+pytestmark = pytest.mark.timeout(90)
+
+
+async def echo(there: Discord, bot: Bot, text: str) -> None:
+    """Take a connection of the bot's, and have it echo."""
+    gateway = await within(there.arrivals.get(), 30)
+    await there.say(gateway, f"/echo {text}")
+    assert (await within(there.sent.get())).strip() == text
+
+
+async def test_gateway(bot_driver: Candidate, tmp_path: Path) -> None:
+    """The bot echoes, survives the gateway's restart, and stops cleanly."""
+    async with AsyncExitStack() as stack:
+        async with discord() as there:
+            port = there.port
+            settings = {
+                "adapters": ["discord"],
+                "discord_bots": [{"token": TOKEN, "intent": {"message_content": True}}],
+                "discord_api": there.api,
+            }
+            bot = await stack.enter_async_context(
+                running("adapters_bot", bot_driver, tmp_path, **settings)
+            )
+            await echo(there, bot, "一")
+            assert there.tokens == [f"Bot {TOKEN}"]
+            assert (await bot.note("connected"))["id"] == BOT_ID
+        await bot.note("disconnected")
+        async with discord(port) as there:
+            await echo(there, bot, "two")
+            await bot.note("connected", 2)
+            bot.send_stop()
+            await bot.ended()
+        assert bot.noted("shutdown")

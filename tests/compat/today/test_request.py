@@ -1,0 +1,229 @@
+"""`HTTPClientMixin.request`: everything that a `Request` can carry arrives."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from nonebot.drivers import URL, Request
+
+from ..support.proxy import Proxy
+from ..support.recorder import Recorder, parse_multipart
+
+NAME = "图 片 (1).png"
+
+
+async def test_answer(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/answer")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.Response(status=418, body=b"\x00\xff", headers={"X-Kind": "teapot"})
+        response.headers.add("Set-Cookie", "a=1; Path=/")
+        response.headers.add("Set-Cookie", "b=2; Path=/")
+        return response
+
+    request = Request("get", recorder.url("/answer"))
+    response = await driver.request(request)
+    assert response.status_code == 418
+    assert response.content == b"\x00\xff"
+    assert response.headers["x-kind"] == "teapot"
+    assert response.headers.getall("set-cookie") == ["a=1; Path=/", "b=2; Path=/"]
+    assert response.request is request
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
+async def test_method(driver: Any, recorder: Recorder, method: str) -> None:
+    response = await driver.request(Request(method.lower(), recorder.url()))
+    assert (response.status_code, recorder.last.method) == (200, method)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"word": "你好 &=", "n": 1},
+        [("word", "a"), ("word", "b")],
+        {"list": ["x", "y"]},
+        "raw=1&raw=2",
+    ],
+    ids=["dict", "pairs", "lists", "text"],
+)
+async def test_params(driver: Any, recorder: Recorder, params: Any) -> None:
+    url = recorder.url("/p?given=0")
+    await driver.request(Request("GET", url, params=params))
+    assert recorder.last.query == list(URL(url).update_query(params).query.items())
+    assert ("given", "0") in recorder.last.query
+
+
+async def test_escaped_path(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("GET", recorder.url("/机器人/a%20b")))
+    assert recorder.last.path == "/机器人/a b"
+
+
+async def test_raw_url(driver: Any, recorder: Recorder) -> None:
+    url = (b"http", b"127.0.0.1", recorder.port, b"/raw")
+    await driver.request(Request(b"post", url))
+    assert (recorder.last.method, recorder.last.path) == ("POST", "/raw")
+
+
+async def test_headers(driver: Any, recorder: Recorder) -> None:
+    headers = [("X-One", "1"), ("X-Many", "a"), ("X-Many", "b"), ("User-Agent", "mine")]
+    await driver.request(Request("GET", recorder.url(), headers=headers))
+    assert recorder.last.header("x-one") == ["1"]
+    assert ",".join(recorder.last.header("x-many")).replace(" ", "") == "a,b"
+    assert recorder.last.header("user-agent") == ["mine"]
+    assert len(recorder.last.header("host")) == 1
+
+
+async def test_host_of_the_caller(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("GET", recorder.url(), headers={"Host": "bot.example"}))
+    assert recorder.last.header("host") == ["bot.example"]
+
+
+async def test_cookies(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("GET", recorder.url(), cookies={"a": "1", "b": "two"}))
+    assert recorder.last.cookies == {"a": "1", "b": "two"}
+
+
+async def test_no_cookie_leaks_into_the_next_request(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/login")
+    async def login(request: web.Request) -> web.StreamResponse:
+        return web.Response(headers={"Set-Cookie": "session=secret; Path=/"})
+
+    await driver.request(Request("GET", recorder.url("/login", host="localhost")))
+    await driver.request(
+        Request("GET", recorder.url("/one", host="localhost"), cookies={"own": "1"})
+    )
+    assert recorder.last.cookies == {"own": "1"}
+    await driver.request(Request("GET", recorder.url("/two", host="localhost")))
+    assert recorder.last.cookies == {}
+
+
+async def test_redirect(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/from")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": "/to?x=1"})
+
+    response = await driver.request(Request("GET", recorder.url("/from")))
+    assert response.status_code == 200
+    assert (recorder.last.path, recorder.last.query) == ("/to", [("x", "1")])
+
+
+async def test_cookie_of_a_redirect_reaches_its_target(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/login")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        headers = {"Location": "/home", "Set-Cookie": "session=1; Path=/"}
+        return web.Response(status=302, headers=headers)
+
+    await driver.request(Request("GET", recorder.url("/login", host="localhost")))
+    assert (recorder.last.path, recorder.last.cookies) == ("/home", {"session": "1"})
+
+
+@pytest.mark.parametrize("content", ["文字", b"\x00\xff", "x" * 100_000], ids=["s", "b", "long"])
+async def test_content(driver: Any, recorder: Recorder, content: str | bytes) -> None:
+    headers = {"Content-Type": "application/x-mine"}
+    await driver.request(Request("POST", recorder.url(), content=content, headers=headers))
+    assert recorder.last.body == (content.encode() if isinstance(content, str) else content)
+    assert recorder.last.header("content-type") == ["application/x-mine"]
+
+
+async def test_data(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("POST", recorder.url(), data={"a": "1 &", "名": "值"}))
+    assert recorder.last.body == b"a=1+%26&%E5%90%8D=%E5%80%BC"
+    assert recorder.last.header("content-type") == ["application/x-www-form-urlencoded"]
+
+
+@pytest.mark.parametrize("value", [{"名": [1, None, True]}, {}, [], 0, False, ""], ids=repr)
+async def test_json(driver: Any, recorder: Recorder, value: Any) -> None:
+    await driver.request(Request("POST", recorder.url(), json=value))
+    assert json.loads(recorder.last.body) == value
+    assert recorder.last.header("content-type") == ["application/json"]
+
+
+@pytest.mark.parametrize("source", [bytes, io.BytesIO], ids=["bytes", "file"])
+async def test_files(driver: Any, recorder: Recorder, source: Any) -> None:
+    files = {
+        "bare": source(b"0"),
+        "named": (NAME, source(b"1\r\n--x")),
+        "typed": ("a.bin", source(b"2"), "image/x-mine"),
+    }
+    await driver.request(Request("POST", recorder.url(), files=files))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.filename, p.data) for p in parts] == [
+        ("bare", "bare", b"0"),
+        ("named", NAME, b"1\r\n--x"),
+        ("typed", "a.bin", b"2"),
+    ]
+    assert parts[2].content_type == "image/x-mine"
+
+
+async def test_files_of_one_name(driver: Any, recorder: Recorder) -> None:
+    files: Any = [("f", ("a", b"1")), ("f", ("b", b"2"))]
+    await driver.request(Request("POST", recorder.url(), files=files))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.filename, p.data) for p in parts] == [("f", "a", b"1"), ("f", "b", b"2")]
+
+
+async def test_files_with_data(driver: Any, recorder: Recorder) -> None:
+    await driver.request(
+        Request("POST", recorder.url(), data={"chat": "群 1"}, files={"f": ("a.txt", b"body")})
+    )
+    field, file = parse_multipart(recorder.last)
+    assert (field.name, field.filename, field.data) == ("chat", None, "群 1".encode())
+    assert (file.name, file.filename, file.data) == ("f", "a.txt", b"body")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it sends the field's name as the file's, and warns")
+async def test_file_without_a_name(driver: Any, recorder: Recorder) -> None:
+    files: Any = {"f": (None, b"nameless"), "g": ("g.txt", b"named")}
+    await driver.request(Request("POST", recorder.url(), files=files))
+    nameless, named = parse_multipart(recorder.last)
+    assert (nameless.name, nameless.filename, nameless.data) == ("f", None, b"nameless")
+    assert named.filename == "g.txt"
+
+
+async def test_the_same_request_twice(driver: Any, recorder: Recorder) -> None:
+    request = Request("POST", recorder.url("/again"), files={"f": ("a", b"1")}, cookies={"c": "1"})
+    for _ in range(2):
+        await driver.request(request)
+        assert [p.data for p in parse_multipart(recorder.last)] == [b"1"]
+        assert recorder.last.cookies == {"c": "1"}
+
+
+async def test_refused_connection(driver: Any, unused_tcp_port: int) -> None:
+    with pytest.raises(Exception, match=r"(?i)connect"):
+        await driver.request(Request("GET", f"http://127.0.0.1:{unused_tcp_port}/"))
+
+
+async def test_proxy(driver: Any, recorder: Recorder, proxy: Proxy) -> None:
+    url = f"http://far.example:{recorder.port}/via?x=1"
+    response = await driver.request(Request("GET", url, proxy=proxy.url))
+    assert response.content == b"ok"
+    assert proxy.asked == [f"GET {url}"]
+    assert recorder.last.header("host") == [f"far.example:{recorder.port}"]
+
+
+async def test_proxy_of_the_environment(
+    driver: Any, recorder: Recorder, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    await driver.request(Request("GET", f"http://far.example:{recorder.port}/via"))
+    assert proxy.asked == [f"GET http://far.example:{recorder.port}/via"]
+    await driver.request(Request("GET", recorder.url("/direct")))
+    assert len(proxy.asked) == 1
+    assert recorder.last.path == "/direct"
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "request() ignores the version")
+@pytest.mark.stock_is_wrong("httpx", "it speaks HTTP/2, and drops to 1.1 without TLS")
+async def test_http_2_is_a_clear_error(driver: Any, recorder: Recorder) -> None:
+    with pytest.raises(Exception, match=r"HTTP"):
+        await driver.request(Request("GET", recorder.url(), version="2"))
+    assert recorder.seen == []
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "request() ignores the version")
+@pytest.mark.stock_is_wrong("httpx", "httpx has no HTTP/1.0")
+async def test_http_1_0(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("GET", recorder.url(), version="1.0"))
+    assert recorder.last.version == "1.0"

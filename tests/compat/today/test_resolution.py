@@ -1,0 +1,69 @@
+"""What a ``DRIVER`` line makes: the class, its parts and its name."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from nonebot.drivers import (
+    ASGIMixin,
+    ForwardDriver,
+    HTTPClientMixin,
+    ReverseDriver,
+    WebSocketClientMixin,
+)
+from nonebot.drivers import Driver as BaseDriver
+
+from ..support.choice import OURS, Candidate
+from ..support.inprocess import make_driver, started
+
+
+async def test_client_half(client_driver: Candidate) -> None:
+    driver = make_driver(client_driver)
+    assert isinstance(driver, BaseDriver)
+    assert isinstance(driver, HTTPClientMixin)
+    assert isinstance(driver, WebSocketClientMixin)
+    assert isinstance(driver, ForwardDriver)
+    assert isinstance(driver.type, str)
+    assert driver.type.count("+") == client_driver.line.count("+")
+
+
+async def test_server_half(server_driver: Candidate) -> None:
+    driver = make_driver(server_driver, port=9090)
+    assert issubclass(type(driver), ASGIMixin)
+    assert issubclass(type(driver), ReverseDriver)
+    assert callable(driver.asgi)
+    assert (driver.env, driver.config.port, driver.bots) == ("test", 9090, {})
+    assert driver.logger is not None
+
+
+async def test_tasks_of_the_driver(client_driver: Candidate) -> None:
+    driver = make_driver(client_driver)
+    with pytest.raises(RuntimeError):
+        _ = driver.task_group
+    async with started(driver):
+        assert driver.task_group is not None
+    with pytest.raises(RuntimeError):
+        _ = driver.task_group
+
+
+async def test_life_again_after_its_end(client_driver: Candidate) -> None:
+    driver = make_driver(client_driver)
+    steps: list[str] = []
+    driver.on_startup(lambda: steps.append("startup"))
+    driver.on_shutdown(lambda: steps.append("shutdown"))
+    for _ in range(2):
+        async with started(driver):
+            steps.append("running")
+    assert steps == ["startup", "running", "shutdown"] * 2
+
+
+@pytest.mark.stock_is_wrong("~", "only ours is looked at")
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [(OURS.partition(".")[0], "nonebot"), (OURS, "pydantic_settings")],
+)
+def test_imports(server_driver: Any, module: str, unwanted: str) -> None:
+    """A fresh process imports no more than it needs."""
+    code = f"import sys, {module}; sys.exit({unwanted!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

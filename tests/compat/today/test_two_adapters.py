@@ -1,0 +1,37 @@
+"""One bot process with two adapters and three ways in, at once."""
+
+import asyncio
+from pathlib import Path
+
+import aiohttp
+
+from ..support.choice import Candidate
+from ..support.network import within
+from ..support.onebot import connect, echo_over, platform
+from ..support.process import running
+from ..support.telegram import BOT_ID, TOKEN, telegram
+
+
+async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> None:
+    async with telegram() as chats, platform() as there, aiohttp.ClientSession() as client:
+        settings = {
+            "adapters": ["onebot", "telegram"],
+            "onebot_ws_urls": [there.ws_url],
+            "telegram_bots": [{"token": TOKEN, "api_server": chats.api_server}],
+        }
+        async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
+            forward = await there.arrival()
+            url = bot.url("/onebot/v11/ws", scheme="ws")
+            async with connect(client, url, "2") as reverse:
+                for number in range(3):
+                    await chats.offer(f"/echo chat {number}")
+                    await echo_over(forward, f"forward {number}")
+                    await echo_over(reverse, f"reverse {number}", "2")
+                    sent = await within(chats.sent.get())
+                    assert sent["text"].strip() == f"chat {number}"
+            assert {entry["id"] for entry in bot.noted("connected")} == {"10001", "2", BOT_ID}
+            last_word = asyncio.create_task(forward.receive())
+            bot.send_stop()
+            await bot.ended()
+            assert (await within(last_word)).type is aiohttp.WSMsgType.CLOSE
+        assert bot.noted("shutdown")

@@ -1,0 +1,241 @@
+"""`WebSocketClientMixin.websocket`: the handshake, messages, and every kind of ending."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import WSMessage, WSMsgType, web
+from nonebot.drivers import Request
+from nonebot.exception import WebSocketClosed
+
+from ..support.network import faster_than, timing_out, within
+from ..support.proxy import Proxy
+from ..support.recorder import Recorder, echo, websocket
+
+
+@pytest.fixture
+def echoing(recorder: Recorder) -> str:
+    """The URL of a WebSocket that sends back what it gets."""
+    recorder.answers["/echo"] = echo
+    return recorder.url("/echo", scheme="ws")
+
+
+async def last_word(ws: web.WebSocketResponse) -> WSMessage:
+    """Wait for the peer's closing frame."""
+    message = await ws.receive()
+    assert message.type is WSMsgType.CLOSE, message
+    return message
+
+
+async def test_handshake(driver: Any, recorder: Recorder, echoing: str) -> None:
+    headers = {"Authorization": "Bearer 1", "X-Self-ID": "42"}
+    request = Request("GET", f"{echoing}?a=1", headers=headers, params={"名": "值"})
+    async with driver.websocket(request) as ws:
+        assert not ws.closed
+        assert ws.request is request
+    assert recorder.last.header("authorization") == ["Bearer 1"]
+    assert recorder.last.header("x-self-id") == ["42"]
+    assert recorder.last.query == [("a", "1"), ("名", "值")]
+    assert len(recorder.last.header("host")) == 1
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it drops the cookies")
+async def test_cookies(driver: Any, recorder: Recorder, echoing: str) -> None:
+    async with driver.websocket(Request("GET", echoing, cookies={"a": "1", "b": "2"})):
+        pass
+    assert recorder.last.cookies == {"a": "1", "b": "2"}
+
+
+async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/no")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=403)
+
+    with pytest.raises(Exception, match=r"403|[Ii]nvalid"):
+        async with driver.websocket(Request("GET", recorder.url("/no", scheme="ws"))):
+            raise AssertionError("unreachable")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it has no limit of the handshake")
+async def test_hanging_handshake(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/hang")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await recorder.release.wait()
+        return web.Response()
+
+    async with faster_than(5):
+        with timing_out():
+            url = recorder.url("/hang", scheme="ws")
+            async with driver.websocket(Request("GET", url, timeout=0.3)):
+                raise AssertionError("unreachable")
+
+
+@pytest.mark.stock_is_wrong("httpx", "the websockets driver ignores the version")
+async def test_http_2_is_a_clear_error(driver: Any, echoing: str) -> None:
+    with pytest.raises(Exception, match="HTTP"):
+        async with driver.websocket(Request("GET", echoing, version="2")):
+            raise AssertionError("unreachable")
+
+
+@pytest.mark.needs_nonebot("2.5")
+async def test_proxy(driver: Any, recorder: Recorder, echoing: str, proxy: Proxy) -> None:
+    request = Request("GET", echoing, proxy=proxy.url)
+    async with driver.websocket(request) as ws:
+        await ws.send("through")
+        assert await within(ws.receive()) == "through"
+    (asked,) = proxy.asked
+    assert f"127.0.0.1:{recorder.port}" in asked
+
+
+@pytest.mark.parametrize("data", ["", "文字", "x" * 100_000, b"", b"\x00\xff"], ids=len)
+async def test_messages(driver: Any, echoing: str, data: str | bytes) -> None:
+    async with driver.websocket(Request("GET", echoing)) as ws:
+        await ws.send(data)
+        assert await within(ws.receive()) == data
+        await (ws.send_text(data) if isinstance(data, str) else ws.send_bytes(data))
+        receive = ws.receive_text if isinstance(data, str) else ws.receive_bytes
+        assert await within(receive()) == data
+
+
+async def test_wrong_kind_of_message(driver: Any, echoing: str) -> None:
+    async with driver.websocket(Request("GET", echoing)) as ws:
+        await ws.send(b"bytes")
+        with pytest.raises(TypeError):
+            await within(ws.receive_text())
+        await ws.send("text")
+        with pytest.raises(TypeError):
+            await within(ws.receive_bytes())
+        with pytest.raises(TypeError):
+            await ws.send(1)
+        await ws.send("still open")
+        assert await within(ws.receive()) == "still open"
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "only the first receive() tells", before="2.5")
+@pytest.mark.parametrize("method", ["receive", "receive_text", "receive_bytes"])
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "bye"), (4321, "再见")])
+async def test_closed_by_the_peer(
+    driver: Any, recorder: Recorder, code: int, reason: str, method: str, client_driver: Any
+) -> None:
+    @recorder.answer("/bye")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            await ws.close(code=code, message=reason.encode())
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/bye", scheme="ws"))) as ws:
+        for _ in range(3):
+            with pytest.raises(WebSocketClosed) as caught:
+                await within(getattr(ws, method)())
+            assert caught.value.code == code
+            if client_driver.line != "~fastapi+~aiohttp":  # which loses the reason
+                assert (caught.value.reason or "") == reason
+        assert ws.closed
+
+
+async def test_messages_before_the_close_are_read(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/last")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            await ws.send_str("one")
+            await ws.send_bytes(b"two")
+            await ws.close(code=4000)
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/last", scheme="ws"))) as ws:
+        assert [await ws.receive(), await ws.receive()] == ["one", b"two"]
+        with pytest.raises(WebSocketClosed):
+            await ws.receive()
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it raises TypeError", before="2.5")
+async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/lost")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        assert request.transport is not None
+        request.transport.abort()
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/lost", scheme="ws"))) as ws:
+        with pytest.raises(WebSocketClosed) as caught:
+            await within(ws.receive())
+        assert caught.value.code == 1006
+        assert ws.closed
+
+
+async def test_closing(driver: Any, recorder: Recorder) -> None:
+    heard = asyncio.get_running_loop().create_future()
+
+    @recorder.answer("/listen")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            heard.set_result(await last_word(ws))
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
+        await ws.close(4001, "够了")
+        assert ws.closed
+    message = await within(heard)
+    assert (message.data, message.extra) == (4001, "够了")
+
+
+async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
+    heard = asyncio.get_running_loop().create_future()
+
+    @recorder.answer("/listen")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            heard.set_result(await last_word(ws))
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))):
+        pass
+    assert (await within(heard)).data == 1000
+
+
+async def test_sending_from_another_task(driver: Any, echoing: str) -> None:
+    async with driver.websocket(Request("GET", echoing)) as ws:
+        receiving = asyncio.create_task(ws.receive())
+        sending = [asyncio.create_task(ws.send(word)) for word in ("one", "two")]
+        await within(asyncio.gather(*sending))
+        assert await within(receiving) == "one"
+        assert await within(asyncio.create_task(ws.receive())) == "two"
+
+
+async def test_closing_from_another_task_wakes_the_reader(driver: Any, echoing: str) -> None:
+    async with driver.websocket(Request("GET", echoing)) as ws:
+        receiving = asyncio.create_task(ws.receive())
+        await ws.send("ready")
+        assert await within(receiving) == "ready"
+        receiving = asyncio.create_task(ws.receive())
+        await asyncio.create_task(ws.close())
+        with pytest.raises(WebSocketClosed):
+            await within(receiving)
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "its library's error comes through")
+@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
+@pytest.mark.parametrize("data", ["text", b"bytes"], ids=["text", "bytes"])
+async def test_sending_after_the_end(driver: Any, echoing: str, data: str | bytes) -> None:
+    async with driver.websocket(Request("GET", echoing)) as ws:
+        await ws.close()
+        with pytest.raises(WebSocketClosed):
+            await ws.send(data)
+
+
+async def test_several_at_once(driver: Any, echoing: str) -> None:
+    async def talk(word: str) -> Any:
+        async with driver.websocket(Request("GET", echoing)) as ws:
+            await ws.send(word)
+            return await ws.receive()
+
+    words = [f"word {number}" for number in range(20)]
+    assert await within(asyncio.gather(*map(talk, words))) == words
+
+
+async def test_an_exception_inside_comes_out(driver: Any, echoing: str) -> None:
+    with pytest.raises(KeyError):
+        async with driver.websocket(Request("GET", echoing)):
+            raise KeyError("mine")

@@ -1,0 +1,160 @@
+"""`ASGIMixin.setup_websocket_server`: handshake, messages, refusal, and every kind of ending."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from nonebot.drivers import URL
+
+from ..support.choice import Candidate
+from ..support.process import Bot, hosted
+
+REFUSED = aiohttp.WSServerHandshakeError
+
+
+@pytest.fixture(scope="module")
+def bot(server_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
+    """A bot whose WebSockets each behave in their own way."""
+    with hosted("server_bot", server_driver, tmp_path_factory.mktemp("bot")) as bot:
+        yield bot
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """A WebSocket client."""
+    async with aiohttp.ClientSession() as client:
+        yield client
+
+
+@pytest.fixture
+def name() -> str:
+    """A name for a WebSocket, under which the bot notes its end."""
+    return uuid.uuid4().hex
+
+
+def connect(client: aiohttp.ClientSession, bot: Bot, path: str, **options: Any) -> Any:
+    """Open a WebSocket to the bot."""
+    return client.ws_connect(bot.url(f"/ws/{path}", scheme="ws"), **options)
+
+
+async def inspect(client: aiohttp.ClientSession, bot: Bot, path: str, **options: Any) -> Any:
+    """Return what the handle function saw of the handshake."""
+    async with connect(client, bot, path, **options) as ws:
+        return json.loads(await ws.receive_str(timeout=5))
+
+
+@pytest.mark.parametrize("path", ["inspect", "param/%E5%80%BC"])
+async def test_request(client: aiohttp.ClientSession, bot: Bot, path: str) -> None:
+    headers = {"X-Self-ID": "42", "Cookie": "a=1; b=2"}
+    found = await inspect(client, bot, f"{path}?x=%E5%90%8D", headers=headers)
+    url = URL(found["url"])
+    assert (url.scheme, url.host, url.port) == ("ws", "127.0.0.1", bot.port)
+    assert (url.path, url.query["x"]) == (URL(f"/ws/{path}").path, "名")
+    assert (found["method"], found["version"]) == ("GET", "1.1")
+    assert dict(found["headers"])["x-self-id"] == "42"
+    assert found["cookies"] == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("data", ["", "文字", "x" * 100_000, b"", b"\x00\xff"], ids=len)
+@pytest.mark.parametrize("path", ["echo", "text", "bytes"])
+async def test_messages(
+    client: aiohttp.ClientSession, bot: Bot, path: str, data: str | bytes
+) -> None:
+    async with connect(client, bot, path) as ws:
+        await (ws.send_str(data) if isinstance(data, str) else ws.send_bytes(data))
+        answer = (await ws.receive(timeout=5)).data
+    wrong = (path, type(data)) in [("text", bytes), ("bytes", str)]
+    assert answer == ("TypeError" if wrong else data)
+
+
+async def test_messages_go_on_after_one_of_the_wrong_kind(
+    client: aiohttp.ClientSession, bot: Bot
+) -> None:
+    async with connect(client, bot, "text") as ws:
+        await ws.send_bytes(b"wrong")
+        await ws.send_str("right")
+        assert await ws.receive_str(timeout=5) == "TypeError"
+        assert await ws.receive_str(timeout=5) == "right"
+
+
+async def test_sending_from_another_task(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with connect(client, bot, "tasks") as ws:
+        assert await ws.receive_str(timeout=5) == "from another task"
+        await ws.send_str("answer")
+        assert await ws.receive_str(timeout=5) == "answer"
+
+
+@pytest.mark.parametrize("path", ["echo", "text", "bytes"])
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "bye"), (4321, "再见")])
+async def test_closed_by_the_peer(
+    client: aiohttp.ClientSession, bot: Bot, name: str, path: str, code: int, reason: str
+) -> None:
+    async with connect(client, bot, f"{path}?name={name}") as ws:
+        await ws.close(code=code, message=reason.encode())
+    end = await bot.note(f"closed {name}")
+    assert (end["code"], end["closed"]) == (code, True)
+    if bot.candidate.is_ours:  # the stock drivers lose the reason
+        assert end["reason"] == reason
+
+
+async def test_lost_peer(client: aiohttp.ClientSession, bot: Bot, name: str) -> None:
+    async with connect(client, bot, f"echo?name={name}") as ws:
+        await ws.send_str("here")
+        assert await ws.receive_str(timeout=5) == "here"
+        ws._response.connection.transport.abort()
+        end = await bot.note(f"closed {name}")
+    assert end["code"] in (1005, 1006)
+    assert end["closed"]
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1003, "no"), (4001, "够了")])
+async def test_closed_by_us(
+    client: aiohttp.ClientSession, bot: Bot, name: str, code: int, reason: str
+) -> None:
+    options = {"params": {"code": str(code), "reason": reason, "name": name}, "autoclose": False}
+    async with connect(client, bot, "close", **options) as ws:
+        message = await ws.receive(timeout=5)
+        await ws.close()
+    assert message.type is aiohttp.WSMsgType.CLOSE
+    assert (message.data, message.extra or "") == (code, reason)
+    assert (await bot.note(f"closed {name}"))["closed"]
+
+
+async def test_refusal(client: aiohttp.ClientSession, bot: Bot) -> None:
+    with pytest.raises(REFUSED) as caught:
+        await connect(client, bot, "refuse")
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("path", ["return", "raise"])
+async def test_handler_that_never_accepts(
+    client: aiohttp.ClientSession, bot: Bot, path: str
+) -> None:
+    with pytest.raises(REFUSED) as caught:
+        await connect(client, bot, path)
+    assert caught.value.status >= 400
+
+
+async def test_unknown_path(client: aiohttp.ClientSession, bot: Bot) -> None:
+    with pytest.raises(REFUSED) as caught:
+        await connect(client, bot, "unknown")
+    assert caught.value.status in (403, 404)
+
+
+async def test_foreign_origin_is_accepted(client: aiohttp.ClientSession, bot: Bot) -> None:
+    found = await inspect(client, bot, "inspect", headers={"Origin": "https://far.example"})
+    assert dict(found["headers"])["origin"] == "https://far.example"
+
+
+async def test_many_at_once(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async def talk(word: str) -> Any:
+        async with connect(client, bot, "echo") as ws:
+            await ws.send_str(word)
+            return await ws.receive_str(timeout=5)
+
+    words = [f"word {number}" for number in range(30)]
+    assert await asyncio.gather(*map(talk, words)) == words
