@@ -10,6 +10,7 @@ from .support.choice import has_all_of, is_absent, nonebot_version, parametrize,
 
 TODAY = (
     "aiohttp",
+    "aiohttp-asgi",
     "fastapi",
     "httpx",
     "nonebot-adapter-discord",
