@@ -16,7 +16,7 @@ from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 from ..drivers import HTTPRequest, HTTPResponse
 from ..log import log_exception
 from ..reverse.gate import Gate
-from ..reverse.interface import Reachable, ReadBody, Refused
+from ..reverse.interface import Mismatch, Reachable, ReadBody, Refused
 from ..sockets import NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet
 from .models import InboundRequest
@@ -138,7 +138,7 @@ class RouteEndpoints(Reachable):
         """Add a WebSocket route; in a running driver it is reachable at once."""
         self._table.add(setup.path.path, Route(setup, "GET", True))
 
-    def find(self, path: str, method: str, upgrade: bool) -> Route | frozenset[str] | None:
+    def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         """Find the route of a request; see ``Reachable.find``."""
         routes = self._table.at(path)
         if not routes:
@@ -147,11 +147,17 @@ class RouteEndpoints(Reachable):
         for route in fitting:
             if route.is_websocket == upgrade:
                 return route
-        return fitting[0] if fitting else frozenset(route.method for route in routes)
+        if fitting:
+            return fitting[0]
+        return Mismatch(routes[0], frozenset(route.method for route in routes))
 
     def is_served(self, target: Any) -> bool:
         """Tell that every route has its handle function."""
         return True
+
+    def refuse(self, target: Route, refused: Refused) -> HTTPResponse:
+        """Log what a transport refuses by itself; see ``Reachable.refuse``."""
+        return self._gate.refuse(target.setup.name, refused)
 
     def headers(self, pairs: Collection[tuple[str, str]]) -> Any:
         """Make NoneBot's header mapping: names lowercased as ASGI has them, repeated ones kept."""

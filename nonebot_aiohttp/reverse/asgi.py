@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import (
-    Awaitable,
-    Callable,
-    Coroutine,
     Iterator,
     Mapping,
     MutableMapping,
 )
-from typing import Any, NoReturn
+from typing import Any
 
 from ..drivers import HTTPRequest, HTTPResponse
-from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
-from ..sockets import ABNORMAL, Deliver, Socket, fitting
-from ..tasks import Stopped, promptly, race
-from ..turns import Turns
-from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
+from ..tasks import start_task
+from .asgi_socket import AsgiSocket, Event, Receive, Send
+from .interface import (
+    ConnectionFields,
+    Mismatch,
+    Reachable,
+    Refused,
+    body_too_large,
+    body_too_slow,
+    upgrade_required,
+)
 
 Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
 
 
 class AsgiApp:
@@ -71,47 +71,33 @@ class AsgiApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        target = self._endpoints.find(local_path(scope), scope["method"], False)
+        endpoints = self._endpoints
+        target: Any = endpoints.find(local_path(scope), scope["method"], False)
         if target is None:
             return Refused(404, "not found").response
-        if isinstance(target, frozenset):
-            allowed = ", ".join(sorted(target))
-            return Refused(405, "method not allowed", allow=allowed).response
+        if isinstance(target, Mismatch):
+            known = endpoints.is_served(target.target)
+            refused = target.refused() if known else Refused(404, "not found")
+            return endpoints.refuse(target.target, refused)
         if target.is_websocket:
-            return upgrade_required().response
-        fields = connection_fields(scope, self._endpoints)
-        request = HTTPRequest(**fields, method=scope["method"])
-
-        async def read_body() -> bytes:
-            return await self._read_body(request, receive)
-
-        return await self._endpoints.http(target, request, read_body)
-
-    async def _read_body(self, request: HTTPRequest, receive: Receive) -> bytes:
-        """Read the body, as the aiohttp face does.
-
-        Raises:
-            Refused: It is too large, or too slow, or its sender is gone.
-        """
-        limit, timeout = self._options.max_body_size, self._options.body_timeout
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > limit:
-            raise body_too_large(limit)
+            return endpoints.refuse(target, upgrade_required())
+        fields = connection_fields(scope, endpoints)
+        body = RequestBody(receive, self._options, fields.headers.get("content-length", ""))
+        request = HTTPRequest(*fields, scope["method"], body.at_hand())
         try:
-            body: bytes = await promptly(collect_body(receive, limit), timeout)
-            return body
-        except asyncio.TimeoutError:
-            raise body_too_slow(timeout) from None
+            return await endpoints.http(target, request, body.read if body.is_open else None)
+        finally:
+            body.leave()
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
         fields = connection_fields(scope, self._endpoints)
-        socket = AsgiSocket(receive, send, self._options, **fields)
+        socket = AsgiSocket(receive, send, self._options, **fields._asdict())
         target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
-        if target is not None and not isinstance(target, frozenset) and target.is_websocket:
+        if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
             answer = await self._endpoints.websocket(target, socket)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
@@ -125,189 +111,74 @@ class AsgiApp:
             )
 
 
-class AsgiSocket(Socket):
-    """A WebSocket that an ASGI server carries; heartbeat and limits are the server's."""
+class RequestBody:
+    """The body of a request, whose first event is asked for at once: mostly it holds all.
 
-    def __init__(
-        self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
-    ) -> None:
-        """Wrap a connection whose ``websocket.connect`` has been received.
+    Only a body that is not there yet gets a timer.
+    """
+
+    def __init__(self, receive: Receive, options: DriverOptions, length: str) -> None:
+        """Ask for the first event.
 
         Args:
             receive: ASGI's receive.
-            send: ASGI's send.
             options: The driver's settings.
-            **connection: The fields of ``HTTPConnection``.
+            length: The ``Content-Length`` that is declared; empty when none is.
         """
-        super().__init__(**connection)
-        self._receive_event = receive
-        self._send_event = send
-        self._close_timeout = options.close_timeout
-        self._accepted = False
-        self._ended: WebSocketClosed | None = None
-        self._reading = self._pumping = False
-        self._gone = asyncio.Event()
+        self._length = length
+        self._receive = receive
+        self._limit = options.max_body_size
+        self._timeout = options.body_timeout
+        self._first = start_task(_event(receive))
+        self.is_open = True
 
-    @property
-    def accepted(self) -> bool:
-        """Whether the handshake has been answered with 101."""
-        return self._accepted
+    def at_hand(self) -> bytes:
+        """Take the body if it is there as a whole; empty while it has to be read."""
+        if not self._first.done() or self._first.exception() is not None:
+            return b""
+        event = self._first.result()
+        body: bytes = event.get("body", b"")
+        whole = event["type"] == "http.request" and not event.get("more_body", False)
+        if not whole or len(body) > self._limit:
+            return b""
+        self.is_open = False
+        return body
 
-    @property
-    def closed(self) -> bool:
-        """Whether the connection has ended; False before it was accepted."""
-        return self._ended is not None
-
-    async def accept(self) -> None:
-        """Accept the connection.
+    async def read(self) -> bytes:
+        """Read the whole body.
 
         Raises:
-            WebSocketClosed: The peer has gone meanwhile.
+            Refused: It is too large, or too slow, or its sender is gone.
         """
-        if self._ended is not None:
-            raise self._ended
-        if not self._accepted:
-            self._accepted = True
-            await self._emit({"type": "websocket.accept"})
-
-    async def send(self, data: str) -> None:
-        """Send one text message; see ``AiohttpSocket.send``."""
-        self._must_be_open()
-        await self._emit({"type": "websocket.send", "text": data})
-
-    async def send_bytes(self, data: bytes) -> None:
-        """Send one binary message; see ``AiohttpSocket.send_bytes``."""
-        self._must_be_open()
-        await self._emit({"type": "websocket.send", "bytes": bytes(data)})
-
-    async def receive_frame(self) -> str | bytes:
-        """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
-        self._claim_reader()
+        if self._length.isdecimal() and int(self._length) > self._limit:
+            raise body_too_large(self._limit)
         try:
-            message: str | bytes = await self._until_gone(self._next_message())
-            return message
-        finally:
-            self._reading = False
+            return await asyncio.wait_for(self._collect(), self._timeout)
+        except asyncio.TimeoutError:
+            raise body_too_slow(self._timeout) from None
 
-    async def pump(self, deliver: Deliver) -> NoReturn:
-        """Read until the end and deliver each message; see ``Socket.pump``."""
-        self._claim_reader()
-        self._pumping = True
-        try:
-            await self._until_gone(self._deliver_all(deliver))
-            raise self._ending()
-        finally:
-            self._reading = self._pumping = False
+    def leave(self) -> None:
+        """Ask for no more of it."""
+        if not self._first.done():
+            self._first.cancel()
 
-    async def is_alive(self, timeout: float) -> bool:
-        """Tell that nothing is known: ASGI has no ping. So the newest connection wins."""
-        return False
-
-    async def end(self, code: int, reason: str = "") -> None:
-        """Close with a reason; see ``Socket.end``."""
-        if self._ended is not None:
-            return
-        self._ended = WebSocketClosed(code, reason or "closed by this side")
-        if self._accepted:
-            await self._send_close(code, reason)
-        self._gone.set()
-
-    async def _send_close(self, code: int, reason: str) -> None:
-        event = {"type": "websocket.close", "code": code, "reason": fitting(reason).decode()}
-        try:
-            # A server may wait for a peer that does not read.
-            await asyncio.wait_for(self._send_event(event), self._close_timeout)
-        except Exception as error:
-            # Each server has its own error for a connection that has gone meanwhile.
-            logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
-
-    def abort(self, reason: str) -> None:
-        """End the reader, which closes the connection; dropping it is the server's."""
-        if self._ended is None:
-            self._ended = WebSocketClosed(ABNORMAL, reason)
-        self._gone.set()
-
-    def _must_be_open(self) -> None:
-        if self._ended is not None:
-            raise self._ended
-        if not self._accepted:
-            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
-
-    async def _emit(self, event: Event) -> None:
-        try:
-            await self._send_event(event)
-        except Exception as error:
-            # Each server has its own error for a connection that has gone meanwhile.
-            if self._ended is None:
-                self._ended = WebSocketClosed(ABNORMAL, f"cannot send: {type(error).__name__}")
-            raise self._ended from error
-
-    def _claim_reader(self) -> None:
-        self._must_be_open()
-        if self._reading:
-            who = "the driver's reader" if self._pumping else "another task"
-            raise ReceiveConflict(f"Cannot receive: {who} receives on this WebSocket already")
-        self._reading = True
-
-    async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Read, but no longer than until this side ends the connection."""
-        try:
-            return await race(coroutine, self._gone)
-        except Stopped:
-            ended = self._ending()
-        if ended.code == ABNORMAL:
-            # abort() cannot wait; and no server lets the application choose 1006.
-            await self._emit({"type": "websocket.close", "code": 1008, "reason": ended.reason})
-        raise ended
-
-    async def _deliver_all(self, deliver: Deliver) -> NoReturn:
-        turns = Turns()
+    async def _collect(self) -> bytes:
+        chunks, size, event = [], 0, await self._first
         while True:
-            message = await self._next_message()
-            deliver(message.encode() if isinstance(message, str) else message)
-            await turns.count()
-
-    async def _next_message(self) -> str | bytes:
-        event = await self._receive_event()
-        if event["type"] == "websocket.disconnect":
-            code, reason = event.get("code") or 1005, event.get("reason") or ""
-            self._ended = self._ended or WebSocketClosed(code, reason)
-            raise self._ended
-        text: str | None = event.get("text")
-        if text is not None:
-            return text
-        data: bytes = event["bytes"]
-        return data
-
-    def _ending(self) -> WebSocketClosed:
-        return self._ended or WebSocketClosed(ABNORMAL, "the connection is gone")
+            if event["type"] == "http.disconnect":
+                raise Refused(400, "the client went away before the body was complete")
+            chunk = event.get("body", b"")
+            size += len(chunk)
+            if size > self._limit:
+                raise body_too_large(self._limit)
+            chunks.append(chunk)
+            if not event.get("more_body", False):
+                return b"".join(chunks)
+            event = await self._receive()
 
 
-async def collect_body(receive: Receive, limit: int) -> bytes:
-    """Collect a request's body from its events.
-
-    Args:
-        receive: ASGI's receive.
-        limit: Bytes that it may have.
-
-    Returns:
-        The body.
-
-    Raises:
-        Refused: It is too large, or its sender is gone.
-    """
-    chunks, size, more = [], 0, True
-    while more:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise Refused(400, "the client went away before the body was complete")
-        chunk = event.get("body", b"")
-        more = event.get("more_body", False)
-        size += len(chunk)
-        if size > limit:
-            raise body_too_large(limit)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+async def _event(receive: Receive) -> Event:
+    return await receive()
 
 
 def local_path(scope: Scope) -> str:
@@ -326,7 +197,7 @@ def local_path(scope: Scope) -> str:
     return path[len(root) :] if root and path.startswith(root + "/") else path
 
 
-def connection_fields(scope: Scope, endpoints: Reachable) -> dict[str, Any]:
+def connection_fields(scope: Scope, endpoints: Reachable) -> ConnectionFields:
     """Read the fields of the contract's ``HTTPConnection`` off a scope.
 
     Args:
@@ -334,21 +205,20 @@ def connection_fields(scope: Scope, endpoints: Reachable) -> dict[str, Any]:
         endpoints: Whose kind of headers is wanted.
 
     Returns:
-        The fields by their names.
+        The fields.
     """
+    pairs = [
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        for name, value in scope["headers"]
+    ]
     default = "ws" if scope["type"] == "websocket" else "http"
-    return {
-        "http_version": scope.get("http_version", "1.1"),
-        "scheme": scope.get("scheme") or default,
-        "path": scope["path"],
-        "query_string": scope.get("query_string", b""),
-        "headers": endpoints.headers(
-            [
-                (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-                for name, value in scope["headers"]
-            ]
-        ),
-    }
+    return ConnectionFields(
+        scope.get("http_version", "1.1"),
+        scope.get("scheme") or default,
+        scope["path"],
+        scope.get("query_string", b""),
+        endpoints.headers(pairs),
+    )
 
 
 async def send_response(send: Send, answer: HTTPResponse, prefix: str = "http") -> None:
@@ -362,7 +232,9 @@ async def send_response(send: Send, answer: HTTPResponse, prefix: str = "http") 
     body = answer.body or b""
     if isinstance(body, str):
         body = body.encode()
-    headers = [(b"content-length", b"%d" % len(body))]
+    # RFC 9110, section 8.6: not with 1xx and 204.
+    bodiless = answer.status < 200 or answer.status == 204
+    headers = [] if bodiless else [(b"content-length", b"%d" % len(body))]
     if answer.headers:
         headers += _encoded(answer.headers)
     start = {"type": prefix + ".response.start", "status": answer.status, "headers": headers}

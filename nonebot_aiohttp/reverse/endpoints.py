@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections, message_starter
@@ -18,7 +18,7 @@ from ..log import log_exception, logger
 from ..sockets import OpenSockets, Socket
 from ..tasks import TaskSet
 from .gate import Gate
-from .interface import Reachable, ReadBody, Refused
+from .interface import Mismatch, Reachable, ReadBody, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 """What may stand behind an adapter's name in a path."""
@@ -114,16 +114,20 @@ class Endpoints(Reachable):
         self._sockets = sockets
         self._handlers = handlers
 
-    def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:
+    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
         """Find the adapter that a path names; see ``Reachable.find``."""
         target = target_of(path)
         if target is not None and method not in _ALLOWED[target.is_websocket]:
-            return _ALLOWED[target.is_websocket]
+            return Mismatch(target, _ALLOWED[target.is_websocket])
         return target
 
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
         return target.adapter in self._adapters
+
+    def refuse(self, target: Target, refused: Refused) -> HTTPResponse:
+        """Log what a transport refuses by itself; see ``Reachable.refuse``."""
+        return self._answer(target.adapter, refused)
 
     def headers(self, pairs: Collection[tuple[str, str]]) -> dict[str, str]:
         """Make the contract's header dictionary; see ``join_headers``."""
@@ -144,8 +148,8 @@ class Endpoints(Reachable):
             if read_body is not None:
                 request.body = await read_body()
             self_id, response = await adapter.check_permission(self._driver, request)
-            if not self_id:
-                raise refusal_of(response)
+            if not is_fit(self_id):
+                raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self._driver.config, self_id, request)
             gate.must_run()
             self._handlers.start(bot.handle_message(request.body), name, gate.leave)
@@ -160,13 +164,17 @@ class Endpoints(Reachable):
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
         name = target.adapter
+        # From here on, for an adapter may accept it and be slow to decide when the stop comes.
+        self._sockets.add(socket)
         try:
             bot = await self._enter(name, socket)
+            logger.info("Bot {} of {} connected", bot.self_id, name)
+            await self._serve(name, bot, socket)
+            return None
         except Exception as error:
             return await self._turn_away(name, socket, error)
-        logger.info("Bot {} of {} connected", bot.self_id, name)
-        await self._serve(name, bot, socket)
-        return None
+        finally:
+            self._sockets.remove(socket)
 
     async def _enter(self, name: str, socket: Socket) -> Bot:
         """Accept a connection as its bot's only one.
@@ -176,13 +184,12 @@ class Endpoints(Reachable):
         """
         adapter = self._admit(name, socket)
         self_id, response = await adapter.check_permission(self._driver, socket)
-        if not self_id:
-            raise refusal_of(response)
+        if not is_fit(self_id):
+            raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
             self._gate.must_run()
             bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
             await socket.accept()
-            self._sockets.add(socket)
             self._connections.connect(bot, name)
         return bot
 
@@ -206,7 +213,6 @@ class Endpoints(Reachable):
             logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
         finally:
             self._connections.disconnect(bot, name)
-            self._sockets.remove(socket)
 
     def _admit(self, name: str, connection: HTTPConnection) -> type[Bot]:
         """Decide what needs neither the body nor the adapter.
@@ -234,15 +240,28 @@ class Endpoints(Reachable):
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
 
 
-def refusal_of(response: Any) -> Refused:
+def is_fit(self_id: Any) -> TypeGuard[str]:
+    """Tell whether an adapter has let a bot in, by an id that can be shown.
+
+    Args:
+        self_id: What the adapter made of what the peer has sent. Line feeds and bytes that are no
+            text would forge lines of the log, or break it.
+    """
+    return bool(self_id) and (not isinstance(self_id, str) or self_id.isprintable())
+
+
+def refusal_of(self_id: Any, response: Any) -> Refused:
     """Refuse as the adapter wants it.
 
     Args:
+        self_id: The id that the adapter gave; not empty when it is unfit.
         response: The adapter's response, kept as it is; None is 401.
 
     Returns:
         The refusal.
     """
+    if self_id:
+        return Refused(400, "the bot's id is no printable text")
     refused = Refused(401 if response is None else response.status, "the adapter refused")
     if response is not None:
         refused.response = response

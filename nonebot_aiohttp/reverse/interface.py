@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..sockets import Socket
@@ -34,7 +34,18 @@ class Refused(Exception):
         self.reason = reason
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         fields["content-type"] = "text/plain; charset=utf-8"
-        self.response = HTTPResponse(status, reason.encode(), fields)
+        # A reason may name what the peer has sent, which is no UTF-8 always.
+        self.response = HTTPResponse(status, reason.encode(errors="replace"), fields)
+
+
+class ConnectionFields(NamedTuple):
+    """The fields of the contract's ``HTTPConnection``, in its order."""
+
+    http_version: str
+    scheme: str
+    path: str
+    query_string: bytes
+    headers: Any
 
 
 class Target(Protocol):
@@ -43,6 +54,22 @@ class Target(Protocol):
     @property
     def is_websocket(self) -> bool:
         """Whether it is a WebSocket endpoint."""
+
+
+class Mismatch(NamedTuple):
+    """A path that is known, but not with that method.
+
+    Attributes:
+        target: What the path leads to with another method.
+        allowed: The methods that it allows.
+    """
+
+    target: Any
+    allowed: frozenset[str]
+
+    def refused(self) -> Refused:
+        """Refuse the method (RFC 9110, section 15.5.6)."""
+        return Refused(405, "method not allowed", allow=", ".join(sorted(self.allowed)))
 
 
 class Reachable(abc.ABC):
@@ -55,7 +82,7 @@ class Reachable(abc.ABC):
     decode_text = False
 
     @abc.abstractmethod
-    def find(self, path: str, method: str, upgrade: bool) -> Target | frozenset[str] | None:
+    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
         """Find what a request is for.
 
         Args:
@@ -64,12 +91,24 @@ class Reachable(abc.ABC):
             upgrade: Whether the request asks for a WebSocket.
 
         Returns:
-            The target; or the methods that the path allows; or None for an unknown path.
+            The target; or why the method does not fit it; or None for an unknown path.
         """
 
     @abc.abstractmethod
     def is_served(self, target: Any) -> bool:
         """Tell whether somebody stands behind a target that ``find`` has returned."""
+
+    @abc.abstractmethod
+    def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
+        """Log what a transport refuses by itself.
+
+        Args:
+            target: What ``find`` has returned.
+            refused: The refusal.
+
+        Returns:
+            The response that says why.
+        """
 
     @abc.abstractmethod
     def headers(self, pairs: Collection[tuple[str, str]]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -15,7 +15,15 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
 from ..options import DriverOptions
 from ..websocket import ServerSocket
-from .interface import Reachable, Refused, body_too_large, body_too_slow, upgrade_required
+from .interface import (
+    ConnectionFields,
+    Mismatch,
+    Reachable,
+    Refused,
+    body_too_large,
+    body_too_slow,
+    upgrade_required,
+)
 
 _HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
@@ -41,6 +49,7 @@ class LateResource(web.AbstractResource):
         self._prefix = ""
         self._http = web.ResourceRoute("*", face.http, self)
         self._websocket = web.ResourceRoute("GET", face.websocket, self)
+        self._mismatch = web.ResourceRoute("*", face.mismatch, self)
 
     @property
     def canonical(self) -> str:
@@ -56,14 +65,21 @@ class LateResource(web.AbstractResource):
         found = self._endpoints.find(path, method, upgrade)
         if found is None:
             return None, set()
-        if isinstance(found, frozenset):
-            return None, set(found)
+        if isinstance(found, Mismatch):
+            return self._without_method(found)
         if not (self._claims_all or self._endpoints.is_served(found)):
             return None, set()
         # aiohttp's table of matches holds the target itself, so that nobody looks it up twice.
         match: dict[str, Any] = {"target": found}
         route = self._websocket if found.is_websocket else self._http
         return web.UrlMappingMatchInfo(match, route), set()
+
+    def _without_method(self, found: Mismatch) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        if not self._claims_all:
+            # Another route of the application may have the method.
+            return None, set(found.allowed) if self._endpoints.is_served(found.target) else set()
+        match: dict[str, Any] = {"target": found}
+        return web.UrlMappingMatchInfo(match, self._mismatch), set()
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
@@ -122,13 +138,22 @@ class AiohttpFace:
         read_body = partial(self._read_body, request) if body is None else None
         return to_response(await self.endpoints.http(target, carried, read_body))
 
+    async def mismatch(self, request: web.Request) -> web.StreamResponse:
+        """Refuse a method."""
+        found: Any = request.match_info["target"]
+        if self.endpoints.is_served(found.target):
+            refused = found.refused()
+        else:
+            refused = Refused(404, "not found")
+        return to_response(self.endpoints.refuse(found.target, refused))
+
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
         target: Any = request.match_info["target"]
         socket = self._socket(request)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
-            return to_response(refused.response)
+            return to_response(self.endpoints.refuse(target, refused))
         self._upgraded.add(request.protocol)
         try:
             answer = await self.endpoints.websocket(target, socket)
@@ -179,6 +204,9 @@ def body_at_hand(request: web.Request, limit: int) -> bytes | None:
         The body; None when it has to be read, or refused.
     """
     content = request.content
+    if "content-encoding" in request.headers:
+        # A host may decompress it: its length is not known before it is read.
+        return None
     length = request.content_length
     if length is None or length > limit or not content.is_eof() or content.exception() is not None:
         return None
@@ -203,16 +231,6 @@ async def read_up_to(request: web.Request, limit: int) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
     return b"".join(chunks)
-
-
-class ConnectionFields(NamedTuple):
-    """The fields of the contract's ``HTTPConnection``, in its order."""
-
-    http_version: str
-    scheme: str
-    path: str
-    query_string: bytes
-    headers: Any
 
 
 def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> ConnectionFields:
@@ -283,9 +301,10 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
 
     app.router.register_resource(LateResource(face, claims_all=claims_all))
     app.on_startup.append(start)
-    # First, for what arrives until then is lost.
+    # First, for what arrives until then is lost; and the application's own shutdown may close what
+    # handlers in flight need.
     app.on_shutdown.insert(0, keep_receiving)
-    app.on_shutdown.append(stop)
+    app.on_shutdown.insert(1, stop)
     # An application whose later startup fails runs its cleanup only.
     app.on_cleanup.append(stop)
 

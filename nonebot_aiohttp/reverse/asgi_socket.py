@@ -1,0 +1,176 @@
+"""A WebSocket that an ASGI server carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, NoReturn
+
+from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
+from ..log import logger
+from ..options import DriverOptions
+from ..sockets import ABNORMAL, Deliver, Socket, fitting
+from ..tasks import Stopped, race
+from ..turns import Turns
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+
+class AsgiSocket(Socket):
+    """A WebSocket that an ASGI server carries; heartbeat and limits are the server's."""
+
+    def __init__(
+        self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
+    ) -> None:
+        """Wrap a connection whose ``websocket.connect`` has been received.
+
+        Args:
+            receive: ASGI's receive.
+            send: ASGI's send.
+            options: The driver's settings.
+            **connection: The fields of ``HTTPConnection``.
+        """
+        super().__init__(**connection)
+        self._receive_event = receive
+        self._send_event = send
+        self._close_timeout = options.close_timeout
+        self._accepted = False
+        self._ended: WebSocketClosed | None = None
+        self._reading = self._pumping = False
+        self._gone = asyncio.Event()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake has been answered with 101."""
+        return self._accepted
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended; False before it was accepted."""
+        return self._ended is not None
+
+    async def accept(self) -> None:
+        """Accept the connection.
+
+        Raises:
+            WebSocketClosed: The peer has gone meanwhile.
+        """
+        if self._ended is not None:
+            raise self._ended
+        if not self._accepted:
+            self._accepted = True
+            await self._emit({"type": "websocket.accept"})
+
+    async def send(self, data: str) -> None:
+        """Send one text message; see ``AiohttpSocket.send``."""
+        self._must_be_open()
+        await self._emit({"type": "websocket.send", "text": data})
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send one binary message; see ``AiohttpSocket.send_bytes``."""
+        self._must_be_open()
+        await self._emit({"type": "websocket.send", "bytes": bytes(data)})
+
+    async def receive_frame(self) -> str | bytes:
+        """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
+        self._claim_reader()
+        try:
+            message: str | bytes = await self._until_gone(self._next_message())
+            return message
+        finally:
+            self._reading = False
+
+    async def pump(self, deliver: Deliver) -> NoReturn:
+        """Read until the end and deliver each message; see ``Socket.pump``."""
+        self._claim_reader()
+        self._pumping = True
+        try:
+            await self._until_gone(self._deliver_all(deliver))
+            raise self._ending()
+        finally:
+            self._reading = self._pumping = False
+
+    async def is_alive(self, timeout: float) -> bool:
+        """Tell that nothing is known: ASGI has no ping. So the newest connection wins."""
+        return False
+
+    async def end(self, code: int, reason: str = "") -> None:
+        """Close with a reason; see ``Socket.end``."""
+        if self._ended is not None:
+            return
+        self._ended = WebSocketClosed(code, reason or "closed by this side")
+        if self._accepted:
+            await self._send_close(code, reason)
+        self._gone.set()
+
+    async def _send_close(self, code: int, reason: str) -> None:
+        event = {"type": "websocket.close", "code": code, "reason": fitting(reason).decode()}
+        try:
+            # A server may wait for a peer that does not read.
+            await asyncio.wait_for(self._send_event(event), self._close_timeout)
+        except Exception as error:
+            # Each server has its own error for a connection that has gone meanwhile.
+            logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
+
+    def abort(self, reason: str) -> None:
+        """End the reader, which closes the connection; dropping it is the server's."""
+        if self._ended is None:
+            self._ended = WebSocketClosed(ABNORMAL, reason)
+        self._gone.set()
+
+    def _must_be_open(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+        if not self._accepted:
+            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
+
+    async def _emit(self, event: Event) -> None:
+        try:
+            await self._send_event(event)
+        except Exception as error:
+            # Each server has its own error for a connection that has gone meanwhile.
+            if self._ended is None:
+                self._ended = WebSocketClosed(ABNORMAL, f"cannot send: {type(error).__name__}")
+            raise self._ended from error
+
+    def _claim_reader(self) -> None:
+        self._must_be_open()
+        if self._reading:
+            who = "the driver's reader" if self._pumping else "another task"
+            raise ReceiveConflict(f"Cannot receive: {who} receives on this WebSocket already")
+        self._reading = True
+
+    async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Read, but no longer than until this side ends the connection."""
+        try:
+            return await race(coroutine, self._gone)
+        except Stopped:
+            ended = self._ending()
+        if ended.code == ABNORMAL:
+            # abort() cannot wait; and no server lets the application choose 1006.
+            await self._emit({"type": "websocket.close", "code": 1008, "reason": ended.reason})
+        raise ended
+
+    async def _deliver_all(self, deliver: Deliver) -> NoReturn:
+        turns = Turns()
+        while True:
+            message = await self._next_message()
+            deliver(message.encode() if isinstance(message, str) else message)
+            await turns.count()
+
+    async def _next_message(self) -> str | bytes:
+        event = await self._receive_event()
+        if event["type"] == "websocket.disconnect":
+            code, reason = event.get("code") or 1005, event.get("reason") or ""
+            self._ended = self._ended or WebSocketClosed(code, reason)
+            raise self._ended
+        text: str | None = event.get("text")
+        if text is not None:
+            return text
+        data: bytes = event["bytes"]
+        return data
+
+    def _ending(self) -> WebSocketClosed:
+        return self._ended or WebSocketClosed(ABNORMAL, "the connection is gone")
