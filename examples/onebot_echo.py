@@ -66,6 +66,7 @@ class Bot(nonebot_aiohttp.Bot):
     def register(cls, driver: Any, config: Any, **kwargs: Any) -> None:
         """Set up the forward WebSockets."""
         super().register(driver, config, **kwargs)
+        driver.on_bot_disconnect(fail_calls)
         for self_id, url in config.ws_urls.items():
             driver.setup_websocket(WebSocketSetup("cqhttp", self_id, url, authorization(config)))
 
@@ -124,6 +125,12 @@ class Bot(nonebot_aiohttp.Bot):
         if call is not None and not call.done():
             call.set_result(data)
 
+    def fail_calls(self) -> None:
+        """Fail the calls that nobody will answer any more."""
+        for call in self._calls.values():
+            if not call.done():
+                call.set_exception(ApiNotAvailable("the connection is gone"))
+
     async def _post(self, api: str, data: dict[str, Any]) -> Any:
         root = self.config.api_root.get(self.self_id)
         if root is None:
@@ -132,6 +139,12 @@ class Bot(nonebot_aiohttp.Bot):
         async with self.driver.session.post(url, json=data, headers=headers) as response:
             response.raise_for_status()
             return await response.json(content_type=None)
+
+
+def fail_calls(bot: nonebot_aiohttp.Bot) -> None:
+    """Let a bot that has disconnected fail its calls, so that none waits out its time."""
+    if isinstance(bot, Bot):
+        bot.fail_calls()
 
 
 def authorization(config: Config) -> dict[str, str]:

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from nonebot_aiohttp import Driver
+from nonebot_aiohttp import ApiNotAvailable, Driver
 from nonebot_aiohttp.config import Env
 from tests.support.hosts import own_process, serve_application
 from tests.support.logs import Logs
@@ -191,6 +191,17 @@ async def test_a_failed_api_call_is_logged_and_the_bot_goes_on(logs: Logs) -> No
         await socket.send_json({"status": "failed", "retcode": 100, "echo": call["echo"]})
         await echoed(socket, "/echo again")
     assert logs.matching("send_msg failed with retcode 100", "WARNING")
+
+
+async def test_an_api_call_fails_when_its_connection_is_lost() -> None:
+    driver = make_driver(api_timeout=None)
+    async with connected(driver) as socket:
+        bot = await connected_bot(driver)
+        call = asyncio.create_task(bot.call_api("get_status"))
+        await within(socket.receive_json())
+        await socket.close()
+        with pytest.raises(ApiNotAvailable, match="the connection is gone"):
+            await within(call)
 
 
 async def test_an_api_call_without_an_answer_ends_in_time() -> None:

@@ -149,6 +149,15 @@ async def test_the_peer_hears_why(side: Side, ending: str, code: int) -> None:
             await within(reading)
 
 
+async def test_the_peer_is_told_that_its_text_is_no_utf8(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.ensure_future(ends.socket.receive())
+        await ends.peer.send_frame(Frame(Opcode.TEXT, b"\xff"))
+        assert (await ends.peer.read_close()).close_reason == "invalid UTF-8 in a text message"
+        with pytest.raises(WebSocketClosed, match="1007: invalid UTF-8 in a text message"):
+            await within(reading)
+
+
 async def test_receiving_again_and_again_after_the_end_says_the_same(side: Side) -> None:
     """Trap: aiohttp's `receive()` raises `RuntimeError` after several CLOSED."""
     async with side() as ends:
@@ -242,6 +251,26 @@ async def test_closing_all_waits_for_no_reader_that_never_ends(
         sockets.remove(ends.socket)
         sockets.remove(ends.socket)
     await OpenSockets().close_all(1001, "nobody")
+
+
+async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(code: int, reason: str = "") -> None:
+        raise RuntimeError("broken")
+
+    sockets = OpenSockets()
+    async with side() as broken, side() as other:
+        monkeypatch.setattr(broken.socket, "end", fail)
+        sockets.add(broken.socket)
+        reading = asyncio.create_task(read_and_remove(sockets, other))
+        await eventually(lambda: len(sockets) == 2)
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops"))
+        assert (await other.peer.read_close()).close_code == 1001
+        sockets.remove(broken.socket)
+        await within(closing)
+        assert (await within(reading)).code == 1001
+        assert len(sockets) == 0
 
 
 async def read_and_remove(sockets: OpenSockets, ends: Ends) -> WebSocketClosed:
