@@ -23,6 +23,7 @@ from .interface import (
     Refused,
     body_too_large,
     body_too_slow,
+    named,
     upgrade_required,
 )
 
@@ -82,7 +83,7 @@ class AsgiApp:
         if target.is_websocket:
             return endpoints.refuse(target, upgrade_required())
         fields = connection_fields(scope, endpoints)
-        body = RequestBody(receive, self._options, fields.headers.get("content-length", ""))
+        body = RequestBody(receive, self._options, fields[-1].get("content-length", ""))
         request = HTTPRequest(*fields, scope["method"], body.at_hand())
         try:
             return await endpoints.http(target, request, body.read if body.is_open else None)
@@ -94,7 +95,7 @@ class AsgiApp:
         if event["type"] != "websocket.connect":
             return
         fields = connection_fields(scope, self._endpoints)
-        socket = AsgiSocket(receive, send, self._options, **fields._asdict())
+        socket = AsgiSocket(receive, send, self._options, **named(fields))
         target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
@@ -212,7 +213,7 @@ def connection_fields(scope: Scope, endpoints: Reachable) -> ConnectionFields:
         for name, value in scope["headers"]
     ]
     default = "ws" if scope["type"] == "websocket" else "http"
-    return ConnectionFields(
+    return (
         scope.get("http_version", "1.1"),
         scope.get("scheme") or default,
         scope["path"],

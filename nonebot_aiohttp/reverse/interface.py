@@ -6,7 +6,7 @@ import abc
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NamedTuple, Protocol
 
-from ..drivers import HTTPRequest, HTTPResponse
+from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..sockets import Socket
 
 ReadBody = Callable[[], Awaitable[bytes]]
@@ -38,14 +38,17 @@ class Refused(Exception):
         self.response = HTTPResponse(status, reason.encode(errors="replace"), fields)
 
 
-class ConnectionFields(NamedTuple):
-    """The fields of the contract's ``HTTPConnection``, in its order."""
+ConnectionFields = tuple[str, str, str, bytes, Any]
+"""The fields of the contract's ``HTTPConnection``, in its order."""
 
-    http_version: str
-    scheme: str
-    path: str
-    query_string: bytes
-    headers: Any
+
+def named(fields: ConnectionFields) -> dict[str, Any]:
+    """Give the fields their names.
+
+    Args:
+        fields: The fields of an ``HTTPConnection``.
+    """
+    return dict(zip(HTTPConnection.__dataclass_fields__, fields, strict=True))
 
 
 class Target(Protocol):

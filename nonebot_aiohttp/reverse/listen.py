@@ -9,12 +9,32 @@ import stat
 from contextlib import suppress
 from typing import Any, cast
 
-from ..exceptions import StartupError
+from ..exceptions import StartupError, ValidationError
 
 Address = tuple[Any, ...]
 
+HIGHEST_PORT = 65535
+
 BACKLOG = 1024
 """Connections that wait to be accepted; those that come while the startup hooks run wait here."""
+
+
+def port_number(port: Any) -> int:
+    """Read a port as a configuration has it.
+
+    Args:
+        port: A number, or its decimal digits.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValidationError: It is no port.
+    """
+    number = int(port) if isinstance(port, str) and port.strip().isdecimal() else port
+    if not isinstance(number, int) or not 0 <= number <= HIGHEST_PORT:
+        raise ValidationError({"port": f"must be a number from 0 to {HIGHEST_PORT}"})
+    return number
 
 
 def listen(host: str | None, port: int) -> list[socket.socket]:

@@ -19,9 +19,11 @@ from .interface import (
     ConnectionFields,
     Mismatch,
     Reachable,
+    ReadBody,
     Refused,
     body_too_large,
     body_too_slow,
+    named,
     upgrade_required,
 )
 
@@ -132,10 +134,15 @@ class AiohttpFace:
     async def http(self, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request."""
         target: Any = request.match_info["target"]
-        fields = connection_fields(request, request.scheme, self.endpoints)
-        body = body_at_hand(request, self._options.max_body_size)
-        carried = HTTPRequest(*fields, request.method, body or b"")
-        read_body = partial(self._read_body, request) if body is None else None
+        body = body_at_hand(request)
+        carried = HTTPRequest(
+            *connection_fields(request, request.scheme, self.endpoints), request.method, body or b""
+        )
+        read_body: ReadBody | None = None
+        if body is None:
+            read_body = partial(self._read_body, request)
+        elif len(body) > self._options.max_body_size:
+            read_body = self._refuse_large_body
         return to_response(await self.endpoints.http(target, carried, read_body))
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
@@ -167,8 +174,11 @@ class AiohttpFace:
             request,
             self._options,
             decode_text=self.endpoints.decode_text,
-            **connection_fields(request, scheme, self.endpoints)._asdict(),
+            **named(connection_fields(request, scheme, self.endpoints)),
         )
+
+    async def _refuse_large_body(self) -> bytes:
+        raise body_too_large(self._options.max_body_size)
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Read a body that is not there yet, bounded by our own limit.
@@ -193,24 +203,19 @@ class AiohttpFace:
         return body
 
 
-def body_at_hand(request: web.Request, limit: int) -> bytes | None:
+def body_at_hand(request: web.Request) -> bytes | None:
     """Take a body that has arrived as a whole, as most have when their handler starts.
 
     Args:
         request: The request.
-        limit: Bytes that it may have.
 
     Returns:
-        The body; None when it has to be read, or refused.
+        The body; None when it has to be waited for, or is broken.
     """
     content = request.content
-    if "content-encoding" in request.headers:
-        # A host may decompress it: its length is not known before it is read.
-        return None
-    length = request.content_length
-    if length is None or length > limit or not content.is_eof() or content.exception() is not None:
-        return None
-    return content.read_nowait()
+    if content.is_eof() and content.exception() is None:
+        return content.read_nowait()
+    return None
 
 
 async def read_up_to(request: web.Request, limit: int) -> bytes:
@@ -245,11 +250,12 @@ def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -
         The fields.
     """
     url = request.rel_url
-    return ConnectionFields(
+    query = url.raw_query_string
+    return (
         _HTTP_VERSIONS.get(request.version) or ".".join(map(str, request.version)),
         scheme,
         url.path,
-        url.raw_query_string.encode("utf-8", "surrogateescape"),
+        query.encode("utf-8", "surrogateescape") if query else b"",
         endpoints.headers(request.headers.items()),
     )
 

@@ -17,10 +17,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from ..exceptions import ValidationError
 from ..lifespan import Lifespan
-from ..log import logger
+from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
 from ..tasks import Stopped, race
-from .listen import close_all, listen, listen_unix
+from .access import AccessLog
+from .listen import close_all, listen, listen_unix, port_number
 
 FLUSH_PAUSE = 0.01
 """Seconds between looks at what is still unsent at the end."""
@@ -32,14 +33,14 @@ class Listening:
 
     Attributes:
         host: Name or address; an empty one is all interfaces.
-        port: The port; 0 lets the system choose.
+        port: The port, or its digits as text; 0 lets the system choose.
         path: A Unix socket instead, or None.
         sock: A bound socket instead, or None.
         ssl_context: Serve TLS with it; None takes the settings' certificate, or else serves plain.
     """
 
     host: str
-    port: int
+    port: int | str
     path: str | os.PathLike[str] | None = None
     sock: socket.socket | None = None
     ssl_context: ssl.SSLContext | None = None
@@ -52,12 +53,13 @@ class Listening:
 
         Raises:
             StartupError: An address cannot be bound.
+            ValidationError: The port is none.
         """
         if self.sock is not None:
             return [self.sock]
         if self.path is not None:
             return [listen_unix(self.path)]
-        return listen(self.host, self.port)
+        return listen(self.host, port_number(self.port))
 
     def context(self, options: DriverOptions) -> ssl.SSLContext | None:
         """Find the TLS context to serve with.
@@ -102,6 +104,7 @@ async def serve_app(
 
     Raises:
         StartupError: An address cannot be bound, or a startup hook failed.
+        ValidationError: The port is none, or a file of TLS is of no use.
     """
     context = where.context(options)
     sockets = where.open()
@@ -146,6 +149,7 @@ def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
         app,
         handle_signals=False,
         access_log=access_log,
+        access_log_class=AccessLog,
         logger=server_logger(),
         keepalive_timeout=options.keepalive_timeout,
         # Signatures are over the bytes as they came.
@@ -207,20 +211,33 @@ def remove_socket_file(path: str | os.PathLike[str] | None) -> None:
 
 
 class _MalformedRequests(logging.Filter):
-    """Makes one plain line of a request that is no HTTP: the traceback says nothing of the peer."""
+    """Makes one plain line of a request that is no HTTP, once in a while.
+
+    Its traceback says nothing of the peer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = OnceInAWhile()
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
-            record.exc_info = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.msg, record.args = "Refused a malformed HTTP request with %d", (error.code,)
-        return True
+        if not isinstance(error, HttpProcessingError):
+            return True
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "Refused a malformed HTTP request with %d", (error.code,)
+        return self._lines.is_due(record.getMessage())
 
 
 def server_logger() -> logging.Logger:
-    """Make the logger that aiohttp's server gets in the own process."""
+    """Make the logger that aiohttp's server gets in the own process.
+
+    Each server begins anew with what it has logged just now.
+    """
     server = logging.getLogger("nonebot_aiohttp.server")
-    if not server.filters:
-        server.addFilter(_MalformedRequests())
+    for former in tuple(server.filters):
+        if isinstance(former, _MalformedRequests):
+            server.removeFilter(former)
+    server.addFilter(_MalformedRequests())
     return server
