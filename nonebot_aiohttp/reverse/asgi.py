@@ -46,7 +46,10 @@ class AsgiApp:
         self._options = options
         self._told = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # mutmut would wrap it in a function, which uvicorn takes for a factory.
+    async def __call__(  # pragma: no mutate block
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Serve one connection, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
