@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from .drivers import Driver
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 REPLACED = 1008
 """Close code for a connection that a newer one of the same bot replaces (policy, RFC 6455)."""
+
+
+class _Entry(NamedTuple):
+    """A bot that is connected: the task of its connect hooks, and its adapter's name."""
+
+    connecting: asyncio.Task[Any]
+    owner: str
 
 
 class Connections:
@@ -41,7 +48,7 @@ class Connections:
         self._driver = driver
         self._options = options
         self._hooks = hooks
-        self._connected: dict[int, asyncio.Task[Any]] = {}
+        self._connected: dict[int, _Entry] = {}
         self._slots: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -64,16 +71,19 @@ class Connections:
             yield
 
     def connect(self, bot: Bot, owner: str) -> None:
-        """Enter a bot and run its connect hooks.
+        """Enter a bot and run its connect hooks; another one that holds its id is disconnected.
 
         Args:
             bot: The bot.
             owner: The adapter's name, for the log.
         """
         driver = self._driver
+        old = driver.bots.get(bot.self_id)
+        if old is not None and old is not bot:
+            self._replace(old)
         driver.bots[bot.self_id] = bot
         hooks = start_task(call_hooks(tuple(driver._bot_connection_hook), "bot connect", bot))
-        self._connected[id(bot)] = hooks
+        self._connected[id(bot)] = _Entry(hooks, owner)
         self._hooks.add(hooks, owner)
 
     def disconnect(self, bot: Bot, owner: str) -> None:
@@ -85,9 +95,9 @@ class Connections:
         """
         if self._driver.bots.get(bot.self_id) is bot:
             del self._driver.bots[bot.self_id]
-        connecting = self._connected.pop(id(bot), None)
-        if connecting is not None:
-            self._hooks.start(self._run_disconnect_hooks(bot, connecting), owner)
+        entry = self._connected.pop(id(bot), None)
+        if entry is not None:
+            self._hooks.start(self._run_disconnect_hooks(bot, entry.connecting), owner)
 
     async def _run_disconnect_hooks(self, bot: Bot, connecting: asyncio.Task[Any]) -> None:
         await asyncio.wait({connecting})
@@ -108,9 +118,18 @@ class Connections:
                 raise DuplicateBotError(old.self_id)
             socket.abort("did not answer while a new connection of its bot was waiting")
         elif isinstance(socket, Socket):
-            self._hooks.start(socket.end(REPLACED, "replaced by a newer connection"), old.self_id)
+            ending = socket.end(REPLACED, "replaced by a newer connection")
+            self._hooks.start(ending, self._owner_of(old))
+        self._replace(old)
+
+    def _replace(self, old: Bot) -> None:
         logger.warning("A new connection of bot {} replaces the old one", old.self_id)
-        self.disconnect(old, old.self_id)
+        self.disconnect(old, self._owner_of(old))
+
+    def _owner_of(self, bot: Bot) -> str:
+        entry = self._connected.get(id(bot))
+        # A bot that somebody has put into `driver.bots` by hand has no entry.
+        return entry.owner if entry is not None else bot.type
 
 
 def message_starter(handlers: TaskSet, bot: Bot, name: str) -> Callable[[bytes], None]:

@@ -16,7 +16,7 @@ from .exceptions import LifecycleError
 from .lifespan import Lifespan, State
 from .log import logger
 from .options import DriverOptions
-from .process import serve_process
+from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiApp
 from .reverse.interface import Reachable
 from .reverse.server import AiohttpFace, install
@@ -49,6 +49,7 @@ class Host:
         self._options = options
         self._config = config
         self._server_app: web.Application | None = None
+        self._server_app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
         self._stop_asked = False
 
@@ -56,8 +57,29 @@ class Host:
     def server_app(self) -> web.Application:
         """The endpoints as an application of their own."""
         if self._server_app is None:
-            self._server_app = web.Application()
-            install(self._server_app, self._face, self.lifespan, claims_all=True)
+            self._server_app = self._make_app()
+        return self._server_app
+
+    def _make_app(self) -> web.Application:
+        app = web.Application()
+        install(app, self._face, self.lifespan, claims_all=True)
+        return app
+
+    def _app_to_serve(self) -> web.Application:
+        """Make an application for this time only, unless the user has one and may have added to it.
+
+        Raises:
+            LifecycleError: aiohttp has bound the user's one to another event loop.
+        """
+        if self._server_app is None:
+            return self._make_app()
+        loop = asyncio.get_running_loop()
+        if self._server_app_loop not in (None, loop):
+            raise LifecycleError(
+                "server_app serves on one event loop only: to run() a second time make a new"
+                " driver, or leave server_app alone"
+            )
+        self._server_app_loop = loop
         return self._server_app
 
     def attach(self, app: web.Application) -> None:
@@ -95,7 +117,7 @@ class Host:
         serve_process(
             self.serve(host, port, **where),
             loop=self._options.loop,
-            log_level=getattr(self._config, "log_level", None) or "INFO",
+            log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
             stop=self._stop_by_signal,
             cut_off=self.lifespan.cut_off,
         )
@@ -111,7 +133,13 @@ class Host:
         listen: bool = True,
         started: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``."""
+        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``.
+
+        Raises:
+            StartupError: A port is in use, or a startup hook failed.
+            ValidationError: The port of the configuration is none, or a file of TLS is of no use.
+            LifecycleError: It runs already, or ``server_app`` is bound to another event loop.
+        """
         if self._exit is not None or self.lifespan.state is not State.IDLE:
             # Here and not when the start fails, whose undoing would stop whoever runs it.
             raise LifecycleError("The driver runs already, here or in another host")
@@ -129,7 +157,8 @@ class Host:
         )
         try:
             if listen:
-                await serve_app(self.server_app, self.lifespan, where, self._options, stop, started)
+                app = self._app_to_serve()
+                await serve_app(app, self.lifespan, where, self._options, stop, started)
             else:
                 await self._serve_without_listening(stop, started)
         finally:

@@ -122,6 +122,7 @@ class Lifespan:
 
         Raises:
             LifecycleError: It is started already.
+            ValidationError: The session cannot be made of the settings; no hook has run.
             StartupError: A startup hook failed; what had started is stopped again.
         """
         if self.state is not State.IDLE:
@@ -129,6 +130,11 @@ class Lifespan:
         self.state = State.STARTING
         try:
             await self._session.open()
+        except BaseException:
+            # Nothing has started that the shutdown hooks would have to end.
+            await self._close_session()
+            raise
+        try:
             await self._run_startup_hooks()
         except BaseException:
             await self._close()
@@ -180,10 +186,13 @@ class Lifespan:
             await self._handlers.cancel()
             await self._hooks.cancel()
         finally:
-            try:
-                await self._session.close()
-            finally:
-                self.state = State.IDLE
+            await self._close_session()
+
+    async def _close_session(self) -> None:
+        try:
+            await self._session.close()
+        finally:
+            self.state = State.IDLE
 
     def cut_off(self) -> None:
         """Log what a forced end cuts off, for nobody waits for it any more."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from loguru import Record
 
 __all__ = [
+    "OnceInAWhile",
     "StdlibBridge",
     "console_logging",
     "describe",
     "format_traceback",
+    "is_level",
     "log_exception",
     "logger",
+    "redact_path",
     "redact_text",
     "redact_url",
 ]
@@ -91,8 +95,19 @@ def redact_url(url: str | URL) -> str:
         return INVALID_URL
     host = f"[{host}]" if ":" in host else host
     authority = host if port is None else f"{host}:{port}"
-    path = "/".join(map(_redact_segment, url.raw_path.split("/")))
-    return f"{url.scheme}://{authority}{path}"
+    return f"{url.scheme}://{authority}{redact_path(url.raw_path)}"
+
+
+def redact_path(path: str) -> str:
+    """Return what may be logged of a URL's path: its plain words.
+
+    Args:
+        path: The path, percent-encoded, without query and fragment.
+
+    Returns:
+        The path, in which ``***`` stands for each segment that could be a secret.
+    """
+    return "/".join(map(_redact_segment, path.split("/")))
 
 
 def _redact_segment(segment: str) -> str:
@@ -199,10 +214,38 @@ def log_exception(level: str, message: str, exc: BaseException) -> None:
     )
 
 
+class OnceInAWhile:
+    """Tells what was logged just now and need not be again: the internet knocks all day."""
+
+    def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing logged.
+
+        Args:
+            seconds: For how long a text is not due again.
+            clock: Monotonic seconds.
+        """
+        self._seconds = seconds
+        self._clock = clock
+        self._due: dict[str, float] = {}
+
+    def is_due(self, text: str) -> bool:
+        """Tell whether a text should be logged, and take it as logged if so.
+
+        Args:
+            text: The text, of a limited number of different ones: all are kept.
+        """
+        now = self._clock()
+        if now < self._due.get(text, now):
+            return False
+        self._due[text] = now + self._seconds
+        return True
+
+
 class StdlibBridge(logging.Handler):
     """A handler that hands the records of ``logging`` to loguru, redacted.
 
-    Level, place of the call and exception are kept.
+    Level and place of the call are kept. An exception becomes part of the text, since a sink would
+    print the object with all its secrets.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -212,12 +255,20 @@ class StdlibBridge(logging.Handler):
             record: The record.
         """
         try:
-            text = "\n".join(filter(None, (record.getMessage(), record.stack_info)))
-            exception = record.exc_info if record.exc_info and record.exc_info[0] else None
-            log = logger.opt(depth=_depth_of_call(), exception=exception)
-            log.log(_loguru_level(record), "{}", redact_text(text))
+            log = logger.opt(depth=_depth_of_call())
+            log.log(_loguru_level(record), "{}", _redacted_text(record))
         except Exception:
             self.handleError(record)
+
+
+def _redacted_text(record: logging.LogRecord) -> str:
+    error = record.exc_info[1] if record.exc_info else None
+    parts = (
+        redact_text(record.getMessage()),
+        format_traceback(error) if error else "",
+        redact_text(record.stack_info or ""),
+    )
+    return "\n".join(filter(None, parts))
 
 
 def _depth_of_call() -> int:
@@ -252,11 +303,23 @@ def console_logging(level: int | str) -> Iterator[None]:
         level: The lowest level to log, as a number or a name in any case.
 
     Raises:
-        ValueError: Loguru has no such level.
+        ValueError: Loguru has no such level; see ``is_level``.
     """
     number = _level_number(level)
     with _console_sink(number), _bridged_root(number):
         yield
+
+
+def is_level(level: Any) -> bool:
+    """Tell whether loguru has a level.
+
+    Args:
+        level: A number or a name in any case; nothing else is a level.
+    """
+    try:
+        return _level_number(level) >= 0
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _level_number(level: int | str) -> int:

@@ -29,7 +29,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     """The settings of the driver, immutable; each is ``aiohttp_{name}`` in the configuration.
 
     Attributes:
-        max_body_size: Bytes that the body of a webhook may have.
+        max_body_size: Bytes that the body of a webhook, and of a poll's answer, may have.
         body_timeout: Seconds within which the body of a webhook has to arrive.
         max_message_size: Bytes that a WebSocket message may have, both directions; 0 is no limit.
         heartbeat: Seconds between pings on WebSockets, both sides; the answer has half of that.

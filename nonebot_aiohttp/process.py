@@ -9,18 +9,28 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from .exceptions import NonebotAiohttpError, ValidationError
-from .log import console_logging, log_exception, logger
+from .log import console_logging, is_level, log_exception, logger
 
 FAILED_START, FORCED = 1, 130
 """Exit codes; a clean stop is 0."""
 
 FORCED_GRACE = 1.0
 """Seconds that tasks get to end when a second signal has come."""
+
+THREADS_GRACE = 5.0
+"""Seconds that the threads of ``asyncio.to_thread`` and of look-ups of addresses get to end."""
+
+LOOK_PAUSE = 0.01
+"""Seconds between looks at whether they have."""
+
+DEFAULT_LEVEL = "INFO"
+"""From which level on the console shows records, unless the configuration says so."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -56,7 +66,7 @@ def run_loop(
     """Run a coroutine on a new event loop and leave nothing behind.
 
     ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
-    that do not end when a second signal has come.
+    that do not end when a second signal has come, and for threads.
 
     Args:
         main: What to run.
@@ -69,6 +79,8 @@ def run_loop(
     loop = factory()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(_ignore_interrupt)
+    executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    loop.set_default_executor(executor)
     try:
         return loop.run_until_complete(main)
     except KeyboardInterrupt:
@@ -80,10 +92,46 @@ def run_loop(
             _cancel_rest(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
             if not _was_forced():
-                loop.run_until_complete(loop.shutdown_default_executor())
+                loop.run_until_complete(_join_threads(executor))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
+    rest = asyncio.all_tasks(loop)
+    for task in rest:
+        task.cancel()
+    if rest:
+        loop.run_until_complete(asyncio.wait(rest, timeout=FORCED_GRACE))
+
+
+async def _join_threads(executor: ThreadPoolExecutor) -> None:
+    """Wait for an executor's threads, which may need the loop, but not without limit.
+
+    ``loop.shutdown_default_executor()`` has no limit before Python 3.12 and under uvloop. What
+    hangs here, such as ``getaddrinfo`` without a network, cannot be ended: Python joins it at the
+    exit of the interpreter, so that the process ends no sooner.
+    """
+    loop = asyncio.get_running_loop()
+    joining = threading.Thread(target=executor.shutdown, daemon=True)
+    joining.start()
+    deadline = loop.time() + THREADS_GRACE
+    # An event would have to be set through a loop that may be closed by then.
+    while joining.is_alive() and loop.time() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_PAUSE)
+    if joining.is_alive():
+        logger.warning("Threads that have not ended hold up the end of the process")
+
+
+def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of the tasks through which the interrupt has come on its way out of the loop."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
+
+
+def _was_forced() -> bool:
+    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
 
 @contextmanager
@@ -101,24 +149,6 @@ def imports_out_of_collections() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
-    rest = asyncio.all_tasks(loop)
-    for task in rest:
-        task.cancel()
-    if rest:
-        loop.run_until_complete(asyncio.wait(rest, timeout=FORCED_GRACE))
-
-
-def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say nothing of the tasks through which the interrupt has come on its way out of the loop."""
-    if not isinstance(context.get("exception"), KeyboardInterrupt):
-        loop.default_exception_handler(context)
-
-
-def _was_forced() -> bool:
-    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
@@ -175,15 +205,16 @@ def serve_process(
     Args:
         serving: Serves until ``stop``.
         loop: The setting ``aiohttp_loop``.
-        log_level: From which level on the console shows records.
+        log_level: From which level on the console shows records; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
         cut_off: Logs what a forced end cuts off.
 
     Raises:
         SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
     """
-    with console_logging(log_level):
+    with console_logging(log_level if is_level(log_level) else DEFAULT_LEVEL):
         try:
+            _check_level(log_level)
             factory = loop_factory(loop)
             with imports_out_of_collections(), signals_handled(stop):
                 run_loop(serving, factory, cut_off)
@@ -197,6 +228,11 @@ def serve_process(
             if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
                 # It never began, of which Python would warn.
                 serving.close()
+
+
+def _check_level(level: int | str) -> None:
+    if not is_level(level):
+        raise ValidationError({"log_level": "must be a name or a number of loguru's levels"})
 
 
 def _log_failed_start(error: NonebotAiohttpError) -> None:

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from .exceptions import LifecycleError, SetupError
+from .exceptions import LifecycleError, SetupError, ValidationError
 from .log import logger
 from .options import DriverOptions, is_proxy_url
 
@@ -56,7 +56,11 @@ class SessionPool:
         return SessionPool(self._options)
 
     async def open(self) -> None:
-        """Create the connector on the running loop."""
+        """Create the connector on the running loop.
+
+        Raises:
+            ValidationError: ``aiohttp_ssl_cafile`` holds no certificate.
+        """
         self._environment = None
         # Unlimited: forward WebSockets and long polls hold their connections for days, and the
         # hundredth of them must not starve the API calls.
@@ -154,7 +158,11 @@ class SessionPool:
         if self._options.ssl_cafile is None:
             return True
         context = ssl.create_default_context()
-        context.load_verify_locations(cafile=self._options.ssl_cafile)
+        try:
+            context.load_verify_locations(cafile=self._options.ssl_cafile)
+        except OSError as error:
+            text = f"cannot be used as a CA: {error.strerror or error}"
+            raise ValidationError({"aiohttp_ssl_cafile": text}) from None
         return context
 
 

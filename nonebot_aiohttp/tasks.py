@@ -13,7 +13,13 @@ from .log import log_exception, logger
 EAGER = sys.version_info >= (3, 12)
 """Whether tasks can run up to their first wait at once (``eager_start``, Python 3.12)."""
 
+CANCEL_GRACE = 1.0
+"""Seconds that what was cancelled gets to end: it may clean up slowly, or refuse."""
+
 OnDone = Callable[[], None]
+
+# What refused to end: the event loop itself keeps no task alive.
+_left: set[asyncio.Future[Any]] = set()
 
 
 class TaskSet:
@@ -79,14 +85,15 @@ class TaskSet:
     def _ended(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
         if on_done is not None:
             on_done()
+        was_cut_off = task in self._cut_off
+        self._cut_off.discard(task)
         if task.cancelled():
-            if task not in self._cut_off:
+            if not was_cut_off:
                 logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
-            self._cut_off.discard(task)
         elif (error := task.exception()) is not None:
             log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
 
-    async def cancel(self, grace: float = 1.0) -> None:
+    async def cancel(self, grace: float = CANCEL_GRACE) -> None:
         """Cancel all that still run, log how many of whom, and wait for their ends.
 
         Args:
@@ -122,26 +129,6 @@ def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return loop.create_task(coroutine)
 
 
-async def promptly(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
-    """Wait for a coroutine that mostly need not wait; only if it does there is a timer.
-
-    Args:
-        coroutine: What to wait for.
-        timeout: Seconds to wait at most.
-
-    Returns:
-        What the coroutine returned.
-
-    Raises:
-        asyncio.TimeoutError: The time is over.
-        BaseException: What the coroutine raised.
-    """
-    task = start_task(coroutine)
-    if not task.done():
-        await asyncio.wait_for(task, timeout)
-    return task.result()
-
-
 async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:
     """Wait for the tasks that run now; those that start later prolong nothing.
 
@@ -164,16 +151,21 @@ class Stopped(Exception):
 
 
 async def race(
-    coroutine: Coroutine[Any, Any, Any], stop: asyncio.Event, timeout: float | None = None
+    coroutine: Coroutine[Any, Any, Any],
+    stop: asyncio.Event,
+    timeout: float | None = None,
+    label: str = "",
 ) -> Any:
     """Wait for a coroutine, but no longer than until the stop or the deadline.
 
-    A result that was there in time is never lost to the stop: what was read is handled.
+    A result that was there in time is never lost to the stop: what was read is handled. Then the
+    coroutine is cancelled, and left alone if it has not ended after ``CANCEL_GRACE``.
 
     Args:
         coroutine: What to wait for.
         stop: Interrupts the wait when set.
         timeout: Seconds to wait at most; None is no limit.
+        label: Whose it is, for the log; empty is the coroutine's own name.
 
     Returns:
         What the coroutine returned.
@@ -190,23 +182,36 @@ async def race(
     finally:
         interrupted = stopping.done()
         await settle(stopping)
-        await settle(task)
-    if not task.cancelled():
+        await settle(task, label or str(getattr(coroutine, "__qualname__", "A wait")))
+    if task.done() and not task.cancelled():
         return task.result()
     if interrupted:
         raise Stopped
     raise asyncio.TimeoutError
 
 
-async def settle(task: asyncio.Future[Any]) -> None:
+async def settle(task: asyncio.Future[Any], label: str = "A task") -> None:
     """Cancel a task unless it has ended, and wait for its end, whatever that is.
+
+    One that does not end within ``CANCEL_GRACE`` is logged and left alone.
 
     Args:
         task: The task.
+        label: Whose it is, for the log.
     """
     if not task.done():
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=CANCEL_GRACE)
+    if task.done():
+        _take_note(task)
+    else:
+        logger.error("{}: left something that did not end when it was cancelled", label)
+        _left.add(task)
+        task.add_done_callback(_take_note)
+
+
+def _take_note(task: asyncio.Future[Any]) -> None:
+    _left.discard(task)
     if not task.cancelled():
         # Whoever wants the error asks the task; nobody else needs to hear of it.
         task.exception()

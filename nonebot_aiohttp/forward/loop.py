@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import inspect
+import math
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from ..session import SessionPool
 from ..sockets import OpenSockets
 from ..tasks import Stopped, TaskSet, race
 from .backoff import Pace, Verdict, judge, retry_after
+
+_BREAKS = frozenset("\r\n\0")
+"""What no header may hold; aiohttp refuses to send it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,11 @@ class Supplies:
 
 
 class ForwardLoop(abc.ABC):
-    """Tries again and again until the stop, or until its setup turns out to be wrong for ever."""
+    """Tries again and again until the stop, or until its setup turns out to be wrong for ever.
+
+    Attributes:
+        label: Whose loop it is, for the log.
+    """
 
     kind: str
     schemes: frozenset[str]
@@ -68,7 +76,7 @@ class ForwardLoop(abc.ABC):
         self._supplies = supplies
         self._stopping = stopping
         self._pace = Pace(supplies.options, supplies.clock)
-        self._label = f"{self.kind} of {hook_name(setup)}" if callable(setup) else self.kind
+        self.label = f"{self.kind} of {hook_name(setup)}" if callable(setup) else self.kind
         self._interval = 0.0
         self._explained = False
 
@@ -98,7 +106,11 @@ class ForwardLoop(abc.ABC):
 
     @abc.abstractmethod
     def interval_of(self, setup: Any) -> float:
-        """Read the setup's own interval in seconds."""
+        """Read the setup's own interval in seconds.
+
+        Raises:
+            SetupError: It is none.
+        """
 
     async def within(self, coroutine: Coroutine[Any, Any, Any], timeout: float, name: str) -> Any:
         """Wait for a coroutine, but no longer than until the stop or the deadline.
@@ -109,7 +121,7 @@ class ForwardLoop(abc.ABC):
             name: The setting that the seconds come from, for the error.
         """
         try:
-            return await race(coroutine, self._stopping, timeout)
+            return await race(coroutine, self._stopping, timeout, self.label)
         except asyncio.TimeoutError as error:
             if str(error):
                 raise
@@ -127,7 +139,7 @@ class ForwardLoop(abc.ABC):
         self._explained = False
         recovered = self._pace.succeeded()
         if recovered:
-            logger.info("{} is back: {}", self._label, redact_url(url))
+            logger.info("{} is back: {}", self.label, redact_url(url))
         return recovered
 
     async def _attempt_and_report(self) -> float:
@@ -145,7 +157,7 @@ class ForwardLoop(abc.ABC):
     async def _make_setup(self) -> Any:
         if not callable(self._setup):
             return self._setup
-        return await race(_call(self._setup), self._stopping)
+        return await race(_call(self._setup), self._stopping, label=self.label)
 
     def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
         """Check what no attempt can mend.
@@ -153,8 +165,9 @@ class ForwardLoop(abc.ABC):
         Raises:
             SetupError: The setup can never work.
         """
-        self._label = f"{self.kind} of bot {setup.self_id} ({setup.adapter})"
+        self.label = f"{self.kind} of bot {setup.self_id} ({setup.adapter})"
         self._interval = self.interval_of(setup)
+        check_headers(setup.headers)
         adapter = self._supplies.driver._adapters.get(setup.adapter)
         if adapter is None:
             raise SetupError(f"no adapter {setup.adapter!r} is registered")
@@ -178,12 +191,12 @@ class ForwardLoop(abc.ABC):
         """
         verdict = judge(error)
         if verdict is Verdict.FATAL:
-            logger.error("{} has ended for good: {}", self._label, describe(error))
+            logger.error("{} has ended for good: {}", self.label, describe(error))
             raise _GivenUp
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
             delay = max(delay, self._pace.slowest(self._interval))
-        text = f"{self._label}: {describe(error)}; the next attempt is in {delay:.1f} s"
+        text = f"{self.label}: {describe(error)}; the next attempt is in {delay:.1f} s"
         if not self._explained and not isinstance(error, WebSocketClosed):
             self._explained = True
             text = f"{text}\n{format_traceback(error)}"
@@ -201,6 +214,45 @@ class _GivenUp(Exception):
 async def _call(factory: Callable[[], Any]) -> Any:
     setup = factory()
     return await setup if inspect.isawaitable(setup) else setup
+
+
+def seconds_of(setup: Any, name: str) -> float:
+    """Read a field that holds seconds.
+
+    Args:
+        setup: The setup.
+        name: The name of the field.
+
+    Returns:
+        The seconds.
+
+    Raises:
+        SetupError: It holds no finite number.
+    """
+    try:
+        seconds = float(getattr(setup, name))
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise SetupError(f"its {name} must be a number of seconds")
+    return seconds
+
+
+def check_headers(headers: Any) -> None:
+    """Check that headers can be sent, which aiohttp does only when it sends them.
+
+    Args:
+        headers: The headers of a setup; None is none.
+
+    Raises:
+        SetupError: They are no mapping of texts.
+    """
+    try:
+        parts = [part for pair in (headers or {}).items() for part in pair]
+    except (AttributeError, TypeError):
+        raise SetupError("its headers must be a mapping of names to values") from None
+    if not all(isinstance(part, str) and not _BREAKS.intersection(part) for part in parts):
+        raise SetupError("its headers must be texts without line breaks")
 
 
 def request_headers(setup: Any, url: URL) -> dict[str, str]:

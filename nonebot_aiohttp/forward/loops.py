@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..log import log_exception
-from ..tasks import start_task
+from ..tasks import CANCEL_GRACE, settle, start_task
 from .loop import ForwardLoop, Supplies
 from .polling import PollingLoop
 from .reconnect import ReconnectLoop
@@ -50,10 +50,16 @@ class ForwardLoops:
                 await loop.quiet.wait()
 
     async def stop(self) -> None:
-        """Wait until all loops have ended; their sockets are closed by then."""
+        """Wait until all loops have ended; their sockets are closed by then.
+
+        One that takes longer than a closing handshake is cancelled, and left alone if that is of
+        no use.
+        """
         self._events()[1].set()
         if self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+            timeout = self._supplies.options.close_timeout + CANCEL_GRACE
+            _, late = await asyncio.wait(tuple(self._tasks), timeout=timeout)
+            await asyncio.gather(*(settle(task, self._tasks[task].label) for task in late))
         self._stopping = self._closing = None
 
     def _add(self, make: Callable[[], ForwardLoop]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import aiohttp
@@ -11,10 +12,15 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..bots import message_starter
 from ..drivers import HTTPRequest
-from .loop import ForwardLoop, Supplies, request_headers
+from ..exceptions import SetupError
+from ..reading import read_up_to
+from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05
 """Seconds from one poll's start to the next at least: an interval of 0 is a long poll, no spin."""
+
+_METHOD = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+"""A token, see RFC 9110, section 5.6.2."""
 
 
 class PollingLoop(ForwardLoop):
@@ -57,7 +63,7 @@ class PollingLoop(ForwardLoop):
 
     def interval_of(self, setup: Any) -> float:
         """Read the poll interval in seconds."""
-        return float(setup.poll_interval)
+        return seconds_of(setup, "poll_interval")
 
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
         """Poll once."""
@@ -93,7 +99,7 @@ class PollingLoop(ForwardLoop):
                     message=response.reason or "",
                     headers=response.headers,
                 )
-            return await response.read()
+            return await read_answer(response, self._supplies.options.max_body_size)
 
     def _make_bot(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
         """Make the bot of the setup, or take the one of the last poll."""
@@ -113,6 +119,28 @@ class PollingLoop(ForwardLoop):
             self._supplies.connections.disconnect(bot, self._name)
 
 
+async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the body of an answer.
+
+    Args:
+        response: The answer.
+        limit: Bytes that its body may have.
+
+    Returns:
+        The body.
+
+    Raises:
+        aiohttp.ClientPayloadError: The body is larger, or incomplete.
+    """
+    too_large = (response.content_length or 0) > limit
+    body = b"" if too_large else await read_up_to(response.content, limit + 1)
+    if too_large or len(body) > limit:
+        raise aiohttp.ClientPayloadError(
+            f"the answer is larger than {limit} bytes (aiohttp_max_body_size)"
+        )
+    return body
+
+
 def polling_request(setup: Any, url: URL) -> HTTPRequest:
     """Make the request by which a polling bot has come, as the contract wants it.
 
@@ -122,7 +150,12 @@ def polling_request(setup: Any, url: URL) -> HTTPRequest:
 
     Returns:
         The request that the loop sends.
+
+    Raises:
+        SetupError: Its method is none.
     """
+    if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
+        raise SetupError("its method must be one of HTTP, such as GET")
     return HTTPRequest(
         http_version=setup.http_version,
         scheme=url.scheme,

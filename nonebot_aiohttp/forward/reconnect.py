@@ -16,7 +16,7 @@ from ..options import DriverOptions
 from ..sockets import NORMAL
 from ..tasks import Stopped, race
 from ..websocket import ClientSocket, decoding
-from .loop import ForwardLoop, request_headers
+from .loop import ForwardLoop, request_headers, seconds_of
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
@@ -29,7 +29,7 @@ class ReconnectLoop(ForwardLoop):
 
     def interval_of(self, setup: Any) -> float:
         """Read the reconnect interval in seconds."""
-        return float(setup.reconnect_interval)
+        return seconds_of(setup, "reconnect_interval")
 
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
         """Connect and serve the connection until its end."""
@@ -38,7 +38,7 @@ class ReconnectLoop(ForwardLoop):
         socket = await self.within(connecting, timeout, "aiohttp_handshake_timeout")
         self._supplies.sockets.add(socket)
         try:
-            bot = await race(self._enter(setup, adapter, socket), self._stopping)
+            bot = await race(self._enter(setup, adapter, socket), self._stopping, label=self.label)
             await self._serve(setup, url, bot, socket)
         except Exception:
             if not socket.closed:
@@ -69,7 +69,7 @@ class ReconnectLoop(ForwardLoop):
                 # Too late for the stop to close this socket.
                 raise Stopped
             if not self.connected(url):
-                logger.info("{} is connected to {}", self._label, redact_url(url))
+                logger.info("{} is connected to {}", self.label, redact_url(url))
             await socket.pump(message_starter(self._supplies.handlers, bot, setup.adapter))
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)

@@ -7,6 +7,7 @@ stop the driver from different ones.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from ..log import log_exception
@@ -48,18 +49,48 @@ class LifespanKeeper:
             await task
 
     async def _keep(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
+        failure: Exception = RuntimeError("A startup function waited for what was cancelled")
         try:
             await self._lifespan.startup()
+            _end(started)
+            await stop.wait()
+        except asyncio.CancelledError:
+            # A start that is given up is shut down as well, for its task group is open.
+            _uncancel()
         except Exception as error:
-            await self._shut_down()
-            started.set_exception(error)
-            return
-        started.set_result(None)
-        await stop.wait()
+            failure = error
         await self._shut_down()
+        _end(started, failure)
 
     async def _shut_down(self) -> None:
         try:
             await self._lifespan.shutdown()
         except Exception as error:
             log_exception("ERROR", "A shutdown function of NoneBot failed", error)
+            await self._end_tasks()
+
+    async def _end_tasks(self) -> None:
+        """Leave the task group, as NoneBot does after shutdown functions that have not failed."""
+        group = self._lifespan.task_group
+        group.cancel_scope.cancel()
+        with suppress(Exception):
+            await group.__aexit__(None, None, None)
+        self._lifespan._task_group = None
+
+
+def _uncancel() -> None:
+    """Take back this task's cancellation, for anyio would have it end any group at once."""
+    # Python 3.10 does not count cancellations.
+    uncancel = getattr(asyncio.current_task(), "uncancel", None)
+    if uncancel is not None:
+        uncancel()
+
+
+def _end(started: asyncio.Future[None], failure: Exception | None = None) -> None:
+    """Say how the start has ended, unless that is said, or nobody waits for it any more."""
+    if started.done():
+        return
+    if failure is None:
+        started.set_result(None)
+    else:
+        started.set_exception(failure)

@@ -14,6 +14,7 @@ from yarl import URL
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
 from ..options import DriverOptions
+from ..reading import read_up_to
 from ..websocket import ServerSocket
 from .interface import (
     ConnectionFields,
@@ -189,7 +190,7 @@ class AiohttpFace:
         limit = self._options.max_body_size
         if (request.content_length or 0) > limit:
             raise body_too_large(limit)
-        reading = read_up_to(request, limit + 1)
+        reading = read_up_to(request.content, limit + 1)
         try:
             body = await asyncio.wait_for(reading, self._options.body_timeout)
         except asyncio.TimeoutError:
@@ -216,26 +217,6 @@ def body_at_hand(request: web.Request) -> bytes | None:
     if content.is_eof() and content.exception() is None:
         return content.read_nowait()
     return None
-
-
-async def read_up_to(request: web.Request, limit: int) -> bytes:
-    """Read a body chunk by chunk.
-
-    Args:
-        request: The request.
-        limit: Bytes after which to stop, complete or not.
-
-    Returns:
-        The body, or its beginning of at least ``limit`` bytes.
-    """
-    chunks, size = [], 0
-    while size < limit:
-        chunk = await request.content.readany()
-        if not chunk:
-            break
-        chunks.append(chunk)
-        size += len(chunk)
-    return b"".join(chunks)
 
 
 def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> ConnectionFields:

@@ -25,12 +25,17 @@ async def test_a_webhook_arrives(adapter: type[RecordingBot]) -> None:
     headers = [(b"X-Self-ID", b"1"), (b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"x", b"\xe9")]
     async with driver.lifespan():
         status, fields, body = await request(
-            driver.asgi, "/recorder/", b"event", headers=headers, query_string=b"a=%2F"
+            driver.asgi,
+            "/recorder/",
+            b"event",
+            headers=headers,
+            query_string=b"a=%2F",
+            scheme="https",
         )
     assert (status, fields, body) == (200, {b"content-length": b"0"}, b"")
     seen = adapter.requests[0]
     assert isinstance(seen, HTTPRequest)
-    assert (seen.scheme, seen.query_string, seen.body) == ("http", b"a=%2F", b"event")
+    assert (seen.scheme, seen.query_string, seen.body) == ("https", b"a=%2F", b"event")
     assert seen.headers["cookie"] == "a=1; b=2"
     assert adapter.messages == [b"event"]
 
@@ -43,6 +48,8 @@ async def test_a_scope_may_lack_what_is_optional(adapter: type[RecordingBot]) ->
         assert (await call.next())["status"] == 200
         await call.next()
     assert (adapter.requests[0].http_version, adapter.requests[0].query_string) == ("1.1", b"")
+    assert adapter.requests[0].scheme == "http"
+    assert adapter.messages == [b""]
 
 
 async def test_a_body_comes_in_parts(adapter: type[RecordingBot]) -> None:

@@ -13,7 +13,7 @@ from nonebot_aiohttp import (
     WebSocketClosed,
     WebSocketNotAccepted,
 )
-from nonebot_aiohttp.reverse.asgi import AsgiSocket
+from nonebot_aiohttp.reverse.asgi_socket import AsgiSocket
 from tests.support.asgi import Call, Event, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.waiting import eventually, settle, within

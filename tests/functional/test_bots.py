@@ -232,6 +232,56 @@ async def test_a_late_cleanup_never_evicts_a_successor(
         assert driver.bots == {}
 
 
+async def test_entering_a_bot_disconnects_another_one_of_its_id(logs: Logs) -> None:
+    async with running() as (driver, _):
+        seen: list[tuple[str, Any]] = []
+        driver.on_bot_connect(lambda bot: seen.append(("connect", bot)))
+        driver.on_bot_disconnect(lambda bot: seen.append(("disconnect", bot)))
+        old, new = (new_adapter()("1", HTTPRequest("1.1", "http", "/")) for _ in range(2))
+        driver._bot_connect(old)
+        driver._bot_connect(new)
+        assert driver.bots == {"1": new}
+        await eventually(lambda: len(seen) == 3)
+        assert ("disconnect", old) in seen
+        # The adapter's own late goodbye does nothing.
+        driver._bot_disconnect(old)
+        assert driver.bots == {"1": new}
+        driver._bot_disconnect(new)
+        await eventually(lambda: len(seen) == 4)
+        assert seen[-1] == ("disconnect", new)
+        assert not driver._connections._connected
+    assert logs.messages("WARNING") == ["A new connection of bot 1 replaces the old one"]
+
+
+async def test_one_put_into_bots_by_hand_is_replaced_without_hooks(logs: Logs) -> None:
+    async with running() as (driver, _):
+        seen: list[Any] = []
+        driver.on_bot_disconnect(seen.append)
+        old, new = (new_adapter()("1", HTTPRequest("1.1", "http", "/")) for _ in range(2))
+        driver.bots["1"] = old
+        driver._bot_connect(new)
+        assert driver.bots == {"1": new}
+        driver._bot_disconnect(new)
+        await eventually(lambda: seen == [new])
+
+
+async def test_hooks_of_the_replaced_bear_the_name_of_its_adapter(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
+    settings = {"aiohttp_duplicate_bot": "replace", "aiohttp_drain_timeout": 0}
+    async with running(**settings) as (driver, host), host.connected() as old:
+        await eventually(lambda: driver.bots)
+
+        @driver.on_bot_disconnect
+        async def hang(_: Any) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async with host.connected():
+            assert (await old.read_close()).close_code == 1008
+    assert logs.messages("ERROR") == ["Cut off 2 hook(s) of recorder that had not ended"]
+
+
 async def test_disconnect_hooks_of_the_replaced_run_once_and_beside_the_new_ones() -> None:
     seen: list[tuple[str, Any]] = []
     async with running(aiohttp_probe_timeout=0.05) as (driver, host):

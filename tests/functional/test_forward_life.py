@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +15,15 @@ from nonebot_aiohttp.forward.loop import ForwardLoop
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import FIRST_DELAY, POLLING, WEBSOCKET, Way, clocked_driver, warnings
+from tests.support.forward import (
+    FIRST_DELAY,
+    POLLING,
+    WEBSOCKET,
+    Way,
+    clocked_driver,
+    warnings,
+    websocket,
+)
 from tests.support.logs import Logs
 from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
@@ -262,3 +272,51 @@ async def test_what_comes_after_the_stop_has_begun_is_not_started(
         # But it is kept for the next start.
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
+
+
+# What does not end
+
+
+async def ignore_cancellations(entered: asyncio.Event, released: asyncio.Event) -> None:
+    entered.set()
+    while not released.is_set():
+        with suppress(asyncio.CancelledError):
+            await released.wait()
+
+
+async def test_a_factory_that_does_not_end_holds_up_no_stop(
+    way: Way, driver: Driver, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.tasks.CANCEL_GRACE", 0.01)
+    entered, released = asyncio.Event(), asyncio.Event()
+    way.add(driver, lambda: ignore_cancellations(entered, released))
+    await driver._lifespan.start()
+    await within(entered.wait())
+    await within(driver._lifespan.stop())
+    (error,) = logs.messages("ERROR")
+    assert "<lambda>: left something that did not end when it was cancelled" in error
+    released.set()
+    await settle()
+
+
+async def test_a_loop_that_does_not_end_holds_up_no_stop(
+    driver: Driver, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.tasks.CANCEL_GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.forward.loops.CANCEL_GRACE", 0.01)
+    entered, released = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(
+        "nonebot_aiohttp.forward.loops.ReconnectLoop.run",
+        lambda _: ignore_cancellations(entered, released),
+    )
+    driver._loops._supplies = dataclasses.replace(
+        driver._loops._supplies, options=driver.options.replaced(close_timeout=0.01)
+    )
+    driver.setup_websocket(websocket("ws://127.0.0.1"))
+    await driver._lifespan.start()
+    await within(driver._lifespan.stop())
+    assert logs.messages("ERROR") == [
+        "WebSocket: left something that did not end when it was cancelled"
+    ]
+    released.set()
+    await settle()

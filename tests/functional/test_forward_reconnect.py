@@ -14,7 +14,7 @@ from nonebot_aiohttp.forward.reconnect import ReconnectLoop
 from tests.support import frames, scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import bot_of, clocked_driver, closes, websocket
+from tests.support.forward import bot_of, clocked_driver, closes, polling, websocket
 from tests.support.logs import Logs
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, settle, within
@@ -274,3 +274,19 @@ async def test_hundreds_of_connections_do_not_starve_the_api_calls(
             request = driver.session.get(server.url, timeout=aiohttp.ClientTimeout(5))
             async with request as response:
                 assert await response.read() == b"answer"
+
+
+async def test_hooks_that_the_stop_cuts_off_are_logged_with_their_adapter(
+    fake_clock: FakeClock, adapter: Adapter, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
+    driver = clocked_driver(fake_clock, adapter, drain_timeout=0.01)
+    driver.on_bot_connect(lambda bot: asyncio.Event().wait())
+    good = scripts.status(200, b"event")
+    async with ScriptedServer(scripts.echo()) as server, ScriptedServer(good) as polled:
+        driver.setup_websocket(websocket(server.ws_url))
+        driver.setup_http_polling(polling(polled.url, self_id="2"))
+        async with driver.lifespan():
+            await eventually(lambda: len(driver.bots) == 2)
+    # Two each: the disconnect hooks wait for the connect hooks.
+    assert logs.messages("ERROR") == ["Cut off 4 hook(s) of recorder that had not ended"]

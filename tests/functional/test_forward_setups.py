@@ -57,6 +57,9 @@ SCHEMES = {
         ({"url": f"ws://user:{SECRET}@h:99999999/"}, "its URL cannot be parsed"),
         ({"url": None}, "its URL cannot be parsed"),
         ({"adapter": "teapot"}, "no adapter 'teapot' is registered"),
+        ({"headers": SECRET}, "its headers must be a mapping of names to values"),
+        ({"headers": {"Authorization": None}}, "its headers must be texts without line breaks"),
+        ({"headers": {"X": f"{SECRET}\r\nY: 1"}}, "its headers must be texts without line breaks"),
     ],
 )
 async def test_a_setup_that_can_never_work_ends_its_loop_only(
@@ -81,6 +84,29 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
             assert "\n" not in error
         assert len(server.attempts) == 1
     assert SECRET not in logs.output
+    assert not warnings(logs)
+
+
+@pytest.mark.parametrize("seconds", [f"{SECRET}5s", None, float("nan"), "inf", 10**400])
+async def test_an_interval_that_is_no_number_of_seconds_ends_the_loop(
+    way: Way, driver: Driver, logs: Logs, seconds: Any
+) -> None:
+    way.add(driver, way.setup(f"{way.scheme}://127.0.0.1/", **{way.interval: seconds}))
+    async with driver.lifespan():
+        await eventually(lambda: logs.messages("ERROR"))
+    (error,) = logs.messages("ERROR")
+    assert f"SetupError: its {way.interval} must be a number of seconds" in error
+    assert SECRET not in logs.output
+    assert not warnings(logs)
+
+
+@pytest.mark.parametrize("method", [None, "", "GE T", "GET\n", 5])
+async def test_a_method_that_is_none_ends_the_loop(driver: Driver, logs: Logs, method: Any) -> None:
+    driver.setup_http_polling(POLLING.setup("http://127.0.0.1/", method=method))
+    async with driver.lifespan():
+        await eventually(lambda: logs.messages("ERROR"))
+    (error,) = logs.messages("ERROR")
+    assert error.endswith("SetupError: its method must be one of HTTP, such as GET")
     assert not warnings(logs)
 
 

@@ -60,6 +60,24 @@ async def test_the_adapter_sees_the_handshake_before_the_upgrade(serving: Servin
     assert seen == [("websocket", "ws", "1.1", False), (path, b"t=%2F", "1")]
 
 
+async def test_the_adapter_is_asked_with_its_driver(serving: Serving) -> None:
+    asked: list[Any] = []
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def check_permission(cls, driver: Any, request: HTTPConnection) -> Decision:
+            asked.append((driver, request.type))
+            return "1", None
+
+    driver = make_driver(Recorder)
+    async with serving(driver) as host, host.connected():
+        await eventually(lambda: driver.bots)
+        bot = driver.bots["1"]
+        assert (bot.driver, bot.config) == (driver, driver.config)
+        await host.post()
+    assert asked == [(driver, "websocket"), (driver, "http")]
+
+
 @pytest.mark.parametrize("status", [200, 403, 404])
 async def test_a_refusal_is_a_response_with_the_adapters_status(
     serving: Serving, status: int

@@ -13,8 +13,9 @@ from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
 from tests.support.forward import FIRST_DELAY, answers, clocked_driver, polling
 from tests.support.logs import Logs
-from tests.support.server import Connection, ScriptedServer
+from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
+from tests.support.wire import encode_message, status_line
 
 pytestmark = pytest.mark.both_loops
 
@@ -201,6 +202,38 @@ async def test_half_an_answer_is_no_event(
             await eventually(lambda: adapter.messages)
     assert adapter.messages == [b"whole"]
     expected = "no answer within 0.3 s (aiohttp_poll_timeout)" if stall else "ClientPayloadError"
+    assert expected in logs.messages("WARNING")[0]
+
+
+def chunked(size: int) -> Script:
+    """Answer with a body whose length nobody tells."""
+    head = {"Transfer-Encoding": "chunked"}
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
+
+    async def script(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.send(encode_message(status_line(200), head, body))
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "large",
+    [scripts.truncated_body(b"x", 1_000_000, stall=True), chunked(101), chunked(500_000)],
+    ids=["announced", "just over", "endless"],
+)
+async def test_an_answer_over_the_limit_is_an_attempt_that_failed(
+    adapter: Adapter, fake_clock: FakeClock, logs: Logs, large: Script
+) -> None:
+    driver = clocked_driver(fake_clock, adapter, max_body_size=100)
+    async with ScriptedServer(large, chunked(100)) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            assert await fake_clock.slept(1) == FIRST_DELAY
+            assert adapter.messages == []
+            await fake_clock.advance(FIRST_DELAY)
+            await eventually(lambda: adapter.messages == [b"x" * 100])
+    expected = "ClientPayloadError: the answer is larger than 100 bytes (aiohttp_max_body_size); "
     assert expected in logs.messages("WARNING")[0]
 
 

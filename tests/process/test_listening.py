@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 
-from nonebot_aiohttp.reverse.listen import resolve
+import pytest
+
+from nonebot_aiohttp import ValidationError
+from nonebot_aiohttp.reverse.listen import port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import free_port, post
@@ -100,4 +103,23 @@ async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) 
         aiohttp_ssl_keyfile=str(tls.key_file),
     )
     assert await program.exit_code(r"ERROR .*aiohttp_ssl_certfile") == 1
+    assert program.journal == ["left behind: []"]
+
+
+async def test_port_of_the_settings_as_text(launch: Launch) -> None:
+    port = free_port()
+    program = launch(own_process(), port_of_settings=f" {port} ")
+    assert program.port == port
+    await stop_by(await RawClient.connect(port), program)
+
+
+@pytest.mark.parametrize("port", ["http", "-1", 65536, 80.5, None, ""])
+def test_what_is_no_port(port: object) -> None:
+    with pytest.raises(ValidationError, match="port: must be a number from 0 to 65535"):
+        port_number(port)
+
+
+async def test_setting_that_is_no_port(launch: Launch) -> None:
+    program = launch(own_process(), port_of_settings="http")
+    assert await program.exit_code(r"ERROR .*: port: must be a number from 0 to 65535$") == 1
     assert program.journal == ["left behind: []"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -206,6 +207,54 @@ async def test_serves_again_after_the_stop() -> None:
             assert (await webhook(client, b'{"do": "note", "id": 2}')).status == 200
     assert served.notes.count("startup") == 2
     assert "handled 2" in served.notes
+
+
+async def serve_once(made: Bench, event: bytes) -> None:
+    """Start, handle an event, and stop."""
+    await made.start()
+    async with await RawClient.connect(made.port) as client:
+        assert (await webhook(client, event)).status == 200
+    made.driver.exit()
+    await made.end()
+
+
+def test_serves_again_on_another_loop() -> None:
+    made = Bench()
+    for number in range(2):
+        asyncio.run(serve_once(made, b'{"do": "note", "id": %d}' % number))
+    assert [note for note in made.notes if note.startswith("handled")] == ["handled 0", "handled 1"]
+
+
+def test_an_application_that_somebody_has_taken_serves_on_one_loop() -> None:
+    made = Bench()
+    assert not made.driver.server_app.frozen
+    asyncio.run(serve_once(made, b'{"do": "note", "id": 1}'))
+    with pytest.raises(LifecycleError, match="server_app serves on one event loop only"):
+        asyncio.run(made.driver.serve(port=0))
+    assert made.notes[-2:] == SHUTDOWN
+
+
+async def test_the_access_log_shows_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "nonebot_aiohttp.access")
+    async with bench(aiohttp_access_log=True) as served:
+        async with await RawClient.connect(served.port) as client:
+            target = "/platform?access_token=s3cr3t"
+            fields = {"X-Self-ID": "7", "Referer": "http://h/?token=s3cr3t"}
+            await client.request("POST", target, fields, b'{"do": "note", "id": 1}')
+            await client.request("GET", "/bot123:s3cr3t-T0ken/getUpdates")
+        served.driver.exit()
+        await served.end()
+    lines = [each for each in caplog.records if each.name == "nonebot_aiohttp.access"]
+    first, second = (line.getMessage() for line in lines)
+    assert re.fullmatch(r"POST /platform 200 \d+ bytes \d\.\d{3} s", first)
+    assert re.fullmatch(r"GET /\*\*\*/getUpdates 404 \d+ bytes \d\.\d{3} s", second)
+
+
+async def test_the_access_log_is_off_unless_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with bench() as served, await RawClient.connect(served.port) as client:
+        await webhook(client, b'{"do": "note", "id": 1}')
+    assert not [each for each in caplog.records if each.name == "nonebot_aiohttp.access"]
 
 
 async def test_does_not_serve_twice_at_once() -> None:

@@ -14,6 +14,7 @@ from tests.process.conftest import Launch
 from tests.process.hosts import RUN, SERVE, Host, own_process
 from tests.process.programs import Program
 from tests.process.simulator import Platform
+from tests.support.certs import Tls
 
 NOTHING_LEFT = ["run() returned", "left behind: []"]
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
@@ -126,6 +127,21 @@ async def test_wrong_setting(launch: Launch) -> None:
     named = r"^nonebot_aiohttp\.exceptions\.ValidationError: aiohttp_heartbeat: "
     assert await program.exit_code("^Traceback", "^  ", named) == 1
     assert program.journal == []
+
+
+@pytest.mark.parametrize("level", ["loud", -1, ["INFO"]])
+async def test_unknown_level_of_the_log(level: object, launch: Launch) -> None:
+    program = launch(RUN, log_level=level)
+    named = r"ERROR .*log_level: must be a name or a number of loguru's levels$"
+    assert await program.exit_code(named) == 1
+    assert program.journal == ["left behind: []"]
+
+
+async def test_file_that_is_no_ca(launch: Launch, tls: Tls) -> None:
+    program = launch(RUN, aiohttp_ssl_cafile=str(tls.key_file))
+    named = r"ERROR .*aiohttp_ssl_cafile: cannot be used as a CA: "
+    assert await program.exit_code(named) == 1
+    assert program.journal == ["left behind: []"]
 
 
 @pytest.mark.parametrize(("loop", "code"), [("uvloop", 1), ("auto", 0)])

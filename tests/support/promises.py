@@ -43,7 +43,7 @@ REGISTRY = {
         "functional/test_polling_bots.py::test_hooks_of_one_bot_run_one_after_the_other",
     ),
     "importing changes no sink and no handler": (
-        "unit/test_log.py::test_importing_changes_nothing_and_needs_no_pydantic",
+        "unit/test_log_console.py::test_importing_changes_nothing_and_needs_no_pydantic",
     ),
 }
 

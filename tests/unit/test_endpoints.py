@@ -13,7 +13,7 @@ from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.asgi import local_path
 from nonebot_aiohttp.reverse.endpoints import Target, join_headers, target_of
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
-from nonebot_aiohttp.reverse.interface import Refused
+from nonebot_aiohttp.reverse.interface import Refused, upgrade_required
 from tests.support.logs import Logs
 
 
@@ -143,15 +143,24 @@ def test_a_refusal_is_logged_again_after_a_while(
     assert len(logs.messages("WARNING")) == 3
 
 
-def test_a_challenge_that_is_answered_is_no_refusal_to_log(logs: Logs) -> None:
-    assert make_gate().refuse("one", Refused(200, "challenge")).status == 200
-    assert logs.messages("WARNING") == []
+@pytest.mark.parametrize(("status", "logged"), [(200, 0), (399, 0), (400, 1), (503, 1)])
+def test_a_challenge_that_is_answered_is_no_refusal_to_log(
+    status: int, logged: int, logs: Logs
+) -> None:
+    assert make_gate().refuse("one", Refused(status, "challenge")).status == status
+    assert len(logs.messages("WARNING")) == logged
 
 
 def test_a_refusal_names_its_headers_with_hyphens() -> None:
     response = Refused(503, "later", retry_after="5").response
     assert (response.status, response.body) == (503, b"later")
     assert response.headers == {"retry-after": "5", "content-type": "text/plain; charset=utf-8"}
+
+
+def test_who_is_told_to_upgrade_is_told_how() -> None:
+    """RFC 9110, sections 7.8 and 15.5.22."""
+    headers = upgrade_required().response.headers
+    assert (headers["upgrade"], headers["connection"]) == ("websocket", "upgrade")
 
 
 def make_gate() -> Gate:

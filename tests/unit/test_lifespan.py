@@ -94,6 +94,15 @@ async def test_a_startup_hook_that_fails_stops_the_start() -> None:
     assert parts.lifespan.state is State.IDLE
 
 
+async def test_a_session_that_does_not_open_stops_the_start_before_any_hook() -> None:
+    parts = Parts()
+    parts.during["session open"] = fail
+    with pytest.raises(ValueError, match="wrong"):
+        await parts.lifespan.start()
+    assert parts.order == ["session open", "session close"]
+    assert parts.lifespan.state is State.IDLE
+
+
 async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
     parts = Parts()
     parts.during["startup"] = never

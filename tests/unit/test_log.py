@@ -1,34 +1,31 @@
-"""What may be logged of URLs, texts and errors, and who may change the sinks of logs."""
+"""What may be logged of URLs, texts and errors."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import aiohttp
-import loguru
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from nonebot_aiohttp import log
 from nonebot_aiohttp.log import (
+    OnceInAWhile,
     StdlibBridge,
-    console_logging,
     describe,
     format_traceback,
     log_exception,
     logger,
+    redact_path,
     redact_text,
     redact_url,
 )
+from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 
 SECRET = "s3cr3t-T0ken"
@@ -99,6 +96,14 @@ def test_redact_url_never_raises(text: str) -> None:
 @given(st.text("0123456789:-_aB", min_size=17), st.sampled_from(["ws", "https"]))
 def test_long_segments_are_never_shown(segment: str, scheme: str) -> None:
     assert segment not in redact_url(f"{scheme}://h/{segment}/x?{segment}#{segment}")
+
+
+@pytest.mark.parametrize(
+    ("path", "redacted"),
+    [("/onebot/v11/ws", "/onebot/v11/ws"), (f"/bot/{SECRET}/", "/bot/***/"), ("", ""), ("/", "/")],
+)
+def test_redact_path(path: str, redacted: str) -> None:
+    assert redact_path(path) == redacted
 
 
 # Texts
@@ -231,19 +236,22 @@ def test_log_exception_hides_secrets(logs: Logs) -> None:
     assert SECRET not in logs.output
 
 
-def test_log_exception_formats_nothing_that_no_sink_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    formatted: list[BaseException] = []
-    monkeypatch.setattr(log, "format_traceback", formatted.append)
-    log_exception("TRACE", "failed", ValueError())
-    assert formatted == []
-
-
 def test_log_exception_names_its_caller() -> None:
     records: list[Any] = []
     sink = logger.add(lambda message: records.append(message.record))
     log_exception("ERROR", "failed", ValueError())
     logger.remove(sink)
     assert [record["function"] for record in records] == ["test_log_exception_names_its_caller"]
+
+
+def test_a_text_is_due_once_in_a_while(fake_clock: FakeClock) -> None:
+    lines = OnceInAWhile(10, fake_clock.clock)
+    assert [lines.is_due(text) for text in ("a", "a", "b", "a")] == [True, False, True, False]
+    fake_clock._now += 9.9
+    assert not lines.is_due("a")
+    fake_clock._now += 0.1
+    assert lines.is_due("a")
+    assert not lines.is_due("a")
 
 
 @pytest.fixture
@@ -269,9 +277,17 @@ def test_bridge_keeps_level_text_and_exception(stdlib_logger: logging.Logger, lo
     assert [(r.level, r.message, r.exception) for r in logs] == [
         ("WARNING", f"a 1 {{b}} <red> {redact_url(TELEGRAM)}", None),
         ("Level 33", "odd", None),
-        ("ERROR", "failed", error),
+        ("ERROR", f"failed\n{format_traceback(error)}", None),
         ("ERROR", "nothing", None),
     ]
+
+
+def test_bridge_hides_secrets_in_tracebacks_from_the_users_own_sinks(
+    stdlib_logger: logging.Logger, logs: Logs
+) -> None:
+    stdlib_logger.error("failed", exc_info=raised(ValueError(f"https://h/{SECRET}")))
+    assert "ValueError: https://h/***" in logs.output
+    assert SECRET not in logs.output
 
 
 def test_bridge_names_the_caller_and_keeps_its_stack(stdlib_logger: logging.Logger) -> None:
@@ -291,148 +307,3 @@ def test_bridge_reports_a_bad_record_as_logging_does(
     StdlibBridge().handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
     assert logs == []
     assert "--- Logging error ---" in capsys.readouterr().err
-
-
-# The console
-
-
-def sinks() -> dict[int, object]:
-    """Return loguru's sinks by id; it shows them nowhere but in its private core."""
-    return cast(dict[int, object], cast(Any, loguru.logger)._core.handlers)
-
-
-@contextmanager
-def unconfigured_program() -> Iterator[None]:
-    """Set the sinks and handlers of the test run aside, and begin as a fresh program does."""
-    root, core = logging.getLogger(), cast(Any, loguru.logger)._core
-    saved = (core.handlers, core.min_level, log._default_sink, root.handlers[:])
-    core.handlers, root.handlers[:] = {}, []
-    log._default_sink = logger.add(sys.stderr, format="default {message}")
-    try:
-        yield
-    finally:
-        logger.remove()
-        core.handlers, core.min_level, log._default_sink, root.handlers[:] = saved
-
-
-@unconfigured_program()
-def test_console_replaces_the_default_sink_and_puts_it_back(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    default = log._default_sink
-    with console_logging("INFO"):
-        assert len(sinks()) == 1
-        assert default not in sinks()
-        logger.debug("hidden")
-        logger.info("{shown} <red>")
-    assert capsys.readouterr().err.endswith(" INFO     tests.unit.test_log: {shown} <red>\n")
-    logger.debug("put back")
-    assert capsys.readouterr().err.count("put back\n") == 1
-    with console_logging("INFO"):
-        logger.debug("hidden")
-    assert capsys.readouterr().err == ""
-
-
-@unconfigured_program()
-def test_console_bridges_the_root_logger_for_a_while(capsys: pytest.CaptureFixture[str]) -> None:
-    root = logging.getLogger()
-    with console_logging("DEBUG"):
-        (bridge,) = root.handlers
-        assert isinstance(bridge, StdlibBridge)
-        logging.getLogger("aiohttp.access").debug("GET /?token=%s", SECRET)
-    assert capsys.readouterr().err.endswith(" DEBUG    tests.unit.test_log: GET /?token=***\n")
-    assert (root.handlers, root.level) == ([], logging.WARNING)
-
-
-@unconfigured_program()
-def test_console_hides_secrets_in_tracebacks(capsys: pytest.CaptureFixture[str]) -> None:
-    with console_logging("INFO"):
-        try:
-            raise ValueError(f"{{x}} <red>\\<b> https://h/{SECRET}")
-        except ValueError:
-            logger.exception("failed")
-            logging.getLogger("other").exception("failed too")
-        logger.opt(exception=cast(Any, (None, None, None))).info("nothing")
-    text = capsys.readouterr().err
-    assert text.count("\nValueError: {x} <red>\\<b> https://h/***\n") == 2
-    assert SECRET not in text
-
-
-@unconfigured_program()
-def test_console_leaves_a_configured_loguru_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    logger.remove()
-    own = logger.add(sys.stderr, format="own {message}")
-    with console_logging("INFO"):
-        assert list(sinks()) == [own]
-        logger.debug("1")
-    assert list(sinks()) == [own]
-    assert capsys.readouterr().err == "own 1\n"
-
-
-@unconfigured_program()
-def test_console_respects_who_configures_loguru_meanwhile() -> None:
-    with console_logging("INFO"):
-        logger.remove()
-    assert sinks() == {}
-
-
-@unconfigured_program()
-def test_console_leaves_a_configured_root_logger_alone() -> None:
-    root, own = logging.getLogger(), logging.NullHandler()
-    root.addHandler(own)
-    with console_logging("DEBUG"):
-        assert (root.handlers, root.level) == ([own], logging.WARNING)
-    assert root.handlers == [own]
-
-
-@unconfigured_program()
-def test_console_puts_all_back_after_an_error() -> None:
-    with pytest.raises(ZeroDivisionError), console_logging(10):
-        raise ZeroDivisionError
-    assert list(sinks()) == [log._default_sink]
-    assert logging.getLogger().handlers == []
-
-
-@pytest.mark.parametrize("level", ["info", "Info", 20])
-@unconfigured_program()
-def test_console_levels(level: int | str, capsys: pytest.CaptureFixture[str]) -> None:
-    with console_logging(level):
-        logger.debug("hidden")
-        logger.info("shown")
-    assert capsys.readouterr().err.endswith("shown\n")
-
-
-@pytest.mark.parametrize("level", ["loud", -1])
-@unconfigured_program()
-def test_an_unknown_level_changes_nothing(level: int | str) -> None:
-    default = log._default_sink
-    with pytest.raises(ValueError, match=r"LOUD|[Ll]evel"), console_logging(level):
-        pytest.fail("entered")
-    assert list(sinks()) == [default]
-    assert logging.getLogger().handlers == []
-
-
-def test_importing_changes_nothing_and_needs_no_pydantic() -> None:
-    program = """
-import logging, sys
-from loguru import logger
-before = repr(logger)
-sys.modules["pydantic"] = sys.modules["pydantic_settings"] = None
-import importlib.util
-spec = importlib.util.spec_from_file_location("log", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-assert module.logger is logger
-assert repr(logger) == before, repr(logger)
-assert not logging.getLogger().handlers
-with module.console_logging("INFO"):
-    logger.info("standalone")
-"""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, log.__file__],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith(" INFO     __main__: standalone\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -90,6 +92,23 @@ async def test_a_task_that_has_ended_already_can_be_added() -> None:
 
 
 @pytest.mark.parametrize("wait", [False, True])
+async def test_a_task_that_is_added_is_kept_and_heard_of_like_one_that_is_started(
+    wait: bool, logs: Logs
+) -> None:
+    handlers = TaskSet("handler")
+    done: list[str] = []
+    task = asyncio.ensure_future(fail(ValueError("wrong"), wait))
+    if not wait:
+        await asyncio.wait({task})
+    handlers.add(task, "onebot", lambda: done.append("done"))
+    assert list(handlers) == ([task] if wait else [])
+    await eventually(lambda: done)
+    assert done == ["done"]
+    assert len(handlers) == 0
+    assert len(logs.matching("A handler of onebot failed", "ERROR")) == 1
+
+
+@pytest.mark.parametrize("wait", [False, True])
 async def test_a_handler_that_fails_is_logged_with_its_owner(
     eager: bool, wait: bool, logs: Logs
 ) -> None:
@@ -131,6 +150,19 @@ async def test_cancelling_logs_how_many_of_whom(eager: bool, logs: Logs) -> None
     assert len(handlers) == 0
 
 
+async def test_what_was_cut_off_is_let_go(eager: bool) -> None:
+    """A driver that starts and stops often keeps nothing of its earlier lives."""
+    handlers, waiting = TaskSet("handler"), Waiting()
+    handlers.start(waiting.run(), "onebot")
+    (task,) = (weakref.ref(task) for task in handlers)
+    await turns()
+    await within(handlers.cancel())
+    await turns()
+    gc.collect()
+    assert waiting.ends == ["cancelled"]
+    assert task() is None
+
+
 async def test_cancelling_nothing_says_nothing(logs: Logs) -> None:
     await TaskSet("handler").cancel()
     assert logs == []
@@ -144,6 +176,19 @@ async def test_cancelling_waits_no_longer_than_the_grace_for_the_stubborn() -> N
     assert len(handlers) == 1
     waiting.released.set()
     await eventually(lambda: not len(handlers))
+
+
+async def test_a_handler_that_swallows_its_cancellation_is_not_kept() -> None:
+    handlers, released = TaskSet("handler"), asyncio.Event()
+
+    async def swallow() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await released.wait()
+
+    handlers.start(swallow(), "onebot")
+    await turns()
+    await within(handlers.cancel())
+    assert len(handlers) == len(handlers._cut_off) == 0
 
 
 # drain
@@ -267,3 +312,38 @@ async def test_settling_cancels_what_runs_and_takes_note_of_errors(
     gc.collect()
     # asyncio complains of errors that nobody has asked for.
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("timeout", "end"), [(None, Stopped), (0.01, asyncio.TimeoutError)])
+async def test_a_race_ends_although_its_loser_does_not(
+    monkeypatch: pytest.MonkeyPatch, logs: Logs, timeout: float | None, end: type[Exception]
+) -> None:
+    monkeypatch.setattr(tasks, "CANCEL_GRACE", 0.01)
+    stop, waiting = asyncio.Event(), Waiting()
+    racing = asyncio.ensure_future(race(waiting.run(stubborn=True), stop, timeout, "Polling"))
+    await turns()
+    if timeout is None:
+        stop.set()
+    await eventually(racing.done)
+    with pytest.raises(end):
+        racing.result()
+    assert logs.messages("ERROR") == [
+        "Polling: left something that did not end when it was cancelled"
+    ]
+    gc.collect()
+    assert len(tasks._left) == 1
+    waiting.released.set()
+    await eventually(lambda: not tasks._left)
+
+
+async def test_what_is_left_bears_the_name_of_its_function(
+    monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    monkeypatch.setattr(tasks, "CANCEL_GRACE", 0.01)
+    stop, waiting = asyncio.Event(), Waiting()
+    stop.set()
+    with pytest.raises(Stopped):
+        await within(race(waiting.run(stubborn=True), stop))
+    assert logs.messages("ERROR")[0].startswith("Waiting.run: left something")
+    waiting.released.set()
+    await eventually(lambda: not tasks._left)

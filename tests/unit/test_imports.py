@@ -1,0 +1,49 @@
+"""What an import of the package brings along: nothing of NoneBot, nothing that is an extra."""
+
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+
+import nonebot_aiohttp
+
+CONFIG = "nonebot_aiohttp.config"
+"""The only module that needs the extra of the standalone driver."""
+
+MODULES = [
+    "nonebot_aiohttp",
+    *(
+        found.name
+        for found in pkgutil.walk_packages(
+            nonebot_aiohttp.__path__, "nonebot_aiohttp.", onerror=lambda name: None
+        )
+        if ".nonebot2" not in found.name and found.name != CONFIG
+    ),
+]
+"""All others, but for those of the NoneBot face."""
+
+
+def imported_by(modules: list[str]) -> set[str]:
+    """Import modules in a process of its own; return the packages that are there afterwards."""
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    command = [sys.executable, "-c", code, *modules]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+def test_the_modules_are_found() -> None:
+    assert {"nonebot_aiohttp.driver", "nonebot_aiohttp.reverse.asgi"} <= set(MODULES)
+
+
+def test_no_module_but_those_of_its_face_imports_nonebot() -> None:
+    has_extra = importlib.util.find_spec("pydantic_settings") is not None
+    assert "nonebot" not in imported_by([*MODULES, CONFIG] if has_extra else MODULES)
+
+
+def test_no_module_but_the_configuration_imports_an_extra() -> None:
+    assert not imported_by(MODULES) & {"pydantic_settings", "uvloop", "uvicorn", "starlette"}
