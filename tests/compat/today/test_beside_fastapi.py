@@ -13,18 +13,21 @@ from ..support.network import answers, eventually, free_port
 EXAMPLE = Path(__file__).parents[3] / "examples" / "beside_fastapi.py"
 
 
-async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None:
-    port = free_port()
-    log = tmp_path / "log.txt"
-    command = [sys.executable, "-W", "error::ResourceWarning", str(EXAMPLE)]
+def launch(port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Start the example."""
     with log.open("wb") as output:
-        program = subprocess.Popen(
-            command,
-            cwd=tmp_path,
+        return subprocess.Popen(
+            [sys.executable, "-W", "error::ResourceWarning", str(EXAMPLE)],
+            cwd=log.parent,
             env={**os.environ, "HOST": "127.0.0.1", "PORT": str(port)},
             stdout=output,
             stderr=output,
         )
+
+
+async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log.txt"
+    program = launch(port, log)
     try:
         await eventually(lambda: answers(port), "the start of the example")
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
