@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import ssl
 from typing import Any
@@ -45,11 +46,18 @@ class SessionPool:
         self._connector: aiohttp.BaseConnector | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._environment: dict[str, URL] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._holders: dict[aiohttp.BaseConnector, int] = {}
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connector."""
-        return self._connector is not None
+        """Whether there is a connector, and it belongs to the event loop that runs."""
+        return self._connector is not None and self._loop is asyncio.get_running_loop()
+
+    @property
+    def proxy(self) -> URL | None:
+        """The proxy of the setting ``aiohttp_proxy``, if any."""
+        return URL(self._options.proxy) if self._options.proxy is not None else None
 
     def another(self) -> SessionPool:
         """Make a pool of the same settings with a connector of its own, not open yet."""
@@ -62,6 +70,7 @@ class SessionPool:
             ValidationError: ``aiohttp_ssl_cafile`` holds no certificate.
         """
         self._environment = None
+        self._loop = asyncio.get_running_loop()
         # Unlimited: forward WebSockets and long polls hold their connections for days, and the
         # hundredth of them must not starve the API calls.
         self._connector = aiohttp.TCPConnector(
@@ -69,13 +78,38 @@ class SessionPool:
         )
 
     async def close(self) -> None:
-        """Close all sessions and connections."""
+        """Close all sessions and connections; those that are held stay until they are let go."""
         connector, self._connector = self._connector, None
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.close()
-        if connector is not None:
+        if connector is not None and connector not in self._holders:
             await connector.close()
+
+    def hold(self) -> aiohttp.BaseConnector:
+        """Keep the connector from being closed: who reads an answer then would wait for ever.
+
+        Returns:
+            The connector, for ``release``.
+
+        Raises:
+            LifecycleError: The pool is not open.
+        """
+        connector = self._open_connector()
+        self._holders[connector] = self._holders.get(connector, 0) + 1
+        return connector
+
+    async def release(self, connector: aiohttp.BaseConnector) -> None:
+        """Let go of a connector; the last one closes it if the pool has been closed meanwhile.
+
+        Args:
+            connector: What ``hold`` has returned.
+        """
+        self._holders[connector] -= 1
+        if not self._holders[connector]:
+            del self._holders[connector]
+            if connector is not self._connector:
+                await connector.close()
 
     def get(self, http_version: str = "1.1") -> aiohttp.ClientSession:
         """Get the session for an HTTP version.
@@ -114,12 +148,17 @@ class SessionPool:
         Raises:
             LifecycleError: The pool is not open.
         """
+        arguments = {**self._proxy_arguments(), **kwargs}
+        return aiohttp.ClientSession(
+            connector=self._open_connector(), connector_owner=False, **arguments
+        )
+
+    def _open_connector(self) -> aiohttp.BaseConnector:
         if self._connector is None:
             raise LifecycleError(
                 "The session is open only while the driver runs: use it in startup hooks or later"
             )
-        arguments = {**self._proxy_arguments(), **kwargs}
-        return aiohttp.ClientSession(connector=self._connector, connector_owner=False, **arguments)
+        return self._connector
 
     def proxy_for(self, url: URL) -> URL | None:
         """Find the proxy for a URL: the setting, or else the environment's.

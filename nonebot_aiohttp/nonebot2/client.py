@@ -25,7 +25,7 @@ from ..options import DriverOptions
 from ..session import HTTP_VERSIONS, SessionPool
 from ..websocket import ClientSocket
 from .bodies import body_arguments
-from .models import UNSET, Timeout, default_timeout, merge_query, to_timeout
+from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
 _NOT_SAID = aiohttp.ClientTimeout()
@@ -73,6 +73,7 @@ class Session(HTTPClientSession):
         self._pool = self._shared_pool = pool
         self._own_pool: SessionPool | None = None
         self._client: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.BaseConnector | None = None
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -94,24 +95,31 @@ class Session(HTTPClientSession):
         if self._client is not None:
             raise RuntimeError("The session is open already")
         if not self._pool.is_open:
-            # Before the start and after the stop the session brings a connector of its own.
+            # Before the start, after the stop and on another event loop the session brings a
+            # connector of its own.
             self._pool = self._own_pool = self._shared_pool.another()
             await self._own_pool.open()
+        self._connector = self._pool.hold()
         self._client = self._pool.isolated(
-            # unsafe: cookies of hosts without a name count too, as everywhere else.
+            # unsafe: cookies of hosts without a name count too, as with httpx.
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             cookies=self._cookies,
             headers=self._headers,
+            # aiohttp's own default would cut longer limits of a handshake short.
+            timeout=_NOT_SAID,
             version=self._version,
         )
 
     async def close(self) -> None:
         """Close the session; it may be opened again."""
         client, self._client = self._client, None
+        connector, self._connector = self._connector, None
+        pool, self._pool = self._pool, self._shared_pool
         own_pool, self._own_pool = self._own_pool, None
-        self._pool = self._shared_pool
         if client is not None:
             await client.close()
+        if connector is not None:
+            await pool.release(connector)
         if own_pool is not None:
             await own_pool.close()
 
@@ -145,7 +153,8 @@ class Session(HTTPClientSession):
     def _send(self, setup: Request) -> Any:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
-        proxy = setup.proxy or self._proxy or self._pool.proxy_for(url)
+        # The environment's proxies are the session's business, which asks anew at each redirect.
+        proxy = setup.proxy or self._proxy or self._pool.proxy
         optional: dict[str, Any] = {"proxy": proxy} if proxy else {}
         if setup.cookies:
             optional["cookies"] = cookie_pairs(setup.cookies)
@@ -159,8 +168,11 @@ class Session(HTTPClientSession):
         )
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
-        own = to_timeout(setup.timeout, _NOT_SAID)
-        return own if own is not _NOT_SAID else to_timeout(self._timeout, default_timeout())
+        if _is_said(setup.timeout):
+            own = to_timeout(setup.timeout, _NOT_SAID)
+            if own is not _NOT_SAID:
+                return own
+        return to_timeout(self._timeout, default_timeout())
 
 
 class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
@@ -289,7 +301,7 @@ class SocketLimits:
             if handshake is None and timeout.connect is UNSET and timeout.total is UNSET:
                 handshake = options.handshake_timeout
             return cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
-        if timeout is UNSET:
+        if not _is_said(timeout):
             return cls(options.handshake_timeout)
         return cls(timeout, close=timeout)
 
@@ -298,6 +310,11 @@ class SocketLimits:
         if self.close is None:
             return options
         return options.replaced(close_timeout=self.close)
+
+
+def _is_said(timeout: Any) -> bool:
+    # Before NoneBot 2.5 None is the default, and all that could be said of no limit.
+    return timeout is not UNSET and (HAS_UNSET or timeout is not None)
 
 
 def _said(value: Any, otherwise: Any) -> Any:
