@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from yarl import URL
 
 from nonebot_aiohttp import Driver, DriverOptions, LifecycleError, SetupError, session
@@ -20,11 +19,10 @@ from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, WEBSOCKET, Way, answers, clocked_driver
-from tests.support.hosts import serve_application
 from tests.support.logs import Logs
 from tests.support.proxy import RecordingProxy
 from tests.support.server import ScriptedServer
-from tests.support.waiting import eventually, within
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
 
@@ -379,43 +377,3 @@ async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
         assert not server.attempts
     assert len(logs.matching("of bot 1 (recorder): ", "WARNING")) == 2
     assert SECRET not in logs.output
-
-
-async def test_what_is_held_outlives_the_pool() -> None:
-    """Who reads an answer when the connector is closed would wait for ever."""
-    proceed = asyncio.Event()
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await proceed.wait()
-        await response.write(b"whole")
-        return response
-
-    app = web.Application()
-    app.router.add_get("/", answer)
-    pool = SessionPool(DriverOptions())
-    async with serve_application(app) as port:
-        await pool.open()
-        held = pool.hold()
-        async with pool.isolated() as client:
-            async with client.get(f"http://127.0.0.1:{port}/") as response:
-                await pool.close()
-                assert not pool.is_open
-                proceed.set()
-                assert await within(response.read()) == b"whole"
-        assert not held.closed
-        await pool.release(held)
-        assert held.closed
-
-
-async def test_a_pool_is_open_on_its_own_loop_only() -> None:
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-
-    async def elsewhere() -> bool:
-        return pool.is_open
-
-    assert pool.is_open
-    assert await asyncio.to_thread(asyncio.run, elsewhere()) is False
-    await pool.close()
