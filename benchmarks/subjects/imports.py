@@ -43,6 +43,7 @@ def construct_nonebot2() -> float:
     """Import and construct the NoneBot2 face; making NoneBot's config is not its work."""
     started = time.perf_counter()
     import nonebot  # noqa: F401
+
     from nonebot_aiohttp.nonebot2 import Driver
 
     imported = time.perf_counter() - started
