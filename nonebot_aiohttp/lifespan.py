@@ -206,6 +206,9 @@ class Lifespan:
         for hook in _growing(self._startup):
             try:
                 await call_hook(hook)
+            except StartupError:
+                # It says itself what has failed.
+                raise
             except Exception as error:
                 raise StartupError(f"The startup hook {hook_name(hook)} failed") from error
 

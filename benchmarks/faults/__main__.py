@@ -7,7 +7,6 @@ import asyncio
 import json
 import random
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +75,12 @@ def main() -> int:
     if "walk" in parts:
         walked = run_walk(options)
         print(format_walk(walked), flush=True)
-        figures["walk"] = asdict(walked)
+        figures["walk"] = vars(walked)
         problems += walked.problems
     if "restart" in parts:
         restarted = run_restarts(options)
         print(format_restarts(restarted), flush=True)
-        figures["restart"] = asdict(restarted)
+        figures["restart"] = vars(restarted)
         problems += restarted.problems
     if options.json is not None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -13,6 +13,7 @@ from nonebot_aiohttp import WebSocketSetup
 from tests.support import frames, scripts
 from tests.support.frames import Frame, Opcode
 from tests.support.server import Connection
+from tests.support.waiting import within
 
 INTERVAL = 1.0
 """Seconds of the setup's ``reconnect_interval``."""
@@ -41,7 +42,7 @@ class WebSocketWalker(ForwardWalker):
         kind = self.random.choice((Opcode.TEXT, Opcode.BINARY))
         try:
             await turn.connection.send_frame(Frame(kind, message))
-            answer = await turn.connection.read_message()
+            answer = await within(turn.connection.read_message(), self._patience)
         except HANGS_UP:
             self._lost()
             return False

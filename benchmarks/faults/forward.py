@@ -15,7 +15,7 @@ from benchmarks.faults.timeline import Timeline, current
 from benchmarks.faults.walker import HANGS_UP, Ground, Walker
 from tests.support import scripts
 from tests.support.server import Connection, Script, ScriptedServer
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 RETRY_AFTER = 2
 FLOOD = 100
@@ -189,7 +189,7 @@ class ForwardWalker(Walker):
             self.timeline.stay_up()
         seen = self.timeline.failures
         with contextlib.suppress(*HANGS_UP):
-            await end(turn)
+            await within(end(turn), self._patience)
         await eventually(
             lambda: self.timeline.failures > seen, self._patience, "the end of a connection"
         )

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from benchmarks.faults.bot import REPLY, SPAM
 from benchmarks.faults.walker import ADAPTER, HANGS_UP, Walker
+from nonebot_aiohttp.websocket import CAN_KEEP_BYTES
 from tests.support import frames
 from tests.support.client import RawClient
 from tests.support.frames import Frame, Opcode
@@ -35,6 +36,10 @@ BAD_FRAMES: dict[str, tuple[int, tuple[Frame, ...]]] = {
     "close of one byte": (1002, (Frame(Opcode.CLOSE, b"\x03"),)),
 }
 """Frames that a peer must not send, and the code by which it is told so (RFC 6455)."""
+
+if not CAN_KEEP_BYTES:
+    # The client of an older aiohttp takes it, and finds nothing to unpack.
+    del BAD_FRAMES["compressed unasked"]
 
 
 class ReverseWalker(Walker):

@@ -53,6 +53,10 @@ PATIENCE = 15.0
 MEMORY_LIMIT = 24 * 1024 * 1024
 """Bytes that the process may grow by between the first third of a walk and its end."""
 
+LINGERING = 15.0
+"""Seconds until what is left counts as a leak: old releases of aiohttp read on
+for 10 s from a peer that has gone after its body was refused."""
+
 WARM_UP = 1 / 3
 ENDLESS = 1e9
 
@@ -181,7 +185,7 @@ async def check_all_gone(driver: Driver, ledger: Ledger) -> None:
 
 async def check_nothing_left(watch: LoopWatch, adapter: type[WalkBot], ledger: Ledger) -> None:
     """See tasks, sessions, sockets and bots gone."""
-    for leftover in await watch.leftovers(timeout=5.0):
+    for leftover in await watch.leftovers(LINGERING):
         ledger.problem(f"left behind: {leftover}")
     gc.collect()
     if adapter.alive:

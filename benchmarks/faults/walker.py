@@ -15,11 +15,15 @@ from typing import ClassVar
 from benchmarks.faults.ledger import Ledger
 from nonebot_aiohttp import Driver
 from tests.support.client import RawClient
+from tests.support.waiting import within
 
 HANGS_UP = (ConnectionError, asyncio.IncompleteReadError)
 """What reading from or writing to a connection raises that the other end has closed."""
 
 ADAPTER = "walking"
+
+FAULT_LIMIT = 60.0
+"""Seconds that a fault lasts at most, whatever the peer is still waiting for."""
 
 ENOUGH_PROBLEMS = 20
 """Problems after which a walk ends."""
@@ -124,7 +128,7 @@ class Walker(abc.ABC):
         try:
             # A connection that the fault needs may be gone, as on a loaded machine.
             with contextlib.suppress(*HANGS_UP):
-                await self.faults()[name]()
+                await within(self.faults()[name](), FAULT_LIMIT)
             started = time.monotonic()
             await self.deliver()
         except Exception as error:

@@ -10,7 +10,8 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from ..log import log_exception
+from ..exceptions import StartupError
+from ..log import log_exception, logger
 
 
 class LifespanKeeper:
@@ -30,7 +31,7 @@ class LifespanKeeper:
         """Start the lifespan.
 
         Raises:
-            Exception: What a startup function raised; what had started is shut down.
+            StartupError: A startup function failed; what had started is shut down.
         """
         self._stop = asyncio.Event()
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -40,6 +41,8 @@ class LifespanKeeper:
         except asyncio.CancelledError:
             self._task.cancel()
             raise
+        except Exception as error:
+            raise StartupError("A startup function of NoneBot failed") from error
 
     async def stop(self) -> None:
         """Shut the lifespan down and wait for its end."""
@@ -57,6 +60,11 @@ class LifespanKeeper:
         except asyncio.CancelledError:
             # A start that is given up is shut down as well, for its task group is open.
             _uncancel()
+            if started.done() and not started.cancelled():
+                logger.error(
+                    "A task of driver.task_group has failed, which ends NoneBot's lifespan: the"
+                    " bot has to be restarted"
+                )
         except Exception as error:
             failure = error
         await self._shut_down()

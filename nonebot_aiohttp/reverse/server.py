@@ -50,9 +50,12 @@ class LateResource(web.AbstractResource):
         self._endpoints = face.endpoints
         self._claims_all = claims_all
         self._prefix = ""
-        self._http = web.ResourceRoute("*", face.http, self)
-        self._websocket = web.ResourceRoute("GET", face.websocket, self)
-        self._mismatch = web.ResourceRoute("*", face.mismatch, self)
+        self._http = self._route("*", face.http)
+        self._websocket = self._route("GET", face.websocket)
+        self._mismatch = self._route("*", face.mismatch)
+
+    def _route(self, method: str, handler: Any) -> web.ResourceRoute:
+        return web.ResourceRoute(method, handler, self, expect_handler=expect)
 
     @property
     def canonical(self) -> str:
@@ -303,6 +306,31 @@ def _asks_for_websocket(request: web.Request) -> bool:
 def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | None:
     if not _asks_for_websocket(request):
         return upgrade_required()
-    if not socket.response.can_prepare(request):
+    try:
+        fits = bool(socket.response.can_prepare(request))
+    except ValueError:
+        # aiohttp shows in its answer what the peer has sent, which is no UTF-8 always.
+        fits = False
+    if not fits:
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
+    return None
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Handle the header ``Expect`` (RFC 9110, section 10.1.1).
+
+    aiohttp's own way fails on a value that is no UTF-8.
+
+    Args:
+        request: The request.
+
+    Returns:
+        The answer to what nobody can fulfil; None to go on.
+    """
+    if request.headers.get("expect", "").lower() != "100-continue":
+        return web.Response(status=417, body=b"unknown expectation")
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written is not part of the answer whose bytes are counted.
+        request.writer.output_size = 0
     return None

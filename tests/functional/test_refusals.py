@@ -91,6 +91,38 @@ async def test_an_id_that_cannot_be_shown_is_refused(
     assert name not in logs.output
 
 
+@pytest.mark.parametrize("expected", ["\xf7", "tea"])
+async def test_an_unknown_expectation_fails(
+    expected: str, adapter: type[RecordingBot], logs: Logs
+) -> None:
+    async with own_process(make_driver(adapter)) as host:
+        headers = {"X-Self-ID": "1", "Expect": expected}
+        assert (await host.post(b"event", headers)).status == 417
+    assert logs.messages("ERROR") == []
+
+
+async def test_a_body_comes_after_100_continue(adapter: type[RecordingBot]) -> None:
+    async with own_process(make_driver(adapter)) as host, await host.client() as client:
+        head = b"POST /recorder/ HTTP/1.1\r\nHost: h\r\nX-Self-ID: 1\r\nContent-Length: 5\r\n"
+        await client.send(head + b"Expect: 100-continue\r\n\r\n")
+        assert (await client.read_response("HEAD")).status == 100
+        await client.send(b"event")
+        assert (await client.read_response()).status == 200
+    assert adapter.messages == [b"event"]
+
+
+async def test_a_version_that_is_no_text_is_a_malformed_handshake(
+    adapter: type[RecordingBot], logs: Logs
+) -> None:
+    async with own_process(make_driver(adapter)) as host, await host.client() as client:
+        headers = {"X-Self-ID": "1", "Upgrade": "websocket", "Connection": "Upgrade"}
+        response = await client.request(
+            "GET", "/recorder/ws", {**headers, "Sec-WebSocket-Version": "\xf7"}
+        )
+        assert response.status == 400
+    assert logs.messages("ERROR") == []
+
+
 async def test_no_content_has_no_length() -> None:
     """RFC 9110, section 8.6."""
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+from typing import Any
 
 import nonebot
+from aiohttp import web
 
 
 def init() -> None:
@@ -13,10 +15,23 @@ def init() -> None:
 
 def run() -> None:
     """Run the bot until it is stopped."""
-    if os.environ.get("HOSTED_BY") == "uvicorn":
+    host, config = os.environ.get("HOSTED_BY", "run"), nonebot.get_driver().config
+    if host == "run":
+        nonebot.run()
+    elif host == "uvicorn":
         import uvicorn
 
-        config = nonebot.get_driver().config
         uvicorn.run(nonebot.get_asgi(), host=str(config.host), port=config.port)
     else:
-        nonebot.run()
+        web.run_app(make_site(host), host=str(config.host), port=config.port)
+
+
+def make_site(host: str) -> web.Application:
+    """Make an aiohttp application with the bot in it: as its ``subapp``, or at its root."""
+    driver: Any = nonebot.get_driver()
+    site = web.Application()
+    if host == "subapp":
+        site.add_subapp("/bots/here", driver.server_app)
+    else:
+        driver.attach(site)
+    return site

@@ -26,6 +26,24 @@ async def background() -> None:
         note("background has ended")
 
 
+def register_trouble() -> None:
+    """Register what keeps the startup from its end, where the test asks for it."""
+    driver = nonebot.get_driver()
+
+    if getattr(driver.config, "startup_fails", False):
+
+        @driver.on_startup
+        async def failing() -> None:
+            raise RuntimeError("this hook always fails")
+
+    if getattr(driver.config, "startup_hangs", False):
+
+        @driver.on_startup
+        async def hanging() -> None:
+            note("the startup hangs")
+            await anyio.sleep_forever()
+
+
 def register() -> None:
     """Register hooks of each kind, sync and async."""
     driver = nonebot.get_driver()
@@ -51,12 +69,7 @@ def register() -> None:
     def before_last() -> None:
         step("shutdown 2")
 
-    if getattr(driver.config, "startup_fails", False):
-
-        @driver.on_startup
-        async def failing() -> None:
-            raise RuntimeError("this hook always fails")
-
+    register_trouble()
     if hasattr(driver, "setup_http_server"):
         http("GET", "/text", text)
         http("GET", "/in-flight", in_flight)

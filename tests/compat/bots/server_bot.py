@@ -72,6 +72,12 @@ async def twice(request: Request) -> Response:
     return Response(200, headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], content="")
 
 
+async def framed(request: Request) -> Response:
+    """Answer with headers that say how the transport sends."""
+    headers = {"Transfer-Encoding": "chunked", "Connection": "x-mine", "Content-Length": "99"}
+    return Response(200, content="framed", headers={**headers, "X-Kind": "framed"})
+
+
 async def fail(request: Request) -> Response:
     raise RuntimeError("this handler always fails")
 
@@ -83,11 +89,16 @@ async def late(request: Request) -> Response:
     return Response(204)
 
 
-async def in_flight(request: Request) -> Response:
-    """Answer when the test, which listens on a port, lets go of our connection."""
+async def hold(request: Request) -> None:
+    """Wait until the test, which listens on a port, lets go of our connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(request.url.query["port"]))
     await reader.read()
     writer.close()
+
+
+async def in_flight(request: Request) -> Response:
+    """Answer when the test lets go."""
+    await hold(request)
     note("in flight is done")
     return Response(200, content="finished")
 
@@ -131,12 +142,21 @@ async def _receive_kind(ws: WebSocket, receive: Any) -> None:
 
 async def ws_inspect(ws: WebSocket) -> None:
     await ws.accept()
-    await ws.send(json.dumps(describe(ws.request)))
+    request = ws.request
+    body = {"content": request.content, "data": request.data, "files": request.files}
+    await ws.send(json.dumps({**describe(request), **body, "json": request.json}))
     await ws.close()
 
 
 async def ws_refuse(ws: WebSocket) -> None:
     await ws.close(1008, "not you")
+
+
+async def ws_refuse_first(ws: WebSocket) -> None:
+    """Refuse, and go on until the test lets go."""
+    await ws.close()
+    await hold(ws.request)
+    note("the refusing function is done")
 
 
 async def ws_return(ws: WebSocket) -> None:
@@ -184,6 +204,9 @@ def register() -> None:
     http("POST", "/deep/{rest:path}", inspect)
     http("post", "/lower", text)
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
+    answers["framed"] = framed
+    http("GET", "/order/{name}", text)
+    http("GET", "/order/plain", binary)
     for name, handle in {**answers, "late": late, "in-flight": in_flight}.items():
         http("GET", f"/{name}", handle)
     sockets = {
@@ -192,6 +215,7 @@ def register() -> None:
         "bytes": ws_bytes,
         "inspect": ws_inspect,
         "refuse": ws_refuse,
+        "refuse-first": ws_refuse_first,
         "return": ws_return,
         "raise": ws_raise,
         "close": ws_close,

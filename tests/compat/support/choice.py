@@ -43,11 +43,22 @@ def ours_exists() -> bool:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to run a bot: the ``DRIVER`` line, and who hosts the application."""
+    """One way to run a bot: the ``DRIVER`` line, and who hosts the application.
+
+    Attributes:
+        line: The ``DRIVER`` line.
+        host: Who hosts it.
+        env: More of the environment.
+        server: The module of a server that imports the program instead of being called by it, and
+            its arguments; ``{port}`` is where to listen and ``{program}`` what to import.
+        prefix: The path below which the bot is.
+    """
 
     line: str
     host: str = "run"
     env: dict[str, str] = field(default_factory=dict)
+    server: tuple[str, ...] = ()
+    prefix: str = ""
 
     @property
     def is_ours(self) -> bool:
@@ -57,7 +68,13 @@ class Candidate:
     @property
     def has_server(self) -> bool:
         """Whether it listens: the aiohttp driver of 2021 only connects."""
-        return self.line != "nonebot.drivers.aiohttp"
+        return self.line != "nonebot.drivers.aiohttp" and "~none" not in self.line
+
+    @property
+    def exit_codes(self) -> set[int]:
+        """What a process ends with after SIGTERM: uvicorn raises it again when it has stopped."""
+        by_uvicorn = "fastapi" in self.line or self.host in ("uvicorn", "Starlette")
+        return {0, -15} if by_uvicorn else {0}
 
     def __str__(self) -> str:
         return self.line if self.host == "run" else f"{self.line}@{self.host}"
@@ -87,6 +104,37 @@ BOTS = [
 ]
 """Drivers that run a whole bot with real adapters."""
 
+MIXED = [
+    Candidate("~none+~aiohttp"),
+    Candidate("~fastapi+~aiohttp"),
+    *_ours(Candidate(f"~none+{OURS}"), Candidate(f"~fastapi+{OURS}")),
+]
+"""Client halves beside NoneBot's own servers."""
+
+
+def _hosted() -> list[Candidate]:
+    """List NoneBot's own driver, and ours under each host that can be had here."""
+    found = [Candidate(OURS), Candidate(OURS, "attach")]
+    found.append(Candidate(OURS, "subapp", prefix="/bots/here"))
+    if has_all_of("gunicorn"):
+        worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
+        found.append(_served("gunicorn", "gunicorn", *worker, "{program}:server_app"))
+    found.append(_served("uvicorn", "uvicorn", "--port", "{port}", "{program}:asgi"))
+    if has_all_of("hypercorn"):
+        where = ("-w", "0", "-b", "127.0.0.1:{port}")
+        found.append(_served("hypercorn", "hypercorn", *where, "{program}:asgi"))
+    site = ("--factory", "--port", "{port}", "{program}:site")
+    found.append(_served("Starlette", "uvicorn", *site, prefix="/bots/here"))
+    return [Candidate("~fastapi+~aiohttp"), *_ours(*found)]
+
+
+def _served(host: str, *server: str, prefix: str = "") -> Candidate:
+    return Candidate(OURS, host, server=server, prefix=prefix)
+
+
+HOSTED = _hosted()
+"""Drivers under all of their hosts."""
+
 FORERUNNERS = [
     Candidate("nonebot.drivers.fastapi"),
     *_ours(Candidate(OURS)),
@@ -103,6 +151,8 @@ GROUPS = {
     "client_driver": CLIENTS,
     "server_driver": SERVERS,
     "bot_driver": BOTS,
+    "mixed_driver": MIXED,
+    "hosted_driver": HOSTED,
     "old_driver": FORERUNNERS,
     "old_forward_driver": FORWARD_FORERUNNERS,
 }

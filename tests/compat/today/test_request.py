@@ -4,6 +4,7 @@ import io
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from nonebot.drivers import URL, Request
@@ -179,6 +180,72 @@ async def test_file_without_a_name(driver: Any, recorder: Recorder) -> None:
     nameless, named = parse_multipart(recorder.last)
     assert (nameless.name, nameless.filename, nameless.data) == ("f", None, b"nameless")
     assert named.filename == "g.txt"
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it sends the field's name as the file's, and warns")
+async def test_text_without_a_name(driver: Any, recorder: Recorder) -> None:
+    files: Any = {"f": (None, "文字"), "g": ("g.txt", "named")}
+    await driver.request(Request("POST", recorder.url(), files=files))
+    nameless, named = parse_multipart(recorder.last)
+    assert (nameless.name, nameless.filename, nameless.data) == ("f", None, "文字".encode())
+    assert (named.filename, named.data) == ("g.txt", b"named")
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [("文字", "文字".encode()), (b"\xff\x00", b"\xff\x00"), ([("a", "1"), ("a", "2")], b"a=1&a=2")],
+    ids=["text", "bytes", "pairs"],
+)
+@pytest.mark.stock_is_wrong("httpx", "it warns of text and bytes, and takes no pairs")
+async def test_data_that_is_no_dict(
+    driver: Any, recorder: Recorder, data: Any, body: bytes
+) -> None:
+    await driver.request(Request("POST", recorder.url(), data=data))
+    assert recorder.last.body == body
+
+
+@pytest.mark.stock_is_wrong("httpx", "it does not know aiohttp's forms")
+async def test_form_of_aiohttp(driver: Any, recorder: Recorder) -> None:
+    form: Any = aiohttp.FormData({"a": "1"})
+    form.add_field("f", io.BytesIO(b"\xff"), filename="f.bin")
+    await driver.request(Request("POST", recorder.url(), data=form))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.filename, p.data) for p in parts] == [
+        ("a", None, b"1"),
+        ("f", "f.bin", b"\xff"),
+    ]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it takes no pairs")
+async def test_pairs_with_files(driver: Any, recorder: Recorder) -> None:
+    data: Any = [("a", "1"), ("a", "2")]
+    await driver.request(Request("POST", recorder.url(), data=data, files={"f": ("f", b"3")}))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.filename, p.data) for p in parts] == [
+        ("a", None, b"1"),
+        ("a", None, b"2"),
+        ("f", "f", b"3"),
+    ]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it sends the file's repr")
+async def test_file_in_data(driver: Any, recorder: Recorder) -> None:
+    data = {"a": "1", "f": io.BytesIO(b"\xff\x00")}
+    await driver.request(Request("POST", recorder.url(), data=data))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.data) for p in parts] == [("a", b"1"), ("f", b"\xff\x00")]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it sends their repr")
+@pytest.mark.stock_is_wrong("aiohttp", "it makes a file of them, and warns")
+async def test_bytes_in_data(driver: Any, recorder: Recorder) -> None:
+    data = {"a": "1", "b": b"\xff "}
+    await driver.request(Request("POST", recorder.url(), data=data))
+    assert recorder.last.body == b"a=1&b=%FF+"
+    assert recorder.last.header("content-type") == ["application/x-www-form-urlencoded"]
+    await driver.request(Request("POST", recorder.url(), data=data, files={"f": ("f", b"3")}))
+    field = parse_multipart(recorder.last)[1]
+    assert (field.name, field.filename, field.data) == ("b", None, b"\xff ")
 
 
 async def test_the_same_request_twice(driver: Any, recorder: Recorder) -> None:

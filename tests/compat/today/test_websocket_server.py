@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from nonebot.drivers import URL
 
 from ..support.choice import Candidate
+from ..support.network import within
 from ..support.process import Bot, hosted
 
 REFUSED = aiohttp.WSServerHandshakeError
@@ -57,6 +59,7 @@ async def test_request(client: aiohttp.ClientSession, bot: Bot, path: str) -> No
     assert (found["method"], found["version"]) == ("GET", "1.1")
     assert dict(found["headers"])["x-self-id"] == "42"
     assert found["cookies"] == {"a": "1", "b": "2"}
+    assert [found[part] for part in ("content", "json", "data", "files")] == [None] * 4
 
 
 @pytest.mark.parametrize("data", ["", "文字", "x" * 100_000, b"", b"\x00\xff"], ids=len)
@@ -128,6 +131,31 @@ async def test_refusal(client: aiohttp.ClientSession, bot: Bot) -> None:
     with pytest.raises(REFUSED) as caught:
         await connect(client, bot, "refuse")
     assert caught.value.status == 403
+
+
+async def test_refusal_is_answered_before_the_function_ends(
+    client: aiohttp.ClientSession, bot: Bot
+) -> None:
+    async with holding() as (port, let_go):
+        with pytest.raises(REFUSED) as caught:
+            await within(connect(client, bot, f"refuse-first?port={port}"))
+        assert caught.value.status == 403
+        assert bot.noted("the refusing function is done") == []
+        let_go.set()
+        await bot.note("the refusing function is done")
+
+
+@asynccontextmanager
+async def holding() -> AsyncIterator[tuple[int, asyncio.Event]]:
+    """Listen on a port, and hold the connections to it until an event is set."""
+    let_go = asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_go.wait()
+        writer.close()
+
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], let_go
 
 
 @pytest.mark.parametrize("path", ["return", "raise"])

@@ -1,0 +1,127 @@
+"""A bot with a small adapter, for every host: at each end it asks the platform for something."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import hosting
+import lifespan_bot
+import nonebot
+from journal import note
+from nonebot.adapters import Adapter, Bot
+from nonebot.drivers import URL, Driver, Request, Response, WebSocket, WebSocketServerSetup
+from nonebot.exception import WebSocketClosed
+from server_bot import http, ws
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+async def ask(what: str) -> None:
+    """Ask the platform, which takes as long as the test wants, and note the answer."""
+    driver: Any = nonebot.get_driver()
+    response = await driver.request(Request("GET", f"{driver.config.platform}/{what}"))
+    note(f"asked: {what}", status=response.status_code)
+
+
+class LineBot(Bot):
+    """A bot that only comes and goes."""
+
+    async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
+        """Send nothing."""
+
+
+class LineAdapter(Adapter):
+    """One bot that is there as long as the driver runs, and one for a WebSocket."""
+
+    def __init__(self, driver: Driver, **kwargs: Any) -> None:
+        super().__init__(driver, **kwargs)
+        self._resident = LineBot(self, "resident")
+        driver.on_startup(self._start)
+        driver.on_shutdown(self._stop)
+        self.setup_websocket_server(WebSocketServerSetup(URL("/line"), "line", self._handle))
+
+    @classmethod
+    def get_name(cls) -> str:
+        """Return the name."""
+        return "Line"
+
+    async def _start(self) -> None:
+        self.bot_connect(self._resident)
+
+    async def _stop(self) -> None:
+        self.bot_disconnect(self._resident)
+
+    async def _handle(self, websocket: WebSocket) -> None:
+        """Send back all messages; cleaning up takes a moment."""
+        await websocket.accept()
+        bot = LineBot(self, "guest")
+        self.bot_connect(bot)
+        try:
+            while True:
+                await websocket.send(await websocket.receive())
+        except WebSocketClosed:
+            note("closed")
+        finally:
+            await ask("cleanup")
+            self.bot_disconnect(bot)
+
+    async def _call_api(self, bot: Bot, api: str, **data: Any) -> Any:
+        """Call nothing."""
+
+
+async def held(request: Request) -> Response:
+    """Answer when the platform has answered."""
+    await ask("held")
+    return Response(200, content="finished")
+
+
+async def deaf(websocket: WebSocket) -> None:
+    """Do not notice that the WebSocket is closed."""
+    await websocket.accept()
+    await ask("held")
+
+
+def register() -> None:
+    """Register everything; the request at the shutdown is registered first, and comes last."""
+    driver = nonebot.get_driver()
+
+    @driver.on_shutdown
+    async def farewell() -> None:
+        await ask("shutdown")
+
+    @driver.on_bot_disconnect
+    async def disconnected(bot: Bot) -> None:
+        await ask(f"disconnected-{bot.self_id}")
+
+    driver.register_adapter(LineAdapter)
+    lifespan_bot.register()
+    http("GET", "/held", held)
+    ws("/deaf", deaf)
+
+
+hosting.init()
+register()
+
+driver: Any = nonebot.get_driver()
+server_app = driver.server_app
+asgi = driver.asgi
+
+
+def site() -> Starlette:
+    """Make a Starlette application that starts and stops the driver in its own lifespan."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with driver.lifespan():
+            yield
+
+    return Starlette(routes=[Mount("/bots/here", app=asgi)], lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    hosting.run()

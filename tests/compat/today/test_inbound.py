@@ -1,0 +1,63 @@
+"""`InboundRequest` and the routes by themselves: what no client can be made to send."""
+
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+from nonebot.drivers import URL, HTTPServerSetup, WebSocketServerSetup
+
+from nonebot_aiohttp.drivers import HTTPRequest
+from nonebot_aiohttp.nonebot2.models import InboundRequest
+
+from ..support.choice import OURS, Candidate
+from ..support.inprocess import make_driver
+
+
+def url_of(host: str | None, path: str = "/x", query: bytes = b"") -> URL:
+    """Return the URL of a request with a ``Host`` header."""
+    headers: Any = CIMultiDict({} if host is None else {"host": host})
+    return InboundRequest(HTTPRequest("1.1", "http", path, query, headers)).url
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("bot.example", "http://bot.example/x"),
+        ("bot_1.example:8080", "http://bot_1.example:8080/x"),
+        ("a:65535", "http://a:65535/x"),
+        ("[::1]:8080", "http://[::1]:8080/x"),
+        ("[2001:db8::1]", "http://[2001:db8::1]/x"),
+        ("127.0.0.1:1", "http://127.0.0.1:1/x"),
+        ("中文.example", "http://xn--fiq228c.example/x"),
+        ("xn--fiq228c.example", "http://xn--fiq228c.example/x"),
+    ],
+)
+def test_host(host: str, expected: str) -> None:
+    assert url_of(host) == URL(expected)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(None, "", " ", "a:65536", "a:99999", "a:x", "a:-1", "a/b?c#d", "u:p@a", "a b", "%41"),
+        *("[zz]", "[1.2.3.4]", "[:::]", "[::1", "::1", "a:" + "9" * 5000, "\udcff", "xn--\x80"),
+    ],
+)
+def test_no_host(host: str | None) -> None:
+    assert url_of(host, "/x", b"y=1") == URL("http://localhost/x?y=1")
+
+
+@pytest.mark.parametrize("path", ["/", "/a b", "/a%2Fb", "/a?b#c", "/机器人", "//x/y", "/a:b@c"])
+def test_path(path: str) -> None:
+    url = url_of("[::1]:80", path, b"a=%2B&b=?")
+    assert (url.host, url.path, url.raw_query_string) == ("::1", path, "a=%2B&b=?")
+
+
+@pytest.mark.parametrize("path", ["", "here", "{name}/here"])
+def test_path_without_a_leading_slash(path: str) -> None:
+    driver = make_driver(Candidate(OURS))
+    handle: Any = None
+    with pytest.raises(ValueError, match=r"my hook.*leading slash"):
+        driver.setup_http_server(HTTPServerSetup(URL(path), "GET", "my hook", handle))
+    with pytest.raises(ValueError, match=r"my socket.*leading slash"):
+        driver.setup_websocket_server(WebSocketServerSetup(URL(path), "my socket", handle))

@@ -1,0 +1,1 @@
+"""Faults, many times: random walks, restarts, and properties that hold for any input."""

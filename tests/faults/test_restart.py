@@ -1,0 +1,18 @@
+"""SIGTERM and a new start, again and again, behind clients that retry: nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.faults.restart import restart
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "auto"])
+async def test_restarts_under_load_lose_nothing(loop: str) -> None:
+    """Every event that was acknowledged is handled, once for each delivery."""
+    outcome = await restart(seed=1, restarts=3, clients=8, longest=0.5, loop=loop)
+    assert outcome.problems == []
+    assert outcome.restarts == 3
+    # There was load, and it met the restarts.
+    assert outcome.counts["events acknowledged"] > 8
+    assert outcome.counts["without an answer"] + outcome.counts["answered 503"] > 0
