@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
-from email.message import Message
-from email.parser import HeaderParser
 from functools import cached_property, lru_cache
-from io import BytesIO
-from typing import IO, Any
-from urllib.parse import parse_qsl
+from http.cookies import SimpleCookie
+from ipaddress import IPv6Address
+from typing import Any
 
 import aiohttp
 import nonebot.utils
@@ -19,6 +18,7 @@ from nonebot.internal.driver import model
 from yarl import URL
 
 from ..drivers import HTTPConnection, HTTPRequest
+from .forms import Form, FormFile, parse_form
 
 # NoneBot 2.5 tells "not said" from None; before, None is the default and means the same.
 UNSET: Any = getattr(nonebot.utils, "UNSET", object())
@@ -29,7 +29,15 @@ Timeout: type[Any] = getattr(model, "Timeout", type("Timeout", (), {}))
 
 _NO_LIMIT = aiohttp.ClientTimeout()
 
-FormFile = tuple[str, tuple["str | None", IO[bytes], "str | None"]]
+UNKNOWN_HOST = "localhost"
+"""The host of a request's URL where the ``Host`` header names none."""
+
+MAX_PORT = 65535
+
+_HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\[\]%]+)\])(?::(?P<port>[0-9]{0,5}))?")
+
+# It undoes the quotes of a value; it does not keep any.
+_COOKIES: SimpleCookie = SimpleCookie()
 
 
 class InboundRequest(Request):
@@ -59,10 +67,13 @@ class InboundRequest(Request):
 
     @cached_property
     def url(self) -> URL:  # type: ignore[override]
-        """The absolute URL, its host read off the ``Host`` header."""
+        """The absolute URL, its host read off the ``Host`` header if that is a host."""
         here = self._connection
-        host = self.headers.get("host", "localhost")
-        url = URL.build(scheme=here.scheme, authority=host, path=here.path)
+        try:
+            host = _authority(self.headers.get("host", ""))
+            url = URL.build(scheme=here.scheme, authority=host, path=here.path)
+        except ValueError:
+            url = URL.build(scheme=here.scheme, authority=UNKNOWN_HOST, path=here.path)
         # URL.build() would encode the query a second time.
         query = here.query_string.decode("utf-8", "replace")
         return URL(f"{url}?{query}") if query else url
@@ -77,13 +88,13 @@ class InboundRequest(Request):
         """The body as JSON, whatever type it claims to have; None when it is not."""
         try:
             return json.loads(self.content or b"")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @cached_property
-    def data(self) -> dict[str, Any]:  # type: ignore[override]
-        """The fields of a form, the last of those of one name."""
-        return self._form[0]
+    def data(self) -> dict[str, Any] | None:  # type: ignore[override]
+        """The fields of a form, the last of those of one name; None for a handshake."""
+        return None if self.content is None else self._form[0]
 
     @cached_property
     def files(self) -> list[FormFile] | None:  # type: ignore[override]
@@ -91,62 +102,28 @@ class InboundRequest(Request):
         return self._form[1] or None
 
     @cached_property
-    def _form(self) -> tuple[dict[str, Any], list[FormFile]]:
+    def _form(self) -> Form:
         content = self.content or b""
         body = content.encode() if isinstance(content, str) else content
-        kind = self.headers.get("content-type", "")
-        if kind.lower().startswith("application/x-www-form-urlencoded"):
-            text = body.decode("utf-8", "replace")
-            return dict(parse_qsl(text, keep_blank_values=True)), []
-        if kind.lower().startswith("multipart/form-data"):
-            return parse_multipart(kind, body)
-        return {}, []
+        return parse_form(self.headers.get("content-type", ""), body)
 
 
-def parse_multipart(kind: str, body: bytes) -> tuple[dict[str, Any], list[FormFile]]:
-    """Parse a ``multipart/form-data`` body (RFC 7578).
-
-    The email package would do, but not for names and files that are no ASCII.
-
-    Args:
-        kind: The ``Content-Type`` header.
-        body: The body.
-
-    Returns:
-        The fields, the last of those of one name, and the files; nothing for a body that is none.
-    """
-    fields: dict[str, Any] = {}
-    files: list[FormFile] = []
-    for head, content in _parts(kind, body):
-        part = HeaderParser().parsestr(head.decode("utf-8", "replace"))
-        name = part.get_param("name", header="content-disposition")
-        filename = part.get_param("filename", header="content-disposition")
-        if isinstance(name, str) and isinstance(filename, str):
-            files.append((name, (filename, BytesIO(content), part.get("content-type"))))
-        elif isinstance(name, str):
-            fields[name] = content.decode("utf-8", "replace")
-    return fields, files
-
-
-def _parts(kind: str, body: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Split a multipart body (RFC 2046, section 5.1.1) into heads and contents."""
-    header = Message()
-    header["content-type"] = kind
-    boundary = header.get_boundary("").encode()
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary)
-    if not boundary or len(parts) < 2 or not parts[-1].startswith(b"--"):
-        return
-    for part in parts[1:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        yield head.strip(), content
+def _authority(host: str) -> str:
+    """Take a ``Host`` header that is a host and perhaps a port, and nothing else."""
+    match = _HOST.fullmatch(host)
+    if match is None or int(match["port"] or 0) > MAX_PORT:
+        raise ValueError("no host")
+    if match["ipv6"]:
+        IPv6Address(match["ipv6"])
+    return host
 
 
 def _cookie_pairs(headers: Iterable[str]) -> Iterable[tuple[str, str]]:
     for header in headers:
         for pair in header.split(";"):
-            name, equals, value = pair.strip().partition("=")
+            name, equals, value = pair.partition("=")
             if equals:
-                yield name, value.strip('"')
+                yield name.strip(), _COOKIES.value_decode(value.strip())[0]
 
 
 def to_timeout(timeout: Any, otherwise: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from re import Pattern
 from typing import Any
 
 import nonebot.exception
 from multidict import CIMultiDict
-from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
+from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..log import log_exception
 from ..reverse.gate import Gate
 from ..reverse.interface import Mismatch, Reachable, ReadBody, Refused
 from ..sockets import NORMAL, OpenSockets, Socket
-from ..tasks import TaskSet
+from ..tasks import TaskSet, settle, start_task
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -34,6 +37,10 @@ _CONVERTORS = {
     "float": r"[0-9]+(?:\.[0-9]+)?",
     "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
 }
+
+
+_FRAMING = ("connection", "content-length", "keep-alive", "transfer-encoding")
+"""Headers that say how a response is sent, which only the transport knows (RFC 9112)."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,13 @@ class Route:
 
 
 class RouteTable:
-    """Routes by path; the first one set up wins, plain paths before those with parameters."""
+    """Routes by path, in the order in which they were set up: the first one that fits wins."""
 
     def __init__(self) -> None:
         """Begin without routes."""
-        self._plain: dict[str, list[Route]] = {}
-        self._patterns: list[tuple[Pattern[str], Route]] = []
+        self._number = itertools.count()
+        self._plain: dict[str, list[tuple[int, Route]]] = {}
+        self._patterns: list[tuple[Pattern[str], tuple[int, Route]]] = []
 
     def add(self, path: str, route: Route) -> None:
         """Add a route.
@@ -67,23 +75,26 @@ class RouteTable:
             route: The route.
 
         Raises:
-            ValueError: The convertor is unknown.
+            ValueError: The path does not begin with a slash, or its convertor is unknown.
         """
+        if not path.startswith("/"):
+            name = route.setup.name
+            raise ValueError(f"The path {path!r} of the setup {name!r} has no leading slash")
+        numbered = next(self._number), route
         if _PARAMETER.search(path):
-            self._patterns.append((compile_path(path), route))
+            self._patterns.append((compile_path(path), numbered))
         else:
-            self._plain.setdefault(path, []).append(route)
+            self._plain.setdefault(path, []).append(numbered)
 
     def at(self, path: str) -> list[Route]:
         """List the routes of a path; one with or without the last slash serves the other too."""
-        found = [*self._plain.get(path, ()), *self._matching(path)]
-        if not found:
-            other = path[:-1] if path.endswith("/") else path + "/"
-            found = [*self._plain.get(other, ()), *self._matching(other)]
-        return found
+        other = path[:-1] if path.endswith("/") else path + "/"
+        return self._exactly_at(path) or self._exactly_at(other)
 
-    def _matching(self, path: str) -> Iterable[Route]:
-        return (route for pattern, route in self._patterns if pattern.fullmatch(path))
+    def _exactly_at(self, path: str) -> list[Route]:
+        found = list(self._plain.get(path, ()))
+        found += (numbered for pattern, numbered in self._patterns if pattern.fullmatch(path))
+        return [route for _, route in sorted(found, key=itemgetter(0))]
 
 
 def compile_path(path: str) -> Pattern[str]:
@@ -177,10 +188,7 @@ class RouteEndpoints(Reachable):
             _keep_current_task(self._handlers, name)
             if read_body is not None:
                 request.body = await read_body()
-            response = await target.setup.handle_func(InboundRequest(request))
-            content = response.content
-            body = content.encode() if isinstance(content, str) else content
-            return HTTPResponse(response.status_code, body, response.headers)
+            return to_response(await target.setup.handle_func(InboundRequest(request)))
         except Refused as refused:
             return self._gate.refuse(name, refused)
         except Exception as error:
@@ -196,7 +204,6 @@ class RouteEndpoints(Reachable):
             self._gate.admit(socket)
         except Refused as refused:
             return self._gate.refuse(name, refused)
-        _keep_current_task(self._socket_handlers, name)
         self._sockets.add(socket)
         try:
             return await self._handle(target, socket)
@@ -204,18 +211,69 @@ class RouteEndpoints(Reachable):
             self._sockets.remove(socket)
 
     async def _handle(self, target: Route, socket: Socket) -> HTTPResponse | None:
-        status, code = 403, NORMAL
+        """Run a handle function until it ends or refuses, after which it may go on by itself."""
+        answer: asyncio.Future[HTTPResponse | None] = asyncio.get_running_loop().create_future()
+        refuse = partial(_resolve, answer, HTTPResponse(403))
+        request = InboundRequest(socket)
+        websocket = NonebotWebSocket(request, socket, on_refused=refuse)
+        task = start_task(_run(target, websocket, socket))
+        self._socket_handlers.add(task, target.setup.name)
+        task.add_done_callback(partial(_hand_on, answer))
         try:
-            await target.setup.handle_func(NonebotWebSocket(InboundRequest(socket), socket))
-        except nonebot.exception.WebSocketClosed:
-            pass
-        except Exception as error:
-            log_exception("ERROR", f"The handle function of {target.setup.name} failed", error)
-            status, code = 500, INTERNAL_ERROR
-        if not socket.accepted:
-            return HTTPResponse(status)
-        await socket.end(code)
-        return None
+            return await answer
+        except asyncio.CancelledError:
+            await settle(task, target.setup.name)
+            raise
+
+
+async def _run(target: Route, websocket: NonebotWebSocket, socket: Socket) -> HTTPResponse | None:
+    """Run a handle function, and end what it leaves open."""
+    status, code = 403, NORMAL
+    try:
+        await target.setup.handle_func(websocket)
+    except nonebot.exception.WebSocketClosed:
+        pass
+    except Exception as error:
+        log_exception("ERROR", f"The handle function of {target.setup.name} failed", error)
+        status, code = 500, INTERNAL_ERROR
+    if not socket.accepted:
+        return HTTPResponse(status)
+    await socket.end(code)
+    return None
+
+
+def _hand_on(
+    answer: asyncio.Future[HTTPResponse | None], task: asyncio.Task[HTTPResponse | None]
+) -> None:
+    """Let a task's end be the answer, unless there is one."""
+    if task.cancelled() or task.exception() is not None:
+        answer.cancel()
+    else:
+        _resolve(answer, task.result())
+
+
+def _resolve(answer: asyncio.Future[HTTPResponse | None], value: HTTPResponse | None) -> None:
+    if not answer.done():
+        answer.set_result(value)
+
+
+def to_response(response: Response) -> HTTPResponse:
+    """Make the contract's response of NoneBot's, without what only the transport can say.
+
+    Args:
+        response: NoneBot's response.
+
+    Returns:
+        The response.
+    """
+    content: Any = response.content
+    headers: Any = response.headers
+    if any(name in headers for name in _FRAMING):
+        headers = headers.copy()
+        for name in _FRAMING:
+            headers.popall(name, None)
+    body = content.encode() if isinstance(content, str) else content
+    return HTTPResponse(response.status_code, body, headers)
 
 
 def _keep_current_task(tasks: TaskSet, name: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import nonebot.exception
 from nonebot.drivers import Request, WebSocket
@@ -16,7 +17,11 @@ class NonebotWebSocket(WebSocket):
     """A WebSocket of either side; usable from any task."""
 
     def __init__(
-        self, request: Request, socket: Socket, receive_timeout: float | None = None
+        self,
+        request: Request,
+        socket: Socket,
+        receive_timeout: float | None = None,
+        on_refused: Callable[[], Any] | None = None,
     ) -> None:
         """Wrap a socket.
 
@@ -24,10 +29,12 @@ class NonebotWebSocket(WebSocket):
             request: The handshake.
             socket: The socket.
             receive_timeout: Seconds that a message may be waited for; None is no limit.
+            on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)
         self._socket = socket
         self._receive_timeout = receive_timeout
+        self._on_refused = on_refused
 
     @property
     def closed(self) -> bool:
@@ -46,13 +53,15 @@ class NonebotWebSocket(WebSocket):
             _raise(closed)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection; before ``accept`` it is refused with 403.
+        """Close the connection; before ``accept`` it is refused with 403 at once.
 
         Args:
             code: The close code (RFC 6455, section 7.4).
             reason: Why, for the peer.
         """
         await self._socket.end(code, reason)
+        if self._on_refused is not None and not self._socket.accepted:
+            self._on_refused()
 
     async def receive(self) -> str | bytes:
         """Receive a message as the kind that it is.
