@@ -44,7 +44,11 @@ class Peer:
     async def send(self, *chunks: bytes) -> None:
         """Send bytes as they are."""
         for chunk in chunks:
-            self._writer.write(chunk)
+            try:
+                self._writer.write(chunk)
+            except RuntimeError as error:
+                # How uvloop says that the connection is closed.
+                raise ConnectionResetError(str(error)) from error
             await self._writer.drain()
 
     async def send_frame(self, *sent: Frame) -> None:
@@ -104,11 +108,13 @@ class Peer:
         raw = self._transport.get_extra_info("socket")
         if raw is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self._transport.abort()
+        self.abort()
 
     def abort(self) -> None:
         """Close the socket at once: no closing handshake of WebSocket or TLS."""
-        self._transport.abort()
+        # The other end may have closed it, and uvloop lets nobody touch what is closed.
+        with contextlib.suppress(RuntimeError):
+            self._transport.abort()
 
     async def close(self) -> None:
         """Close the connection and wait until it is."""
