@@ -24,9 +24,9 @@ REPLACED = 1008
 
 
 class _Entry(NamedTuple):
-    """A bot that is connected: the task of its connect hooks, and its adapter's name."""
+    """A bot that is connected: its connect hooks while they run, and its adapter's name."""
 
-    connecting: asyncio.Task[Any]
+    connecting: asyncio.Task[Any] | None
     owner: str
 
 
@@ -83,7 +83,8 @@ class Connections:
             self._replace(old)
         driver.bots[bot.self_id] = bot
         hooks = start_task(call_hooks(tuple(driver._bot_connection_hook), "bot connect", bot))
-        self._connected[id(bot)] = _Entry(hooks, owner)
+        # A task that has ended is not kept: idle connections are many.
+        self._connected[id(bot)] = _Entry(None if hooks.done() else hooks, owner)
         self._hooks.add(hooks, owner)
 
     def disconnect(self, bot: Bot, owner: str) -> None:
@@ -99,8 +100,9 @@ class Connections:
         if entry is not None:
             self._hooks.start(self._run_disconnect_hooks(bot, entry.connecting), owner)
 
-    async def _run_disconnect_hooks(self, bot: Bot, connecting: asyncio.Task[Any]) -> None:
-        await asyncio.wait({connecting})
+    async def _run_disconnect_hooks(self, bot: Bot, connecting: asyncio.Task[Any] | None) -> None:
+        if connecting is not None:
+            await asyncio.wait({connecting})
         await call_hooks(tuple(self._driver._bot_disconnection_hook), "bot disconnect", bot)
 
     async def _make_room(self, old: Bot) -> None:
