@@ -11,6 +11,7 @@ import pytest
 
 from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.sockets import OpenSockets, fitting
+from nonebot_aiohttp.websocket import CAN_KEEP_BYTES
 from tests.support import frames
 from tests.support.frames import Frame, Opcode
 from tests.support.sides import (
@@ -153,8 +154,11 @@ async def test_the_peer_is_told_that_its_text_is_no_utf8(side: Side) -> None:
     async with side() as ends:
         reading = asyncio.ensure_future(ends.socket.receive())
         await ends.peer.send_frame(Frame(Opcode.TEXT, b"\xff"))
-        assert (await ends.peer.read_close()).close_reason == "invalid UTF-8 in a text message"
-        with pytest.raises(WebSocketClosed, match="1007: invalid UTF-8 in a text message"):
+        close = await ends.peer.read_close()
+        # An aiohttp that decodes text closes by itself, and gives the peer no reason.
+        reason = "invalid UTF-8 in a text message" if CAN_KEEP_BYTES else ""
+        assert (close.close_code, close.close_reason) == (1007, reason)
+        with pytest.raises(WebSocketClosed, match="1007: .*UTF-8"):
             await within(reading)
 
 
