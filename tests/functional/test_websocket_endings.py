@@ -158,7 +158,7 @@ async def test_the_peer_is_told_that_its_text_is_no_utf8(side: Side) -> None:
         # An aiohttp that decodes text closes by itself, and gives the peer no reason.
         reason = "invalid UTF-8 in a text message" if CAN_KEEP_BYTES else ""
         assert (close.close_code, close.close_reason) == (1007, reason)
-        with pytest.raises(WebSocketClosed, match="1007: .*UTF-8"):
+        with pytest.raises(WebSocketClosed, match=r"1007: .*UTF-8"):
             await within(reading)
 
 
