@@ -55,11 +55,7 @@ class TaskSet:
             owner: Whose it is, for the log: the adapter's name.
             on_done: Called without arguments when the task has ended, however.
         """
-        task = start_task(coroutine)
-        if task.done():
-            self._ended(task, owner, on_done)
-        else:
-            self._keep(task, owner, on_done)
+        self.add(start_task(coroutine), owner, on_done)
 
     def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
         """Take a task in, which may have ended already.
@@ -72,11 +68,8 @@ class TaskSet:
         if task.done():
             self._ended(task, owner, on_done)
         else:
-            self._keep(task, owner, on_done)
-
-    def _keep(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
-        self._tasks[task] = (owner, on_done)
-        task.add_done_callback(self._forget)
+            self._tasks[task] = (owner, on_done)
+            task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         owner, on_done = self._tasks.pop(task)

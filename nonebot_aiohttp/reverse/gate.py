@@ -9,7 +9,7 @@ from yarl import URL
 
 from ..drivers import HTTPConnection, HTTPResponse
 from ..lifespan import Lifespan, State
-from ..log import logger
+from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
 from .interface import Refused
 
@@ -36,7 +36,7 @@ class Gate:
         self._options = options
         self._lifespan = lifespan
         self._inflight = 0
-        self._logged: dict[str, float] = {}
+        self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
     def admit(self, connection: HTTPConnection) -> None:
         """Decide what needs neither the body nor an adapter.
@@ -83,9 +83,7 @@ class Gate:
             The response that says why.
         """
         text = f"Refused a request for {name} with {refused.status}: {refused.reason}"
-        now = time.monotonic()
-        if refused.status >= 400 and now >= self._logged.get(text, 0.0):
-            self._logged[text] = now + QUIET_SECONDS
+        if refused.status >= 400 and self._lines.is_due(text):
             logger.warning("{}", text)
         return refused.response
 
