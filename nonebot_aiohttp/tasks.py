@@ -55,7 +55,13 @@ class TaskSet:
             owner: Whose it is, for the log: the adapter's name.
             on_done: Called without arguments when the task has ended, however.
         """
-        self.add(start_task(coroutine), owner, on_done)
+        try:
+            task = start_task(coroutine)
+        except (KeyboardInterrupt, SystemExit):
+            # They leave an eager task by its caller, and the task is not there to be logged later.
+            self._log_cut_off(owner, 1)
+            raise
+        self.add(task, owner, on_done)
 
     def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
         """Take a task in, which may have ended already.
@@ -104,7 +110,10 @@ class TaskSet:
         self._cut_off.update(self._tasks)
         owners = Counter(owner for owner, _ in self._tasks.values())
         for owner, count in sorted(owners.items()):
-            logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
+            self._log_cut_off(owner, count)
+
+    def _log_cut_off(self, owner: str, count: int) -> None:
+        logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
 
 
 def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
