@@ -71,26 +71,26 @@ class TaskSet:
             owner: Whose it is, for the log: the adapter's name.
             on_done: Called without arguments when the task has ended, however.
         """
-        if task.done():
-            self._ended(task, owner, on_done)
-        else:
+        if not task.done():
             self._tasks[task] = (owner, on_done)
             task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        owner, on_done = self._tasks.pop(task)
-        self._ended(task, owner, on_done)
-
-    def _ended(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
+            return
         if on_done is not None:
             on_done()
-        was_cut_off = task in self._cut_off
+        if task.cancelled() or task.exception() is not None:
+            self._log_end(task, owner)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        # Taken in once more, now that it has ended.
+        self.add(task, *self._tasks.pop(task))
         self._cut_off.discard(task)
-        if task.cancelled():
-            if not was_cut_off:
-                logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
-        elif (error := task.exception()) is not None:
+
+    def _log_end(self, task: asyncio.Task[Any], owner: str) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
+        elif task not in self._cut_off:
+            logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
 
     async def cancel(self, grace: float = CANCEL_GRACE) -> None:
         """Cancel all that still run, log how many of whom, and wait for their ends.

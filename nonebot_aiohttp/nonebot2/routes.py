@@ -180,10 +180,9 @@ class RouteEndpoints(Reachable):
         """Hand a request to its handle function; see ``Reachable.http``."""
         name = target.setup.name
         try:
-            self._gate.admit(request)
+            self._gate.enter(request)
         except Refused as refused:
             return self._gate.refuse(name, refused)
-        self._gate.enter()
         try:
             _keep_current_task(self._handlers, name)
             if read_body is not None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections, message_starter
-from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
+from ..drivers import Driver, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import log_exception, logger
 from ..sockets import OpenSockets, Socket
@@ -60,8 +60,25 @@ def target_of(path: str) -> Target | None:
     return Target(adapter, is_websocket)
 
 
-# One copy of each name for all connections; and looking it up is no slower than lowering it.
-_lowered = lru_cache(maxsize=1024)(str.lower)
+MOST_NAMES = 1024
+"""Header names that are kept."""
+
+
+class _LoweredNames(dict[str, str]):
+    """Header names to their lowercased form: one copy of each for all connections.
+
+    Looking one up takes less time than lowering it.
+    """
+
+    def __missing__(self, name: str) -> str:
+        lowered = name.lower()
+        # Whoever sends names that nobody else sends shall not fill the memory.
+        if len(self) < MOST_NAMES:
+            self[name] = lowered
+        return lowered
+
+
+_LOWERED = _LoweredNames()
 
 
 def join_headers(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
@@ -74,12 +91,13 @@ def join_headers(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
         Lowercased names; the values of a repeated one joined in their order by ``", "``
         (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
     """
-    headers = {_lowered(name): value for name, value in pairs}
+    lowered = _LOWERED
+    headers = {lowered[name]: value for name, value in pairs}
     if len(headers) == len(pairs):
         return headers
     joined: dict[str, str] = {}
     for name, value in pairs:
-        name = _lowered(name)
+        name = lowered[name]
         if name in joined:
             separator = "; " if name == "cookie" else ", "
             value = f"{joined[name]}{separator}{value}"
@@ -129,9 +147,7 @@ class Endpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._answer(target.adapter, refused)
 
-    def headers(self, pairs: Collection[tuple[str, str]]) -> dict[str, str]:
-        """Make the contract's header dictionary; see ``join_headers``."""
-        return join_headers(pairs)
+    headers = staticmethod(join_headers)
 
     async def http(
         self, target: Target, request: HTTPRequest, read_body: ReadBody | None
@@ -139,12 +155,14 @@ class Endpoints(Reachable):
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
         name, gate = target.adapter, self._gate
         try:
-            adapter = self._admit(name, request)
+            gate.enter(request)
         except Refused as refused:
             return self._answer(name, refused)
-        gate.enter()
         started = False
         try:
+            adapter = self._adapters.get(name)
+            if adapter is None:
+                raise no_such_adapter()
             if read_body is not None:
                 request.body = await read_body()
             self_id, response = await adapter.check_permission(self._driver, request)
@@ -182,7 +200,10 @@ class Endpoints(Reachable):
         Raises:
             Exception: It is not let in.
         """
-        adapter = self._admit(name, socket)
+        self._gate.admit(socket)
+        adapter = self._adapters.get(name)
+        if adapter is None:
+            raise no_such_adapter()
         self_id, response = await adapter.check_permission(self._driver, socket)
         if not is_fit(self_id):
             raise refusal_of(self_id, response)
@@ -214,18 +235,6 @@ class Endpoints(Reachable):
         finally:
             self._connections.disconnect(bot, name)
 
-    def _admit(self, name: str, connection: HTTPConnection) -> type[Bot]:
-        """Decide what needs neither the body nor the adapter.
-
-        Raises:
-            Refused: The request is not let in.
-        """
-        self._gate.admit(connection)
-        adapter = self._adapters.get(name)
-        if adapter is None:
-            raise Refused(404, "no such adapter")
-        return adapter
-
     def _known(self, name: str) -> str:
         # A name that nobody registered is the peer's text, and has no business in the log.
         return name if name in self._adapters else "an unknown adapter"
@@ -238,6 +247,11 @@ class Endpoints(Reachable):
             return self._gate.refuse(self._known(name), error)
         log_exception("ERROR", f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
+
+
+def no_such_adapter() -> Refused:
+    """Refuse what is for an adapter that nobody has registered."""
+    return Refused(404, "no such adapter")
 
 
 def is_fit(self_id: Any) -> TypeGuard[str]:

@@ -47,12 +47,10 @@ class Gate:
         Raises:
             Refused: It is not let in.
         """
-        self.must_run()
-        origin = connection.headers.get("origin")
-        if origin is not None and not self._is_allowed(origin, connection):
+        if self._lifespan.state is not State.RUNNING:
+            raise self._not_running()
+        if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
-        if self._inflight >= self._options.max_inflight and connection.type == "http":
-            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def must_run(self) -> None:
         """Insist that events are taken in.
@@ -61,11 +59,24 @@ class Gate:
             Refused: The driver has not started, or stops.
         """
         if self._lifespan.state is not State.RUNNING:
-            reason = f"the driver is {self._lifespan.state.value}"
-            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+            raise self._not_running()
 
-    def enter(self) -> None:
-        """Count one more in work."""
+    def _not_running(self) -> Refused:
+        reason = f"the driver is {self._lifespan.state.value}"
+        return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+
+    def enter(self, request: HTTPConnection) -> None:
+        """Admit a webhook, and count it as in work until it leaves.
+
+        Args:
+            request: The request.
+
+        Raises:
+            Refused: It is not let in, and does not count.
+        """
+        self.admit(request)
+        if self._inflight >= self._options.max_inflight:
+            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
         self._inflight += 1
 
     def leave(self) -> None:
@@ -87,8 +98,8 @@ class Gate:
             logger.warning("{}", text)
         return refused.response
 
-    def _is_allowed(self, origin: str, connection: HTTPConnection) -> bool:
-        allowed = self._options.allowed_origins
+    def _is_allowed(self, connection: HTTPConnection) -> bool:
+        origin, allowed = connection.headers["origin"], self._options.allowed_origins
         return "*" in allowed or origin in allowed or is_same_origin(origin, connection)
 
 

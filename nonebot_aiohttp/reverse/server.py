@@ -17,14 +17,12 @@ from ..options import DriverOptions
 from ..reading import read_up_to
 from ..websocket import ServerSocket
 from .interface import (
-    ConnectionFields,
     Mismatch,
     Reachable,
     ReadBody,
     Refused,
     body_too_large,
     body_too_slow,
-    named,
     upgrade_required,
 )
 
@@ -66,7 +64,7 @@ class LateResource(web.AbstractResource):
         self, request: web.Request
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
-        path, method = request.path[len(self._prefix) :], request.method
+        path, method = request.rel_url.path[len(self._prefix) :], request.method
         upgrade = method == "GET" and _asks_for_websocket(request)
         found = self._endpoints.find(path, method, upgrade)
         if found is None:
@@ -139,9 +137,7 @@ class AiohttpFace:
         """Answer an HTTP request."""
         target: Any = request.match_info["target"]
         body = body_at_hand(request)
-        carried = HTTPRequest(
-            *connection_fields(request, request.scheme, self.endpoints), request.method, body or b""
-        )
+        carried = to_request(request, body or b"", self.endpoints)
         read_body: ReadBody | None = None
         if body is None:
             read_body = partial(self._read_body, request)
@@ -173,12 +169,16 @@ class AiohttpFace:
         return socket.response if answer is None else to_response(answer)
 
     def _socket(self, request: web.Request) -> ServerSocket:
-        scheme = _SOCKET_SCHEMES.get(request.scheme, request.scheme)
+        handshake = to_request(request, b"", self.endpoints)
         return ServerSocket(
             request,
             self._options,
             decode_text=self.endpoints.decode_text,
-            **named(connection_fields(request, scheme, self.endpoints)),
+            http_version=handshake.http_version,
+            scheme=_SOCKET_SCHEMES.get(handshake.scheme, handshake.scheme),
+            path=handshake.path,
+            query_string=handshake.query_string,
+            headers=handshake.headers,
         )
 
     async def _refuse_large_body(self) -> bytes:
@@ -222,25 +222,27 @@ def body_at_hand(request: web.Request) -> bytes | None:
     return None
 
 
-def connection_fields(request: web.Request, scheme: str, endpoints: Reachable) -> ConnectionFields:
-    """Read the fields of the contract's ``HTTPConnection`` off a request.
+def to_request(request: web.Request, body: bytes, endpoints: Reachable) -> HTTPRequest:
+    """Make the contract's request of aiohttp's.
 
     Args:
         request: The request.
-        scheme: What the contract shall call the scheme.
+        body: Its body.
         endpoints: Whose kind of headers is wanted.
 
     Returns:
-        The fields.
+        The contract's request.
     """
     url = request.rel_url
     query = url.raw_query_string
-    return (
+    return HTTPRequest(
         _HTTP_VERSIONS.get(request.version) or ".".join(map(str, request.version)),
-        scheme,
+        request.scheme,
         url.path,
         query.encode("utf-8", "surrogateescape") if query else b"",
         endpoints.headers(request.headers.items()),
+        request.method,
+        body,
     )
 
 
@@ -253,7 +255,8 @@ def to_response(answer: HTTPResponse) -> web.Response:
     Returns:
         aiohttp's response; ``connection: close`` closes the connection behind it.
     """
-    body: Any = answer.body
+    # None for an empty one, which aiohttp sends the same way, but sooner.
+    body: Any = answer.body or None
     headers = answer.headers
     if not headers:
         return web.Response(status=answer.status, body=body)
