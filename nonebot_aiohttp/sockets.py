@@ -118,14 +118,15 @@ class OpenSockets:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._ended: dict[Socket, asyncio.Future[None]] = {}
+        # Futures come with who waits for them: idle connections are many.
+        self._ended: dict[Socket, asyncio.Future[None] | None] = {}
 
     def __len__(self) -> int:
         return len(self._ended)
 
     def add(self, socket: Socket) -> None:
         """Take a socket in; whoever reads it says when it has ended."""
-        self._ended[socket] = asyncio.get_running_loop().create_future()
+        self._ended[socket] = None
 
     def remove(self, socket: Socket) -> None:
         """Let go of a socket whose reader has ended."""
@@ -140,12 +141,19 @@ class OpenSockets:
             code: The close code.
             reason: Why, for the peers.
         """
-        readers = tuple(self._ended.values())
+        sockets = tuple(self._ended)
+        readers = [self._end_of(socket) for socket in sockets]
         await asyncio.gather(
-            *(socket.end(code, reason) for socket in tuple(self._ended)), return_exceptions=True
+            *(socket.end(code, reason) for socket in sockets), return_exceptions=True
         )
         if readers:
             await asyncio.wait(readers, timeout=READER_GRACE)
+
+    def _end_of(self, socket: Socket) -> asyncio.Future[None]:
+        ended = self._ended[socket]
+        if ended is None:
+            ended = self._ended[socket] = asyncio.get_running_loop().create_future()
+        return ended
 
 
 def fitting(reason: str) -> bytes:
