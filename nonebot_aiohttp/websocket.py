@@ -116,34 +116,33 @@ class AiohttpSocket(Socket):
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
-        receive = self._claim_reader().receive
+        socket = self._claim_reader()
+        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
         self._pumping = True
         try:
             while True:
-                await self._pump_some(receive, deliver)
+                for _ in range(BETWEEN_LOOKS):
+                    message = await socket.receive()
+                    kind, data = message.type, message.data
+                    if kind is text:
+                        if type(data) is str:
+                            data = data.encode()
+                        elif not data.isascii():
+                            await self._decode(data)
+                        deliver(data)
+                    elif kind is binary:
+                        deliver(data)
+                    else:
+                        await self._control(message)
+                    # A connection that falls silent keeps no message alive.
+                    del message, data
+                    if self._heard is not None:
+                        self._heard.set()
                 await self._turns.look()
         finally:
             self._reading = self._pumping = False
             if self._heard is not None:
                 # Nobody hears the answer any more: let is_alive() look at what has become of it.
-                self._heard.set()
-
-    async def _pump_some(self, receive: Callable[[], Any], deliver: Deliver) -> None:
-        text, binary = WSMsgType.TEXT, WSMsgType.BINARY
-        for _ in range(BETWEEN_LOOKS):
-            message = await receive()
-            kind, data = message.type, message.data
-            if kind is text:
-                if type(data) is str:
-                    data = data.encode()
-                elif not data.isascii():
-                    await self._decode(data)
-                deliver(data)
-            elif kind is binary:
-                deliver(data)
-            else:
-                await self._control(message)
-            if self._heard is not None:
                 self._heard.set()
 
     async def is_alive(self, timeout: float) -> bool:
