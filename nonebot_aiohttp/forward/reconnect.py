@@ -8,7 +8,7 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..bots import message_starter
+from ..bots import MessageStarter
 from ..exceptions import DuplicateBotError
 from ..lifespan import GOING_AWAY
 from ..log import logger, redact_url
@@ -70,7 +70,7 @@ class ReconnectLoop(ForwardLoop):
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            await socket.pump(message_starter(self._supplies.handlers, bot, setup.adapter))
+            await socket.pump(MessageStarter(self._supplies.handlers, bot, setup.adapter).start)
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from ..adapters import Bot, create_bot
-from ..bots import Connections, message_starter
+from ..bots import Connections, MessageStarter
 from ..drivers import Driver, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import log_exception, logger
@@ -187,7 +187,12 @@ class Endpoints(Reachable):
         try:
             bot = await self._enter(name, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
-            await self._serve(name, bot, socket)
+            try:
+                await socket.pump(MessageStarter(self._handlers, bot, name).start)
+            except WebSocketClosed as closed:
+                logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
+            finally:
+                self._connections.disconnect(bot, name)
             return None
         except Exception as error:
             return await self._turn_away(name, socket, error)
@@ -226,14 +231,6 @@ class Endpoints(Reachable):
         code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
         await socket.end(code, f"refused with {answer.status}")
         return None
-
-    async def _serve(self, name: str, bot: Bot, socket: Socket) -> None:
-        try:
-            await socket.pump(message_starter(self._handlers, bot, name))
-        except WebSocketClosed as closed:
-            logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
-        finally:
-            self._connections.disconnect(bot, name)
 
     def _known(self, name: str) -> str:
         # A name that nobody registered is the peer's text, and has no business in the log.
