@@ -30,6 +30,25 @@ _HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
+class Match(web.UrlMappingMatchInfo):
+    """A target that was found, so that nobody looks it up twice; smaller than a table of it.
+
+    Attributes:
+        target: What ``Reachable.find`` has returned.
+    """
+
+    __slots__ = ("target",)
+
+    target: Any
+
+    @classmethod
+    def of(cls, target: Any, route: web.AbstractRoute) -> Match:
+        """Make the match of a target."""
+        match = cls({}, route)
+        match.target = target
+        return match
+
+
 class LateResource(web.AbstractResource):
     """All paths of all endpoints, those included that come when aiohttp's router is frozen.
 
@@ -73,17 +92,13 @@ class LateResource(web.AbstractResource):
             return self._without_method(found)
         if not (self._claims_all or self._endpoints.is_served(found)):
             return None, set()
-        # aiohttp's table of matches holds the target itself, so that nobody looks it up twice.
-        match: dict[str, Any] = {"target": found}
-        route = self._websocket if found.is_websocket else self._http
-        return web.UrlMappingMatchInfo(match, route), set()
+        return Match.of(found, self._websocket if found.is_websocket else self._http), set()
 
     def _without_method(self, found: Mismatch) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         if not self._claims_all:
             # Another route of the application may have the method.
             return None, set(found.allowed) if self._endpoints.is_served(found.target) else set()
-        match: dict[str, Any] = {"target": found}
-        return web.UrlMappingMatchInfo(match, self._mismatch), set()
+        return Match.of(found, self._mismatch), set()
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
@@ -135,7 +150,7 @@ class AiohttpFace:
 
     async def http(self, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request."""
-        target: Any = request.match_info["target"]
+        match: Any = request.match_info
         body = body_at_hand(request)
         carried = to_request(request, body or b"", self.endpoints)
         read_body: ReadBody | None = None
@@ -143,11 +158,12 @@ class AiohttpFace:
             read_body = partial(self._read_body, request)
         elif len(body) > self._options.max_body_size:
             read_body = self._refuse_large_body
-        return to_response(await self.endpoints.http(target, carried, read_body))
+        return to_response(await self.endpoints.http(match.target, carried, read_body))
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
-        found: Any = request.match_info["target"]
+        match: Any = request.match_info
+        found = match.target
         if self.endpoints.is_served(found.target):
             refused = found.refused()
         else:
@@ -156,14 +172,14 @@ class AiohttpFace:
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
-        target: Any = request.match_info["target"]
+        match: Any = request.match_info
         socket = self._socket(request)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
-            return to_response(self.endpoints.refuse(target, refused))
+            return to_response(self.endpoints.refuse(match.target, refused))
         self._upgraded.add(request.protocol)
         try:
-            answer = await self.endpoints.websocket(target, socket)
+            answer = await self.endpoints.websocket(match.target, socket)
         finally:
             self._upgraded.discard(request.protocol)
         return socket.response if answer is None else to_response(answer)
