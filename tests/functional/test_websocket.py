@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 
 import pytest
 
@@ -17,7 +19,7 @@ from tests.support.sides import (
     handshake,
     pump,
 )
-from tests.support.waiting import settle, within
+from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
 
@@ -114,6 +116,19 @@ async def test_the_reader_delivers_bytes_of_both_kinds(side: Side) -> None:
             await ends.socket.pump(delivered.append)
     assert delivered == [b"ascii", "你好".encode(), b"", b"\xff"]
     assert all(type(data) is bytes for data in delivered)
+
+
+async def test_a_connection_that_falls_silent_keeps_no_message_alive(side: Side) -> None:
+    delivered: list[bytes] = []
+    async with side() as ends:
+        reading = asyncio.create_task(ends.socket.pump(delivered.append))
+        await ends.peer.send_frame(frames.binary(b"\xff" * 1000))
+        await eventually(lambda: len(delivered) == 1)
+        await settle()
+        holders = gc.get_referrers(delivered[0])
+        # Python 3.10 counts the test itself.
+        assert [holder for holder in holders if holder is not sys._getframe()] == [delivered]
+        reading.cancel()
 
 
 async def test_a_socket_is_used_from_any_task(side: Side) -> None:
