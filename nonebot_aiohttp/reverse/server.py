@@ -41,13 +41,6 @@ class Match(web.UrlMappingMatchInfo):
 
     target: Any
 
-    @classmethod
-    def of(cls, target: Any, route: web.AbstractRoute) -> Match:
-        """Make the match of a target."""
-        match = cls({}, route)
-        match.target = target
-        return match
-
 
 class LateResource(web.AbstractResource):
     """All paths of all endpoints, those included that come when aiohttp's router is frozen.
@@ -89,16 +82,18 @@ class LateResource(web.AbstractResource):
         if found is None:
             return None, set()
         if isinstance(found, Mismatch):
-            return self._without_method(found)
-        if not (self._claims_all or self._endpoints.is_served(found)):
-            return None, set()
-        return Match.of(found, self._websocket if found.is_websocket else self._http), set()
-
-    def _without_method(self, found: Mismatch) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+            route, target = self._mismatch, found.target
+        else:
+            route, target = (self._websocket if found.is_websocket else self._http), found
         if not self._claims_all:
-            # Another route of the application may have the method.
-            return None, set(found.allowed) if self._endpoints.is_served(found.target) else set()
-        return Match.of(found, self._mismatch), set()
+            if not self._endpoints.is_served(target):
+                return None, set()
+            if isinstance(found, Mismatch):
+                # Another route of the application may have the method.
+                return None, set(found.allowed)
+        match = Match({}, route)
+        match.target = found
+        return match, set()
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
