@@ -126,9 +126,10 @@ class Session(HTTPClientSession):
     async def request(self, setup: Request) -> Response:
         """Send a request; see ``HTTPClientMixin.request``."""
         async with self._send(setup) as response:
+            # The headers need no copy: NoneBot's Response makes its own.
             return Response(
                 response.status,
-                headers=response.headers.copy(),
+                headers=response.headers,
                 content=await response.read(),
                 request=setup,
             )

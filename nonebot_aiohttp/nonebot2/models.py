@@ -139,19 +139,18 @@ def to_timeout(timeout: Any, otherwise: aiohttp.ClientTimeout) -> aiohttp.Client
     if timeout is UNSET:
         return otherwise
     if isinstance(timeout, Timeout):
-        pairs = (("total", "total"), ("connect", "connect"), ("sock_read", "read"))
-        fields = ((ours, getattr(timeout, theirs)) for ours, theirs in pairs)
-        known = tuple((name, value) for name, value in fields if value is not UNSET)
-        return _client_timeout(known) if known else otherwise
-    if HAS_UNSET:
-        return _client_timeout((("connect", timeout), ("sock_read", timeout)))
-    return _client_timeout((("total", timeout),))
+        fields = (timeout.total, timeout.connect, timeout.read)
+    else:
+        fields = (UNSET, timeout, timeout) if HAS_UNSET else (timeout, UNSET, UNSET)
+    return _client_timeout(*fields) or otherwise
 
 
 @lru_cache(maxsize=64)
-def _client_timeout(fields: tuple[tuple[str, Any], ...]) -> aiohttp.ClientTimeout:
+def _client_timeout(total: Any, connect: Any, read: Any) -> aiohttp.ClientTimeout | None:
     # Kept, for adapters use a few values all the time, and making one costs 3 us.
-    return aiohttp.ClientTimeout(**dict(fields))
+    fields = {"total": total, "connect": connect, "sock_read": read}
+    said = {name: value for name, value in fields.items() if value is not UNSET}
+    return aiohttp.ClientTimeout(**said) if said else None
 
 
 def default_timeout() -> aiohttp.ClientTimeout:
