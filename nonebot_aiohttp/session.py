@@ -26,6 +26,9 @@ REQUEST_TIMEOUT = 300.0
 DNS_CACHE_TTL = 300
 """Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
 
+MAX_SPARE = 100
+"""Sessions that are kept for requests to come; more requests at once are rare."""
+
 _PROXY_SCHEMES = {"ws": "http", "wss": "https"}
 
 
@@ -45,6 +48,7 @@ class SessionPool:
         self._options = options
         self._connector: aiohttp.BaseConnector | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._spare: list[aiohttp.ClientSession] = []
         self._environment: dict[str, URL] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders: dict[aiohttp.BaseConnector, int] = {}
@@ -80,8 +84,10 @@ class SessionPool:
     async def close(self) -> None:
         """Close all sessions and connections; those that are held stay until they are let go."""
         connector, self._connector = self._connector, None
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
+        sessions = [*self._sessions.values(), *self._spare]
+        self._sessions.clear()
+        self._spare.clear()
+        for session in sessions:
             await session.close()
         if connector is not None and connector not in self._holders:
             await connector.close()
@@ -152,6 +158,41 @@ class SessionPool:
         return aiohttp.ClientSession(
             connector=self._open_connector(), connector_owner=False, **arguments
         )
+
+    def lend(self) -> aiohttp.ClientSession:
+        """Lend a session to one request: its cookies reach the targets of redirects, and no more.
+
+        It speaks HTTP/1.1 and has no timeout. Making one takes a tenth of the time of a request.
+
+        Returns:
+            The session, for ``take_back``; until then its connector is held.
+
+        Raises:
+            LifecycleError: The pool is not open.
+        """
+        if self._spare:
+            session = self._spare.pop()
+        else:
+            # unsafe: cookies of hosts without a name count too, as with httpx.
+            jar = aiohttp.CookieJar(unsafe=True)
+            session = self.isolated(cookie_jar=jar, timeout=aiohttp.ClientTimeout())
+        self.hold()
+        return session
+
+    async def take_back(self, session: aiohttp.ClientSession) -> None:
+        """Keep a session for the next request, without the cookies of this one.
+
+        Args:
+            session: What ``lend`` has returned.
+        """
+        connector = session.connector
+        assert connector is not None
+        session.cookie_jar.clear()
+        if connector is self._connector and len(self._spare) < MAX_SPARE:
+            self._spare.append(session)
+        else:
+            await session.close()
+        await self.release(connector)
 
     def _open_connector(self) -> aiohttp.BaseConnector:
         if self._connector is None:

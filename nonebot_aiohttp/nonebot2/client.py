@@ -22,18 +22,13 @@ from yarl import URL
 
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
-from ..session import HTTP_VERSIONS, SessionPool
+from ..session import SessionPool
 from ..websocket import ClientSocket
-from .bodies import body_arguments
+from .calls import cookie_pairs, exact_chunks, http_version, send, to_response
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
 _NOT_SAID = aiohttp.ClientTimeout()
-
-_VERSIONS: dict[Any, aiohttp.HttpVersion] = {
-    **HTTP_VERSIONS,
-    **{HTTPVersion(name): version for name, version in HTTP_VERSIONS.items()},
-}
 
 
 class Session(HTTPClientSession):
@@ -125,14 +120,8 @@ class Session(HTTPClientSession):
 
     async def request(self, setup: Request) -> Response:
         """Send a request; see ``HTTPClientMixin.request``."""
-        async with self._send(setup) as response:
-            # The headers need no copy: NoneBot's Response makes its own.
-            return Response(
-                response.status,
-                headers=response.headers,
-                content=await response.read(),
-                request=setup,
-            )
+        async with self._send(setup) as answer:
+            return to_response(answer, await answer.read(), setup)
 
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
@@ -146,27 +135,15 @@ class Session(HTTPClientSession):
         Yields:
             A response for each chunk; none for an empty body.
         """
-        async with self._send(setup) as response:
-            headers = response.headers.copy()
-            async for chunk in exact_chunks(response.content, chunk_size):
-                yield Response(response.status, headers=headers, content=chunk, request=setup)
+        async with self._send(setup) as answer:
+            async for chunk in exact_chunks(answer.content, chunk_size):
+                yield to_response(answer, chunk, setup)
 
     def _send(self, setup: Request) -> Any:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
-        # The environment's proxies are the session's business, which asks anew at each redirect.
-        proxy = setup.proxy or self._proxy or self._pool.proxy
-        optional: dict[str, Any] = {"proxy": proxy} if proxy else {}
-        if setup.cookies:
-            optional["cookies"] = cookie_pairs(setup.cookies)
-        return self.client.request(
-            setup.method,
-            url,
-            headers=setup.headers,
-            timeout=self._timeout_of(setup),
-            **body_arguments(setup),
-            **optional,
-        )
+        proxy = self._proxy or self._pool.proxy
+        return send(self.client, setup, url, self._timeout_of(setup), proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
         if _is_said(setup.timeout):
@@ -196,8 +173,17 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             aiohttp.ClientError: The network failed.
             asyncio.TimeoutError: A limit of the request's timeout was reached.
         """
-        async with self.get_session(version=setup.version) as session:
-            return await session.request(setup)
+        pool = self._pool
+        if setup.version is not HTTPVersion.H11 or not pool.is_open:
+            async with self.get_session(version=setup.version) as session:
+                return await session.request(setup)
+        client = pool.lend()
+        try:
+            timeout = to_timeout(setup.timeout, default_timeout())
+            async with send(client, setup, setup.url, timeout, pool.proxy) as answer:
+                return to_response(answer, await answer.read(), setup)
+        finally:
+            await pool.take_back(client)
 
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
@@ -320,57 +306,3 @@ def _is_said(timeout: Any) -> bool:
 
 def _said(value: Any, otherwise: Any) -> Any:
     return otherwise if value is UNSET else value
-
-
-def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
-    """Read NoneBot's HTTP version into aiohttp's.
-
-    Args:
-        version: The version.
-
-    Returns:
-        aiohttp's version.
-
-    Raises:
-        RuntimeError: aiohttp does not speak it.
-    """
-    found = _VERSIONS.get(version)
-    if found is None:
-        name = HTTPVersion(version).value
-        raise RuntimeError(
-            f"Unsupported HTTP version: {name}. aiohttp speaks 1.0 and 1.1; the driver ~httpx has 2"
-        )
-    return found
-
-
-def cookie_pairs(cookies: Cookies) -> list[tuple[str, str]]:
-    """List cookies by name and value.
-
-    Args:
-        cookies: NoneBot's cookies.
-
-    Returns:
-        The pairs.
-    """
-    return [(cookie.name, cookie.value) for cookie in cookies.jar if cookie.value is not None]
-
-
-async def exact_chunks(stream: aiohttp.StreamReader, size: int) -> AsyncIterator[bytes]:
-    """Cut a stream into chunks of one size, the last one shorter, none empty.
-
-    Args:
-        stream: What to read.
-        size: Bytes of a chunk.
-
-    Yields:
-        The chunks.
-    """
-    buffer = bytearray()
-    async for data in stream.iter_any():
-        buffer += data
-        whole = len(buffer) - len(buffer) % size
-        for start in range(0, whole, size):
-            yield bytes(buffer[start : start + size])
-        del buffer[:whole]
-    if buffer:
-        yield bytes(buffer)

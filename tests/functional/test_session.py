@@ -78,7 +78,7 @@ async def test_the_session_is_open_while_the_hooks_run() -> None:
 
 async def test_a_closed_pool_gives_nothing() -> None:
     pool = SessionPool(DriverOptions())
-    for use in (pool.get, pool.isolated):
+    for use in (pool.get, pool.isolated, pool.lend):
         with pytest.raises(LifecycleError):
             use()
     await pool.close()

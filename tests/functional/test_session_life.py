@@ -1,4 +1,4 @@
-"""How long a connector lives: with its pool, and as long as somebody holds it."""
+"""How long connectors and lent sessions live: with their pool, and as long as somebody has them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import DriverOptions
-from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.session import MAX_SPARE, SessionPool
+from tests.support import scripts
 from tests.support.hosts import serve_application
+from tests.support.server import ScriptedServer
 from tests.support.waiting import within
 
 pytestmark = pytest.mark.both_loops
@@ -52,4 +54,54 @@ async def test_a_pool_is_open_on_its_own_loop_only() -> None:
 
     assert pool.is_open
     assert await asyncio.to_thread(asyncio.run, elsewhere()) is False
+    await pool.close()
+
+
+async def test_a_lent_session_is_lent_again_without_its_cookies() -> None:
+    login = scripts.status(302, b"", {"Location": "/home", "Set-Cookie": "session=1; Path=/"})
+    pool = SessionPool(DriverOptions())
+    await pool.open()
+    async with ScriptedServer(login, scripts.status(200)) as server:
+        lent = pool.lend()
+        async with lent.get(server.url) as response:
+            assert response.status == 200
+        await pool.take_back(lent)
+        assert pool.lend() is lent
+        async with lent.get(server.url):
+            pass
+        await pool.take_back(lent)
+        sent = [attempt.request.header("Cookie") for attempt in server.attempts]
+    await pool.close()
+    assert lent.closed
+    assert sent == [None, "session=1", None]
+
+
+async def test_a_session_is_lent_to_one_request_at_a_time() -> None:
+    pool = SessionPool(DriverOptions())
+    await pool.open()
+    lent = [pool.lend() for _ in range(MAX_SPARE + 1)]
+    assert len(set(lent)) == MAX_SPARE + 1
+    for session in lent:
+        await pool.take_back(session)
+    # As many as once were needed are not kept for ever.
+    assert [session.closed for session in lent] == [False] * MAX_SPARE + [True]
+    await pool.close()
+    assert all(session.closed for session in lent)
+
+
+async def test_a_lent_session_outlives_the_pool_and_is_not_lent_by_the_next_one() -> None:
+    pool = SessionPool(DriverOptions())
+    await pool.open()
+    lent = pool.lend()
+    connector = lent.connector
+    assert connector is not None
+    await pool.close()
+    await pool.open()
+    assert not lent.closed
+    await pool.take_back(lent)
+    assert lent.closed
+    assert connector.closed
+    other = pool.lend()
+    assert other is not lent
+    await pool.take_back(other)
     await pool.close()

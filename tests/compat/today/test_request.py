@@ -1,5 +1,6 @@
 """`HTTPClientMixin.request`: everything that a `Request` can carry arrives."""
 
+import asyncio
 import io
 import json
 from typing import Any
@@ -117,6 +118,26 @@ async def test_cookie_of_a_redirect_reaches_its_target(driver: Any, recorder: Re
 
     await driver.request(Request("GET", recorder.url("/login", host="localhost")))
     assert (recorder.last.path, recorder.last.cookies) == ("/home", {"session": "1"})
+    await driver.request(Request("GET", recorder.url("/home", host="localhost")))
+    assert recorder.last.cookies == {}
+
+
+async def test_cookies_of_requests_at_once_stay_apart(driver: Any, recorder: Recorder) -> None:
+    both = asyncio.Event()
+
+    @recorder.answer("/login")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if len(recorder.seen) == 2:
+            both.set()
+        await both.wait()
+        name = request.query["name"]
+        headers = {"Location": f"/home?name={name}", "Set-Cookie": f"{name}=1; Path=/"}
+        return web.Response(status=302, headers=headers)
+
+    urls = [recorder.url(f"/login?name={name}", host="localhost") for name in "ab"]
+    await asyncio.gather(*(driver.request(Request("GET", url)) for url in urls))
+    homes = [(seen.query[0][1], seen.cookies) for seen in recorder.seen if seen.path == "/home"]
+    assert sorted(homes, key=str) == [("a", {"a": "1"}), ("b", {"b": "1"})]
 
 
 @pytest.mark.parametrize("content", ["文字", b"\x00\xff", "x" * 100_000], ids=["s", "b", "long"])
