@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    Iterator,
-    Mapping,
-    MutableMapping,
-)
+from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import Any
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
-from ..tasks import start_task
+from ..tasks import EAGER
 from .asgi_socket import AsgiSocket, Event, Receive, Send
 from .interface import (
     ConnectionFields,
@@ -28,6 +25,11 @@ from .interface import (
 )
 
 Scope = MutableMapping[str, Any]
+
+_AT_ONCE = 1e-9
+"""Seconds of a time limit for what shall end without more waiting."""
+
+_ENDED = object()
 
 
 class AsgiApp:
@@ -51,15 +53,27 @@ class AsgiApp:
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one connection, or the lifespan."""
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self._serve_lifespan(receive, send)
             return
         if self._lifespan.state is State.IDLE:
             self._tell_not_started()
-        if scope["type"] == "http":
-            await send_response(send, await self._answer(scope, receive))
-        elif scope["type"] == "websocket":
+        if kind == "websocket":
             await self._serve_websocket(scope, receive, send)
+        elif kind == "http":
+            # Few coroutines: each one more between server and adapter costs what routing costs.
+            endpoints = self._endpoints
+            target: Any = endpoints.find(local_path(scope), scope["method"], False)
+            if target is None or isinstance(target, Mismatch) or target.is_websocket:
+                answer = self._turn_away(target)
+            else:
+                request = http_request(scope, endpoints)
+                read = partial(read_body, receive, self._options, request)
+                answer = await endpoints.http(target, request, read)
+            start, body = response_events(answer)
+            await send(start)
+            await send(body)
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -74,24 +88,15 @@ class AsgiApp:
         await self._lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        endpoints = self._endpoints
-        target: Any = endpoints.find(local_path(scope), scope["method"], False)
+    def _turn_away(self, target: Any) -> HTTPResponse:
+        """Refuse what is for no HTTP endpoint, or comes with the wrong method."""
         if target is None:
             return Refused(404, "not found").response
-        if isinstance(target, Mismatch):
-            known = endpoints.is_served(target.target)
-            refused = target.refused() if known else Refused(404, "not found")
-            return endpoints.refuse(target.target, refused)
-        if target.is_websocket:
-            return endpoints.refuse(target, upgrade_required())
-        fields = connection_fields(scope, endpoints)
-        body = RequestBody(receive, self._options, fields[-1].get("content-length", ""))
-        request = HTTPRequest(*fields, scope["method"], body.at_hand())
-        try:
-            return await endpoints.http(target, request, body.read if body.is_open else None)
-        finally:
-            body.leave()
+        if not isinstance(target, Mismatch):
+            return self._endpoints.refuse(target, upgrade_required())
+        known = self._endpoints.is_served(target.target)
+        refused = target.refused() if known else Refused(404, "not found")
+        return self._endpoints.refuse(target.target, refused)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = await receive()
@@ -115,74 +120,76 @@ class AsgiApp:
             )
 
 
-class RequestBody:
-    """The body of a request, whose first event is asked for at once: mostly it holds all.
+async def read_body(receive: Receive, options: DriverOptions, request: HTTPRequest) -> bytes:
+    """Read the whole body, mostly without a timer: only one that is not there yet gets it.
 
-    Only a body that is not there yet gets a timer.
+    Args:
+        receive: ASGI's receive.
+        options: The driver's settings.
+        request: Whose body it is.
+
+    Returns:
+        The body.
+
+    Raises:
+        Refused: It is too large, or too slow, or its sender is gone.
+    """
+    chunks: list[bytes] = []
+    collecting = _collect(receive, options.max_body_size, chunks)
+    if not EAGER:
+        await _in_time(collecting, options, request)
+    else:
+        steps = collecting.__await__()
+        waits_for = next(steps, _ENDED)
+        if waits_for is not _ENDED:
+            await _in_time(_Rest(steps, waits_for), options, request)
+    return b"".join(chunks)
+
+
+async def _collect(receive: Receive, limit: int, chunks: list[bytes]) -> None:
+    room, more = limit, True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise Refused(400, "the client went away before the body was complete")
+        chunk: bytes = event.get("body", b"")
+        room -= len(chunk)
+        if room < 0:
+            raise body_too_large(limit)
+        chunks.append(chunk)
+        more = event.get("more_body", False)
+
+
+class _Rest(Generator[Any, Any, None]):
+    """What is left of a coroutine that was stepped by hand up to its first wait.
+
+    Whoever awaits it waits for the same, in the same task, as if that coroutine were just awaited.
     """
 
-    def __init__(self, receive: Receive, options: DriverOptions, length: str) -> None:
-        """Ask for the first event.
+    def __init__(self, steps: Generator[Any, Any, None], waits_for: Any) -> None:
+        self._steps = steps
+        self._waits_for = waits_for
 
-        Args:
-            receive: ASGI's receive.
-            options: The driver's settings.
-            length: The ``Content-Length`` that is declared; empty when none is.
-        """
-        self._length = length
-        self._receive = receive
-        self._limit = options.max_body_size
-        self._timeout = options.body_timeout
-        self._first = start_task(_event(receive))
-        self.is_open = True
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self
 
-    def at_hand(self) -> bytes:
-        """Take the body if it is there as a whole; empty while it has to be read."""
-        if not self._first.done() or self._first.exception() is not None:
-            return b""
-        event = self._first.result()
-        body: bytes = event.get("body", b"")
-        whole = event["type"] == "http.request" and not event.get("more_body", False)
-        if not whole or len(body) > self._limit:
-            return b""
-        self.is_open = False
-        return body
+    def send(self, value: Any) -> Any:
+        waits_for, self._waits_for = self._waits_for, _ENDED
+        return self._steps.send(value) if waits_for is _ENDED else waits_for
 
-    async def read(self) -> bytes:
-        """Read the whole body.
-
-        Raises:
-            Refused: It is too large, or too slow, or its sender is gone.
-        """
-        if self._length.isdecimal() and int(self._length) > self._limit:
-            raise body_too_large(self._limit)
-        try:
-            return await asyncio.wait_for(self._collect(), self._timeout)
-        except asyncio.TimeoutError:
-            raise body_too_slow(self._timeout) from None
-
-    def leave(self) -> None:
-        """Ask for no more of it."""
-        if not self._first.done():
-            self._first.cancel()
-
-    async def _collect(self) -> bytes:
-        chunks, size, event = [], 0, await self._first
-        while True:
-            if event["type"] == "http.disconnect":
-                raise Refused(400, "the client went away before the body was complete")
-            chunk = event.get("body", b"")
-            size += len(chunk)
-            if size > self._limit:
-                raise body_too_large(self._limit)
-            chunks.append(chunk)
-            if not event.get("more_body", False):
-                return b"".join(chunks)
-            event = await self._receive()
+    def throw(self, *error: Any) -> Any:
+        return self._steps.throw(*error)
 
 
-async def _event(receive: Receive) -> Event:
-    return await receive()
+async def _in_time(reading: Awaitable[None], options: DriverOptions, request: HTTPRequest) -> None:
+    """Wait for a body as long as it may take: no longer at all if it is declared too large."""
+    limit, seconds = options.max_body_size, options.body_timeout
+    length = request.headers.get("content-length", "")
+    too_large = length.isdecimal() and int(length) > limit
+    try:
+        await asyncio.wait_for(reading, _AT_ONCE if too_large else seconds)
+    except asyncio.TimeoutError:
+        raise (body_too_large(limit) if too_large else body_too_slow(seconds)) from None
 
 
 def local_path(scope: Scope) -> str:
@@ -197,12 +204,66 @@ def local_path(scope: Scope) -> str:
         The path below ``root_path``.
     """
     path: str = scope["path"]
-    root: str = scope.get("root_path", "").rstrip("/")
-    return path[len(root) :] if root and path.startswith(root + "/") else path
+    root: str = scope.get("root_path", "")
+    if not root:
+        return path
+    root = root.rstrip("/")
+    return path[len(root) :] if path.startswith(root + "/") else path
+
+
+class _Names(dict[bytes, str]):
+    """Lowercased names of headers, each decoded once; but not every name that a peer makes up."""
+
+    def __missing__(self, raw: bytes) -> str:
+        name = raw.decode("latin-1").lower()
+        if len(self) < 256 and len(raw) <= 64:
+            self[raw] = name
+        return name
+
+
+_NAMES = _Names()
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> Any:
+    """Read the headers of a scope.
+
+    Args:
+        raw: The scope's pairs.
+        endpoints: Whose kind of headers is wanted.
+
+    Returns:
+        The headers.
+    """
+    raw = list(raw)
+    try:
+        pairs = [(_NAMES[name], value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        pairs = [(_NAMES[name], value.decode("utf-8", "surrogateescape")) for name, value in raw]
+    return endpoints.headers(pairs)
+
+
+def http_request(scope: Scope, endpoints: Reachable) -> HTTPRequest:
+    """Make the contract's request of a scope, without its body.
+
+    Args:
+        scope: The connection's scope.
+        endpoints: Whose kind of headers is wanted.
+
+    Returns:
+        The request.
+    """
+    return HTTPRequest(
+        scope.get("http_version", "1.1"),
+        scope.get("scheme") or "http",
+        scope["path"],
+        scope.get("query_string", b""),
+        read_headers(scope["headers"], endpoints),
+        scope["method"],
+    )
 
 
 def connection_fields(scope: Scope, endpoints: Reachable) -> ConnectionFields:
-    """Read the fields of the contract's ``HTTPConnection`` off a scope.
+    """Read the fields of the contract's ``HTTPConnection`` off the scope of a WebSocket.
 
     Args:
         scope: The connection's scope.
@@ -211,39 +272,34 @@ def connection_fields(scope: Scope, endpoints: Reachable) -> ConnectionFields:
     Returns:
         The fields.
     """
-    pairs = [
-        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
-        for name, value in scope["headers"]
-    ]
-    default = "ws" if scope["type"] == "websocket" else "http"
     return (
         scope.get("http_version", "1.1"),
-        scope.get("scheme") or default,
+        scope.get("scheme") or "ws",
         scope["path"],
         scope.get("query_string", b""),
-        endpoints.headers(pairs),
+        read_headers(scope["headers"], endpoints),
     )
 
 
-async def send_response(send: Send, answer: HTTPResponse, prefix: str = "http") -> None:
-    """Send a response.
+def response_events(answer: HTTPResponse) -> tuple[Event, Event]:
+    """Say a response in ASGI's events, made anew each time: middleware adds headers to them.
 
     Args:
-        send: ASGI's send.
         answer: The response; one of another framework that has the same attributes serves.
-        prefix: ``"http"``, or ``"websocket.http"`` for the refusal of a WebSocket.
+
+    Returns:
+        Its start and its body.
     """
-    body = answer.body or b""
+    status, body = answer.status, answer.body or b""
     if isinstance(body, str):
         body = body.encode()
     # RFC 9110, section 8.6: not with 1xx and 204.
-    bodiless = answer.status < 200 or answer.status == 204
+    bodiless = status < 200 or status == 204
     headers = [] if bodiless else [(b"content-length", b"%d" % len(body))]
     if answer.headers:
         headers += _encoded(answer.headers)
-    start = {"type": prefix + ".response.start", "status": answer.status, "headers": headers}
-    await send(start)
-    await send({"type": prefix + ".response.body", "body": body})
+    start = {"type": "http.response.start", "status": status, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
 
 
 def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
@@ -262,6 +318,7 @@ async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> No
         answer: The response.
     """
     if "websocket.http.response" in scope.get("extensions", {}):
-        await send_response(send, answer, "websocket.http")
+        for event in response_events(answer):
+            await send({**event, "type": "websocket." + event["type"]})
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": "refused"})

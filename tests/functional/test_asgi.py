@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from nonebot_aiohttp import (
 from tests.support.asgi import Call, request, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.logs import Logs
+from tests.support.waiting import settle
 
 CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
@@ -95,6 +98,82 @@ async def test_a_body_that_trickles_gets_408(adapter: type[RecordingBot]) -> Non
         assert (await call.next())["status"] == 408
         await call.next()
     assert adapter.messages == []
+
+
+async def test_a_body_that_is_declared_too_large_is_not_waited_for(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_body_size=10)
+    headers = [(b"x-self-id", b"1"), (b"content-length", b"11")]
+    declared = scope("http", "/recorder/", headers=headers)
+    async with driver.lifespan(), Call(driver.asgi, declared) as call:
+        assert (await call.next())["status"] == 413
+        await call.next()
+    assert adapter.requests == []
+
+
+async def test_a_refused_request_is_not_asked_for_its_body(adapter: type[RecordingBot]) -> None:
+    driver, asked = make_driver(adapter), list[bool]()
+
+    async def receive() -> dict[str, Any]:
+        asked.append(True)
+        return {"type": "http.request"}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        sent.append(event)
+
+    sent: list[MutableMapping[str, Any]] = []
+    page = scope("http", "/recorder/", headers=[(b"origin", b"https://example.com")])
+    async with driver.lifespan():
+        await driver.asgi(page, receive, send)
+    assert (sent[0]["status"], asked) == (403, [])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio.wait_for makes a task")
+async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[RecordingBot]) -> None:
+    """Middleware's receive may open what only the same task may close."""
+    driver, tasks = make_driver(adapter), list[asyncio.Task[Any] | None]()
+
+    async def receive() -> dict[str, Any]:
+        tasks.append(asyncio.current_task())
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            await settle()
+        tasks.append(asyncio.current_task())
+        return {"type": "http.request", "body": b"x", "more_body": len(tasks) < 4}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        tasks.append(asyncio.current_task())
+
+    async with driver.lifespan():
+        await driver.asgi(scope("http", "/recorder/"), receive, send)
+    assert set(tasks) == {asyncio.current_task()}
+    assert adapter.messages == [b"xx"]
+
+
+async def test_a_server_may_cancel_a_request_that_waits_for_its_body(
+    adapter: type[RecordingBot],
+) -> None:
+    driver, ended = make_driver(adapter, aiohttp_max_inflight=1), list[bool]()
+
+    async def receive() -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+        raise AssertionError
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        raise AssertionError(event)
+
+    async with driver.lifespan():
+        task = asyncio.create_task(driver.asgi(scope("http", "/recorder/"), receive, send))
+        await settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended == [True]
+        assert (await request(driver.asgi, "/recorder/"))[0] == 200
 
 
 async def test_an_answer_becomes_a_valid_one() -> None:
