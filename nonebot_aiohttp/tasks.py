@@ -61,7 +61,12 @@ class TaskSet:
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)
             raise
-        self.add(task, owner, on_done)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            # How nearly all eager ones end: with nothing to keep and nothing to log.
+            if on_done is not None:
+                on_done()
+        else:
+            self.add(task, owner, on_done)
 
     def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
         """Take a task in, which may have ended already.
@@ -79,6 +84,29 @@ class TaskSet:
             on_done()
         if task.cancelled() or task.exception() is not None:
             self._log_end(task, owner)
+
+    def enter(self, owner: str) -> asyncio.Task[Any]:
+        """Take in the task that runs this, a server's own, for as long as it runs a handler.
+
+        Args:
+            owner: Whose handler it is, for the log: the adapter's name.
+
+        Returns:
+            The task, for ``leave``.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = (owner, None)
+        return task
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        """Let a task go on that has entered; whether it fails is its server's business.
+
+        Args:
+            task: What ``enter`` has returned.
+        """
+        del self._tasks[task]
+        self._cut_off.discard(task)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         # Taken in once more, now that it has ended.

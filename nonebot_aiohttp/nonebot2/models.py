@@ -56,9 +56,14 @@ class InboundRequest(Request):
         self._connection = connection
         self.method = connection.method if isinstance(connection, HTTPRequest) else "GET"
         self.content = connection.body if isinstance(connection, HTTPRequest) else None
-        self.headers: CIMultiDict[str] = connection.headers  # type: ignore[assignment]
         self.timeout = UNSET if HAS_UNSET else None
         self.proxy = None
+
+    @cached_property
+    def headers(self) -> CIMultiDict[str]:  # type: ignore[override]
+        """The headers: names lowercased as ASGI has them, repeated ones kept."""
+        received: Any = self._connection.headers
+        return CIMultiDict([(name.lower(), value) for name, value in received.items()])
 
     @cached_property
     def version(self) -> HTTPVersion:  # type: ignore[override]

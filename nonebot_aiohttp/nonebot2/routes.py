@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from re import Pattern
 from typing import Any
 
 import nonebot.exception
-from multidict import CIMultiDict
+from multidict import MultiMapping
 from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
 
 from ..drivers import HTTPRequest, HTTPResponse
@@ -140,17 +139,23 @@ class RouteEndpoints(Reachable):
         self._handlers = handlers
         self._socket_handlers = socket_handlers
         self._table = RouteTable()
+        self._found = lru_cache(maxsize=256)(self._find)
 
     def add_http(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; in a running driver it is reachable at once."""
+        self._found.cache_clear()
         self._table.add(setup.path.path, Route(setup, setup.method.upper(), False))
 
     def add_websocket(self, setup: WebSocketServerSetup) -> None:
         """Add a WebSocket route; in a running driver it is reachable at once."""
+        self._found.cache_clear()
         self._table.add(setup.path.path, Route(setup, "GET", True))
 
     def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         """Find the route of a request; see ``Reachable.find``."""
+        return self._found(path, method, upgrade)
+
+    def _find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         routes = self._table.at(path)
         if not routes:
             return None
@@ -170,9 +175,9 @@ class RouteEndpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._gate.refuse(target.setup.name, refused)
 
-    def headers(self, pairs: Collection[tuple[str, str]]) -> Any:
-        """Make NoneBot's header mapping: names lowercased as ASGI has them, repeated ones kept."""
-        return CIMultiDict([(name.lower(), value) for name, value in pairs])
+    def headers(self, received: MultiMapping[str]) -> MultiMapping[str]:
+        """Leave the headers as they are; ``InboundRequest`` lowers their names when it is asked."""
+        return received
 
     async def http(
         self, target: Route, request: HTTPRequest, read_body: ReadBody | None
@@ -183,8 +188,8 @@ class RouteEndpoints(Reachable):
             self._gate.enter(request)
         except Refused as refused:
             return self._gate.refuse(name, refused)
+        task = self._handlers.enter(name)
         try:
-            _keep_current_task(self._handlers, name)
             if read_body is not None:
                 request.body = await read_body()
             return to_response(await target.setup.handle_func(InboundRequest(request)))
@@ -194,6 +199,7 @@ class RouteEndpoints(Reachable):
             log_exception("ERROR", f"The handle function of {name} failed", error)
             return HTTPResponse(500, b"Internal Server Error")
         finally:
+            self._handlers.leave(task)
             self._gate.leave()
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
@@ -267,15 +273,9 @@ def to_response(response: Response) -> HTTPResponse:
     """
     content: Any = response.content
     headers: Any = response.headers
-    if any(name in headers for name in _FRAMING):
+    if headers and any(name in headers for name in _FRAMING):
         headers = headers.copy()
         for name in _FRAMING:
             headers.popall(name, None)
     body = content.encode() if isinstance(content, str) else content
     return HTTPResponse(response.status_code, body, headers)
-
-
-def _keep_current_task(tasks: TaskSet, name: str) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    tasks.add(task, name)

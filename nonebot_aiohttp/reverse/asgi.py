@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, M
 from functools import partial
 from typing import Any
 
+from multidict import CIMultiDict
+
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..tasks import EAGER
 from .asgi_socket import AsgiSocket, Event, Receive, Send
+from .headers import LoweredNames
 from .interface import (
     ConnectionFields,
     Mismatch,
@@ -211,17 +214,7 @@ def local_path(scope: Scope) -> str:
     return path[len(root) :] if path.startswith(root + "/") else path
 
 
-class _Names(dict[bytes, str]):
-    """Lowercased names of headers, each decoded once; but not every name that a peer makes up."""
-
-    def __missing__(self, raw: bytes) -> str:
-        name = raw.decode("latin-1").lower()
-        if len(self) < 256 and len(raw) <= 64:
-            self[raw] = name
-        return name
-
-
-_NAMES = _Names()
+_DECODED: LoweredNames[bytes] = LoweredNames()
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> Any:
@@ -236,11 +229,16 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> An
     """
     if type(raw) is not list:
         raw = list(raw)
-    try:
-        pairs = [(_NAMES[name], value.decode()) for name, value in raw]
-    except UnicodeDecodeError:
-        pairs = [(_NAMES[name], value.decode("utf-8", "surrogateescape")) for name, value in raw]
-    return endpoints.headers(pairs)
+    decoded = _DECODED
+    if endpoints.plain_headers:
+        try:
+            headers = {decoded[name]: value.decode() for name, value in raw}
+        except UnicodeDecodeError:
+            headers = {}
+        if len(headers) == len(raw):
+            return headers
+    pairs = [(decoded[name], value.decode("utf-8", "surrogateescape")) for name, value in raw]
+    return endpoints.headers(CIMultiDict(pairs))
 
 
 def http_request(scope: Scope, endpoints: Reachable) -> HTTPRequest:

@@ -6,7 +6,6 @@ connection is accepted only after the adapter's ``check_permission``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
@@ -18,6 +17,7 @@ from ..log import log_exception, logger
 from ..sockets import OpenSockets, Socket
 from ..tasks import TaskSet
 from .gate import Gate
+from .headers import join_headers
 from .interface import Mismatch, Reachable, ReadBody, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
@@ -43,7 +43,6 @@ class Target(NamedTuple):
     is_websocket: bool
 
 
-@lru_cache(maxsize=256)
 def target_of(path: str) -> Target | None:
     """Find out what a path leads to.
 
@@ -60,53 +59,21 @@ def target_of(path: str) -> Target | None:
     return Target(adapter, is_websocket)
 
 
-MOST_NAMES = 1024
-"""Header names that are kept."""
-
-
-class _LoweredNames(dict[str, str]):
-    """Header names to their lowercased form: one copy of each for all connections.
-
-    Looking one up takes less time than lowering it.
-    """
-
-    def __missing__(self, name: str) -> str:
-        lowered = name.lower()
-        # Whoever sends names that nobody else sends shall not fill the memory.
-        if len(self) < MOST_NAMES:
-            self[name] = lowered
-        return lowered
-
-
-_LOWERED = _LoweredNames()
-
-
-def join_headers(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
-    """Make the contract's header dictionary.
-
-    Args:
-        pairs: Names and values in the order of the request.
-
-    Returns:
-        Lowercased names; the values of a repeated one joined in their order by ``", "``
-        (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
-    """
-    lowered = _LOWERED
-    headers = {lowered[name]: value for name, value in pairs}
-    if len(headers) == len(pairs):
-        return headers
-    joined: dict[str, str] = {}
-    for name, value in pairs:
-        name = lowered[name]
-        if name in joined:
-            separator = "; " if name == "cookie" else ", "
-            value = f"{joined[name]}{separator}{value}"
-        joined[name] = value
-    return joined
+@lru_cache(maxsize=256)
+def find(path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
+    """Find the adapter that a path names; see ``Reachable.find``."""
+    target = target_of(path)
+    if target is None or method in _ALLOWED[target.is_websocket]:
+        return target
+    return Mismatch(target, _ALLOWED[target.is_websocket])
 
 
 class Endpoints(Reachable):
     """Decides who gets in, hands what they say to their bots, and answers."""
+
+    plain_headers = True
+    find = staticmethod(find)
+    headers = staticmethod(join_headers)
 
     def __init__(
         self,
@@ -132,13 +99,6 @@ class Endpoints(Reachable):
         self._sockets = sockets
         self._handlers = handlers
 
-    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find the adapter that a path names; see ``Reachable.find``."""
-        target = target_of(path)
-        if target is not None and method not in _ALLOWED[target.is_websocket]:
-            return Mismatch(target, _ALLOWED[target.is_websocket])
-        return target
-
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
         return target.adapter in self._adapters
@@ -146,8 +106,6 @@ class Endpoints(Reachable):
     def refuse(self, target: Target, refused: Refused) -> HTTPResponse:
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._answer(target.adapter, refused)
-
-    headers = staticmethod(join_headers)
 
     async def http(
         self, target: Target, request: HTTPRequest, read_body: ReadBody | None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
+
+from multidict import MultiMapping
 
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..sockets import Socket
@@ -80,9 +82,12 @@ class Reachable(abc.ABC):
 
     Attributes:
         decode_text: Whether this face wants text frames as str rather than as bytes.
+        plain_headers: Whether this face takes a dictionary of lowercased names for headers, where
+            no name occurs twice.
     """
 
     decode_text = False
+    plain_headers = False
 
     @abc.abstractmethod
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
@@ -114,8 +119,12 @@ class Reachable(abc.ABC):
         """
 
     @abc.abstractmethod
-    def headers(self, pairs: Collection[tuple[str, str]]) -> Any:
-        """Make the header mapping that the requests of this face have."""
+    def headers(self, received: MultiMapping[str]) -> Any:
+        """Make the header mapping that the requests of this face have.
+
+        Args:
+            received: Names, in whatever case, and values in the order of the request.
+        """
 
     @abc.abstractmethod
     async def http(

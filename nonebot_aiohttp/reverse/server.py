@@ -251,7 +251,7 @@ def to_request(request: web.Request, body: bytes, endpoints: Reachable) -> HTTPR
         request.scheme,
         url.path,
         query.encode("utf-8", "surrogateescape") if query else b"",
-        endpoints.headers(request.headers.items()),
+        endpoints.headers(request.headers),
         request.method,
         body,
     )

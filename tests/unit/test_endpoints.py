@@ -6,13 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from nonebot_aiohttp import DriverOptions, HTTPRequest
 from nonebot_aiohttp.lifespan import Lifespan
 from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.asgi import local_path
-from nonebot_aiohttp.reverse.endpoints import Target, join_headers, target_of
+from nonebot_aiohttp.reverse.endpoints import Target, target_of
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
+from nonebot_aiohttp.reverse.headers import join_headers
 from nonebot_aiohttp.reverse.interface import Refused, upgrade_required
 from tests.support.logs import Logs
 
@@ -58,7 +60,7 @@ def test_what_a_path_leads_to(path: str, target: Target | None) -> None:
 def test_headers_are_lowercased_and_joined_in_order(
     pairs: list[tuple[str, str]], headers: dict[str, str]
 ) -> None:
-    assert join_headers(pairs) == headers
+    assert join_headers(CIMultiDict(pairs)) == headers
 
 
 @pytest.mark.parametrize(
