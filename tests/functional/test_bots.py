@@ -147,10 +147,12 @@ async def test_bots_of_other_ids_are_not_touched() -> None:
 async def test_probes_of_one_id_are_serialised() -> None:
     """Of many that come back at once one gets in, and the others meet it alive."""
     statuses: list[int] = []
-    async with running(aiohttp_probe_timeout=0.2) as (driver, host), host.connected():
+    async with running(aiohttp_probe_timeout=60) as (driver, host), host.connected() as old:
         await eventually(lambda: driver.bots)
         clients = [await host.client() for _ in range(4)]
         lives = [asyncio.create_task(enter_and_live(host, client, statuses)) for client in clients]
+        assert (await old.read_frame()).opcode == Opcode.PING
+        old.abort()
         await eventually(lambda: len(statuses) == 4)
         assert sorted(statuses) == [101, 409, 409, 409]
         for client, life in zip(clients, lives, strict=True):

@@ -210,7 +210,7 @@ async def test_a_socket_whose_transport_aiohttp_hides_works(side: Side) -> None:
 async def test_accepting_again_does_nothing(side: Side) -> None:
     async with side() as ends:
         await ends.socket.accept()
-        assert ends.socket.accepted
+        assert (ends.socket.accepted, ends.socket.closed) == (True, False)
         await ends.peer.send_frame(frames.text("open"))
         assert await ends.socket.receive() == "open"
 
