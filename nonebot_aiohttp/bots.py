@@ -13,14 +13,11 @@ from .exceptions import DuplicateBotError
 from .hooks import call_hooks
 from .log import log_exception, logger
 from .options import DriverOptions
-from .sockets import Socket
+from .sockets import POLICY_VIOLATION, Socket
 from .tasks import TaskSet, start_task
 
 if TYPE_CHECKING:
     from .adapters import Bot
-
-REPLACED = 1008
-"""Close code for a connection that a newer one of the same bot replaces (policy, RFC 6455)."""
 
 
 class Connections:
@@ -117,7 +114,7 @@ class Connections:
                 raise DuplicateBotError(old.self_id)
             socket.abort("did not answer while a new connection of its bot was waiting")
         elif isinstance(socket, Socket):
-            ending = socket.end(REPLACED, "replaced by a newer connection")
+            ending = socket.end(POLICY_VIOLATION, "replaced by a newer connection")
             self._hooks.start(ending, self._owner_of(old))
         self._replace(old)
 

@@ -15,10 +15,8 @@ from typing import Protocol
 from .exceptions import LifecycleError, StartupError
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .log import logger
+from .sockets import GOING_AWAY
 from .tasks import TaskSet, drain
-
-GOING_AWAY = 1001
-"""Close code of an endpoint that goes away (RFC 6455, section 7.4.1)."""
 
 LAST_GRACE = 1.0
 """Seconds that disconnect hooks get at least, also when the handlers have used up the deadline."""

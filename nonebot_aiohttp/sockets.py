@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 from .drivers import WebSocket
 from .exceptions import WebSocketClosed
 
-NORMAL, ABNORMAL, INVALID_TEXT = 1000, 1006, 1007
-"""Close codes (RFC 6455, section 7.4.1)."""
+NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
+INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR = 1007, 1008, 1011
+"""Close codes (RFC 6455, section 7.4.1); 1005 and 1006 are never sent."""
 
 READER_GRACE = 1.0
 """Seconds that the readers of closed connections get to end."""

@@ -17,7 +17,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from .exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
-from .sockets import ABNORMAL, Deliver, Socket, fitting
+from .sockets import ABNORMAL, NO_CODE, Deliver, Socket, fitting
 from .turns import BETWEEN_LOOKS, Turns
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
@@ -254,7 +254,7 @@ class AiohttpSocket(Socket):
             # Leave the socket to the closing handshake that runs in another task.
             await asyncio.wait({self._closing})
         if message.type is WSMsgType.CLOSE and self._ended is None:
-            self._ended = WebSocketClosed(message.data or 1005, message.extra or "")
+            self._ended = WebSocketClosed(message.data or NO_CODE, message.extra or "")
         raise self._lost(message.data if message.type is WSMsgType.ERROR else None)
 
     async def _answer_ping(self, data: bytes) -> None:

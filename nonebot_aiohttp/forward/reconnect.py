@@ -10,10 +10,9 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..bots import MessageStarter
 from ..exceptions import DuplicateBotError
-from ..lifespan import GOING_AWAY
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from ..sockets import NORMAL
+from ..sockets import GOING_AWAY, NORMAL
 from ..tasks import Stopped, race
 from ..websocket import ClientSocket, decoding
 from .loop import ForwardLoop, request_headers, seconds_of

@@ -19,13 +19,10 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..log import log_exception
 from ..reverse.gate import Gate
 from ..reverse.interface import Mismatch, Reachable, ReadBody, Refused
-from ..sockets import NORMAL, OpenSockets, Socket
+from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet, settle, start_task
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
-
-INTERNAL_ERROR = 1011
-"""Close code of a server that failed (RFC 6455, section 7.4.1)."""
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::(\w+))?\}")
 # The convertors of Starlette, whose notation adapters use.

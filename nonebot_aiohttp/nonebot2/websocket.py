@@ -10,7 +10,7 @@ import nonebot.exception
 from nonebot.drivers import Request, WebSocket
 
 from ..exceptions import WebSocketClosed
-from ..sockets import Socket
+from ..sockets import NORMAL, Socket
 
 
 class NonebotWebSocket(WebSocket):
@@ -52,7 +52,7 @@ class NonebotWebSocket(WebSocket):
         except WebSocketClosed as closed:
             _raise(closed)
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
+    async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the connection; before ``accept`` it is refused with 403 at once.
 
         Args:

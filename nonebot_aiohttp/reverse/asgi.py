@@ -13,6 +13,7 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
+from ..sockets import POLICY_VIOLATION
 from ..tasks import EAGER
 from .asgi_socket import AsgiSocket, Event, Receive, Send
 from .headers import LoweredNames
@@ -323,4 +324,4 @@ async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> No
         for event in response_events(answer):
             await send({**event, "type": "websocket." + event["type"]})
     else:
-        await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "refused"})

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from ..log import logger
 from ..options import DriverOptions
-from ..sockets import ABNORMAL, Deliver, Socket, fitting
+from ..sockets import ABNORMAL, NO_CODE, POLICY_VIOLATION, Deliver, Socket, fitting
 from ..tasks import Stopped, race
 from ..turns import Turns
 
@@ -150,7 +150,8 @@ class AsgiSocket(Socket):
             ended = self._ending()
         if ended.code == ABNORMAL:
             # abort() cannot wait; and no server lets the application choose 1006.
-            await self._emit({"type": "websocket.close", "code": 1008, "reason": ended.reason})
+            code, reason = POLICY_VIOLATION, ended.reason
+            await self._emit({"type": "websocket.close", "code": code, "reason": reason})
         raise ended
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
@@ -163,7 +164,7 @@ class AsgiSocket(Socket):
     async def _next_message(self) -> str | bytes:
         event = await self._receive_event()
         if event["type"] == "websocket.disconnect":
-            code, reason = event.get("code") or 1005, event.get("reason") or ""
+            code, reason = event.get("code") or NO_CODE, event.get("reason") or ""
             self._ended = self._ended or WebSocketClosed(code, reason)
             raise self._ended
         text: str | None = event.get("text")

@@ -14,7 +14,7 @@ from ..bots import Connections, MessageStarter
 from ..drivers import Driver, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import log_exception, logger
-from ..sockets import OpenSockets, Socket
+from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
 from ..tasks import TaskSet
 from .gate import Gate
 from .headers import join_headers
@@ -26,9 +26,6 @@ _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": 
 _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
 _OK = HTTPResponse(200)
-
-POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
-"""Close codes (RFC 6455, section 7.4.1)."""
 
 
 class Target(NamedTuple):
