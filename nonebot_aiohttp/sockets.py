@@ -8,11 +8,14 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .drivers import WebSocket
-from .exceptions import WebSocketClosed
+from .exceptions import ReceiveConflict, WebSocketClosed
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
 INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR = 1007, 1008, 1011
 """Close codes (RFC 6455, section 7.4.1); 1005 and 1006 are never sent."""
+
+DRIVERS_READER = "the driver's reader"
+"""Who reads while ``pump`` runs."""
 
 READER_GRACE = 1.0
 """Seconds that the readers of closed connections get to end."""
@@ -23,7 +26,13 @@ Deliver = Callable[[bytes], Any]
 
 
 class Socket(WebSocket):
-    """What the driver needs of a WebSocket beyond the contract, whatever carries it."""
+    """What the driver needs of a WebSocket beyond the contract, whatever carries it.
+
+    It guards the rule that one task reads a connection at a time.
+    """
+
+    _reader: str | None = None
+    """Who reads at the moment, and lets go by setting it to None."""
 
     @property
     @abc.abstractmethod
@@ -68,6 +77,20 @@ class Socket(WebSocket):
         """Receive one message as bytes, a text one encoded; see ``receive_frame``."""
         data = await self.receive_frame()
         return data.encode() if isinstance(data, str) else data
+
+    def _become_reader(self, who: str = "another task") -> None:
+        """Claim the connection for one reader.
+
+        Args:
+            who: What the others are told of it.
+
+        Raises:
+            ReceiveConflict: Another reader is at work.
+        """
+        if self._reader is not None:
+            text = f"Cannot receive: {self._reader} receives on this WebSocket already"
+            raise ReceiveConflict(text)
+        self._reader = who
 
     async def _decode(self, data: bytes) -> str:
         try:

@@ -1,7 +1,7 @@
 """``WebSocket`` over aiohttp, server and client side.
 
-It guards two rules: one task reads a connection at a time, and every kind of ending is one error,
-``WebSocketClosed`` with a code and a reason.
+It guards the rule that every kind of ending is one error, ``WebSocketClosed`` with a code and a
+reason.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, NoReturn, cast
 import aiohttp
 from aiohttp import WSMessage, WSMsgType, web
 
-from .exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
+from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
-from .sockets import ABNORMAL, NO_CODE, Deliver, Socket, fitting
+from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket, fitting
 from .turns import BETWEEN_LOOKS, Turns
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
@@ -44,8 +44,6 @@ class AiohttpSocket(Socket):
     _socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
     _transport: asyncio.WriteTransport | None = None
     _ended: WebSocketClosed | None = None
-    _reading = False
-    _pumping = False
     _dropped = False
     _closing: asyncio.Task[None] | None = None
     _heard: asyncio.Event | None = None
@@ -99,7 +97,8 @@ class AiohttpSocket(Socket):
 
     async def receive_frame(self) -> str | bytes:
         """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
-        socket = self._claim_reader()
+        socket = self._usable()
+        self._become_reader()
         try:
             # Before a message is taken, which a cancellation would lose meanwhile.
             await self._turns.count()
@@ -112,13 +111,13 @@ class AiohttpSocket(Socket):
                     return bytes(data)
                 await self._control(message)
         finally:
-            self._reading = False
+            self._reader = None
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
-        socket = self._claim_reader()
+        socket = self._usable()
+        self._become_reader(DRIVERS_READER)
         text, binary = WSMsgType.TEXT, WSMsgType.BINARY
-        self._pumping = True
         try:
             while True:
                 for _ in range(BETWEEN_LOOKS):
@@ -140,7 +139,7 @@ class AiohttpSocket(Socket):
                         self._heard.set()
                 await self._turns.look()
         finally:
-            self._reading = self._pumping = False
+            self._reader = None
             if self._heard is not None:
                 # Nobody hears the answer any more: let is_alive() look at what has become of it.
                 self._heard.set()
@@ -234,14 +233,6 @@ class AiohttpSocket(Socket):
         if self._socket.closed:
             raise self._lost(self._socket.exception())
         return self._socket
-
-    def _claim_reader(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
-        socket = self._usable()
-        if self._reading:
-            who = "the driver's reader" if self._pumping else "another task"
-            raise ReceiveConflict(f"Cannot receive: {who} receives on this WebSocket already")
-        self._reading = True
-        return socket
 
     async def _control(self, message: WSMessage) -> None:
         """Handle what is no data: answer a ping, pass over a pong, raise on the end."""

@@ -6,10 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NoReturn
 
-from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
+from ..exceptions import WebSocketClosed, WebSocketNotAccepted
 from ..log import logger
 from ..options import DriverOptions
-from ..sockets import ABNORMAL, NO_CODE, POLICY_VIOLATION, Deliver, Socket, fitting
+from ..sockets import (
+    ABNORMAL,
+    DRIVERS_READER,
+    NO_CODE,
+    POLICY_VIOLATION,
+    Deliver,
+    Socket,
+    fitting,
+)
 from ..tasks import Stopped, race
 from ..turns import Turns
 
@@ -38,7 +46,6 @@ class AsgiSocket(Socket):
         self._close_timeout = options.close_timeout
         self._accepted = False
         self._ended: WebSocketClosed | None = None
-        self._reading = self._pumping = False
         self._gone = asyncio.Event()
 
     @property
@@ -75,22 +82,23 @@ class AsgiSocket(Socket):
 
     async def receive_frame(self) -> str | bytes:
         """Receive one message as the kind that it is; see ``Socket.receive_frame``."""
-        self._claim_reader()
+        self._must_be_open()
+        self._become_reader()
         try:
             message: str | bytes = await self._until_gone(self._next_message())
             return message
         finally:
-            self._reading = False
+            self._reader = None
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
-        self._claim_reader()
-        self._pumping = True
+        self._must_be_open()
+        self._become_reader(DRIVERS_READER)
         try:
             await self._until_gone(self._deliver_all(deliver))
             raise self._ending()
         finally:
-            self._reading = self._pumping = False
+            self._reader = None
 
     async def is_alive(self, timeout: float) -> bool:
         """Tell that nothing is known: ASGI has no ping. So the newest connection wins."""
@@ -134,13 +142,6 @@ class AsgiSocket(Socket):
             if self._ended is None:
                 self._ended = WebSocketClosed(ABNORMAL, f"cannot send: {type(error).__name__}")
             raise self._ended from error
-
-    def _claim_reader(self) -> None:
-        self._must_be_open()
-        if self._reading:
-            who = "the driver's reader" if self._pumping else "another task"
-            raise ReceiveConflict(f"Cannot receive: {who} receives on this WebSocket already")
-        self._reading = True
 
     async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Read, but no longer than until this side ends the connection."""
