@@ -15,7 +15,7 @@ from tests.support import frames
 from tests.support.bots import RecordingBot, new_adapter
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
-from tests.support.forward import clocked_driver, websocket
+from tests.support.forward import SLOWEST, clocked_driver, websocket
 from tests.support.frames import Frame, Opcode
 from tests.support.hosts import Host
 from tests.support.server import Connection, ScriptedServer
@@ -26,7 +26,6 @@ T = TypeVar("T")
 NAMES = ("onebot", "telegram", "mirai")
 REVERSE_IDS = ("1", "2", "3")
 FORWARD_IDS = ("f1", "f2")
-SLOWEST = 60.0
 
 PROBE_TIMEOUT = 0.3
 """Seconds; a machine does without an answer once only, for these are real."""

@@ -14,6 +14,8 @@ from tests.support.clock import FakeClock
 from tests.support.forward import (
     FIRST_DELAY,
     POLLING,
+    SECRET,
+    SLOWEST,
     WEBSOCKET,
     Way,
     clocked_driver,
@@ -26,23 +28,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
 
-SLOWEST = 60.0
-SECRET = "s3cr3t-T0ken-1234567"
-
 Adapter = type[RecordingBot]
-
-
-@pytest.fixture(params=[POLLING, WEBSOCKET], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to connect."""
-    found: Way = request.param
-    return found
-
-
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
 
 
 # Faults: each is retried, then the peer recovers

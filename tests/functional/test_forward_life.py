@@ -15,38 +15,14 @@ from nonebot_aiohttp.forward.loop import ForwardLoop
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import (
-    FIRST_DELAY,
-    POLLING,
-    WEBSOCKET,
-    Way,
-    clocked_driver,
-    warnings,
-    websocket,
-)
+from tests.support.forward import FIRST_DELAY, WEBSOCKET, Way, clocked_driver, warnings, websocket
 from tests.support.logs import Logs
 from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
 
-SLOWEST = 60.0
-SECRET = "s3cr3t-T0ken-1234567"
-
 Adapter = type[RecordingBot]
-
-
-@pytest.fixture(params=[POLLING, WEBSOCKET], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to connect."""
-    found: Way = request.param
-    return found
-
-
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
 
 
 # Start

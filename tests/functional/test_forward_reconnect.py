@@ -14,7 +14,7 @@ from nonebot_aiohttp.forward.reconnect import ReconnectLoop
 from tests.support import frames, scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import bot_of, clocked_driver, closes, polling, websocket
+from tests.support.forward import SLOWEST, bot_of, clocked_driver, closes, polling, websocket
 from tests.support.logs import Logs
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, settle, within
@@ -22,15 +22,6 @@ from tests.support.waiting import eventually, settle, within
 pytestmark = pytest.mark.both_loops
 
 Adapter = type[RecordingBot]
-
-SLOWEST = 60.0
-MIB = 1024 * 1024
-
-
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
 
 
 # Reconnecting

@@ -12,30 +12,14 @@ from nonebot_aiohttp import Driver
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import POLLING, WEBSOCKET, Way, clocked_driver, tracebacks, warnings
+from tests.support.forward import POLLING, SECRET, Way, tracebacks, warnings
 from tests.support.logs import Logs
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
 
-SLOWEST = 60.0
-SECRET = "s3cr3t-T0ken-1234567"
-
 Adapter = type[RecordingBot]
-
-
-@pytest.fixture(params=[POLLING, WEBSOCKET], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to connect."""
-    found: Way = request.param
-    return found
-
-
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
 
 
 # Setups that can never work

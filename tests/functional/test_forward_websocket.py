@@ -14,7 +14,7 @@ from nonebot_aiohttp.forward.reconnect import connect_arguments
 from tests.support import frames, scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import bot_of, clocked_driver, closes, websocket
+from tests.support.forward import SLOWEST, bot_of, clocked_driver, closes, websocket
 from tests.support.frames import Frame, Opcode
 from tests.support.logs import Logs
 from tests.support.server import Connection, Script, ScriptedServer
@@ -24,14 +24,7 @@ pytestmark = pytest.mark.both_loops
 
 Adapter = type[RecordingBot]
 
-SLOWEST = 60.0
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
 
 
 # Handshake

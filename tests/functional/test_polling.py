@@ -22,21 +22,6 @@ pytestmark = pytest.mark.both_loops
 Adapter = type[RecordingBot]
 
 
-@pytest.fixture
-def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
-    """Give a driver whose loops wait on the fake clock."""
-    return clocked_driver(fake_clock, adapter)
-
-
-@pytest.fixture
-def hooks(driver: Driver) -> list[str]:
-    """Give the list of the connect and disconnect hooks that have run."""
-    ran: list[str] = []
-    driver.on_bot_connect(lambda bot: ran.append(f"{bot.self_id} connected"))
-    driver.on_bot_disconnect(lambda bot: ran.append(f"{bot.self_id} left"))
-    return ran
-
-
 # What is asked
 
 

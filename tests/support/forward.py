@@ -19,6 +19,12 @@ from tests.support.wire import encode_message, status_line
 FIRST_DELAY = 3.0
 """Seconds that a setup waits before the first attempt after a failure, unless a test says so."""
 
+SLOWEST = 60.0
+"""Seconds between two attempts at the most."""
+
+SECRET = "s3cr3t-T0ken-1234567"
+"""What a setup may hold, and the log must not."""
+
 
 def clocked_driver(clock: FakeClock, *adapters: type[Bot], **settings: Any) -> Driver:
     """Make a driver whose forward loops wait on a clock that the test moves.
