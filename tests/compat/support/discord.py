@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .network import within
+from .network import serving, within
 
 TOKEN = "a.discord.token"
 BOT_ID = "700000000000000001"
@@ -166,11 +166,5 @@ async def discord(port: int = 0) -> AsyncIterator[Discord]:
     app.router.add_post("/api/v10/channels/{channel}/messages", there.send)
     app.router.add_get("/gateway", there.accept)
     app.router.add_get("/gateway/", there.accept)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-    there.port = runner.addresses[0][1]
-    try:
+    async with serving(app, port) as there.port:
         yield there
-    finally:
-        await runner.cleanup()

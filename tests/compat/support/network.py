@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import TypeVar
 
+from aiohttp import web
+
 T = TypeVar("T")
 
 DEADLINE = 15.0
@@ -33,6 +35,26 @@ async def eventually(
     while not predicate():
         assert time.monotonic() < end, f"{what} has not happened within {seconds} s"
         await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving(app: web.Application, port: int = 0) -> AsyncIterator[int]:
+    """Serve an application on the loopback interface; at the end its connections are dropped.
+
+    Args:
+        app: The application.
+        port: The port; 0 is a free one.
+
+    Yields:
+        The port.
+    """
+    runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 def free_port() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from .network import eventually, within
+from .network import eventually, serving, within
 
 SELF_ID = "10001"
 
@@ -155,11 +155,5 @@ async def platform(port: int = 0, **options: Any) -> AsyncIterator[Platform]:
     app = web.Application()
     app.router.add_get("/ws", there.accept)
     app.router.add_post("/api/{action}", there.call)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-    there.port = runner.addresses[0][1]
-    try:
+    async with serving(app, port) as there.port:
         yield there
-    finally:
-        await runner.cleanup()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from .network import serving
+
 
 @dataclass
 class Seen:
@@ -118,16 +120,11 @@ async def recording() -> AsyncIterator[Recorder]:
     recorder = Recorder()
     app = web.Application(client_max_size=1 << 26)
     app.router.add_route("*", "/{path:.*}", recorder.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    recorder.port = runner.addresses[0][1]
-    try:
-        yield recorder
-    finally:
-        recorder.release.set()
-        await runner.cleanup()
+    async with serving(app) as recorder.port:
+        try:
+            yield recorder
+        finally:
+            recorder.release.set()
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from .network import serving
+
 TOKEN = "12345:secret"
 BOT_ID = "12345"
 CHAT = {"id": 100, "type": "private", "first_name": "friend"}
@@ -124,14 +126,8 @@ async def telegram(port: int = 0, **options: Any) -> AsyncIterator[Telegram]:
     there = Telegram(**options)
     app = web.Application()
     app.router.add_route("*", "/bot{token}/{method}", there.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
-    there.port = runner.addresses[0][1]
-    try:
+    async with serving(app, port) as there.port:
         yield there
-    finally:
-        await runner.cleanup()
 
 
 async def push(there: Telegram, bot_url: str, text: str, secret: str | None = None) -> int:
