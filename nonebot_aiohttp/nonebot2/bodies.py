@@ -12,6 +12,7 @@ from aiohttp.payload import BytesPayload
 from nonebot.drivers import Request
 
 URLENCODED = "application/x-www-form-urlencoded"
+OCTETS = "application/octet-stream"
 
 FormValue = str | bytes | io.IOBase
 
@@ -86,23 +87,29 @@ def multipart(
     Raises:
         TypeError: ``aiohttp.FormData`` does not take the fields.
     """
-    form = aiohttp.FormData(fields, quote_fields=False, default_to_multipart=True)
+    form = aiohttp.FormData(fields, quote_fields=False)
     for name, value in pairs:
         form.add_field(name, BytesPayload(value) if isinstance(value, bytes) else value)
     for name, (filename, content, kind) in files:
-        part = nameless(content) if filename is None else content
-        form.add_field(name, part, filename=filename, content_type=kind)
+        if filename is None:
+            part = nameless(content, kind)
+            # The type makes the form multipart, as a file name does.
+            form.add_field(name, part, content_type=part.content_type)
+        else:
+            form.add_field(name, content, filename=filename, content_type=kind)
     return form
 
 
-def nameless(content: Any) -> BytesPayload:
+def nameless(content: Any, kind: str | None) -> BytesPayload:
     """Make a part without a file name, which aiohttp would make up.
 
     Args:
         content: Bytes, text, or a file to read.
+        kind: Its type; None is bytes of any kind.
 
     Returns:
         The part.
     """
     data = content if isinstance(content, (bytes, str)) else content.read()
-    return BytesPayload(data.encode() if isinstance(data, str) else data)
+    value = data.encode() if isinstance(data, str) else data
+    return BytesPayload(value, content_type=kind or OCTETS)

@@ -212,6 +212,21 @@ async def test_text_without_a_name(driver: Any, recorder: Recorder) -> None:
     assert (named.filename, named.data) == ("g.txt", b"named")
 
 
+async def test_typed_text_without_a_name(driver: Any, recorder: Recorder) -> None:
+    files: Any = {"f": (None, '"文字"', "application/json")}
+    await driver.request(Request("POST", recorder.url(), files=files))
+    (part,) = parse_multipart(recorder.last)
+    assert (part.filename, part.content_type) == (None, "application/json")
+    assert part.data == '"文字"'.encode()
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it sends the field's name as the file's, and warns")
+async def test_nothing_but_bytes_without_a_name(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("POST", recorder.url(), files={"f": (None, b"1")}))
+    (part,) = parse_multipart(recorder.last)
+    assert (part.name, part.filename, part.data) == ("f", None, b"1")
+
+
 @pytest.mark.parametrize(
     ("data", "body"),
     [("文字", "文字".encode()), (b"\xff\x00", b"\xff\x00"), ([("a", "1"), ("a", "2")], b"a=1&a=2")],
