@@ -78,10 +78,12 @@ class InboundRequest(Request):
             host = _authority(self.headers.get("host", ""))
             url = URL.build(scheme=here.scheme, authority=host, path=here.path)
         except ValueError:
-            url = URL.build(scheme=here.scheme, authority=UNKNOWN_HOST, path=here.path)
-        # URL.build() would encode the query a second time.
+            host = UNKNOWN_HOST
+            url = URL.build(scheme=here.scheme, authority=host, path=here.path)
+        # URL.build() would encode the query a second time, and yarl before 1.13 leaves out the
+        # brackets of an IPv6 address in the text of a URL.
         query = here.query_string.decode("utf-8", "replace")
-        return URL(f"{url}?{query}") if query else url
+        return URL(f"{here.scheme}://{host}{url.raw_path}?{query}") if query else url
 
     @cached_property
     def cookies(self) -> Cookies:  # type: ignore[override]

@@ -48,9 +48,11 @@ def test_no_host(host: str | None) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/a b", "/a%2Fb", "/a?b#c", "/机器人", "//x/y", "/a:b@c"])
-def test_path(path: str) -> None:
-    url = url_of("[::1]:80", path, b"a=%2B&b=?")
-    assert (url.host, url.path, url.raw_query_string) == ("::1", path, "a=%2B&b=?")
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:80", "a:8080"])
+def test_path(host: str, path: str) -> None:
+    url = url_of(host, path, b"a=%2B&b=?")
+    assert (url.path, url.raw_query_string) == (path, "a=%2B&b=?")
+    assert url.origin() == URL(f"http://{host}").origin()
 
 
 @pytest.mark.parametrize("path", ["", "here", "{name}/here"])
