@@ -40,7 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "stock_is_wrong(part, reason, before=None): leave out NoneBot's own drivers whose line has "
         "that part, for good or before a version",
     )
-    config.addinivalue_line("markers", "not_under(host, reason): leave out a host")
+    config.addinivalue_line(
+        "markers",
+        "not_under(host, reason, before=None): leave out a host, for good or before a version of "
+        "aiohttp",
+    )
     config.addinivalue_line("markers", "needs_nonebot(version): the oldest NoneBot2 that has it")
     config.addinivalue_line("markers", "absent: nobody is there to run it")
 

@@ -16,8 +16,12 @@ def nonebot_version() -> tuple[int, ...] | None:
 
     The alphas of 2021 are all ``2.0.0a...``: they give ``(2, 0, 0)``.
     """
+    return _version_of("nonebot2")
+
+
+def _version_of(distribution: str) -> tuple[int, ...] | None:
     try:
-        found = version("nonebot2")
+        found = version(distribution)
     except PackageNotFoundError:
         return None
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", found)
@@ -160,15 +164,20 @@ GROUPS = {
 
 def _is_left_out(candidate: Candidate, definition: pytest.Function) -> bool:
     """Honour the marks ``stock_is_wrong`` and ``not_under``."""
-    hosts = [mark.args[0] for mark in definition.iter_markers("not_under")]
-    wrong = filter(_is_in_force, definition.iter_markers("stock_is_wrong"))
-    is_wrong = any(mark.args[0] in candidate.line for mark in wrong)
+    hosts = _in_force(definition, "not_under", "aiohttp")
+    wrong = _in_force(definition, "stock_is_wrong", "nonebot2")
+    is_wrong = any(part in candidate.line for part in wrong)
     return candidate.host in hosts or (is_wrong and not candidate.is_ours)
 
 
-def _is_in_force(mark: pytest.Mark) -> bool:
-    before = mark.kwargs.get("before")
-    return before is None or (nonebot_version() or ()) < _numbers(before)
+def _in_force(definition: pytest.Function, name: str, distribution: str) -> list[str]:
+    """List what the marks of a name leave out beside the version of a distribution."""
+    installed = _version_of(distribution) or ()
+    return [
+        mark.args[0]
+        for mark in definition.iter_markers(name)
+        if "before" not in mark.kwargs or installed < _numbers(mark.kwargs["before"])
+    ]
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ def settings(recorder: Recorder) -> dict[str, Any]:
 
 
 @pytest.mark.stock_is_wrong("~fastapi", "it runs no shutdown function then")
+@pytest.mark.not_under("gunicorn", "it starts aiohttp's workers again for ever", before="3.14.2")
 async def test_failing_startup_function(
     hosted_driver: Candidate, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
