@@ -24,6 +24,9 @@ WRK_SCRIPT = Path(__file__).with_name("load") / "wrk.lua"
 BEFORE_IDLE = 200
 """Connections that are open before the memory is first read: what only the first ones cost
 (imports, pools, growth of tables) is not what a connection costs."""
+PAUSE = 0.02
+"""Seconds between looks at a count."""
+
 PATIENCE = 30.0
 """Seconds that a measurement may last beyond its own duration."""
 
@@ -57,10 +60,10 @@ def webhook(subject: Subject, settings: Settings) -> float:
     with _serving(subject, settings) as (child, port):
         _post_one(child, port)
         _post_many(port, settings, settings.warmup)
-        before = child.count()
+        before = _steady_count(child)
         result = _post_many(port, settings, settings.seconds)
         _check(result, "requests")
-        # The load does not count what was on its way when the warm-up or the measurement ended.
+        # The load does not count what was on its way when the measurement ended.
         _wait_handled(child, before + result["requests"], 2 * settings.connections)
         return float(result["requests"] / result["seconds"])
 
@@ -205,6 +208,16 @@ def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
     return parsed
 
 
+def _steady_count(child: Child) -> int:
+    """Wait until a subject has handled what the warm-up left on its way, and count."""
+    count = child.count()
+    while True:
+        time.sleep(PAUSE)
+        before, count = count, child.count()
+        if count == before:
+            return count
+
+
 def _wait_handled(child: Child, least: int, slack: int) -> None:
     """Wait until a subject has handled as many events as it has answered.
 
@@ -220,6 +233,6 @@ def _wait_handled(child: Child, least: int, slack: int) -> None:
     while (handled := child.count()) < least:
         if time.monotonic() > deadline:
             raise child.failure(f"answered {least} events and handled {handled}")
-        time.sleep(0.02)
+        time.sleep(PAUSE)
     if handled > least + slack:
         raise child.failure(f"answered {least} events and handled {handled}")
