@@ -209,13 +209,19 @@ def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
 
 
 def _steady_count(child: Child) -> int:
-    """Wait until a subject has handled what the warm-up left on its way, and count."""
+    """Wait until a subject has handled what the warm-up left on its way, and count.
+
+    Raises:
+        BenchmarkError: It goes on handling.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
     count = child.count()
-    while True:
+    while time.monotonic() < deadline:
         time.sleep(PAUSE)
         before, count = count, child.count()
         if count == before:
             return count
+    raise child.failure("handles events that nobody sends")
 
 
 def _wait_handled(child: Child, least: int, slack: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -79,7 +80,12 @@ class Connections:
         # A task that has ended is not kept: idle connections are many.
         if not hooks.done():
             self._connecting[id(bot)] = hooks
+            hooks.add_done_callback(partial(self._forget_hooks, id(bot)))
         self._hooks.add(hooks, owner)
+
+    def _forget_hooks(self, key: int, hooks: asyncio.Task[Any]) -> None:
+        if self._connecting.get(key) is hooks:
+            del self._connecting[key]
 
     def disconnect(self, bot: Bot, owner: str) -> None:
         """Remove a bot and run its disconnect hooks; once, however often this is called.

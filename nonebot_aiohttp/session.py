@@ -33,10 +33,11 @@ _PROXY_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class SessionPool:
-    """One connector, and on it one session for each HTTP version that is asked for.
+    """One connector, and on it the sessions: shared ones, lent ones, and isolated ones.
 
-    aiohttp binds the version to the session. The sessions keep no cookies: those of one bot are
-    none of another's business. Proxies of the environment are honoured as they are at the opening.
+    There is a shared one for each HTTP version that is asked for, for aiohttp binds the version to
+    the session. It keeps no cookies: those of one bot are none of another's business. Proxies of
+    the environment are honoured as they are at the opening.
     """
 
     def __init__(self, options: DriverOptions) -> None:

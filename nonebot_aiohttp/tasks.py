@@ -80,44 +80,48 @@ class TaskSet:
             self._tasks[task] = (owner, on_done)
             task.add_done_callback(self._forget)
             return
-        if on_done is not None:
-            on_done()
-        if task.cancelled() or task.exception() is not None:
-            self._log_end(task, owner)
+        self._finish(task, owner, on_done)
 
-    def enter(self, owner: str) -> asyncio.Task[Any]:
+    def enter(self, owner: str) -> asyncio.Task[Any] | None:
         """Take in the task that runs this, a server's own, for as long as it runs a handler.
+
+        What the server does afterwards, such as sending the answer, is bounded by the server.
 
         Args:
             owner: Whose handler it is, for the log: the adapter's name.
 
         Returns:
-            The task, for ``leave``.
+            The task, for ``leave``; None for one that is here already, because a handler asks for
+            another one within its own task.
         """
         task = asyncio.current_task()
-        assert task is not None
+        if task is None or task in self._tasks:
+            return None
         self._tasks[task] = (owner, None)
         return task
 
-    def leave(self, task: asyncio.Task[Any]) -> None:
+    def leave(self, task: asyncio.Task[Any] | None) -> None:
         """Let a task go on that has entered; whether it fails is its server's business.
 
         Args:
             task: What ``enter`` has returned.
         """
-        del self._tasks[task]
-        self._cut_off.discard(task)
+        if task is not None:
+            del self._tasks[task]
+            self._cut_off.discard(task)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        # Taken in once more, now that it has ended.
-        self.add(task, *self._tasks.pop(task))
+        owner, on_done = self._tasks.pop(task)
+        self._finish(task, owner, on_done)
         self._cut_off.discard(task)
 
-    def _log_end(self, task: asyncio.Task[Any], owner: str) -> None:
+    def _finish(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
+        if on_done is not None:
+            on_done()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
-        elif task not in self._cut_off:
+        elif task.cancelled() and task not in self._cut_off:
             logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
 
     async def cancel(self, grace: float = CANCEL_GRACE) -> None:

@@ -136,17 +136,20 @@ class RouteEndpoints(Reachable):
         self._handlers = handlers
         self._socket_handlers = socket_handlers
         self._table = RouteTable()
-        self._found = lru_cache(maxsize=256)(self._find)
+        # Few: a peer chooses what is kept here, and how long it is.
+        self._found = lru_cache(maxsize=64)(self._find)
 
     def add_http(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; in a running driver it is reachable at once."""
-        self._found.cache_clear()
-        self._table.add(setup.path.path, Route(setup, setup.method.upper(), False))
+        self._add(Route(setup, setup.method.upper(), False))
 
     def add_websocket(self, setup: WebSocketServerSetup) -> None:
         """Add a WebSocket route; in a running driver it is reachable at once."""
+        self._add(Route(setup, "GET", True))
+
+    def _add(self, route: Route) -> None:
+        self._table.add(route.setup.path.path, route)
         self._found.cache_clear()
-        self._table.add(setup.path.path, Route(setup, "GET", True))
 
     def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         """Find the route of a request; see ``Reachable.find``."""
@@ -196,8 +199,8 @@ class RouteEndpoints(Reachable):
             log_exception("ERROR", f"The handle function of {name} failed", error)
             return HTTPResponse(500, b"Internal Server Error")
         finally:
-            self._handlers.leave(task)
             self._gate.leave()
+            self._handlers.leave(task)
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Reachable.websocket``."""

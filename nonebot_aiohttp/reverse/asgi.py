@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Coroutine, Generator, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
 from typing import Any
 
@@ -18,20 +18,18 @@ from ..tasks import EAGER
 from .asgi_socket import AsgiSocket, Event, Receive, Send
 from .headers import LoweredNames
 from .interface import (
-    ConnectionFields,
     Mismatch,
     Reachable,
     Refused,
     body_too_large,
     body_too_slow,
-    named,
     upgrade_required,
 )
 
 Scope = MutableMapping[str, Any]
 
-_AT_ONCE = 1e-9
-"""Seconds of a time limit for what shall end without more waiting."""
+MOST_DIGITS = 18
+"""Digits of the longest length of a body that is read; a longer one is too large anyway."""
 
 _ENDED = object()
 
@@ -106,8 +104,16 @@ class AsgiApp:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        fields = connection_fields(scope, self._endpoints)
-        socket = AsgiSocket(receive, send, self._options, **named(fields))
+        socket = AsgiSocket(
+            receive,
+            send,
+            self._options,
+            http_version=scope.get("http_version", "1.1"),
+            scheme=scope.get("scheme") or "ws",
+            path=scope["path"],
+            query_string=scope.get("query_string", b""),
+            headers=read_headers(scope["headers"], self._endpoints),
+        )
         target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
@@ -125,7 +131,7 @@ class AsgiApp:
 
 
 async def read_body(receive: Receive, options: DriverOptions, request: HTTPRequest) -> bytes:
-    """Read the whole body, mostly without a timer: only one that is not there yet gets it.
+    """Read the whole body; where Python has eager tasks, only one that is not there gets a timer.
 
     Args:
         receive: ASGI's receive.
@@ -185,15 +191,20 @@ class _Rest(Generator[Any, Any, None]):
         return self._steps.throw(*error)
 
 
-async def _in_time(reading: Awaitable[None], options: DriverOptions, request: HTTPRequest) -> None:
-    """Wait for a body as long as it may take: no longer at all if it is declared too large."""
+async def _in_time(
+    reading: Coroutine[Any, Any, None] | _Rest, options: DriverOptions, request: HTTPRequest
+) -> None:
+    """Wait for a body as long as it may take: not at all if it is declared too large."""
     limit, seconds = options.max_body_size, options.body_timeout
     length = request.headers.get("content-length", "")
-    too_large = length.isdecimal() and int(length) > limit
+    # Python reads no number of thousands of digits.
+    if length.isdecimal() and (len(length) > MOST_DIGITS or int(length) > limit):
+        reading.close()
+        raise body_too_large(limit)
     try:
-        await asyncio.wait_for(reading, _AT_ONCE if too_large else seconds)
+        await asyncio.wait_for(reading, seconds)
     except asyncio.TimeoutError:
-        raise (body_too_large(limit) if too_large else body_too_slow(seconds)) from None
+        raise body_too_slow(seconds) from None
 
 
 def local_path(scope: Scope) -> str:
@@ -252,35 +263,13 @@ def http_request(scope: Scope, endpoints: Reachable) -> HTTPRequest:
     Returns:
         The request.
     """
-    request = HTTPRequest.__new__(HTTPRequest)
-    # A class with a metaclass is called the long way round; this saves a fifth of it.
-    request.__init__(  # type: ignore[misc]
+    return HTTPRequest(
         scope.get("http_version", "1.1"),
         scope.get("scheme") or "http",
         scope["path"],
         scope.get("query_string", b""),
         read_headers(scope["headers"], endpoints),
         scope["method"],
-    )
-    return request
-
-
-def connection_fields(scope: Scope, endpoints: Reachable) -> ConnectionFields:
-    """Read the fields of the contract's ``HTTPConnection`` off the scope of a WebSocket.
-
-    Args:
-        scope: The connection's scope.
-        endpoints: Whose kind of headers is wanted.
-
-    Returns:
-        The fields.
-    """
-    return (
-        scope.get("http_version", "1.1"),
-        scope.get("scheme") or "ws",
-        scope["path"],
-        scope.get("query_string", b""),
-        read_headers(scope["headers"], endpoints),
     )
 
 

@@ -160,6 +160,8 @@ class AsgiSocket(Socket):
         while True:
             message = await self._next_message()
             deliver(message.encode() if isinstance(message, str) else message)
+            # A connection that falls silent keeps no message alive.
+            del message
             await turns.count()
 
     async def _next_message(self) -> str | bytes:

@@ -56,7 +56,8 @@ def target_of(path: str) -> Target | None:
     return Target(adapter, is_websocket)
 
 
-@lru_cache(maxsize=256)
+# Few: a peer chooses what is kept here, and how long it is.
+@lru_cache(maxsize=64)
 def find(path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
     """Find the adapter that a path names; see ``Reachable.find``."""
     target = target_of(path)

@@ -21,7 +21,10 @@ class LoweredNames(dict[_Name, str]):
     def __missing__(self, name: _Name) -> str:
         text = name if isinstance(name, str) else name.decode("latin-1")
         lowered = text.lower()
-        if len(self) < MOST_NAMES and len(name) <= LONGEST_NAME:
+        if len(name) <= LONGEST_NAME:
+            if len(self) >= MOST_NAMES:
+                # Some peer makes names up; those in use come back.
+                self.clear()
             self[name] = lowered
         return lowered
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from multidict import MultiMapping
 
-from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..drivers import HTTPRequest, HTTPResponse
 from ..sockets import Socket
 
 ReadBody = Callable[[], Awaitable[bytes]]
@@ -38,19 +38,6 @@ class Refused(Exception):
         fields["content-type"] = "text/plain; charset=utf-8"
         # A reason may name what the peer has sent, which is no UTF-8 always.
         self.response = HTTPResponse(status, reason.encode(errors="replace"), fields)
-
-
-ConnectionFields = tuple[str, str, str, bytes, Any]
-"""The fields of the contract's ``HTTPConnection``, in its order."""
-
-
-def named(fields: ConnectionFields) -> dict[str, Any]:
-    """Give the fields their names.
-
-    Args:
-        fields: The fields of an ``HTTPConnection``.
-    """
-    return dict(zip(HTTPConnection.__dataclass_fields__, fields, strict=True))
 
 
 class Target(Protocol):
@@ -91,7 +78,7 @@ class Reachable(abc.ABC):
 
     @abc.abstractmethod
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find what a request is for.
+        """Find what a request is for, in no time: it may be kept until a route is added.
 
         Args:
             path: The path below the driver's prefix, decoded.

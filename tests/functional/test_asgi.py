@@ -100,11 +100,12 @@ async def test_a_body_that_trickles_gets_408(adapter: type[RecordingBot]) -> Non
     assert adapter.messages == []
 
 
+@pytest.mark.parametrize("length", [b"11", b"9" * 5000], ids=["over the limit", "no int"])
 async def test_a_body_that_is_declared_too_large_is_not_waited_for(
-    adapter: type[RecordingBot],
+    length: bytes, adapter: type[RecordingBot]
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
-    headers = [(b"x-self-id", b"1"), (b"content-length", b"11")]
+    headers = [(b"x-self-id", b"1"), (b"content-length", length)]
     declared = scope("http", "/recorder/", headers=headers)
     async with driver.lifespan(), Call(driver.asgi, declared) as call:
         assert (await call.next())["status"] == 413

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 from typing import Any
 
 import pytest
@@ -95,6 +97,19 @@ async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot
         await call.give("websocket.receive", text="")
         await call.give("websocket.receive", bytes=b"")
     assert adapter.messages == ["你好".encode(), b"\xff", b"", b""]
+
+
+async def test_a_connection_that_falls_silent_keeps_no_message_alive(
+    adapter: type[RecordingBot],
+) -> None:
+    async with Session(adapter) as call:
+        await call.give("websocket.receive", bytes=bytes(1000))
+        await eventually(lambda: len(adapter.messages) == 1)
+        await settle()
+        holders = gc.get_referrers(adapter.messages[0])
+        # Python 3.10 counts the test itself.
+        holders = [holder for holder in holders if holder is not sys._getframe()]
+        assert holders == [adapter.messages]
 
 
 async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:

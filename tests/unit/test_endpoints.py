@@ -14,7 +14,12 @@ from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.asgi import local_path
 from nonebot_aiohttp.reverse.endpoints import Target, target_of
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
-from nonebot_aiohttp.reverse.headers import join_headers
+from nonebot_aiohttp.reverse.headers import (
+    LONGEST_NAME,
+    MOST_NAMES,
+    LoweredNames,
+    join_headers,
+)
 from nonebot_aiohttp.reverse.interface import Refused, upgrade_required
 from tests.support.logs import Logs
 
@@ -61,6 +66,20 @@ def test_headers_are_lowercased_and_joined_in_order(
     pairs: list[tuple[str, str]], headers: dict[str, str]
 ) -> None:
     assert join_headers(CIMultiDict(pairs)) == headers
+
+
+@pytest.mark.parametrize("name", ["X-Name", b"X-Name"])
+def test_names_are_lowered_once_but_not_kept_without_limit(name: Any) -> None:
+    names: LoweredNames[Any] = LoweredNames()
+    assert names[name] == "x-name"
+    assert names[name] is names[name]
+    assert names[name * LONGEST_NAME] == "x-name" * LONGEST_NAME
+    assert list(names) == [name]
+    for number in range(2 * MOST_NAMES):
+        made_up = f"X-{number}" if isinstance(name, str) else f"X-{number}".encode()
+        assert names[made_up] == f"x-{number}"
+    assert len(names) <= MOST_NAMES
+    assert names[name] == "x-name"
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,46 @@ async def test_a_task_that_has_ended_already_can_be_added() -> None:
     assert len(handlers) == 0
 
 
+async def test_a_task_that_has_entered_is_kept_until_it_leaves() -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    task = asyncio.create_task(serve(handlers, waiting))
+    await turns()
+    assert list(handlers) == [task]
+    waiting.released.set()
+    await task
+    assert len(handlers) == 0
+
+
+async def test_a_task_may_enter_once_more_and_stays_until_it_leaves_the_first_time() -> None:
+    handlers = TaskSet("handler")
+    first = handlers.enter("onebot")
+    second = handlers.enter("telegram")
+    handlers.leave(second)
+    assert list(handlers) == [asyncio.current_task()]
+    handlers.leave(first)
+    assert len(handlers) == 0
+
+
+async def test_a_task_that_has_entered_is_cut_off_like_the_others(logs: Logs) -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    task = asyncio.create_task(serve(handlers, waiting))
+    await turns()
+    await handlers.cancel()
+    assert waiting.ends == ["cancelled"]
+    assert task.cancelled()
+    assert len(handlers) == 0
+    assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
+
+
+async def serve(handlers: TaskSet, waiting: Waiting) -> None:
+    """Run a handler as a server does, in the server's own task."""
+    task = handlers.enter("onebot")
+    try:
+        await waiting.run()
+    finally:
+        handlers.leave(task)
+
+
 @pytest.mark.parametrize("wait", [False, True])
 async def test_a_task_that_is_added_is_kept_and_heard_of_like_one_that_is_started(
     wait: bool, logs: Logs

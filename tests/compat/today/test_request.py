@@ -140,6 +140,32 @@ async def test_cookies_of_requests_at_once_stay_apart(driver: Any, recorder: Rec
     assert sorted(homes, key=str) == [("a", {"a": "1"}), ("b", {"b": "1"})]
 
 
+async def test_a_request_that_is_cancelled_leaves_no_cookie(
+    driver: Any, recorder: Recorder
+) -> None:
+    arrived = asyncio.Event()
+
+    @recorder.answer("/login")
+    async def login(request: web.Request) -> web.StreamResponse:
+        headers = {"Location": "/slow", "Set-Cookie": "session=secret; Path=/"}
+        return web.Response(status=302, headers=headers)
+
+    @recorder.answer("/slow")
+    async def slow(request: web.Request) -> web.StreamResponse:
+        arrived.set()
+        await asyncio.Event().wait()
+        return web.Response()
+
+    url = recorder.url("/login", host="localhost")
+    calling = asyncio.ensure_future(driver.request(Request("GET", url)))
+    await arrived.wait()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    await driver.request(Request("GET", recorder.url("/next", host="localhost")))
+    assert (recorder.last.path, recorder.last.cookies) == ("/next", {})
+
+
 @pytest.mark.parametrize("content", ["文字", b"\x00\xff", "x" * 100_000], ids=["s", "b", "long"])
 async def test_content(driver: Any, recorder: Recorder, content: str | bytes) -> None:
     headers = {"Content-Type": "application/x-mine"}
