@@ -56,7 +56,12 @@ class TaskSet:
             on_done: Called without arguments when the task has ended, however.
         """
         try:
-            task = start_task(coroutine)
+            # As in start_task(), but here a call more is a fourteenth of what a message costs.
+            loop = asyncio.get_running_loop()
+            if EAGER:
+                task = asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+            else:
+                task = loop.create_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)
