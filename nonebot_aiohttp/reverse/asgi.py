@@ -94,11 +94,9 @@ class AsgiApp:
         """Refuse what is for no HTTP endpoint, or comes with the wrong method."""
         if target is None:
             return Refused(404, "not found").response
-        if not isinstance(target, Mismatch):
-            return self._endpoints.refuse(target, upgrade_required())
-        known = self._endpoints.is_served(target.target)
-        refused = target.refused() if known else Refused(404, "not found")
-        return self._endpoints.refuse(target.target, refused)
+        if isinstance(target, Mismatch):
+            return self._endpoints.refuse_method(target)
+        return self._endpoints.refuse(target, upgrade_required())
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = await receive()

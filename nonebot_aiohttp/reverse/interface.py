@@ -105,6 +105,18 @@ class Reachable(abc.ABC):
             The response that says why.
         """
 
+    def refuse_method(self, found: Mismatch) -> HTTPResponse:
+        """Refuse a method, or a path behind which nobody stands.
+
+        Args:
+            found: What ``find`` has returned.
+
+        Returns:
+            The response that says why.
+        """
+        known = self.is_served(found.target)
+        return self.refuse(found.target, found.refused() if known else Refused(404, "not found"))
+
     @abc.abstractmethod
     def headers(self, received: MultiMapping[str]) -> Any:
         """Make the header mapping that the requests of this face have.

@@ -158,12 +158,7 @@ class AiohttpFace:
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
         match: Any = request.match_info
-        found = match.target
-        if self.endpoints.is_served(found.target):
-            refused = found.refused()
-        else:
-            refused = Refused(404, "not found")
-        return to_response(self.endpoints.refuse(found.target, refused))
+        return to_response(self.endpoints.refuse_method(match.target))
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
