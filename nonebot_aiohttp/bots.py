@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from .drivers import Driver
 from .exceptions import DuplicateBotError
 from .hooks import call_hooks
-from .log import log_exception, logger
+from .log import logger
 from .options import DriverOptions
 from .sockets import POLICY_VIOLATION, Socket
 from .tasks import TaskSet, start_task
@@ -131,33 +131,3 @@ class Connections:
     def _owner_of(self, bot: Bot) -> str:
         # A bot that somebody has put into `driver.bots` by hand has no entry.
         return self._connected.get(id(bot)) or bot.type
-
-
-class MessageStarter:
-    """Starts a task for each message of one bot."""
-
-    # Not a closure, which is three times as large: idle connections are many.
-    __slots__ = ("_handle_message", "_handlers", "_owner")
-
-    def __init__(self, handlers: TaskSet, bot: Bot, owner: str) -> None:
-        """Take what each task needs.
-
-        Args:
-            handlers: Where the tasks go.
-            bot: Whose messages they are.
-            owner: The adapter's name, for the log.
-        """
-        self._handlers = handlers
-        self._handle_message = bot.handle_message
-        self._owner = owner
-
-    def start(self, message: bytes) -> None:
-        """Start ``bot.handle_message``; never waits or raises.
-
-        Args:
-            message: The message.
-        """
-        try:
-            self._handlers.start(self._handle_message(message), self._owner)
-        except Exception as error:
-            log_exception("ERROR", f"A handler of {self._owner} could not start", error)

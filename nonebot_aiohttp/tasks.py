@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from .log import log_exception, logger
@@ -56,12 +57,7 @@ class TaskSet:
             on_done: Called without arguments when the task has ended, however.
         """
         try:
-            # As in start_task(), but here a call more is a fourteenth of what a message costs.
-            loop = asyncio.get_running_loop()
-            if EAGER:
-                task = asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-            else:
-                task = loop.create_task(coroutine)
+            task = start_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)
@@ -151,6 +147,53 @@ class TaskSet:
 
     def _log_cut_off(self, owner: str, count: int) -> None:
         logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
+
+
+class Starter:
+    """Starts one task of an owner after the other, such as one for each message of a bot.
+
+    It does what ``TaskSet.start`` does, in a single call: of all that a message costs, a call more
+    is a twentieth.
+    """
+
+    # Not a closure, which is three times as large: idle connections are many.
+    __slots__ = ("_begin", "_new_task", "_owner", "_tasks")
+
+    def __init__(
+        self, tasks: TaskSet, begin: Callable[[Any], Coroutine[Any, Any, Any]], owner: str
+    ) -> None:
+        """Take what each task needs; on the event loop where they will run.
+
+        Args:
+            tasks: Where the tasks go.
+            begin: Makes the coroutine of a task: a bot's ``handle_message``.
+            owner: Whose they are, for the log: the adapter's name.
+        """
+        loop = asyncio.get_running_loop()
+        self._new_task: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]] = (
+            partial(asyncio.Task, loop=loop, eager_start=True) if EAGER else loop.create_task
+        )
+        self._tasks = tasks
+        self._begin = begin
+        self._owner = owner
+
+    def start(self, item: Any) -> None:
+        """Start a task for one item; never waits, and an error is logged, not raised.
+
+        Args:
+            item: What the coroutine is made of: a message.
+        """
+        try:
+            task = self._new_task(self._begin(item))
+        except Exception as error:
+            text = f"A {self._tasks.kind} of {self._owner} could not start"
+            log_exception("ERROR", text, error)
+        except (KeyboardInterrupt, SystemExit):
+            self._tasks._log_cut_off(self._owner, 1)
+            raise
+        else:
+            if not task.done() or task.cancelled() or task.exception() is not None:
+                self._tasks.add(task, self._owner)
 
 
 def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

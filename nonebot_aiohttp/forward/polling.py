@@ -10,10 +10,10 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..bots import MessageStarter
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
 from ..reading import read_up_to
+from ..tasks import Starter
 from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05
@@ -75,7 +75,7 @@ class PollingLoop(ForwardLoop):
         if bot.self_id not in self._supplies.driver.bots:
             self._supplies.connections.connect(bot, setup.adapter)
         # The body was read, so the answer counts as acknowledged: nothing may come in between.
-        MessageStarter(self._supplies.handlers, bot, setup.adapter).start(body)
+        Starter(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
         self.connected(url)
         pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
         return max(self._interval, pace, 0.0)

@@ -8,12 +8,11 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..bots import MessageStarter
 from ..exceptions import DuplicateBotError
 from ..log import logger, redact_url
 from ..options import DriverOptions
 from ..sockets import GOING_AWAY, NORMAL
-from ..tasks import Stopped, race
+from ..tasks import Starter, Stopped, race
 from ..websocket import ClientSocket, decoding
 from .loop import ForwardLoop, request_headers, seconds_of
 
@@ -69,7 +68,8 @@ class ReconnectLoop(ForwardLoop):
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            await socket.pump(MessageStarter(self._supplies.handlers, bot, setup.adapter).start)
+            starter = Starter(self._supplies.handlers, bot.handle_message, setup.adapter)
+            await socket.pump(starter.start)
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)
 

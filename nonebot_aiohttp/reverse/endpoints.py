@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
 from ..adapters import Bot, create_bot
-from ..bots import Connections, MessageStarter
+from ..bots import Connections
 from ..drivers import Driver, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import log_exception, logger
 from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
-from ..tasks import TaskSet
+from ..tasks import Starter, TaskSet
 from .gate import Gate
 from .headers import join_headers
 from .interface import Mismatch, Reachable, ReadBody, Refused
@@ -144,7 +144,7 @@ class Endpoints(Reachable):
             bot = await self._enter(name, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
-                await socket.pump(MessageStarter(self._handlers, bot, name).start)
+                await socket.pump(Starter(self._handlers, bot.handle_message, name).start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
             finally:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import tasks
-from nonebot_aiohttp.tasks import Stopped, TaskSet, drain, race, settle
+from nonebot_aiohttp.tasks import Starter, Stopped, TaskSet, drain, race, settle
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 from tests.support.waiting import settle as turns
@@ -229,6 +229,71 @@ async def test_a_handler_that_swallows_its_cancellation_is_not_kept() -> None:
     await turns()
     await within(handlers.cancel())
     assert len(handlers) == len(handlers._cut_off) == 0
+
+
+# Starter
+
+
+async def test_a_starter_keeps_each_task_until_it_ends(eager: bool) -> None:
+    handlers, waiting = TaskSet("handler"), Waiting()
+    starter = Starter(handlers, waiting.run, "onebot")
+    for stubborn in (False, True):
+        starter.start(stubborn)
+    await turns()
+    gc.collect()
+    assert len(handlers) == 2
+    waiting.released.set()
+    await eventually(lambda: not len(handlers))
+    assert waiting.ends == ["released"] * 2
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_what_a_starter_starts_and_does_not_wait_ends_within_the_start() -> None:
+    handlers = TaskSet("handler")
+    items: list[int] = []
+
+    async def take(item: int) -> None:
+        items.append(item)
+
+    starter = Starter(handlers, take, "onebot")
+    starter.start(1)
+    starter.start(2)
+    assert items == [1, 2]
+    assert len(handlers) == 0
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
+    eager: bool, wait: bool, logs: Logs
+) -> None:
+    handlers = TaskSet("handler")
+
+    def begin(error: BaseException | None) -> Any:
+        if error is None:
+            raise TypeError("none")
+        return fail(error, wait)
+
+    starter = Starter(handlers, begin, "onebot")
+    for item in (ValueError("wrong"), None, asyncio.CancelledError()):
+        starter.start(item)
+    await eventually(lambda: len(logs) == 3)
+    assert len(logs.matching("A handler of onebot failed", "ERROR")) == 1
+    (record,) = logs.matching("A handler of onebot could not start", "ERROR")
+    assert "TypeError: none" in record.message
+    assert logs.matching("A handler of onebot was cancelled, but not by the driver", "ERROR")
+    assert len(handlers) == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.parametrize("way", ["set", "starter"])
+async def test_a_handler_that_ends_the_process_is_named(way: str, logs: Logs) -> None:
+    """The error leaves an eager task by its caller, and nobody can log the task later."""
+    handlers = TaskSet("handler")
+    starter = Starter(handlers, fail, "onebot")
+    start = starter.start if way == "starter" else lambda e: handlers.start(fail(e), "onebot")
+    with pytest.raises(SystemExit):
+        start(SystemExit(1))
+    assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
 
 
 # drain
