@@ -66,6 +66,8 @@ class Lifespan:
 
     Attributes:
         state: Where the driver is in its life.
+        running: Whether events are taken in. Every request asks, several times: hence a plain
+            value and no property.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class Lifespan:
             drain_timeout: Seconds that handlers in flight get at the stop.
             clock: Monotonic seconds; None is the event loop's clock.
         """
-        self.state = State.IDLE
+        self._become(State.IDLE)
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._session = session
@@ -102,10 +104,9 @@ class Lifespan:
         self._clock = clock
         self._stopped: asyncio.Future[None] | None = None
 
-    @property
-    def running(self) -> bool:
-        """Whether events are taken in."""
-        return self.state is State.RUNNING
+    def _become(self, state: State) -> None:
+        self.state = state
+        self.running = state is State.RUNNING
 
     def on_startup(self, hook: Hook) -> None:
         """Add a hook that runs at the start, after those that are there."""
@@ -125,7 +126,7 @@ class Lifespan:
         """
         if self.state is not State.IDLE:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
-        self.state = State.STARTING
+        self._become(State.STARTING)
         try:
             await self._session.open()
         except BaseException:
@@ -137,7 +138,7 @@ class Lifespan:
         except BaseException:
             await self._close()
             raise
-        self.state = State.RUNNING
+        self._become(State.RUNNING)
         self._loops.start()
 
     async def stop(self) -> None:
@@ -150,7 +151,7 @@ class Lifespan:
             await asyncio.shield(self._stopped)
         if self.state is not State.RUNNING:
             return
-        self.state = State.STOPPING
+        self._become(State.STOPPING)
         self._stopped = asyncio.get_running_loop().create_future()
         try:
             await self._stop_taking_in()
@@ -190,7 +191,7 @@ class Lifespan:
         try:
             await self._session.close()
         finally:
-            self.state = State.IDLE
+            self._become(State.IDLE)
 
     def cut_off(self) -> None:
         """Log what a forced end cuts off, for nobody waits for it any more."""
