@@ -210,15 +210,13 @@ class Bot(abc.ABC):
                 log_exception("ERROR", f"The {kind}-API hook {hook_name(hook)} failed", error)
 
 
-def create_bot(
-    adapter: type[_Bot], driver: Driver, config: Any, self_id: str, request: HTTPConnection
-) -> _Bot:
+def create_bot(adapter: type[_Bot], driver: Driver, self_id: str, request: HTTPConnection) -> _Bot:
     """Make a bot that knows its own driver, so that one class can serve two drivers.
 
     Args:
         adapter: The adapter's class. Adapters of other frameworks serve as well.
-        driver: The driver that the bot's ``driver`` shall be.
-        config: What the bot's ``config`` shall be.
+        driver: The driver that the bot's ``driver`` shall be, and its configuration the bot's
+            ``config``.
         self_id: The id of the account.
         request: The request or the WebSocket by which the bot comes.
 
@@ -228,6 +226,6 @@ def create_bot(
     bot = adapter.__new__(adapter)
     # Before __init__, which may use them already.
     bot.driver = driver
-    bot.config = config
+    bot.config = driver.config
     bot.__init__(self_id, request)  # type: ignore[misc]
     return bot

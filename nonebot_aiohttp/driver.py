@@ -20,7 +20,7 @@ from .hosting import Host
 from .lifespan import Lifespan
 from .log import logger
 from .options import DriverOptions
-from .reverse.asgi import AsgiApp
+from .reverse.asgi import Application
 from .reverse.endpoints import Endpoints
 from .reverse.gate import Gate
 from .session import SessionPool
@@ -97,7 +97,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         return self._host.server_app
 
     @property
-    def asgi(self) -> AsgiApp:
+    def asgi(self) -> Application:
         """The driver as an ASGI 3 application that serves the same endpoints."""
         return self._host.asgi
 

@@ -17,7 +17,7 @@ from .lifespan import Lifespan, State
 from .log import logger
 from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
-from .reverse.asgi import AsgiApp
+from .reverse.asgi import AsgiFace
 from .reverse.interface import Reachable
 from .reverse.server import AiohttpFace, install
 from .reverse.serving import Listening, serve_app
@@ -44,7 +44,7 @@ class Host:
             config: Its ``host``, ``port`` and ``log_level`` are the defaults.
         """
         self.lifespan = lifespan
-        self.asgi = AsgiApp(endpoints, lifespan, options)
+        self.asgi = AsgiFace(endpoints, lifespan, options).application()
         self._face = AiohttpFace(endpoints, options)
         self._options = options
         self._config = config

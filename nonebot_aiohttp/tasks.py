@@ -17,7 +17,7 @@ EAGER = sys.version_info >= (3, 12)
 CANCEL_GRACE = 1.0
 """Seconds that what was cancelled gets to end: it may clean up slowly, or refuse."""
 
-OnDone = Callable[[], None]
+NewTask = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
 # What refused to end: the event loop itself keeps no task alive.
 _left: set[asyncio.Future[Any]] = set()
@@ -37,8 +37,10 @@ class TaskSet:
             kind: What the tasks are, for the log: ``"handler"``.
         """
         self.kind = kind
-        self._tasks: dict[asyncio.Task[Any], tuple[str, OnDone | None]] = {}
+        self._tasks: dict[asyncio.Task[Any], str] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.new_task: NewTask
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -46,42 +48,50 @@ class TaskSet:
     def __iter__(self) -> Any:
         return iter(tuple(self._tasks))
 
-    def start(
-        self, coroutine: Coroutine[Any, Any, Any], owner: str, on_done: OnDone | None = None
-    ) -> None:
+    def bind(self) -> None:
+        """Make ``new_task`` for the running loop, unless it is."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop, self.new_task = loop, _task_maker(loop)
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], owner: str) -> asyncio.Task[Any] | None:
         """Run a coroutine in a task of its own.
 
         Args:
             coroutine: What to run.
             owner: Whose it is, for the log: the adapter's name.
-            on_done: Called without arguments when the task has ended, however.
+
+        Returns:
+            The task; None when it has ended within the start.
         """
         try:
-            task = start_task(coroutine)
+            if asyncio.get_running_loop() is not self._loop:
+                self.bind()
+            task = self.new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)
             raise
-        if task.done() and not task.cancelled() and task.exception() is None:
-            # How nearly all eager ones end: with nothing to keep and nothing to log.
-            if on_done is not None:
-                on_done()
-        else:
-            self.add(task, owner, on_done)
+        if not task.done():
+            self.add(task, owner)
+            return task
+        # With nothing to log as a rule, which is why this does not ask for a call more.
+        if task.cancelled() or task.exception() is not None:
+            self._finish(task, owner)
+        return None
 
-    def add(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None = None) -> None:
+    def add(self, task: asyncio.Task[Any], owner: str) -> None:
         """Take a task in, which may have ended already.
 
         Args:
             task: The task.
             owner: Whose it is, for the log: the adapter's name.
-            on_done: Called without arguments when the task has ended, however.
         """
-        if not task.done():
-            self._tasks[task] = (owner, on_done)
+        if task.done():
+            self._finish(task, owner)
+        else:
+            self._tasks[task] = owner
             task.add_done_callback(self._forget)
-            return
-        self._finish(task, owner, on_done)
 
     def enter(self, owner: str) -> asyncio.Task[Any] | None:
         """Take in the task that runs this, a server's own, for as long as it runs a handler.
@@ -98,7 +108,7 @@ class TaskSet:
         task = asyncio.current_task()
         if task is None or task in self._tasks:
             return None
-        self._tasks[task] = (owner, None)
+        self._tasks[task] = owner
         return task
 
     def leave(self, task: asyncio.Task[Any] | None) -> None:
@@ -112,13 +122,10 @@ class TaskSet:
             self._cut_off.discard(task)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        owner, on_done = self._tasks.pop(task)
-        self._finish(task, owner, on_done)
+        self._finish(task, self._tasks.pop(task))
         self._cut_off.discard(task)
 
-    def _finish(self, task: asyncio.Task[Any], owner: str, on_done: OnDone | None) -> None:
-        if on_done is not None:
-            on_done()
+    def _finish(self, task: asyncio.Task[Any], owner: str) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
@@ -141,8 +148,7 @@ class TaskSet:
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, if there is anything: how many of whom."""
         self._cut_off.update(self._tasks)
-        owners = Counter(owner for owner, _ in self._tasks.values())
-        for owner, count in sorted(owners.items()):
+        for owner, count in sorted(Counter(self._tasks.values()).items()):
             self._log_cut_off(owner, count)
 
     def _log_cut_off(self, owner: str, count: int) -> None:
@@ -169,10 +175,8 @@ class Starter:
             begin: Makes the coroutine of a task: a bot's ``handle_message``.
             owner: Whose they are, for the log: the adapter's name.
         """
-        loop = asyncio.get_running_loop()
-        self._new_task: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]] = (
-            partial(asyncio.Task, loop=loop, eager_start=True) if EAGER else loop.create_task
-        )
+        tasks.bind()
+        self._new_task = tasks.new_task
         self._tasks = tasks
         self._begin = begin
         self._owner = owner
@@ -205,10 +209,11 @@ def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     Returns:
         The task. The caller keeps the reference that the event loop does not.
     """
-    loop = asyncio.get_running_loop()
-    if EAGER:
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
-    return loop.create_task(coroutine)
+    return _task_maker(asyncio.get_running_loop())(coroutine)
+
+
+def _task_maker(loop: asyncio.AbstractEventLoop) -> NewTask:
+    return partial(asyncio.Task, loop=loop, eager_start=True) if EAGER else loop.create_task
 
 
 async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:

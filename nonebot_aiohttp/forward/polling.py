@@ -108,7 +108,7 @@ class PollingLoop(ForwardLoop):
         if bot is None or (bot.self_id, self._name) != (setup.self_id, setup.adapter):
             self._leave()
             driver = self._supplies.driver
-            bot = create_bot(adapter, driver, driver.config, setup.self_id, request)
+            bot = create_bot(adapter, driver, setup.self_id, request)
             self._bot, self._name = bot, setup.adapter
         bot.request = request
         return bot

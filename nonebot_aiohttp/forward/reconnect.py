@@ -77,7 +77,7 @@ class ReconnectLoop(ForwardLoop):
         driver = self._supplies.driver
         try:
             async with self._supplies.connections.slot(setup.self_id):
-                bot = create_bot(adapter, driver, driver.config, setup.self_id, socket)
+                bot = create_bot(adapter, driver, setup.self_id, socket)
                 self._supplies.connections.connect(bot, setup.adapter)
         except DuplicateBotError:
             await socket.end(NORMAL, "the bot is connected already")

@@ -15,7 +15,7 @@ from ..hosting import Host
 from ..lifespan import Lifespan
 from ..log import logger
 from ..options import DriverOptions
-from ..reverse.asgi import AsgiApp
+from ..reverse.asgi import Application
 from ..reverse.gate import Gate
 from ..session import SessionPool
 from ..sockets import OpenSockets
@@ -106,7 +106,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         return self._host.server_app
 
     @property
-    def asgi(self) -> AsgiApp:
+    def asgi(self) -> Application:
         """The driver as an ASGI 3 application."""
         return self._host.asgi
 

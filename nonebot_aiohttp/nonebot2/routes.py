@@ -180,7 +180,7 @@ class RouteEndpoints(Reachable):
         return received
 
     async def http(
-        self, target: Route, request: HTTPRequest, read_body: ReadBody | None
+        self, target: Route, request: HTTPRequest, read_body: ReadBody | None, source: Any
     ) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
         name = target.setup.name
@@ -191,7 +191,7 @@ class RouteEndpoints(Reachable):
         task = self._handlers.enter(name)
         try:
             if read_body is not None:
-                request.body = await read_body()
+                request.body = await read_body(request, source)
             return to_response(await target.setup.handle_func(InboundRequest(request)))
         except Refused as refused:
             return self._gate.refuse(name, refused)
@@ -199,7 +199,7 @@ class RouteEndpoints(Reachable):
             log_exception("ERROR", f"The handle function of {name} failed", error)
             return HTTPResponse(500, b"Internal Server Error")
         finally:
-            self._gate.leave()
+            self._gate.inflight -= 1
             self._handlers.leave(task)
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:

@@ -6,8 +6,10 @@ connection is accepted only after the adapter's ``check_permission``.
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, TypeGuard
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
@@ -28,7 +30,8 @@ _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 _OK = HTTPResponse(200)
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Target:
     """What a path leads to.
 
     Attributes:
@@ -106,7 +109,7 @@ class Endpoints(Reachable):
         return self._answer(target.adapter, refused)
 
     async def http(
-        self, target: Target, request: HTTPRequest, read_body: ReadBody | None
+        self, target: Target, request: HTTPRequest, read_body: ReadBody | None, source: Any
     ) -> HTTPResponse:
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
         name, gate = target.adapter, self._gate
@@ -114,26 +117,31 @@ class Endpoints(Reachable):
             gate.enter(request)
         except Refused as refused:
             return self._answer(name, refused)
-        started = False
+        running: asyncio.Task[Any] | None = None
         try:
             adapter = self._adapters.get(name)
             if adapter is None:
                 raise no_such_adapter()
             if read_body is not None:
-                request.body = await read_body()
+                request.body = await read_body(request, source)
             self_id, response = await adapter.check_permission(self._driver, request)
             if not is_fit(self_id):
                 raise refusal_of(self_id, response)
-            bot = create_bot(adapter, self._driver, self._driver.config, self_id, request)
-            gate.must_run()
-            self._handlers.start(bot.handle_message(request.body), name, gate.leave)
-            started = True
+            bot = create_bot(adapter, self._driver, self_id, request)
+            if not gate.lifespan.running:
+                raise gate.not_running()
+            running = self._handlers.start(bot.handle_message(request.body), name)
+            if running is not None:
+                running.add_done_callback(self._leave)
             return response or _OK
         except Exception as error:
             return self._answer(name, error)
         finally:
-            if not started:
-                gate.leave()
+            if running is None:
+                gate.inflight -= 1
+
+    def _leave(self, _task: asyncio.Task[Any]) -> None:
+        self._gate.inflight -= 1
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
@@ -169,8 +177,9 @@ class Endpoints(Reachable):
         if not is_fit(self_id):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
-            self._gate.must_run()
-            bot = create_bot(adapter, self._driver, self._driver.config, self_id, socket)
+            if not self._gate.lifespan.running:
+                raise self._gate.not_running()
+            bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
             self._connections.connect(bot, name)
         return bot

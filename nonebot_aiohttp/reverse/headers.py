@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from multidict import MultiMapping
 
@@ -12,24 +12,40 @@ MOST_NAMES, LONGEST_NAME = 1024, 64
 """Names that are kept, and the characters of the longest: a peer may make up any number."""
 
 
-class LoweredNames(dict[_Name, str]):
-    """Names of headers as they come, to their lowercased form.
+class LoweredNames(Generic[_Name]):
+    """Names of headers as they come, and their lowercased forms; one copy serves all connections.
 
-    One copy serves all connections, and looking it up takes less time than making it.
+    Attributes:
+        known: What was seen before. A plain dictionary, for nothing is looked up faster: take a
+            name from it, and ask ``lower`` when it has none.
     """
 
-    def __missing__(self, name: _Name) -> str:
-        text = name if isinstance(name, str) else name.decode("latin-1")
-        lowered = text.lower()
-        if len(name) <= LONGEST_NAME:
-            if len(self) >= MOST_NAMES:
-                # Some peer makes names up; those in use come back.
-                self.clear()
-            self[name] = lowered
+    def __init__(self) -> None:
+        """Begin without names."""
+        self.known: dict[_Name, str] = {}
+
+    def lower(self, name: _Name) -> str:
+        """Lower a name, and remember it unless it is long.
+
+        Args:
+            name: The name as it came.
+
+        Returns:
+            Its lowercased form.
+        """
+        lowered = self.known.get(name)
+        if lowered is None:
+            text = name if isinstance(name, str) else name.decode("latin-1")
+            lowered = text.lower()
+            if len(name) <= LONGEST_NAME:
+                if len(self.known) >= MOST_NAMES:
+                    # Some peer makes names up; those in use come back.
+                    self.known.clear()
+                self.known[name] = lowered
         return lowered
 
 
-_LOWERED: LoweredNames[str] = LoweredNames()
+_NAMES: LoweredNames[str] = LoweredNames()
 
 
 def join_headers(received: MultiMapping[str]) -> dict[str, str]:
@@ -42,13 +58,16 @@ def join_headers(received: MultiMapping[str]) -> dict[str, str]:
         Lowercased names; the values of a repeated one joined in their order by ``", "``
         (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
     """
-    lowered = _LOWERED
-    headers = {lowered[name]: value for name, value in received.items()}
+    known = _NAMES.known
+    try:
+        headers = {known[name]: value for name, value in received.items()}
+    except KeyError:
+        headers = {}
     if len(headers) == len(received):
         return headers
     joined: dict[str, str] = {}
     for name, value in received.items():
-        name = lowered[name]
+        name = _NAMES.lower(name)
         if name in joined:
             separator = "; " if name == "cookie" else ", "
             value = f"{joined[name]}{separator}{value}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 from multidict import MultiMapping
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..sockets import Socket
 
-ReadBody = Callable[[], Awaitable[bytes]]
+ReadBody = Callable[[HTTPRequest, Any], Awaitable[bytes]]
+"""Reads the body of a request from what the transport has for it, and may raise ``Refused``."""
 
 
 class Refused(Exception):
@@ -48,16 +50,19 @@ class Target(Protocol):
         """Whether it is a WebSocket endpoint."""
 
 
-class Mismatch(NamedTuple):
+@dataclass(frozen=True)
+class Mismatch:
     """A path that is known, but not with that method.
 
     Attributes:
         target: What the path leads to with another method.
         allowed: The methods that it allows.
+        is_websocket: None: neither a WebSocket endpoint nor a webhook.
     """
 
     target: Any
     allowed: frozenset[str]
+    is_websocket: ClassVar[None] = None
 
     def refused(self) -> Refused:
         """Refuse the method (RFC 9110, section 15.5.6)."""
@@ -127,14 +132,15 @@ class Reachable(abc.ABC):
 
     @abc.abstractmethod
     async def http(
-        self, target: Any, request: HTTPRequest, read_body: ReadBody | None
+        self, target: Any, request: HTTPRequest, read_body: ReadBody | None, source: Any
     ) -> HTTPResponse:
         """Answer one HTTP request.
 
         Args:
             target: What ``find`` has returned.
             request: The request.
-            read_body: Reads its body, and may raise ``Refused``; None when it is read already.
+            read_body: Reads its body; None when it is read already.
+            source: What that reads from.
 
         Returns:
             The response; duck-typed where an adapter made it.

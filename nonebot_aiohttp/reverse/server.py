@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -150,10 +149,10 @@ class AiohttpFace:
         carried = to_request(request, body or b"", self.endpoints)
         read_body: ReadBody | None = None
         if body is None:
-            read_body = partial(self._read_body, request)
+            read_body = self._read_body
         elif len(body) > self._options.max_body_size:
             read_body = self._refuse_large_body
-        return to_response(await self.endpoints.http(match.target, carried, read_body))
+        return to_response(await self.endpoints.http(match.target, carried, read_body, request))
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
@@ -187,10 +186,10 @@ class AiohttpFace:
             headers=handshake.headers,
         )
 
-    async def _refuse_large_body(self) -> bytes:
+    async def _refuse_large_body(self, _carried: HTTPRequest, _request: web.Request) -> bytes:
         raise body_too_large(self._options.max_body_size)
 
-    async def _read_body(self, request: web.Request) -> bytes:
+    async def _read_body(self, _carried: HTTPRequest, request: web.Request) -> bytes:
         """Read a body that is not there yet, bounded by our own limit.
 
         Raises:

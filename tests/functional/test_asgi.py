@@ -130,7 +130,7 @@ async def test_a_refused_request_is_not_asked_for_its_body(adapter: type[Recordi
     assert (sent[0]["status"], asked) == (403, [])
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio.wait_for makes a task")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with Python 3.11")
 async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[RecordingBot]) -> None:
     """Middleware's receive may open what only the same task may close."""
     driver, tasks = make_driver(adapter), list[asyncio.Task[Any] | None]()

@@ -61,7 +61,7 @@ async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
     driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
 ) -> None:
     request = HTTPRequest("1.1", "http", "/")
-    other = create_bot(adapter, driver, driver.config, "1", request)
+    other = create_bot(adapter, driver, "1", request)
     async with ScriptedServer(scripts.status(200, b"event")) as server:
         driver.setup_http_polling(polling(server.url))
         driver.on_startup(lambda: driver._bot_connect(other))
@@ -88,7 +88,7 @@ async def test_a_late_end_does_not_evict_the_successor(
         async with driver.lifespan():
             await fake_clock.slept(1)
             polled = driver.bots["1"]
-            successor = create_bot(adapter, driver, driver.config, "1", polled.request)
+            successor = create_bot(adapter, driver, "1", polled.request)
             driver._bot_connect(successor)
         assert driver.bots == {"1": successor}
         driver._bot_disconnect(successor)

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import inspect
 import pickle
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -235,7 +234,7 @@ def test_a_made_bot_knows_its_own_driver_before_its_init() -> None:
 
     one, two = make_driver(Recorder), make_driver(Recorder)
     assert Recorder.driver is two
-    bot = create_bot(Recorder, one, one.config, "1", REQUEST)
+    bot = create_bot(Recorder, one, "1", REQUEST)
     assert (bot.driver, bot.config) == (one, one.config)
     assert seen == [(one, one.config)]
     assert Recorder.driver is two
@@ -247,7 +246,7 @@ def test_any_class_that_takes_id_and_request_can_be_made() -> None:
             self.key = (self_id, request)
 
     foreign: Any = Foreign
-    config = SimpleNamespace()
-    bot = create_bot(foreign, make_driver(), config, "1", REQUEST)
+    driver = make_driver()
+    bot = create_bot(foreign, driver, "1", REQUEST)
     assert bot.key == ("1", REQUEST)
-    assert bot.config is config
+    assert (bot.driver, bot.config) == (driver, driver.config)

@@ -1,0 +1,121 @@
+"""Bodies over ASGI get their time, and only the reader's own cancellation is taken for slowness."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp.drivers import HTTPRequest
+from nonebot_aiohttp.options import DriverOptions
+from nonebot_aiohttp.reverse.asgi_body import LOOKS, BodyReader
+from nonebot_aiohttp.reverse.interface import Refused
+from tests.support.waiting import settle, within
+
+REQUEST = HTTPRequest("1.1", "http", "/onebot", method="POST")
+
+
+class Peer:
+    """Sends a body when it is told to."""
+
+    def __init__(self) -> None:
+        self.body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": await self.body}
+
+
+def make_reader(seconds: float = 60) -> BodyReader:
+    return BodyReader(DriverOptions(body_timeout=seconds))
+
+
+def look(reader: BodyReader, times: int) -> None:
+    """Let time pass by so many looks of the timer."""
+    for _ in range(times):
+        reader._look(asyncio.get_running_loop())
+
+
+async def test_a_body_has_its_whole_time_and_then_is_refused() -> None:
+    reader, peer = make_reader(), Peer()
+    reading = asyncio.ensure_future(reader.read(REQUEST, peer.receive))
+    await settle()
+    look(reader, LOOKS)
+    await settle()
+    assert not reading.done()
+    look(reader, 1)
+    with pytest.raises(Refused, match="aiohttp_body_timeout") as refused:
+        await within(reading)
+    assert refused.value.status == 408
+
+
+async def test_a_body_that_comes_with_the_last_look_cancels_nothing_else() -> None:
+    reader, peer = make_reader(), Peer()
+
+    async def serve() -> str:
+        try:
+            return (await reader.read(REQUEST, peer.receive)).decode()
+        except Refused:
+            await asyncio.sleep(0)
+            return "refused"
+
+    serving = asyncio.ensure_future(serve())
+    await settle()
+    peer.body.set_result(b"late")
+    look(reader, LOOKS + 1)
+    assert await within(serving) in ("late", "refused")
+    assert not serving.cancelled()
+
+
+async def test_the_timer_rests_while_nobody_reads() -> None:
+    reader, peer = make_reader(0.01), Peer()
+    peer.body.set_result(b"event")
+    assert await reader.read(REQUEST, peer.receive) == b"event"
+    assert reader._watched is not None
+    look(reader, 1)
+    assert reader._watched is None
+    assert await reader.read(REQUEST, peer.receive) == b"event"
+    assert reader._watched is not None
+
+
+async def test_the_hosts_cancellation_stays_one() -> None:
+    reader, peer = make_reader(), Peer()
+    reading = asyncio.ensure_future(reader.read(REQUEST, peer.receive))
+    await settle()
+    look(reader, LOOKS)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within(reading)
+    assert reader._reading == {}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks count cancellations since 3.11")
+async def test_the_hosts_cancellation_of_the_same_moment_stays_one() -> None:
+    reader, peer = make_reader(), Peer()
+    reading = asyncio.ensure_future(reader.read(REQUEST, peer.receive))
+    await settle()
+    look(reader, LOOKS + 1)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await within(reading)
+    assert reader._reading == reader._overdue == {}
+
+
+def test_a_reader_serves_one_event_loop_after_the_other() -> None:
+    """The timer of a loop that has ended rings no more."""
+    reader = make_reader(0.01)
+
+    async def wait_in_vain() -> int:
+        # Its timer is left behind, waiting.
+        peer = Peer()
+        peer.body.set_result(b"event")
+        await reader.read(REQUEST, peer.receive)
+        with pytest.raises(Refused) as refused:
+            await within(reader.read(REQUEST, Peer().receive))
+        peer.body.get_loop().call_soon(reader._watch, peer.body.get_loop())
+        await settle()
+        return refused.value.status
+
+    assert [asyncio.run(wait_in_vain()) for _ in range(2)] == [408, 408]
