@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import builtins
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableSet
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .log import logger as package_logger
@@ -208,18 +208,6 @@ class ReverseDriver(Driver):
         """The driver as an ASGI application."""
 
 
-def _without_class_attributes(cls: builtins.type[_T]) -> builtins.type[_T]:
-    """Remove the class attributes in which ``dataclass`` leaves defaults; ``__init__`` has its own.
-
-    Python stores and reads an attribute several times more slowly when the class has one of the
-    same name, and all that comes in is made of these.
-    """
-    for name in [each.name for each in fields(cast(Any, cls)) if each.name in vars(cls)]:
-        delattr(cls, name)
-    return cls
-
-
-@_without_class_attributes
 @dataclass
 class HTTPConnection(abc.ABC):
     """What the start of an HTTP request or a WebSocket says, after the ASGI connection scopes.
@@ -244,7 +232,6 @@ class HTTPConnection(abc.ABC):
         """Kind of the connection."""
 
 
-@_without_class_attributes
 @dataclass
 class HTTPRequest(HTTPConnection):
     """One HTTP request.
@@ -263,7 +250,6 @@ class HTTPRequest(HTTPConnection):
         return "http"
 
 
-@_without_class_attributes
 @dataclass
 class HTTPResponse:
     """One HTTP response.

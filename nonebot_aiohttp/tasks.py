@@ -40,7 +40,7 @@ class TaskSet:
         self._tasks: dict[asyncio.Task[Any], str] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.new_task: NewTask
+        self._new_task: NewTask
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -48,11 +48,16 @@ class TaskSet:
     def __iter__(self) -> Any:
         return iter(tuple(self._tasks))
 
-    def bind(self) -> None:
-        """Make ``new_task`` for the running loop, unless it is."""
+    def bind(self) -> NewTask:
+        """Go over to the running loop.
+
+        Returns:
+            What makes tasks there, the fastest that there is.
+        """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop, self.new_task = loop, _task_maker(loop)
+            self._loop, self._new_task = loop, _task_maker(loop)
+        return self._new_task
 
     def start(self, coroutine: Coroutine[Any, Any, Any], owner: str) -> asyncio.Task[Any] | None:
         """Run a coroutine in a task of its own.
@@ -67,7 +72,7 @@ class TaskSet:
         try:
             if asyncio.get_running_loop() is not self._loop:
                 self.bind()
-            task = self.new_task(coroutine)
+            task = self._new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)
@@ -175,8 +180,7 @@ class Starter:
             begin: Makes the coroutine of a task: a bot's ``handle_message``.
             owner: Whose they are, for the log: the adapter's name.
         """
-        tasks.bind()
-        self._new_task = tasks.new_task
+        self._new_task = tasks.bind()
         self._tasks = tasks
         self._begin = begin
         self._owner = owner

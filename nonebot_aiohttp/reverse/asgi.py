@@ -15,7 +15,7 @@ from ..sockets import POLICY_VIOLATION
 from .asgi_body import BodyReader
 from .asgi_socket import AsgiSocket, Event, Receive, Send
 from .headers import LoweredNames
-from .interface import Mismatch, Reachable, Refused, upgrade_required
+from .interface import ACKNOWLEDGED, Mismatch, Reachable, Refused, upgrade_required
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
@@ -43,7 +43,8 @@ class AsgiFace:
         """Make the ASGI 3 application.
 
         Returns:
-            A function: Python calls it faster than an object, and servers tell its kind from it.
+            A function, which Python calls faster than an object. A framework that mounts it takes
+            it for an application, one that routes to it for a view.
         """
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,10 +73,10 @@ class AsgiFace:
                     )
                     read = self._read_body
                     answer = await self._endpoints.http(target, request, read, receive)
-                if answer.body or answer.headers or answer.status != 200:
+                if answer is not ACKNOWLEDGED:
                     start, body = response_events(answer)
                 else:
-                    # What nearly every event gets.
+                    # What nearly every event gets, written out.
                     headers = [(b"content-length", b"0")]
                     start = {"type": "http.response.start", "status": 200, "headers": headers}
                     body = {"type": "http.response.body", "body": b""}

@@ -16,7 +16,7 @@ LOOKS = 10
 
 
 class BodyReader:
-    """Reads the bodies of requests.
+    """Reads the bodies of requests, on one event loop at a time.
 
     Nearly every body is there when it is read, and a timer of its own would cost more than that.
     So one looks after all of them, while there are any, and cancels the task that reads too long:
@@ -32,11 +32,12 @@ class BodyReader:
         self._limit = options.max_body_size
         self._digits = len(str(self._limit))
         self._seconds = options.body_timeout
-        # Who reads, and since which look; and who was cancelled, with its count of cancellations.
-        self._reading: dict[asyncio.Task[Any] | None, int] = {}
-        self._overdue: dict[asyncio.Task[Any], int] = {}
+        # Who reads, and since which look; and who of them was cancelled for it.
+        self._reading: dict[asyncio.Task[Any], int] = {}
+        self._overdue: set[asyncio.Task[Any]] = set()
         self._looks = 0
-        self._watched: asyncio.AbstractEventLoop | None = None
+        # Where the timer runs; None when nobody has read lately.
+        self._timer_loop: asyncio.AbstractEventLoop | None = None
 
     async def read(self, request: HTTPRequest, receive: Receive) -> bytes:
         """Read the whole body, unless it is declared too large.
@@ -55,9 +56,9 @@ class BodyReader:
         if len(declared) >= self._digits and self._is_too_large(declared):
             raise body_too_large(self._limit)
         loop = asyncio.get_running_loop()
-        if loop is not self._watched:
-            self._watch(loop)
-        task = asyncio.current_task(loop)
+        if loop is not self._timer_loop:
+            self._set_timer(loop)
+        task: Any = asyncio.current_task(loop)
         self._reading[task] = self._looks
         chunks: list[bytes] = []
         room = self._limit
@@ -74,47 +75,51 @@ class BodyReader:
                 if not event.get("more_body"):
                     return b"".join(chunks)
         except asyncio.CancelledError:
-            if self._is_overdue(task):
+            if self._take_back(task):
                 raise body_too_slow(self._seconds) from None
             raise
         finally:
             self._reading.pop(task, None)
+            if self._overdue:
+                # Who was cancelled may have swallowed it, or have made another error of it.
+                self._take_back(task)
 
     def _is_too_large(self, declared: str) -> bool:
+        if not declared.isdecimal():
+            return False
         # Python reads no number of thousands of digits.
-        longer = len(declared.lstrip("0")) > self._digits
-        return declared.isdecimal() and (longer or int(declared) > self._limit)
+        digits = declared.lstrip("0")
+        return len(digits) > self._digits or int(digits or "0") > self._limit
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._watched = loop
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer_loop = loop
         loop.call_later(self._seconds / LOOKS, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Cancel those who read too long, and look again later if any read."""
-        if loop is not self._watched:
+        if loop is not self._timer_loop:
             # Another loop has taken over: the driver runs again.
             return
         self._looks += 1
-        # One that swallows its cancellation is not kept.
-        self._overdue = {task: n for task, n in self._overdue.items() if task in self._reading}
-        for task, began in self._reading.items():
-            if task is not None and self._looks - began > LOOKS and task not in self._overdue:
-                self._overdue[task] = _cancellations(task)
-                task.cancel()
-        self._watched = None
+        # A loop that was closed meanwhile has left its tasks.
+        self._reading = {task: n for task, n in self._reading.items() if task.get_loop() is loop}
+        self._timer_loop = None
         if self._reading:
-            self._watch(loop)
+            self._set_timer(loop)
+        for task, began in self._reading.items():
+            if self._looks - began > LOOKS and task not in self._overdue:
+                self._overdue.add(task)
+                task.cancel()
 
-    def _is_overdue(self, task: asyncio.Task[Any] | None) -> bool:
-        """Tell whether a cancellation is this reader's own, and take it back if it is."""
-        if task is None or task not in self._overdue:
+    def _take_back(self, task: asyncio.Task[Any]) -> bool:
+        """Take this reader's cancellation of a task back, if there was one.
+
+        Returns:
+            Whether there was, and nobody else has cancelled the task.
+        """
+        if task not in self._overdue:
             return False
-        before = self._overdue.pop(task)
+        self._overdue.discard(task)
         if sys.version_info >= (3, 11):
-            # As asyncio.timeout() does: somebody else may have cancelled the task as well.
-            return task.uncancel() <= before
+            return task.uncancel() == 0
         return True
-
-
-def _cancellations(task: asyncio.Task[Any]) -> int:
-    return task.cancelling() if sys.version_info >= (3, 11) else 0

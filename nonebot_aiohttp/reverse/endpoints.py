@@ -20,14 +20,12 @@ from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
 from ..tasks import Starter, TaskSet
 from .gate import Gate
 from .headers import join_headers
-from .interface import Mismatch, Reachable, ReadBody, Refused
+from .interface import ACKNOWLEDGED, Mismatch, Reachable, ReadBody, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 """What may stand behind an adapter's name in a path."""
 
 _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
-
-_OK = HTTPResponse(200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class Endpoints(Reachable):
             running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
                 running.add_done_callback(self._leave)
-            return response or _OK
+            return response or ACKNOWLEDGED
         except Exception as error:
             return self._answer(name, error)
         finally:

@@ -12,6 +12,9 @@ from multidict import MultiMapping
 from ..drivers import HTTPRequest, HTTPResponse
 from ..sockets import Socket
 
+ACKNOWLEDGED = HTTPResponse(200)
+"""What an event gets to which its adapter answers nothing; nobody may change it."""
+
 ReadBody = Callable[[HTTPRequest, Any], Awaitable[bytes]]
 """Reads the body of a request from what the transport has for it, and may raise ``Refused``."""
 
