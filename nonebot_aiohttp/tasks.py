@@ -217,7 +217,9 @@ def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 def _task_maker(loop: asyncio.AbstractEventLoop) -> NewTask:
-    return partial(asyncio.Task, loop=loop, eager_start=True) if EAGER else loop.create_task
+    if EAGER:
+        return partial(asyncio.Task, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+    return loop.create_task
 
 
 async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:
