@@ -126,20 +126,16 @@ class Endpoints(Reachable):
             if not is_fit(self_id):
                 raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self_id, request)
-            if not gate.lifespan.running:
-                raise gate.not_running()
+            gate.must_run()
             running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
-                running.add_done_callback(self._leave)
+                running.add_done_callback(gate.leave)
             return response or ACKNOWLEDGED
         except Exception as error:
             return self._answer(name, error)
         finally:
             if running is None:
-                gate.inflight -= 1
-
-    def _leave(self, _task: asyncio.Task[Any]) -> None:
-        self._gate.inflight -= 1
+                gate.leave()
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
@@ -175,8 +171,7 @@ class Endpoints(Reachable):
         if not is_fit(self_id):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
-            if not self._gate.lifespan.running:
-                raise self._gate.not_running()
+            self._gate.must_run()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
             self._connections.connect(bot, name)
