@@ -70,7 +70,9 @@ class TaskSet:
             The task; None when it has ended within the start.
         """
         try:
-            task = self.bind()(coroutine)
+            if asyncio.get_running_loop() is not self._loop:
+                self.bind()
+            task = self._new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # They leave an eager task by its caller, and the task is not there to be logged later.
             self._log_cut_off(owner, 1)

@@ -199,7 +199,7 @@ class RouteEndpoints(Reachable):
             log_exception("ERROR", f"The handle function of {name} failed", error)
             return HTTPResponse(500, b"Internal Server Error")
         finally:
-            self._gate.leave()
+            self._gate.inflight -= 1
             self._handlers.leave(task)
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:

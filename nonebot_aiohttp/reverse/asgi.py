@@ -33,6 +33,7 @@ class AsgiFace:
             options: The driver's settings.
         """
         self._endpoints = endpoints
+        self._find = endpoints.find
         self._lifespan = lifespan
         self._options = options
         self._read_body = BodyReader(options).read
@@ -58,8 +59,8 @@ class AsgiFace:
                 await self._serve_websocket(scope, receive, send)
             elif kind == "http":
                 path = local_path(scope) if scope.get("root_path") else scope["path"]
-                target: Any = self._endpoints.find(path, scope["method"], False)
-                if target is None or isinstance(target, Mismatch) or target.is_websocket:
+                target: Any = self._find(path, scope["method"], False)
+                if target is None or target.is_websocket is not False:
                     answer = self._turn_away(target)
                 else:
                     request = HTTPRequest(
@@ -72,17 +73,13 @@ class AsgiFace:
                     )
                     read = self._read_body
                     answer = await self._endpoints.http(target, request, read, receive)
-                if answer is ACKNOWLEDGED:
-                    # As response_events() says it; nearly every event gets this.
-                    headers = [(b"content-length", b"0")]
-                    start: Event = {
-                        "type": "http.response.start",
-                        "status": 200,
-                        "headers": headers,
-                    }
-                    body: Event = {"type": "http.response.body", "body": b""}
-                else:
+                if answer is not ACKNOWLEDGED:
                     start, body = response_events(answer)
+                else:
+                    # What nearly every event gets, written out.
+                    headers = [(b"content-length", b"0")]
+                    start = {"type": "http.response.start", "status": 200, "headers": headers}
+                    body = {"type": "http.response.body", "body": b""}
                 await send(start)
                 await send(body)
 
@@ -123,7 +120,7 @@ class AsgiFace:
             query_string=scope.get("query_string", b""),
             headers=read_headers(scope["headers"], self._endpoints),
         )
-        target = self._endpoints.find(local_path(scope), "GET", True)
+        target = self._find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
             answer = await self._endpoints.websocket(target, socket)

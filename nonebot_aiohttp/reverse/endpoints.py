@@ -126,16 +126,20 @@ class Endpoints(Reachable):
             if not is_fit(self_id):
                 raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self_id, request)
-            gate.must_run()
+            if not gate.lifespan.running:
+                raise gate.not_running()
             running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
-                running.add_done_callback(gate.leave)
+                running.add_done_callback(self._leave)
             return response or ACKNOWLEDGED
         except Exception as error:
             return self._answer(name, error)
         finally:
             if running is None:
-                gate.leave()
+                gate.inflight -= 1
+
+    def _leave(self, _task: asyncio.Task[Any]) -> None:
+        self._gate.inflight -= 1
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
@@ -171,7 +175,8 @@ class Endpoints(Reachable):
         if not is_fit(self_id):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
-            self._gate.must_run()
+            if not self._gate.lifespan.running:
+                raise self._gate.not_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
             self._connections.connect(bot, name)

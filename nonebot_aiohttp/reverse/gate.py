@@ -24,7 +24,12 @@ _PAGE_SCHEMES = {"ws": "http", "wss": "https"}
 
 
 class Gate:
-    """Lets requests in, counts those in work, and logs refusals, each kind once in a while."""
+    """Lets requests in, counts those in work, and logs refusals, each kind once in a while.
+
+    Attributes:
+        lifespan: Tells whether events are taken in.
+        inflight: Webhooks in work: ``enter`` adds one, and whoever has entered takes it off.
+    """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
         """Begin with nobody inside.
@@ -34,8 +39,8 @@ class Gate:
             lifespan: Tells whether events are taken in.
         """
         self._options = options
-        self._lifespan = lifespan
-        self._inflight = 0
+        self.lifespan = lifespan
+        self.inflight = 0
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
     def admit(self, connection: HTTPConnection) -> None:
@@ -47,22 +52,18 @@ class Gate:
         Raises:
             Refused: It is not let in.
         """
-        self.must_run()
+        if not self.lifespan.running:
+            raise self.not_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
 
-    def must_run(self) -> None:
-        """Insist that events are taken in.
-
-        Raises:
-            Refused: The driver has not started, or stops.
-        """
-        if not self._lifespan.running:
-            reason = f"the driver is {self._lifespan.state.value}"
-            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+    def not_running(self) -> Refused:
+        """Refuse because the driver has not started, or stops."""
+        reason = f"the driver is {self.lifespan.state.value}"
+        return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 
     def enter(self, request: HTTPConnection) -> None:
-        """Admit a webhook, and count it as in work until it leaves.
+        """Admit a webhook, and count it as in work until it is taken off again.
 
         Args:
             request: The request.
@@ -70,16 +71,11 @@ class Gate:
         Raises:
             Refused: It is not let in, and does not count.
         """
-        # What admit() asks, so that whoever it has nothing against costs no call.
-        if not self._lifespan.running or "origin" in request.headers:
+        if not self.lifespan.running or "origin" in request.headers:
             self.admit(request)
-        if self._inflight >= self._options.max_inflight:
+        if self.inflight >= self._options.max_inflight:
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
-        self._inflight += 1
-
-    def leave(self, _task: object = None) -> None:
-        """Count one less in work; serves as the callback of a task that has ended."""
-        self._inflight -= 1
+        self.inflight += 1
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now.

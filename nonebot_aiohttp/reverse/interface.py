@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 from multidict import MultiMapping
 
@@ -15,10 +16,7 @@ ACKNOWLEDGED = HTTPResponse(200)
 """What an event gets to which its adapter answers nothing; nobody may change it."""
 
 ReadBody = Callable[[HTTPRequest, Any], Awaitable[bytes]]
-"""Reads the body of a request from what the transport has for it, and may raise ``Refused``.
-
-No closure over the latter, for one would be made for every request, and costs as much as routing.
-"""
+"""Reads the body of a request from what the transport has for it, and may raise ``Refused``."""
 
 
 class Refused(Exception):
@@ -55,16 +53,19 @@ class Target(Protocol):
         """Whether it is a WebSocket endpoint."""
 
 
-class Mismatch(NamedTuple):
+@dataclass(frozen=True)
+class Mismatch:
     """A path that is known, but not with that method.
 
     Attributes:
         target: What the path leads to with another method.
         allowed: The methods that it allows.
+        is_websocket: None: neither a WebSocket endpoint nor a webhook.
     """
 
     target: Any
     allowed: frozenset[str]
+    is_websocket: ClassVar[None] = None
 
     def refused(self) -> Refused:
         """Refuse the method (RFC 9110, section 15.5.6)."""
