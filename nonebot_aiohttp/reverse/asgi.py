@@ -76,7 +76,7 @@ class AsgiFace:
                 if answer is not ACKNOWLEDGED:
                     start, body = response_events(answer)
                 else:
-                    # What nearly every event gets, written out.
+                    # As response_events() says it, written out: nearly every event gets this.
                     headers = [(b"content-length", b"0")]
                     start = {"type": "http.response.start", "status": 200, "headers": headers}
                     body = {"type": "http.response.body", "body": b""}

@@ -16,7 +16,10 @@ ACKNOWLEDGED = HTTPResponse(200)
 """What an event gets to which its adapter answers nothing; nobody may change it."""
 
 ReadBody = Callable[[HTTPRequest, Any], Awaitable[bytes]]
-"""Reads the body of a request from what the transport has for it, and may raise ``Refused``."""
+"""Reads the body of a request from what the transport has for it, and may raise ``Refused``.
+
+No closure over the latter, for one would be made for every request, and costs as much as routing.
+"""
 
 
 class Refused(Exception):
@@ -50,7 +53,7 @@ class Target(Protocol):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it is a WebSocket endpoint."""
+        """Whether it is a WebSocket endpoint; a ``Mismatch`` says None, being neither."""
 
 
 @dataclass(frozen=True)
