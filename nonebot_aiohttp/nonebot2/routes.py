@@ -18,7 +18,7 @@ from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
 from ..drivers import HTTPRequest, HTTPResponse
 from ..log import log_exception
 from ..reverse.gate import Gate
-from ..reverse.interface import Mismatch, Reachable, ReadBody, Refused
+from ..reverse.interface import Mismatch, Reachable, Refused
 from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet, settle, start_task
 from .models import InboundRequest
@@ -131,6 +131,7 @@ class RouteEndpoints(Reachable):
             handlers: Where HTTP handle functions are kept while they run.
             socket_handlers: Where WebSocket handle functions are kept while they run.
         """
+        super().__init__()
         self._gate = gate
         self._sockets = sockets
         self._handlers = handlers
@@ -179,9 +180,7 @@ class RouteEndpoints(Reachable):
         """Leave the headers as they are; ``InboundRequest`` lowers their names when it is asked."""
         return received
 
-    async def http(
-        self, target: Route, request: HTTPRequest, read_body: ReadBody | None, source: Any
-    ) -> HTTPResponse:
+    async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
         name = target.setup.name
         try:
@@ -190,11 +189,7 @@ class RouteEndpoints(Reachable):
             return self._gate.refuse(name, refused)
         task = self._handlers.enter(name)
         try:
-            if read_body is not None:
-                request.body = await read_body(request, source)
             return to_response(await target.setup.handle_func(InboundRequest(request)))
-        except Refused as refused:
-            return self._gate.refuse(name, refused)
         except Exception as error:
             log_exception("ERROR", f"The handle function of {name} failed", error)
             return HTTPResponse(500, b"Internal Server Error")

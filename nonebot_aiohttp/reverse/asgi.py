@@ -13,7 +13,7 @@ from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..sockets import POLICY_VIOLATION
 from .asgi_body import BodyReader
-from .asgi_socket import AsgiSocket, Event, Receive, Send
+from .asgi_socket import AsgiSocket, Receive, Send
 from .headers import LoweredNames
 from .interface import ACKNOWLEDGED, Mismatch, Reachable, Refused, upgrade_required
 
@@ -33,10 +33,8 @@ class AsgiFace:
             options: The driver's settings.
         """
         self._endpoints = endpoints
-        self._find = endpoints.find
         self._lifespan = lifespan
         self._options = options
-        self._read_body = BodyReader(options).read
         self._told = False
 
     def application(self) -> Application:
@@ -46,44 +44,58 @@ class AsgiFace:
             A function, which Python calls faster than an object. A framework that mounts it takes
             it for an application, one that routes to it for a view.
         """
+        # What every request needs, at hand.
+        endpoints, lifespan = self._endpoints, self._lifespan
+        webhooks, read_body = endpoints.webhooks, BodyReader(self._options).read
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
             """Serve one connection, or the lifespan."""
-            kind = scope["type"]
-            if kind == "lifespan":
-                await self._serve_lifespan(receive, send)
+            if scope["type"] != "http":
+                await self._serve_other(scope, receive, send)
                 return
-            if not self._lifespan.running:
+            if not lifespan.running:
                 self._tell_not_started()
-            if kind == "websocket":
-                await self._serve_websocket(scope, receive, send)
-            elif kind == "http":
-                path = local_path(scope) if scope.get("root_path") else scope["path"]
-                target: Any = self._find(path, scope["method"], False)
-                if target is None or target.is_websocket is not False:
-                    answer = self._turn_away(target)
-                else:
+            path = local_path(scope) if scope.get("root_path") else scope["path"]
+            method = scope["method"]
+            target: Any = webhooks.get(path) if method == "POST" else None
+            if target is None:
+                target = endpoints.find(path, method, False)
+            if target is None or target.is_websocket is not False:
+                answer = self._turn_away(target)
+            else:
+                headers = read_headers(scope["headers"], endpoints)
+                try:
                     request = HTTPRequest(
                         scope.get("http_version", "1.1"),
                         scope.get("scheme") or "http",
                         scope["path"],
                         scope.get("query_string", b""),
-                        read_headers(scope["headers"], self._endpoints),
-                        scope["method"],
+                        headers,
+                        method,
+                        await read_body(headers, receive),
                     )
-                    read = self._read_body
-                    answer = await self._endpoints.http(target, request, read, receive)
-                if answer is not ACKNOWLEDGED:
-                    start, body = response_events(answer)
+                except Refused as refused:
+                    answer = endpoints.refuse(target, refused)
                 else:
-                    # As response_events() says it, written out: nearly every event gets this.
-                    headers = [(b"content-length", b"0")]
-                    start = {"type": "http.response.start", "status": 200, "headers": headers}
-                    body = {"type": "http.response.body", "body": b""}
-                await send(start)
-                await send(body)
+                    answer = await endpoints.http(target, request)
+            if answer is not ACKNOWLEDGED:
+                start, body = response_events(answer)
+            else:
+                # As response_events() says it, but copied: nearly every event gets this.
+                start, body = _ACKNOWLEDGED[0].copy(), _ACKNOWLEDGED[1].copy()
+                start["headers"] = [(b"content-length", b"0")]
+            await send(start)
+            await send(body)
 
         return application
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            if not self._lifespan.running:
+                self._tell_not_started()
+            await self._serve_websocket(scope, receive, send)
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -120,7 +132,7 @@ class AsgiFace:
             query_string=scope.get("query_string", b""),
             headers=read_headers(scope["headers"], self._endpoints),
         )
-        target = self._find(local_path(scope), "GET", True)
+        target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
             answer = await self._endpoints.websocket(target, socket)
@@ -182,7 +194,7 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> An
     return endpoints.headers(CIMultiDict(pairs))
 
 
-def response_events(answer: HTTPResponse) -> tuple[Event, Event]:
+def response_events(answer: HTTPResponse) -> tuple[dict[str, Any], dict[str, Any]]:
     """Say a response in ASGI's events, made anew each time: middleware adds headers to them.
 
     Args:
@@ -208,6 +220,9 @@ def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
         # HTTP/2 and 3 have no such header (RFC 9113, section 8.2.2); the server decides.
         if name.lower() not in ("connection", "content-length"):
             yield name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape")
+
+
+_ACKNOWLEDGED = response_events(ACKNOWLEDGED)
 
 
 async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from ..drivers import HTTPRequest
 from ..options import DriverOptions
-from .asgi_socket import Receive
+from .asgi_socket import Event, Receive
 from .interface import Refused, body_too_large, body_too_slow
 
 LOOKS = 10
@@ -39,11 +39,11 @@ class BodyReader:
         # Where the timer runs; None when nobody has read lately.
         self._timer_loop: asyncio.AbstractEventLoop | None = None
 
-    async def read(self, request: HTTPRequest, receive: Receive) -> bytes:
+    async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Read the whole body, unless it is declared too large.
 
         Args:
-            request: Whose body it is.
+            headers: The headers of the request.
             receive: ASGI's receive.
 
         Returns:
@@ -52,28 +52,19 @@ class BodyReader:
         Raises:
             Refused: It is too large, or too slow, or its sender is gone.
         """
-        declared = request.headers.get("content-length", "")
-        if len(declared) >= self._digits and self._is_too_large(declared):
-            raise body_too_large(self._limit)
+        if len(headers.get("content-length", "")) >= self._digits:
+            self._refuse_too_large(headers["content-length"])
         loop = asyncio.get_running_loop()
         if loop is not self._timer_loop:
             self._set_timer(loop)
         task: Any = asyncio.current_task(loop)
         self._reading[task] = self._looks
-        chunks: list[bytes] = []
-        room = self._limit
         try:
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise Refused(400, "the client went away before the body was complete")
-                chunk: bytes = event.get("body", b"")
-                room -= len(chunk)
-                if room < 0:
-                    raise body_too_large(self._limit)
-                chunks.append(chunk)
-                if not event.get("more_body"):
-                    return b"".join(chunks)
+            event = await receive()
+            body: bytes | None = event.get("body")
+            if body is None or event.get("more_body") or len(body) > self._limit:
+                return await self._read_on(event, receive)
+            return body
         except asyncio.CancelledError:
             if self._take_back(task):
                 raise body_too_slow(self._seconds) from None
@@ -84,12 +75,28 @@ class BodyReader:
                 # Who was cancelled may have swallowed it, or have made another error of it.
                 self._take_back(task)
 
-    def _is_too_large(self, declared: str) -> bool:
-        if not declared.isdecimal():
-            return False
+    async def _read_on(self, event: Event, receive: Receive) -> bytes:
+        """Read what does not come as a whole, or not at all; see ``read``."""
+        chunks: list[bytes] = []
+        room = self._limit
+        while True:
+            if event["type"] == "http.disconnect":
+                raise Refused(400, "the client went away before the body was complete")
+            chunk: bytes = event.get("body", b"")
+            room -= len(chunk)
+            if room < 0:
+                raise body_too_large(self._limit)
+            chunks.append(chunk)
+            if not event.get("more_body"):
+                return b"".join(chunks)
+            event = await receive()
+
+    def _refuse_too_large(self, declared: str) -> None:
+        """Refuse a Content-Length over the limit, before its sender has sent what it announces."""
         # Python reads no number of thousands of digits.
-        digits = declared.lstrip("0")
-        return len(digits) > self._digits or int(digits or "0") > self._limit
+        digits = declared.lstrip("0") if declared.isdecimal() else ""
+        if len(digits) > self._digits or int(digits or "0") > self._limit:
+            raise body_too_large(self._limit)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer_loop = loop

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
@@ -20,7 +19,7 @@ from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
 from ..tasks import Starter, TaskSet
 from .gate import Gate
 from .headers import join_headers
-from .interface import ACKNOWLEDGED, Mismatch, Reachable, ReadBody, Refused
+from .interface import ACKNOWLEDGED, Mismatch, Reachable, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 """What may stand behind an adapter's name in a path."""
@@ -33,45 +32,37 @@ class Target:
     """What a path leads to.
 
     Attributes:
-        adapter: An adapter's name.
+        name: An adapter's name.
+        adapter: The adapter; None when nobody has registered it.
         is_websocket: Whether it is the adapter's WebSocket endpoint; else its webhook.
     """
 
-    adapter: str
+    name: str
+    adapter: type[Bot] | None
     is_websocket: bool
 
 
-def target_of(path: str) -> Target | None:
+def parse_path(path: str) -> tuple[str, bool] | None:
     """Find out what a path leads to.
 
     Args:
         path: The path below the driver's prefix, decoded: ``/onebot/ws``.
 
     Returns:
-        The target; None for a path that no endpoint has.
+        An adapter's name, and whether it is its WebSocket endpoint; None for a path that no
+        endpoint has.
     """
     adapter, slash, rest = path[1:].partition("/")
     is_websocket = _IS_WEBSOCKET.get(slash + rest)
     if is_websocket is None or not adapter or path[0] != "/":
         return None
-    return Target(adapter, is_websocket)
-
-
-# Few: a peer chooses what is kept here, and how long it is.
-@lru_cache(maxsize=64)
-def find(path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-    """Find the adapter that a path names; see ``Reachable.find``."""
-    target = target_of(path)
-    if target is None or method in _ALLOWED[target.is_websocket]:
-        return target
-    return Mismatch(target, _ALLOWED[target.is_websocket])
+    return adapter, is_websocket
 
 
 class Endpoints(Reachable):
     """Decides who gets in, hands what they say to their bots, and answers."""
 
     plain_headers = True
-    find = staticmethod(find)
     headers = staticmethod(join_headers)
 
     def __init__(
@@ -91,6 +82,7 @@ class Endpoints(Reachable):
             sockets: Where the open WebSockets are kept for the stop.
             handlers: Where the tasks of the message handlers go.
         """
+        super().__init__()
         self._driver = driver
         self._adapters = driver._adapters
         self._gate = gate
@@ -98,42 +90,57 @@ class Endpoints(Reachable):
         self._sockets = sockets
         self._handlers = handlers
 
+    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
+        """Find the adapter that a path names; see ``Reachable.find``."""
+        parsed = parse_path(path)
+        if parsed is None:
+            return None
+        name, is_websocket = parsed
+        target = Target(name, self._adapters.get(name), is_websocket)
+        if method not in _ALLOWED[is_websocket]:
+            return Mismatch(target, _ALLOWED[is_websocket])
+        # Those of registered adapters are few, and stay; other names are made up by peers.
+        if target.adapter is not None and not is_websocket:
+            self.webhooks[path] = target
+        return target
+
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
-        return target.adapter in self._adapters
+        return target.adapter is not None
 
     def refuse(self, target: Target, refused: Refused) -> HTTPResponse:
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
-        return self._answer(target.adapter, refused)
+        return self._answer(target, refused)
 
-    async def http(
-        self, target: Target, request: HTTPRequest, read_body: ReadBody | None, source: Any
-    ) -> HTTPResponse:
+    async def http(self, target: Target, request: HTTPRequest) -> HTTPResponse:
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
-        name, gate = target.adapter, self._gate
-        try:
-            gate.enter(request)
-        except Refused as refused:
-            return self._answer(name, refused)
+        adapter, gate = target.adapter, self._gate
+        if gate.lifespan.running and "origin" not in request.headers and gate.inflight < gate.limit:
+            # What gate.enter() does for nearly everybody.
+            gate.inflight += 1
+        else:
+            try:
+                gate.enter(request)
+            except Refused as refused:
+                return self._answer(target, refused)
         running: asyncio.Task[Any] | None = None
+        # Adapters may give more than they should.
+        self_id: Any
         try:
-            adapter = self._adapters.get(name)
             if adapter is None:
                 raise no_such_adapter()
-            if read_body is not None:
-                request.body = await read_body(request, source)
             self_id, response = await adapter.check_permission(self._driver, request)
-            if not is_fit(self_id):
+            if not self_id or (isinstance(self_id, str) and not self_id.isprintable()):
                 raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self_id, request)
             if not gate.lifespan.running:
                 raise gate.not_running()
-            running = self._handlers.start(bot.handle_message(request.body), name)
+            running = self._handlers.start(bot.handle_message(request.body), target.name)
             if running is not None:
                 running.add_done_callback(self._leave)
             return response or ACKNOWLEDGED
         except Exception as error:
-            return self._answer(name, error)
+            return self._answer(target, error)
         finally:
             if running is None:
                 gate.inflight -= 1
@@ -143,11 +150,11 @@ class Endpoints(Reachable):
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
-        name = target.adapter
+        name = target.name
         # From here on, for an adapter may accept it and be slow to decide when the stop comes.
         self._sockets.add(socket)
         try:
-            bot = await self._enter(name, socket)
+            bot = await self._enter(target, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
                 await socket.pump(Starter(self._handlers, bot.handle_message, name).start)
@@ -157,37 +164,40 @@ class Endpoints(Reachable):
                 self._connections.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(name, socket, error)
+            return await self._turn_away(target, socket, error)
         finally:
             self._sockets.remove(socket)
 
-    async def _enter(self, name: str, socket: Socket) -> Bot:
+    async def _enter(self, target: Target, socket: Socket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
             Exception: It is not let in.
         """
         self._gate.admit(socket)
-        adapter = self._adapters.get(name)
+        adapter = target.adapter
         if adapter is None:
             raise no_such_adapter()
+        self_id: Any
         self_id, response = await adapter.check_permission(self._driver, socket)
-        if not is_fit(self_id):
+        if not self_id or (isinstance(self_id, str) and not self_id.isprintable()):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
             if not self._gate.lifespan.running:
                 raise self._gate.not_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
-            self._connections.connect(bot, name)
+            self._connections.connect(bot, target.name)
         return bot
 
-    async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
+    async def _turn_away(
+        self, target: Target, socket: Socket, error: Exception
+    ) -> HTTPResponse | None:
         if isinstance(error, WebSocketClosed) and socket.closed:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
+            logger.debug("A WebSocket of {} ended in its handshake: {}", target.name, error)
             answer = HTTPResponse(400)
         else:
-            answer = self._answer(name, error)
+            answer = self._answer(target, error)
         if not socket.accepted:
             return answer
         # The adapter has accepted it already: a close code says what no response can any more.
@@ -195,16 +205,14 @@ class Endpoints(Reachable):
         await socket.end(code, f"refused with {answer.status}")
         return None
 
-    def _known(self, name: str) -> str:
-        # A name that nobody registered is the peer's text, and has no business in the log.
-        return name if name in self._adapters else "an unknown adapter"
-
-    def _answer(self, name: str, error: Exception) -> HTTPResponse:
+    def _answer(self, target: Target, error: Exception) -> HTTPResponse:
         """Say what kept a request out, to its sender and in the log."""
+        # A name that nobody registered is the peer's text, and has no business in the log.
+        name = "an unknown adapter" if target.adapter is None else target.name
         if isinstance(error, DuplicateBotError):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
-            return self._gate.refuse(self._known(name), error)
+            return self._gate.refuse(name, error)
         log_exception("ERROR", f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
 
@@ -214,21 +222,12 @@ def no_such_adapter() -> Refused:
     return Refused(404, "no such adapter")
 
 
-def is_fit(self_id: Any) -> TypeGuard[str]:
-    """Tell whether an adapter has let a bot in, by an id that can be shown.
+def refusal_of(self_id: Any, response: Any) -> Refused:
+    """Refuse whom the adapter has given no id, or one that cannot be shown.
 
     Args:
         self_id: What the adapter made of what the peer has sent. Line feeds and bytes that are no
             text would forge lines of the log, or break it.
-    """
-    return bool(self_id) and (not isinstance(self_id, str) or self_id.isprintable())
-
-
-def refusal_of(self_id: Any, response: Any) -> Refused:
-    """Refuse as the adapter wants it.
-
-    Args:
-        self_id: The id that the adapter gave; not empty when it is unfit.
         response: The adapter's response, kept as it is; None is 401.
 
     Returns:

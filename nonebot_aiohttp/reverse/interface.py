@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -14,12 +13,6 @@ from ..sockets import Socket
 
 ACKNOWLEDGED = HTTPResponse(200)
 """What an event gets to which its adapter answers nothing; nobody may change it."""
-
-ReadBody = Callable[[HTTPRequest, Any], Awaitable[bytes]]
-"""Reads the body of a request from what the transport has for it, and may raise ``Refused``.
-
-No closure over the latter, for one would be made for every request, and costs as much as routing.
-"""
 
 
 class Refused(Exception):
@@ -82,14 +75,21 @@ class Reachable(abc.ABC):
         decode_text: Whether this face wants text frames as str rather than as bytes.
         plain_headers: Whether this face takes a dictionary of lowercased names for headers, where
             no name occurs twice.
+        webhooks: What POST requests have been for, by path; may be empty. Nothing is looked up
+            faster than in a plain dictionary: take a target from it, and ask ``find`` when it has
+            none.
     """
 
     decode_text = False
     plain_headers = False
 
+    def __init__(self) -> None:
+        """Begin without targets."""
+        self.webhooks: dict[str, Any] = {}
+
     @abc.abstractmethod
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find what a request is for, in no time: it may be kept until a route is added.
+        """Find what a request is for.
 
         Args:
             path: The path below the driver's prefix, decoded.
@@ -137,16 +137,12 @@ class Reachable(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def http(
-        self, target: Any, request: HTTPRequest, read_body: ReadBody | None, source: Any
-    ) -> HTTPResponse:
+    async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
         """Answer one HTTP request.
 
         Args:
             target: What ``find`` has returned.
-            request: The request.
-            read_body: Reads its body; None when it is read already.
-            source: What that reads from.
+            request: The request, with the whole of its body.
 
         Returns:
             The response; duck-typed where an adapter made it.

@@ -18,7 +18,6 @@ from ..websocket import ServerSocket
 from .interface import (
     Mismatch,
     Reachable,
-    ReadBody,
     Refused,
     body_too_large,
     body_too_slow,
@@ -77,7 +76,9 @@ class LateResource(web.AbstractResource):
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
         path, method = request.rel_url.path[len(self._prefix) :], request.method
         upgrade = method == "GET" and _asks_for_websocket(request)
-        found = self._endpoints.find(path, method, upgrade)
+        found = self._endpoints.webhooks.get(path) if method == "POST" else None
+        if found is None:
+            found = self._endpoints.find(path, method, upgrade)
         if found is None:
             return None, set()
         if isinstance(found, Mismatch):
@@ -146,13 +147,15 @@ class AiohttpFace:
         """Answer an HTTP request."""
         match: Any = request.match_info
         body = body_at_hand(request)
-        carried = to_request(request, body or b"", self.endpoints)
-        read_body: ReadBody | None = None
-        if body is None:
-            read_body = self._read_body
-        elif len(body) > self._options.max_body_size:
-            read_body = self._refuse_large_body
-        return to_response(await self.endpoints.http(match.target, carried, read_body, request))
+        try:
+            if body is None:
+                body = await self._read_body(request)
+            if len(body) > self._options.max_body_size:
+                raise body_too_large(self._options.max_body_size)
+        except Refused as refused:
+            return to_response(self.endpoints.refuse(match.target, refused))
+        carried = to_request(request, body, self.endpoints)
+        return to_response(await self.endpoints.http(match.target, carried))
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
@@ -186,30 +189,24 @@ class AiohttpFace:
             headers=handshake.headers,
         )
 
-    async def _refuse_large_body(self, _carried: HTTPRequest, _request: web.Request) -> bytes:
-        raise body_too_large(self._options.max_body_size)
-
-    async def _read_body(self, _carried: HTTPRequest, request: web.Request) -> bytes:
-        """Read a body that is not there yet, bounded by our own limit.
+    async def _read_body(self, request: web.Request) -> bytes:
+        """Read a body that is not there yet, up to one byte more than our own limit allows.
 
         Raises:
-            Refused: It is too large, or too slow, or broken.
+            Refused: It is declared too large, or too slow, or broken.
         """
         limit = self._options.max_body_size
         if (request.content_length or 0) > limit:
             raise body_too_large(limit)
         reading = read_up_to(request.content, limit + 1)
         try:
-            body = await asyncio.wait_for(reading, self._options.body_timeout)
+            return await asyncio.wait_for(reading, self._options.body_timeout)
         except asyncio.TimeoutError:
             raise body_too_slow(self._options.body_timeout) from None
         except (web.RequestPayloadError, HttpProcessingError, ValueError):
             raise Refused(400, "the body is malformed", connection="close") from None
         except ConnectionError:
             raise Refused(400, "the client went away before the body was complete") from None
-        if len(body) > limit:
-            raise body_too_large(limit)
-        return body
 
 
 def body_at_hand(request: web.Request) -> bytes | None:

@@ -112,21 +112,26 @@ async def test_a_body_that_is_declared_too_large_is_not_waited_for(
     assert adapter.requests == []
 
 
-async def test_a_refused_request_is_not_asked_for_its_body(adapter: type[RecordingBot]) -> None:
-    driver, asked = make_driver(adapter), list[bool]()
+async def test_a_body_that_is_awaited_takes_nobodys_place(adapter: type[RecordingBot]) -> None:
+    driver = make_driver(adapter, aiohttp_max_inflight=1)
+    async with driver.lifespan(), Call(driver.asgi, scope("http", "/recorder/")) as slow:
+        await slow.give("http.request", body=b"slow", more_body=True)
+        assert (await request(driver.asgi, "/recorder/", b"quick"))[0] == 200
+        await slow.give("http.request")
+        assert (await slow.next())["status"] == 200
+        await slow.next()
+    assert adapter.messages == [b"quick", b"slow"]
 
-    async def receive() -> dict[str, Any]:
-        asked.append(True)
-        return {"type": "http.request"}
 
-    async def send(event: MutableMapping[str, Any]) -> None:
-        sent.append(event)
-
-    sent: list[MutableMapping[str, Any]] = []
-    page = scope("http", "/recorder/", headers=[(b"origin", b"https://example.com")])
+async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter)
     async with driver.lifespan():
-        await driver.asgi(page, receive, send)
-    assert (sent[0]["status"], asked) == (403, [])
+        for path, method, status in (("/no/such/path", "POST", 404), ("/recorder/", "GET", 405)):
+            async with Call(driver.asgi, scope("http", path, method=method)) as call:
+                assert (await call.next())["status"] == status
+                await call.next()
 
 
 async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[RecordingBot]) -> None:
