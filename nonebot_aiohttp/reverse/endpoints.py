@@ -123,7 +123,6 @@ class Endpoints(Reachable):
                 gate.enter(request)
             except Refused as refused:
                 return self._answer(target, refused)
-        running: asyncio.Task[Any] | None = None
         # Adapters may give more than they should.
         self_id: Any
         try:
@@ -137,13 +136,14 @@ class Endpoints(Reachable):
                 raise gate.not_running()
             running = self._handlers.start(bot.handle_message(request.body), target.name)
             if running is not None:
+                # It keeps a place when this request leaves its own.
+                gate.inflight += 1
                 running.add_done_callback(self._leave)
             return response or ACKNOWLEDGED
         except Exception as error:
             return self._answer(target, error)
         finally:
-            if running is None:
-                gate.inflight -= 1
+            gate.inflight -= 1
 
     def _leave(self, _task: asyncio.Task[Any]) -> None:
         self._gate.inflight -= 1
