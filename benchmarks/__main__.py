@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import chart, results, table
+from .awake import keep_awake
 from .catalog import PATHS, BenchmarkPath
 from .neighbours import Neighbours
 from .process import BenchmarkError, raise_file_limit
@@ -122,11 +123,12 @@ def main() -> int:
     raise_file_limit()
     neighbours = Neighbours()
     try:
-        figures, absent = run(choose_paths(options.paths), settings, options.subject)
+        with keep_awake() as awake:
+            figures, absent = run(choose_paths(options.paths), settings, options.subject)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 1
-    machine = results.describe_machine(settings, neighbours.share())
+    machine = results.describe_machine(settings, neighbours.share(), awake)
     options.json.write_text(results.as_json(figures, settings, machine, absent), encoding="utf-8")
     options.svg.write_text(chart.draw(figures, machine), encoding="utf-8")
     print(table.format_paths(figures), table.format_targets(figures), sep="\n\n")

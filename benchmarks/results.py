@@ -137,13 +137,16 @@ def as_json(
     return json.dumps(run, indent=2) + "\n"
 
 
-def describe_machine(settings: Settings, others: float | None = None) -> dict[str, Any]:
+def describe_machine(
+    settings: Settings, others: float | None = None, awake: bool = False
+) -> dict[str, Any]:
     """Return the date, the machine, and what is installed for each group of subjects.
 
     Args:
         settings: Which interpreters there are.
         others: The part of the processor that processes outside the run have used; None
             when nobody watched.
+        awake: Whether idle cores were kept awake.
     """
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -153,6 +156,7 @@ def describe_machine(settings: Settings, others: float | None = None) -> dict[st
             "system": platform.system(),
             "release": platform.release(),
             "used_by_others": None if others is None else round(others, 3),
+            "kept_awake": awake,
         },
         "interpreters": {group: _describe_python(settings.python(group)) for group in GROUPS},
     }

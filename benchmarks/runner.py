@@ -57,7 +57,7 @@ def run_path(
         BenchmarkError: A subject made an error; nothing that was measured counts.
     """
     figures = Figures(path)
-    for number in range(1 if path.steady else settings.rounds):
+    for number in range(1 if path.steady else settings.rounds * path.processes):
         for subject in _in_turn(subjects, number):
             value = path.measurement(subject, settings)
             figures.add(subject.name, value)

@@ -54,6 +54,8 @@ def format_machine(machine: Mapping[str, Any]) -> str:
     if others is not None:
         noisy = "; run again on a quiet machine" if others > NOISY else ""
         lines.append(f"other processes used {others:.0%} of the processor{noisy}")
+    if where["kept_awake"]:
+        lines.append("idle cores were kept awake")
     by_text: dict[str, list[str]] = {}
     for group, python in machine["interpreters"].items():
         packages = ", ".join(f"{name} {version}" for name, version in python["packages"].items())

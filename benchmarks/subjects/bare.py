@@ -41,7 +41,7 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 async def webhook(request: web.Request) -> web.Response:
     """Take one event."""
     body = await request.read()
-    start_eagerly(request.loop, handle_event(body))
+    start_eagerly(asyncio.get_running_loop(), handle_event(body))
     return web.Response()
 
 

@@ -16,6 +16,7 @@ from ..options import DriverOptions
 from ..reading import read_up_to
 from ..websocket import ServerSocket
 from .interface import (
+    ACKNOWLEDGED,
     Mismatch,
     Reachable,
     Refused,
@@ -25,6 +26,7 @@ from .interface import (
 )
 
 _HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
+_NO_METHODS: set[str] = set()
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -56,6 +58,7 @@ class LateResource(web.AbstractResource):
         """
         super().__init__()
         self._endpoints = face.endpoints
+        self._webhooks = face.endpoints.webhooks
         self._claims_all = claims_all
         self._prefix = ""
         self._http = self._route("*", face.http)
@@ -75,25 +78,26 @@ class LateResource(web.AbstractResource):
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
         path, method = request.rel_url.path[len(self._prefix) :], request.method
-        upgrade = method == "GET" and _asks_for_websocket(request)
-        found = self._endpoints.webhooks.get(path) if method == "POST" else None
+        route, found = self._http, self._webhooks.get(path) if method == "POST" else None
         if found is None:
+            upgrade = method == "GET" and _asks_for_websocket(request)
             found = self._endpoints.find(path, method, upgrade)
-        if found is None:
-            return None, set()
-        if isinstance(found, Mismatch):
-            route, target = self._mismatch, found.target
-        else:
-            route, target = (self._websocket if found.is_websocket else self._http), found
-        if not self._claims_all:
-            if not self._endpoints.is_served(target):
-                return None, set()
+            if found is None:
+                return None, _NO_METHODS
+            target = found
             if isinstance(found, Mismatch):
-                # Another route of the application may have the method.
-                return None, set(found.allowed)
+                route, target = self._mismatch, found.target
+            elif found.is_websocket:
+                route = self._websocket
+            if not self._claims_all:
+                if not self._endpoints.is_served(target):
+                    return None, _NO_METHODS
+                if isinstance(found, Mismatch):
+                    # Another route of the application may have the method.
+                    return None, set(found.allowed)
         match = Match({}, route)
         match.target = found
-        return match, set()
+        return match, _NO_METHODS
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
@@ -130,6 +134,7 @@ class AiohttpFace:
         """
         self.endpoints = endpoints
         self._options = options
+        self._max_body_size = options.max_body_size
         self._upgraded: set[web.RequestHandler] = set()
 
     def keep_receiving(self) -> None:
@@ -150,8 +155,8 @@ class AiohttpFace:
         try:
             if body is None:
                 body = await self._read_body(request)
-            if len(body) > self._options.max_body_size:
-                raise body_too_large(self._options.max_body_size)
+            if len(body) > self._max_body_size:
+                raise body_too_large(self._max_body_size)
         except Refused as refused:
             return to_response(self.endpoints.refuse(match.target, refused))
         carried = to_request(request, body, self.endpoints)
@@ -195,7 +200,7 @@ class AiohttpFace:
         Raises:
             Refused: It is declared too large, or too slow, or broken.
         """
-        limit = self._options.max_body_size
+        limit = self._max_body_size
         if (request.content_length or 0) > limit:
             raise body_too_large(limit)
         reading = read_up_to(request.content, limit + 1)
@@ -257,6 +262,8 @@ def to_response(answer: HTTPResponse) -> web.Response:
     Returns:
         aiohttp's response; ``connection: close`` closes the connection behind it.
     """
+    if answer is ACKNOWLEDGED:
+        return web.Response()
     # None for an empty one, which aiohttp sends the same way, but sooner.
     body: Any = answer.body or None
     headers = answer.headers
