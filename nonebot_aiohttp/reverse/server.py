@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -57,13 +58,15 @@ class LateResource(web.AbstractResource):
                 them to the routes of an application that was there before.
         """
         super().__init__()
+        self._face = face
         self._endpoints = face.endpoints
-        self._webhooks = face.endpoints.webhooks
         self._claims_all = claims_all
         self._prefix = ""
         self._http = self._route("*", face.http)
         self._websocket = self._route("GET", face.websocket)
         self._mismatch = self._route("*", face.mismatch)
+        # Each known webhook has a route that knows its target, which costs a request nothing.
+        self._webhooks: dict[str, web.ResourceRoute] = {}
 
     def _route(self, method: str, handler: Any) -> web.ResourceRoute:
         return web.ResourceRoute(method, handler, self, expect_handler=expect)
@@ -78,23 +81,25 @@ class LateResource(web.AbstractResource):
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
         path, method = request.rel_url.path[len(self._prefix) :], request.method
-        route, found = self._http, self._webhooks.get(path) if method == "POST" else None
+        webhook = self._webhooks.get(path) if method == "POST" else None
+        if webhook is not None:
+            return web.UrlMappingMatchInfo({}, webhook), _NO_METHODS
+        upgrade = method == "GET" and _asks_for_websocket(request)
+        found = self._endpoints.find(path, method, upgrade)
         if found is None:
-            upgrade = method == "GET" and _asks_for_websocket(request)
-            found = self._endpoints.find(path, method, upgrade)
-            if found is None:
+            return None, _NO_METHODS
+        if isinstance(found, Mismatch):
+            route, target = self._mismatch, found.target
+        else:
+            route, target = (self._websocket if found.is_websocket else self._http), found
+        if not self._claims_all:
+            if not self._endpoints.is_served(target):
                 return None, _NO_METHODS
-            target = found
             if isinstance(found, Mismatch):
-                route, target = self._mismatch, found.target
-            elif found.is_websocket:
-                route = self._websocket
-            if not self._claims_all:
-                if not self._endpoints.is_served(target):
-                    return None, _NO_METHODS
-                if isinstance(found, Mismatch):
-                    # Another route of the application may have the method.
-                    return None, set(found.allowed)
+                # Another route of the application may have the method.
+                return None, set(found.allowed)
+        if path in self._endpoints.webhooks and method == "POST":
+            self._webhooks[path] = self._route("*", partial(self._face.webhook, target))
         match = Match({}, route)
         match.target = found
         return match, _NO_METHODS
@@ -151,6 +156,10 @@ class AiohttpFace:
     async def http(self, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request."""
         match: Any = request.match_info
+        return await self.webhook(match.target, request)
+
+    async def webhook(self, target: Any, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request for a target that is known."""
         body = body_at_hand(request)
         try:
             if body is None:
@@ -158,9 +167,9 @@ class AiohttpFace:
             if len(body) > self._max_body_size:
                 raise body_too_large(self._max_body_size)
         except Refused as refused:
-            return to_response(self.endpoints.refuse(match.target, refused))
+            return to_response(self.endpoints.refuse(target, refused))
         carried = to_request(request, body, self.endpoints)
-        return to_response(await self.endpoints.http(match.target, carried))
+        return to_response(await self.endpoints.http(target, carried))
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
