@@ -25,13 +25,12 @@ def keep_awake() -> Iterator[bool]:
     Yields:
         Whether they are asked to stay awake; a machine without such a state sleeps nevertheless.
     """
-    try:
-        file = os.open(LATENCY, os.O_WRONLY)
-    except OSError:
-        yield False
-        return
-    try:
-        os.write(file, struct.pack("i", 0))
-        yield True
-    finally:
-        os.close(file)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = os.open(LATENCY, os.O_WRONLY)
+            stack.callback(os.close, file)
+            os.write(file, struct.pack("i", 0))
+            awake = True
+        except OSError:
+            awake = False
+        yield awake

@@ -47,8 +47,9 @@ class BenchmarkPath:
         targets: What is to be reached.
         more_is_better: False for memory and for time.
         steady: True where another round tells nothing new.
-        processes: How many fresh processes each subject gets in a round. The quotient of two that
-            are as good as equal depends on how each process happens to lie in memory.
+        processes: How many fresh processes each subject gets for each round of the run, in turn
+            with the others. The quotient of two that are as good as equal depends on how each
+            process happens to lie in memory.
     """
 
     key: str

@@ -52,13 +52,13 @@ print(json.dumps({"python": version, "packages": packages}))
 
 @dataclass
 class Figures:
-    """What was measured on one path: a sample per round for each subject's name."""
+    """What was measured on one path: a sample per process for each subject's name."""
 
     path: BenchmarkPath
     samples: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, name: str, value: float) -> None:
-        """Add one subject's sample of a round."""
+        """Add one subject's next sample."""
         self.samples.setdefault(name, []).append(value)
 
     def median(self, name: str) -> float:
@@ -92,6 +92,7 @@ class Figures:
             "unit": path.unit,
             "more_is_better": path.more_is_better,
             "reference": path.reference,
+            "processes": path.processes,
             "subjects": [
                 {
                     "name": name,

@@ -176,6 +176,11 @@ class RouteEndpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._gate.refuse(target.setup.name, refused)
 
+    def unavailable(self, target: Route) -> HTTPResponse | None:
+        """Refuse what nobody can take now; see ``Reachable.unavailable``."""
+        refused = self._gate.full_or_closed()
+        return None if refused is None else self.refuse(target, refused)
+
     def headers(self, received: MultiMapping[str]) -> MultiMapping[str]:
         """Leave the headers as they are; ``InboundRequest`` lowers their names when it is asked."""
         return received

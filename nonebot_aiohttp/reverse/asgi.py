@@ -53,16 +53,13 @@ class AsgiFace:
             if scope["type"] != "http":
                 await self._serve_other(scope, receive, send)
                 return
-            if not lifespan.running:
-                self._tell_not_started()
             path = local_path(scope) if scope.get("root_path") else scope["path"]
             method = scope["method"]
             target: Any = webhooks.get(path) if method == "POST" else None
-            if target is None:
-                target = endpoints.find(path, method, False)
-            if target is None or target.is_websocket is not False:
-                answer = self._turn_away(target)
-            else:
+            answer: HTTPResponse | None = None
+            if target is None or not lifespan.running:
+                target, answer = self._find(path, method)
+            if answer is None:
                 headers = read_headers(scope["headers"], endpoints)
                 try:
                     request = HTTPRequest(
@@ -110,13 +107,22 @@ class AsgiFace:
         await self._lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _turn_away(self, target: Any) -> HTTPResponse:
-        """Refuse what is for no HTTP endpoint, or comes with the wrong method."""
+    def _find(self, path: str, method: str) -> tuple[Any, HTTPResponse | None]:
+        """Find what a request is for that no known webhook can take.
+
+        Returns:
+            The target; and the response to what is refused before its headers are read.
+        """
+        if not self._lifespan.running:
+            self._tell_not_started()
+        target: Any = self._endpoints.find(path, method, False)
         if target is None:
-            return Refused(404, "not found").response
+            return target, Refused(404, "not found").response
         if isinstance(target, Mismatch):
-            return self._endpoints.refuse_method(target)
-        return self._endpoints.refuse(target, upgrade_required())
+            return target, self._endpoints.refuse_method(target)
+        if target.is_websocket:
+            return target, self._endpoints.refuse(target, upgrade_required())
+        return target, self._endpoints.unavailable(target)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         event = await receive()

@@ -32,13 +32,11 @@ class Target:
     """What a path leads to.
 
     Attributes:
-        name: An adapter's name.
-        adapter: The adapter; None when nobody has registered it.
+        adapter: An adapter's name.
         is_websocket: Whether it is the adapter's WebSocket endpoint; else its webhook.
     """
 
-    name: str
-    adapter: type[Bot] | None
+    adapter: str
     is_websocket: bool
 
 
@@ -96,36 +94,44 @@ class Endpoints(Reachable):
         if parsed is None:
             return None
         name, is_websocket = parsed
-        target = Target(name, self._adapters.get(name), is_websocket)
+        target = Target(name, is_websocket)
         if method not in _ALLOWED[is_websocket]:
             return Mismatch(target, _ALLOWED[is_websocket])
-        # Those of registered adapters are few, and stay; other names are made up by peers.
-        if target.adapter is not None and not is_websocket:
+        # Those of registered adapters are few; other names are made up by peers.
+        if not is_websocket and name in self._adapters:
             self.webhooks[path] = target
         return target
 
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
-        return target.adapter is not None
+        return target.adapter in self._adapters
 
     def refuse(self, target: Target, refused: Refused) -> HTTPResponse:
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
-        return self._answer(target, refused)
+        return self._answer(target.adapter, refused)
+
+    def unavailable(self, target: Target) -> HTTPResponse | None:
+        """Refuse what nobody can take now; see ``Reachable.unavailable``."""
+        refused = self._gate.full_or_closed()
+        if refused is None and target.adapter not in self._adapters:
+            refused = no_such_adapter()
+        return None if refused is None else self._answer(target.adapter, refused)
 
     async def http(self, target: Target, request: HTTPRequest) -> HTTPResponse:
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
-        adapter, gate = target.adapter, self._gate
+        name, gate = target.adapter, self._gate
         if gate.lifespan.running and "origin" not in request.headers and gate.inflight < gate.limit:
-            # What gate.enter() does for nearly everybody.
+            # As gate.enter() lets nearly everybody in, without a call.
             gate.inflight += 1
         else:
             try:
                 gate.enter(request)
             except Refused as refused:
-                return self._answer(target, refused)
+                return self._answer(name, refused)
         # Adapters may give more than they should.
         self_id: Any
         try:
+            adapter = self._adapters.get(name)
             if adapter is None:
                 raise no_such_adapter()
             self_id, response = await adapter.check_permission(self._driver, request)
@@ -134,14 +140,14 @@ class Endpoints(Reachable):
             bot = create_bot(adapter, self._driver, self_id, request)
             if not gate.lifespan.running:
                 raise gate.not_running()
-            running = self._handlers.start(bot.handle_message(request.body), target.name)
+            running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
                 # It keeps a place when this request leaves its own.
                 gate.inflight += 1
                 running.add_done_callback(self._leave)
             return response or ACKNOWLEDGED
         except Exception as error:
-            return self._answer(target, error)
+            return self._answer(name, error)
         finally:
             gate.inflight -= 1
 
@@ -150,11 +156,11 @@ class Endpoints(Reachable):
 
     async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
-        name = target.name
+        name = target.adapter
         # From here on, for an adapter may accept it and be slow to decide when the stop comes.
         self._sockets.add(socket)
         try:
-            bot = await self._enter(target, socket)
+            bot = await self._enter(name, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
                 await socket.pump(Starter(self._handlers, bot.handle_message, name).start)
@@ -164,18 +170,18 @@ class Endpoints(Reachable):
                 self._connections.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(target, socket, error)
+            return await self._turn_away(name, socket, error)
         finally:
             self._sockets.remove(socket)
 
-    async def _enter(self, target: Target, socket: Socket) -> Bot:
+    async def _enter(self, name: str, socket: Socket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
             Exception: It is not let in.
         """
         self._gate.admit(socket)
-        adapter = target.adapter
+        adapter = self._adapters.get(name)
         if adapter is None:
             raise no_such_adapter()
         self_id: Any
@@ -187,17 +193,15 @@ class Endpoints(Reachable):
                 raise self._gate.not_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
-            self._connections.connect(bot, target.name)
+            self._connections.connect(bot, name)
         return bot
 
-    async def _turn_away(
-        self, target: Target, socket: Socket, error: Exception
-    ) -> HTTPResponse | None:
+    async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
         if isinstance(error, WebSocketClosed) and socket.closed:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", target.name, error)
+            logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
             answer = HTTPResponse(400)
         else:
-            answer = self._answer(target, error)
+            answer = self._answer(name, error)
         if not socket.accepted:
             return answer
         # The adapter has accepted it already: a close code says what no response can any more.
@@ -205,14 +209,16 @@ class Endpoints(Reachable):
         await socket.end(code, f"refused with {answer.status}")
         return None
 
-    def _answer(self, target: Target, error: Exception) -> HTTPResponse:
-        """Say what kept a request out, to its sender and in the log."""
+    def _known(self, name: str) -> str:
         # A name that nobody registered is the peer's text, and has no business in the log.
-        name = "an unknown adapter" if target.adapter is None else target.name
+        return name if name in self._adapters else "an unknown adapter"
+
+    def _answer(self, name: str, error: Exception) -> HTTPResponse:
+        """Say what kept a request out, to its sender and in the log."""
         if isinstance(error, DuplicateBotError):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
-            return self._gate.refuse(name, error)
+            return self._gate.refuse(self._known(name), error)
         log_exception("ERROR", f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
 

@@ -28,7 +28,9 @@ class Gate:
 
     Attributes:
         lifespan: Tells whether events are taken in.
-        inflight: Webhooks in work: ``enter`` adds one, and whoever has entered takes it off.
+        inflight: Webhooks in work: requests that are asked for permission, and handlers. ``enter``
+            adds one, and who has entered takes it off. A webhook with nothing to ask about is
+            counted where it is served, without the call: a new rule here is a new rule there.
         limit: Webhooks that may be in work at once.
     """
 
@@ -75,8 +77,21 @@ class Gate:
         """
         self.admit(request)
         if self.inflight >= self.limit:
-            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
+            raise self._full()
         self.inflight += 1
+
+    def full_or_closed(self) -> Refused | None:
+        """Tell what keeps every webhook out now.
+
+        Returns:
+            A refusal when the driver does not run or has too many webhooks in work, else None.
+        """
+        if not self.lifespan.running:
+            return self.not_running()
+        return self._full() if self.inflight >= self.limit else None
+
+    def _full(self) -> Refused:
+        return Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from multidict import MultiMapping
 
@@ -46,7 +46,7 @@ class Target(Protocol):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it is a WebSocket endpoint; a ``Mismatch`` says None, being neither."""
+        """Whether it is a WebSocket endpoint; else it is a webhook."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ class Mismatch:
     Attributes:
         target: What the path leads to with another method.
         allowed: The methods that it allows.
-        is_websocket: None: neither a WebSocket endpoint nor a webhook.
     """
 
     target: Any
     allowed: frozenset[str]
-    is_websocket: ClassVar[None] = None
 
     def refused(self) -> Refused:
         """Refuse the method (RFC 9110, section 15.5.6)."""
@@ -75,9 +73,9 @@ class Reachable(abc.ABC):
         decode_text: Whether this face wants text frames as str rather than as bytes.
         plain_headers: Whether this face takes a dictionary of lowercased names for headers, where
             no name occurs twice.
-        webhooks: What POST requests have been for, by path; may be empty. Nothing is looked up
-            faster than in a plain dictionary: take a target from it, and ask ``find`` when it has
-            none.
+        webhooks: Targets that ``find`` has found for POST requests, by path, and would find again;
+            it need not keep any. Nothing is looked up faster than in a plain dictionary: take a
+            target from it, and ask ``find`` when it has none.
     """
 
     decode_text = False
@@ -89,7 +87,7 @@ class Reachable(abc.ABC):
 
     @abc.abstractmethod
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find what a request is for.
+        """Find what a request is for, and keep it in ``webhooks`` if it stays.
 
         Args:
             path: The path below the driver's prefix, decoded.
@@ -114,6 +112,18 @@ class Reachable(abc.ABC):
 
         Returns:
             The response that says why.
+        """
+
+    @abc.abstractmethod
+    def unavailable(self, target: Any) -> HTTPResponse | None:
+        """Refuse, before its body is waited for, what nobody can take now.
+
+        Args:
+            target: What ``find`` has returned.
+
+        Returns:
+            The response to a request when the driver does not run, has too many of them in work,
+            or nobody stands behind the target; None to go on.
         """
 
     def refuse_method(self, found: Mismatch) -> HTTPResponse:

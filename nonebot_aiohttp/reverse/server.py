@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -27,7 +27,6 @@ from .interface import (
 )
 
 _HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
-_NO_METHODS: set[str] = set()
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -83,26 +82,28 @@ class LateResource(web.AbstractResource):
         path, method = request.rel_url.path[len(self._prefix) :], request.method
         webhook = self._webhooks.get(path) if method == "POST" else None
         if webhook is not None:
-            return web.UrlMappingMatchInfo({}, webhook), _NO_METHODS
+            return web.UrlMappingMatchInfo({}, webhook), set()
         upgrade = method == "GET" and _asks_for_websocket(request)
         found = self._endpoints.find(path, method, upgrade)
         if found is None:
-            return None, _NO_METHODS
+            return None, set()
         if isinstance(found, Mismatch):
             route, target = self._mismatch, found.target
         else:
             route, target = (self._websocket if found.is_websocket else self._http), found
         if not self._claims_all:
             if not self._endpoints.is_served(target):
-                return None, _NO_METHODS
+                return None, set()
             if isinstance(found, Mismatch):
                 # Another route of the application may have the method.
                 return None, set(found.allowed)
-        if path in self._endpoints.webhooks and method == "POST":
-            self._webhooks[path] = self._route("*", partial(self._face.webhook, target))
+        if method == "POST" and path in self._endpoints.webhooks:
+            # With a name, as middleware may want to log it.
+            handler = update_wrapper(partial(self._face.webhook, target), self._face.webhook)
+            self._webhooks[path] = self._route("*", handler)
         match = Match({}, route)
         match.target = found
-        return match, _NO_METHODS
+        return match, set()
 
     def add_prefix(self, prefix: str) -> None:
         """Move below a prefix, as ``add_subapp`` asks for."""
@@ -161,6 +162,10 @@ class AiohttpFace:
     async def webhook(self, target: Any, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request for a target that is known."""
         body = body_at_hand(request)
+        if body is None:
+            refusal = self.endpoints.unavailable(target)
+            if refusal is not None:
+                return to_response(refusal)
         try:
             if body is None:
                 body = await self._read_body(request)

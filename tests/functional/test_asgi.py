@@ -16,7 +16,7 @@ from nonebot_aiohttp import (
 from tests.support.asgi import Call, request, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.logs import Logs
-from tests.support.waiting import settle
+from tests.support.waiting import settle, within
 
 CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
@@ -68,7 +68,7 @@ async def test_a_body_comes_in_parts(adapter: type[RecordingBot]) -> None:
 async def test_a_client_that_leaves_amid_its_body_is_not_heard(
     adapter: type[RecordingBot],
 ) -> None:
-    driver = make_driver(adapter, aiohttp_max_inflight=1)
+    driver = make_driver(adapter)
     async with driver.lifespan():
         async with Call(driver.asgi, scope("http", "/recorder/")) as call:
             await call.give("http.request", body=b"ev", more_body=True)
@@ -128,10 +128,56 @@ async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(
 ) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan():
-        for path, method, status in (("/no/such/path", "POST", 404), ("/recorder/", "GET", 405)):
+        for path, method, status in (
+            ("/no/such/path", "POST", 404),
+            ("/stranger/", "POST", 404),
+            ("/recorder/", "GET", 405),
+            ("/recorder/ws", "GET", 426),
+        ):
             async with Call(driver.asgi, scope("http", path, method=method)) as call:
                 assert (await call.next())["status"] == status
                 await call.next()
+    async with Call(driver.asgi, scope("http", "/recorder/")) as call:
+        assert (await call.next())["status"] == 503
+        await call.next()
+
+
+async def test_an_error_of_the_hosts_receive_is_the_hosts(adapter: type[RecordingBot]) -> None:
+    """Middleware may bound bodies by raising what it catches itself."""
+    driver = make_driver(adapter)
+
+    async def receive() -> dict[str, Any]:
+        raise LookupError("mine")
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        raise AssertionError(event)
+
+    async with driver.lifespan():
+        with pytest.raises(LookupError, match="mine"):
+            await driver.asgi(scope("http", "/recorder/"), receive, send)
+        assert (await request(driver.asgi, "/recorder/"))[0] == 200
+
+
+async def test_a_request_that_is_cancelled_amid_its_permission_leaves_its_place() -> None:
+    asked = asyncio.Event()
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            if not asked.is_set():
+                asked.set()
+                await asyncio.Event().wait()
+            return "1", None
+
+    driver = make_driver(Recorder, aiohttp_max_inflight=1)
+    async with driver.lifespan():
+        waiting = asyncio.create_task(request(driver.asgi, "/recorder/"))
+        await within(asked.wait())
+        assert (await request(driver.asgi, "/recorder/"))[0] == 503
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await request(driver.asgi, "/recorder/"))[0] == 200
 
 
 async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[RecordingBot]) -> None:
@@ -156,7 +202,7 @@ async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[Recor
 async def test_a_server_may_cancel_a_request_that_waits_for_its_body(
     adapter: type[RecordingBot],
 ) -> None:
-    driver, ended = make_driver(adapter, aiohttp_max_inflight=1), list[bool]()
+    driver, ended = make_driver(adapter), list[bool]()
 
     async def receive() -> dict[str, Any]:
         try:

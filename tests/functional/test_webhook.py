@@ -255,6 +255,50 @@ async def test_over_the_in_flight_limit_there_is_503_with_retry_after(
     assert logs.matching("too many events in flight", "WARNING")
 
 
+async def test_over_the_in_flight_limit_no_body_is_waited_for(
+    serving: Serving, blocking: type[Blocking]
+) -> None:
+    async with serving(make_driver(blocking, aiohttp_max_inflight=1)) as host:
+        if host.face == "asgi":
+            pytest.skip("an ASGI server does not tell whether the body is there already")
+        assert (await host.post()).status == 200
+        async with await host.client() as client:
+            head = {"X-Self-ID": "1", "Content-Length": "100"}
+            await client.send_request("POST", f"{host.prefix}/recorder/", head, b"x")
+            assert (await client.read_response()).status == 503
+            # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
+            await client.send(b"x" * 99)
+        blocking.released.set()
+
+
+async def test_a_path_answers_the_same_again_and_again(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """The first webhook of a path is found, the others are known."""
+    async with serving(make_driver(adapter, aiohttp_max_body_size=10)) as host:
+        for _ in range(3):
+            assert (await host.post(b"event")).status == 200
+            assert (await host.post(b"x" * 11)).status == 413
+            refused = await host.request("GET", "/recorder/", BOT)
+            assert (refused.status, refused.header("Allow")) == (405, "POST")
+            assert (await host.request("POST", "/recorder/ws", BOT)).status == 405
+            async with await host.client() as client:
+                assert (await host.upgrade(client)).status == 101
+    assert adapter.messages == [b"event"] * 3
+
+
+async def test_an_adapter_that_is_taken_away_is_not_found(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+    async with serving(driver) as host:
+        assert (await host.post()).status == 200
+        taken = driver._adapters.pop("recorder")
+        assert (await host.post()).status == 404
+        driver._adapters["recorder"] = taken
+        assert (await host.post()).status == 200
+
+
 async def test_what_is_refused_does_not_count_as_in_flight(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:

@@ -109,6 +109,17 @@ async def test_a_body_that_is_awaited_takes_nobodys_place(
     assert adapter.messages == [b"quick", b"slow"]
 
 
+async def test_a_body_for_nobody_is_not_waited_for(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    async with serving(make_driver(adapter)) as host, await host.client() as client:
+        head = {"X-Self-ID": "1", "Content-Length": "100"}
+        await client.send_request("POST", f"{host.prefix}/stranger/", head, b"x")
+        assert (await client.read_response()).status == 404
+        # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
+        await client.send(b"x" * 99)
+
+
 async def test_the_body_may_be_slower_than_its_head(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
