@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial, update_wrapper
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import MultiMapping
 from yarl import URL
 
 from ..drivers import HTTPRequest, HTTPResponse
@@ -26,7 +27,6 @@ from .interface import (
     upgrade_required,
 )
 
-_HTTP_VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -79,7 +79,9 @@ class LateResource(web.AbstractResource):
         self, request: web.Request
     ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         """Find the route of a request; see ``aiohttp.web.AbstractResource``."""
-        path, method = request.rel_url.path[len(self._prefix) :], request.method
+        path, method = request.rel_url.path, request.method
+        if self._prefix:
+            path = path[len(self._prefix) :]
         webhook = self._webhooks.get(path) if method == "POST" else None
         if webhook is not None:
             return web.UrlMappingMatchInfo({}, webhook), set()
@@ -139,6 +141,7 @@ class AiohttpFace:
             options: The driver's settings.
         """
         self.endpoints = endpoints
+        self._headers = endpoints.headers
         self._options = options
         self._max_body_size = options.max_body_size
         self._upgraded: set[web.RequestHandler] = set()
@@ -161,20 +164,22 @@ class AiohttpFace:
 
     async def webhook(self, target: Any, request: web.Request) -> web.StreamResponse:
         """Answer an HTTP request for a target that is known."""
-        body = body_at_hand(request)
-        if body is None:
-            refusal = self.endpoints.unavailable(target)
-            if refusal is not None:
-                return to_response(refusal)
+        content = request.content
         try:
-            if body is None:
+            if content.is_eof() and content.exception() is None:
+                # It has arrived as a whole, as most have when their handler starts.
+                body = content.read_nowait()
+            else:
+                refusal = self.endpoints.unavailable(target)
+                if refusal is not None:
+                    return to_response(refusal)
                 body = await self._read_body(request)
             if len(body) > self._max_body_size:
                 raise body_too_large(self._max_body_size)
         except Refused as refused:
             return to_response(self.endpoints.refuse(target, refused))
-        carried = to_request(request, body, self.endpoints)
-        return to_response(await self.endpoints.http(target, carried))
+        answer = await self.endpoints.http(target, to_request(request, body, self._headers))
+        return web.Response() if answer is ACKNOWLEDGED else to_response(answer)
 
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
@@ -196,7 +201,7 @@ class AiohttpFace:
         return socket.response if answer is None else to_response(answer)
 
     def _socket(self, request: web.Request) -> ServerSocket:
-        handshake = to_request(request, b"", self.endpoints)
+        handshake = to_request(request, b"", self._headers)
         return ServerSocket(
             request,
             self._options,
@@ -228,40 +233,27 @@ class AiohttpFace:
             raise Refused(400, "the client went away before the body was complete") from None
 
 
-def body_at_hand(request: web.Request) -> bytes | None:
-    """Take a body that has arrived as a whole, as most have when their handler starts.
-
-    Args:
-        request: The request.
-
-    Returns:
-        The body; None when it has to be waited for, or is broken.
-    """
-    content = request.content
-    if content.is_eof() and content.exception() is None:
-        return content.read_nowait()
-    return None
-
-
-def to_request(request: web.Request, body: bytes, endpoints: Reachable) -> HTTPRequest:
+def to_request(
+    request: web.Request, body: bytes, headers: Callable[[MultiMapping[str]], Any]
+) -> HTTPRequest:
     """Make the contract's request of aiohttp's.
 
     Args:
         request: The request.
         body: Its body.
-        endpoints: Whose kind of headers is wanted.
+        headers: Makes the kind of headers that is wanted; see ``Reachable.headers``.
 
     Returns:
         The contract's request.
     """
-    url = request.rel_url
+    url, version = request.rel_url, request.version
     query = url.raw_query_string
     return HTTPRequest(
-        _HTTP_VERSIONS.get(request.version) or ".".join(map(str, request.version)),
+        "1.1" if version is HttpVersion11 else f"{version.major}.{version.minor}",
         request.scheme,
         url.path,
         query.encode("utf-8", "surrogateescape") if query else b"",
-        endpoints.headers(request.headers),
+        headers(request.headers),
         request.method,
         body,
     )
@@ -276,8 +268,6 @@ def to_response(answer: HTTPResponse) -> web.Response:
     Returns:
         aiohttp's response; ``connection: close`` closes the connection behind it.
     """
-    if answer is ACKNOWLEDGED:
-        return web.Response()
     # None for an empty one, which aiohttp sends the same way, but sooner.
     body: Any = answer.body or None
     headers = answer.headers
