@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,13 +19,6 @@ def check(promise: str, host: Host, holds: bool) -> None:
     """Compare what was seen with the table."""
     expected = hosts.holds(promise, host)
     assert holds is expected, f"{promise!r} under {host.name}: {holds}, the table says {expected}"
-
-
-def free_port() -> int:
-    """Find a port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 async def post(client: RawClient, host: Host, body: bytes, **headers: str) -> Response:

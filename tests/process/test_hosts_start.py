@@ -10,8 +10,9 @@ import pytest
 
 from tests.process.conftest import Launch
 from tests.process.hosts import HOSTS, Host
-from tests.process.observing import check, free_port, polled_platform, post_until_accepted
+from tests.process.observing import check, polled_platform, post_until_accepted
 from tests.process.programs import PATIENCE
+from tests.support.ports import free_port
 from tests.support.waiting import eventually, settle
 
 under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)

@@ -11,10 +11,11 @@ from nonebot_aiohttp import ValidationError
 from nonebot_aiohttp.reverse.listen import port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
-from tests.process.observing import free_port, post
+from tests.process.observing import post
 from tests.process.programs import Program
 from tests.support.certs import Tls
 from tests.support.client import RawClient
+from tests.support.ports import free_port
 
 EXIT = b'{"do": "exit"}'
 

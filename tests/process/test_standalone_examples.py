@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 
 from tests.support.documents import READMES, ROOT, Document
+from tests.support.ports import free_port
 from tests.support.waiting import within
 
 README = Document(READMES[0])
@@ -37,7 +38,7 @@ class Running:
     """
 
     def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.log = directory / "log"
         settings = {"HOST": "127.0.0.1", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
         path = os.pathsep.join([str(directory), str(ROOT)])
@@ -94,11 +95,6 @@ class Running:
 def example(name: str) -> list[str]:
     """Make the arguments of Python that run an example with warnings as errors."""
     return ["-W", "error", str(ROOT / "examples" / name)]
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @contextmanager
