@@ -90,8 +90,7 @@ class AsgiFace:
         if scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
         elif scope["type"] == "websocket":
-            if not self._lifespan.running:
-                self._tell_not_started()
+            self._tell_not_started()
             await self._serve_websocket(scope, receive, send)
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
@@ -113,8 +112,7 @@ class AsgiFace:
         Returns:
             The target; and the response to what is refused before its headers are read.
         """
-        if not self._lifespan.running:
-            self._tell_not_started()
+        self._tell_not_started()
         target: Any = self._endpoints.find(path, method, False)
         if target is None:
             return target, Refused(404, "not found").response
@@ -146,6 +144,7 @@ class AsgiFace:
             await refuse_websocket(scope, send, answer)
 
     def _tell_not_started(self) -> None:
+        """Log once that the driver was not started, if it was not."""
         if self._lifespan.state is State.IDLE and not self._told:
             self._told = True
             logger.error(

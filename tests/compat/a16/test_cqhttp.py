@@ -9,8 +9,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.ports import free_port
+
 from ..support.choice import Candidate
-from ..support.network import eventually, free_port, within
+from ..support.network import eventually, within
 from ..support.onebot import (
     SELF_ID,
     Platform,

@@ -2,11 +2,10 @@
 
 import asyncio
 import errno
-import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from aiohttp import web
@@ -55,15 +54,6 @@ async def serving(app: web.Application, port: int = 0) -> AsyncIterator[int]:
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on, out of the range that systems give to clients."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def is_listening(port: int) -> bool:

@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
+
 from .choice import Candidate
-from .network import DEADLINE, answers, eventually, free_port
+from .network import DEADLINE, answers, eventually
 
 BOTS = Path(__file__).parent.parent / "bots"
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
-from ..support.network import answers, eventually, free_port
+from tests.support.ports import free_port
+
+from ..support.network import answers, eventually
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "beside_fastapi.py"
 

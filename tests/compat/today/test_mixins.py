@@ -5,8 +5,10 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.ports import free_port
+
 from ..support.choice import Candidate
-from ..support.network import eventually, free_port, within
+from ..support.network import eventually, within
 from ..support.onebot import echo_over, platform
 from ..support.process import running
 from ..support.telegram import BOT_ID, TOKEN, telegram
