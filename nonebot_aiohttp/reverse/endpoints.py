@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
@@ -40,21 +40,20 @@ class Target:
     is_websocket: bool
 
 
-def parse_path(path: str) -> tuple[str, bool] | None:
+def target_of(path: str) -> Target | None:
     """Find out what a path leads to.
 
     Args:
         path: The path below the driver's prefix, decoded: ``/onebot/ws``.
 
     Returns:
-        An adapter's name, and whether it is its WebSocket endpoint; None for a path that no
-        endpoint has.
+        The target; None for a path that no endpoint has.
     """
     adapter, slash, rest = path[1:].partition("/")
     is_websocket = _IS_WEBSOCKET.get(slash + rest)
     if is_websocket is None or not adapter or path[0] != "/":
         return None
-    return adapter, is_websocket
+    return Target(adapter, is_websocket)
 
 
 class Endpoints(Reachable):
@@ -90,15 +89,13 @@ class Endpoints(Reachable):
 
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
         """Find the adapter that a path names; see ``Reachable.find``."""
-        parsed = parse_path(path)
-        if parsed is None:
+        target = target_of(path)
+        if target is None:
             return None
-        name, is_websocket = parsed
-        target = Target(name, is_websocket)
-        if method not in _ALLOWED[is_websocket]:
-            return Mismatch(target, _ALLOWED[is_websocket])
+        if method not in _ALLOWED[target.is_websocket]:
+            return Mismatch(target, _ALLOWED[target.is_websocket])
         # Those of registered adapters are few; other names are made up by peers.
-        if not is_websocket and name in self._adapters:
+        if not target.is_websocket and target.adapter in self._adapters:
             self.webhooks[path] = target
         return target
 
@@ -128,14 +125,12 @@ class Endpoints(Reachable):
                 gate.enter(request)
             except Refused as refused:
                 return self._answer(name, refused)
-        # Adapters may give more than they should.
-        self_id: Any
         try:
             adapter = self._adapters.get(name)
             if adapter is None:
                 raise no_such_adapter()
             self_id, response = await adapter.check_permission(self._driver, request)
-            if not self_id or (isinstance(self_id, str) and not self_id.isprintable()):
+            if not is_fit(self_id):
                 raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self_id, request)
             if not gate.lifespan.running:
@@ -184,9 +179,8 @@ class Endpoints(Reachable):
         adapter = self._adapters.get(name)
         if adapter is None:
             raise no_such_adapter()
-        self_id: Any
         self_id, response = await adapter.check_permission(self._driver, socket)
-        if not self_id or (isinstance(self_id, str) and not self_id.isprintable()):
+        if not is_fit(self_id):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
             if not self._gate.lifespan.running:
@@ -228,12 +222,21 @@ def no_such_adapter() -> Refused:
     return Refused(404, "no such adapter")
 
 
-def refusal_of(self_id: Any, response: Any) -> Refused:
-    """Refuse whom the adapter has given no id, or one that cannot be shown.
+def is_fit(self_id: Any) -> TypeGuard[str]:
+    """Tell whether an adapter has let a bot in, by an id that can be shown.
 
     Args:
         self_id: What the adapter made of what the peer has sent. Line feeds and bytes that are no
             text would forge lines of the log, or break it.
+    """
+    return bool(self_id) and (not isinstance(self_id, str) or self_id.isprintable())
+
+
+def refusal_of(self_id: Any, response: Any) -> Refused:
+    """Refuse as the adapter wants it.
+
+    Args:
+        self_id: The id that the adapter gave; not empty when it is unfit.
         response: The adapter's response, kept as it is; None is 401.
 
     Returns:

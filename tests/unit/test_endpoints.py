@@ -12,7 +12,7 @@ from nonebot_aiohttp import DriverOptions, HTTPRequest
 from nonebot_aiohttp.lifespan import Lifespan
 from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.asgi import local_path
-from nonebot_aiohttp.reverse.endpoints import parse_path
+from nonebot_aiohttp.reverse.endpoints import Target, target_of
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
 from nonebot_aiohttp.reverse.headers import (
     LONGEST_NAME,
@@ -25,17 +25,17 @@ from tests.support.logs import Logs
 
 
 @pytest.mark.parametrize(
-    ("path", "parsed"),
+    ("path", "target"),
     [
-        ("/a", ("a", False)),
-        ("/a/", ("a", False)),
-        ("/a/http", ("a", False)),
-        ("/a/http/", ("a", False)),
-        ("/a/ws", ("a", True)),
-        ("/a/ws/", ("a", True)),
-        ("/ws", ("ws", False)),
-        ("/你好/ws", ("你好", True)),
-        ("/a b/", ("a b", False)),
+        ("/a", Target("a", is_websocket=False)),
+        ("/a/", Target("a", is_websocket=False)),
+        ("/a/http", Target("a", is_websocket=False)),
+        ("/a/http/", Target("a", is_websocket=False)),
+        ("/a/ws", Target("a", is_websocket=True)),
+        ("/a/ws/", Target("a", is_websocket=True)),
+        ("/ws", Target("ws", is_websocket=False)),
+        ("/你好/ws", Target("你好", is_websocket=True)),
+        ("/a b/", Target("a b", is_websocket=False)),
         ("", None),
         ("/", None),
         ("//", None),
@@ -48,8 +48,8 @@ from tests.support.logs import Logs
         ("/a/http//", None),
     ],
 )
-def test_what_a_path_leads_to(path: str, parsed: tuple[str, bool] | None) -> None:
-    assert parse_path(path) == parsed
+def test_what_a_path_leads_to(path: str, target: Target | None) -> None:
+    assert target_of(path) == target
 
 
 @pytest.mark.parametrize(
