@@ -16,6 +16,7 @@ FASTAPI = "~fastapi"
 FASTAPI_QUIET = "~fastapi, no access log"
 QUART = "~quart"
 AIOGRAM = "aiogram"
+FLAT = "all promises in one function"
 IMPORT_NONEBOT = "import aiohttp.web, nonebot"
 
 
@@ -99,6 +100,7 @@ BARE_SERVER = _bare("serve")
 BARE_TEXT_SERVER = Subject(BARE_TEXT, "bare", ("serve",), ("aiohttp",), endpoint="/bench/text")
 AIOGRAM_SERVER = Subject(AIOGRAM, "aiogram_webhook", (), ("aiogram",), "aiogram")
 RAW_ASGI = Subject("raw ASGI function", "raw_asgi", (), ("uvicorn",))
+FLAT_ASGI = Subject(FLAT, "flat_asgi", (), ("nonebot_aiohttp.driver", "uvicorn"))
 FASTAPI_SERVER = _stock_server(FASTAPI)
 FASTAPI_QUIET_SERVER = _stock_server(FASTAPI, "serve-quietly", FASTAPI_QUIET)
 QUART_SERVER = _stock_server(QUART)
@@ -192,7 +194,7 @@ PATHS = (
         "Webhook in through driver.asgi on uvicorn",
         "requests/s",
         measure.webhook,
-        (RAW_ASGI, _seed("asgi")),
+        (RAW_ASGI, FLAT_ASGI, _seed("asgi")),
         (Target(SEED, RAW_ASGI.name, 0.85),),
         processes=3,
     ),
