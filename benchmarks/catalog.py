@@ -196,7 +196,7 @@ PATHS = (
         measure.webhook,
         (RAW_ASGI, FLAT_ASGI, _seed("asgi")),
         (Target(SEED, RAW_ASGI.name, 0.85),),
-        processes=3,
+        processes=4,
     ),
     BenchmarkPath(
         "memory",
