@@ -17,7 +17,7 @@ from nonebot_aiohttp.drivers import HTTPRequest
 from nonebot_aiohttp.reverse.asgi import _NAMES, response_events
 from nonebot_aiohttp.reverse.asgi_body import BodyReader
 from nonebot_aiohttp.reverse.endpoints import Endpoints, no_such_adapter, refusal_of
-from nonebot_aiohttp.reverse.interface import ACKNOWLEDGED, Refused, body_too_slow
+from nonebot_aiohttp.reverse.interface import ACKNOWLEDGED, Refused, body_too_slow, new_request
 
 from ..control import Control
 from .raw_asgi import UVICORN
@@ -45,7 +45,6 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
     reader = BodyReader(driver.options)
     reading, overdue = reader._reading, reader._overdue
     digits, limit = reader._digits, reader._limit
-    new: Any = object.__new__
     current_task, get_running_loop = asyncio.current_task, asyncio.get_running_loop
 
     async def application(scope: Any, receive: Any, send: Any) -> None:  # noqa: C901
@@ -85,8 +84,7 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
                 reading.pop(task, None)
                 if overdue:
                     reader._take_back(task)
-            # As its constructor does it, which takes longer for an abstract class.
-            request = new(HTTPRequest)
+            request = new_request(HTTPRequest)
             request.http_version = scope["http_version"]
             request.scheme = scope.get("scheme") or "http"
             request.path = path
@@ -103,7 +101,7 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
             if adapter is None:
                 raise no_such_adapter()
             self_id, response = await adapter.check_permission(driver, request)
-            if not self_id or (isinstance(self_id, str) and not self_id.isprintable()):
+            if not self_id or not str(self_id).isprintable():
                 raise refusal_of(self_id, response)
             bot: Any = adapter.__new__(adapter)
             bot.driver = driver

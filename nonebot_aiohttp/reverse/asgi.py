@@ -15,7 +15,14 @@ from ..sockets import POLICY_VIOLATION
 from .asgi_body import BodyReader
 from .asgi_socket import AsgiSocket, Receive, Send
 from .headers import LoweredNames
-from .interface import ACKNOWLEDGED, Mismatch, Reachable, Refused, upgrade_required
+from .interface import (
+    ACKNOWLEDGED,
+    Mismatch,
+    Reachable,
+    Refused,
+    new_request,
+    upgrade_required,
+)
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
@@ -61,16 +68,15 @@ class AsgiFace:
                 target, answer = self._find(path, method)
             if answer is None:
                 headers = read_headers(scope["headers"], endpoints)
+                request = new_request(HTTPRequest)
+                request.http_version = scope.get("http_version", "1.1")
+                request.scheme = scope.get("scheme") or "http"
+                request.path = scope["path"]
+                request.query_string = scope.get("query_string", b"")
+                request.headers = headers
+                request.method = method
                 try:
-                    request = HTTPRequest(
-                        scope.get("http_version", "1.1"),
-                        scope.get("scheme") or "http",
-                        scope["path"],
-                        scope.get("query_string", b""),
-                        headers,
-                        method,
-                        await read_body(headers, receive),
-                    )
+                    request.body = await read_body(headers, receive)
                 except Refused as refused:
                     answer = endpoints.refuse(target, refused)
                 else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
@@ -130,7 +130,7 @@ class Endpoints(Reachable):
             if adapter is None:
                 raise no_such_adapter()
             self_id, response = await adapter.check_permission(self._driver, request)
-            if not is_fit(self_id):
+            if not self_id or not str(self_id).isprintable():
                 raise refusal_of(self_id, response)
             bot = create_bot(adapter, self._driver, self_id, request)
             if not gate.lifespan.running:
@@ -180,7 +180,7 @@ class Endpoints(Reachable):
         if adapter is None:
             raise no_such_adapter()
         self_id, response = await adapter.check_permission(self._driver, socket)
-        if not is_fit(self_id):
+        if not self_id or not str(self_id).isprintable():
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id):
             if not self._gate.lifespan.running:
@@ -222,21 +222,13 @@ def no_such_adapter() -> Refused:
     return Refused(404, "no such adapter")
 
 
-def is_fit(self_id: Any) -> TypeGuard[str]:
-    """Tell whether an adapter has let a bot in, by an id that can be shown.
-
-    Args:
-        self_id: What the adapter made of what the peer has sent. Line feeds and bytes that are no
-            text would forge lines of the log, or break it.
-    """
-    return bool(self_id) and (not isinstance(self_id, str) or self_id.isprintable())
-
-
 def refusal_of(self_id: Any, response: Any) -> Refused:
-    """Refuse as the adapter wants it.
+    """Refuse as the adapter wants it, or an id that cannot be shown.
+
+    Line feeds and bytes that are no text would forge lines of the log, or break it.
 
     Args:
-        self_id: The id that the adapter gave; not empty when it is unfit.
+        self_id: The id that the adapter made of what the peer has sent; empty is the adapter's no.
         response: The adapter's response, kept as it is; None is 401.
 
     Returns:

@@ -14,6 +14,13 @@ from ..sockets import Socket
 ACKNOWLEDGED = HTTPResponse(200)
 """What an event gets to which its adapter answers nothing; nobody may change it."""
 
+new_request = object.__new__
+"""Makes an ``HTTPRequest`` without fields, for a transport to set each of them.
+
+Classes that descend from abstract ones have a metaclass, and CPython a short way to the
+constructors of those only that have none.
+"""
+
 
 class Refused(Exception):
     """A request that is not let in, with the response that says why.

@@ -24,6 +24,7 @@ from .interface import (
     Refused,
     body_too_large,
     body_too_slow,
+    new_request,
     upgrade_required,
 )
 
@@ -249,15 +250,15 @@ def to_request(
     """
     url, version = request.rel_url, request.version
     query = url.raw_query_string
-    return HTTPRequest(
-        "1.1" if version is HttpVersion11 else f"{version.major}.{version.minor}",
-        request.scheme,
-        url.path,
-        query.encode("utf-8", "surrogateescape") if query else b"",
-        headers(request.headers),
-        request.method,
-        body,
-    )
+    made = new_request(HTTPRequest)
+    made.http_version = "1.1" if version is HttpVersion11 else f"{version.major}.{version.minor}"
+    made.scheme = request.scheme
+    made.path = url.path
+    made.query_string = query.encode("utf-8", "surrogateescape") if query else b""
+    made.headers = headers(request.headers)
+    made.method = request.method
+    made.body = body
+    return made
 
 
 def to_response(answer: HTTPResponse) -> web.Response:

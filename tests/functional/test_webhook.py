@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -72,6 +73,8 @@ async def test_the_adapter_sees_the_request_as_it_came(
             await client.request("POST", target, headers, b"{}")
     request = adapter.requests[0]
     assert isinstance(request, HTTPRequest)
+    # Transports set the fields themselves.
+    assert vars(request).keys() == {field.name for field in dataclasses.fields(HTTPRequest)}
     assert (request.type, request.method, request.body) == ("http", "POST", b"{}")
     assert (request.scheme, request.http_version) == ("http", "1.1")
     assert request.path == f"{host.prefix}/recorder/"
