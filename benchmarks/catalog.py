@@ -119,7 +119,7 @@ TLS_TARGETS = (
 
 def _calls(key: str, title: str, tls: bool, at_once: int, *targets: Target) -> BenchmarkPath:
     measurement = partial(measure.call, tls=tls, at_once=at_once)
-    return BenchmarkPath(key, title, "calls/s", measurement, CALLERS, targets)
+    return BenchmarkPath(key, title, "calls/s", measurement, CALLERS, targets, processes=2)
 
 
 PATHS = (

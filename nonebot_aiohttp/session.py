@@ -188,7 +188,8 @@ class SessionPool:
         """
         connector = session.connector
         assert connector is not None
-        session.cookie_jar.clear()
+        if len(session.cookie_jar):
+            session.cookie_jar.clear()
         if connector is self._connector and len(self._spare) < MAX_SPARE:
             self._spare.append(session)
         else:
