@@ -60,8 +60,9 @@ class AsgiFace:
             if scope["type"] != "http":
                 await self._serve_other(scope, receive, send)
                 return
-            path = local_path(scope) if scope.get("root_path") else scope["path"]
-            method = scope["method"]
+            path, method = scope["path"], scope["method"]
+            if scope.get("root_path"):
+                path = local_path(scope)
             target: Any = webhooks.get(path) if method == "POST" else None
             answer: HTTPResponse | None = None
             if target is None or not lifespan.running:
@@ -85,7 +86,7 @@ class AsgiFace:
                 start, body = response_events(answer)
             else:
                 # As response_events() says it, but copied: nearly every event gets this.
-                start, body = _ACKNOWLEDGED[0].copy(), _ACKNOWLEDGED[1].copy()
+                start, body = _START.copy(), _BODY.copy()
                 start["headers"] = [(b"content-length", b"0")]
             await send(start)
             await send(body)
@@ -233,7 +234,7 @@ def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
             yield name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape")
 
 
-_ACKNOWLEDGED = response_events(ACKNOWLEDGED)
+_START, _BODY = response_events(ACKNOWLEDGED)
 
 
 async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> None:
