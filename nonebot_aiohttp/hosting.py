@@ -19,7 +19,7 @@ from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.interface import Reachable
-from .reverse.server import AiohttpFace, install
+from .reverse.server import AiohttpFace, index, install
 from .reverse.serving import Listening, serve_app
 from .tasks import Stopped, race
 
@@ -72,7 +72,9 @@ class Host:
             LifecycleError: aiohttp has bound the user's one to another event loop.
         """
         if self._server_app is None:
-            return self._make_app()
+            app = self._make_app()
+            index(app, self._face)
+            return app
         loop = asyncio.get_running_loop()
         if self._server_app_loop not in (None, loop):
             raise LifecycleError(

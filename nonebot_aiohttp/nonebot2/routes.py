@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import itemgetter
@@ -81,6 +82,10 @@ class RouteTable:
             self._patterns.append((compile_path(path), numbered))
         else:
             self._plain.setdefault(path, []).append(numbered)
+
+    def beginnings(self) -> Iterable[str]:
+        """List the paths without parameters, and without a slash at the end."""
+        return {path.rstrip("/") for path in self._plain} - {""}
 
     def at(self, path: str) -> list[Route]:
         """List the routes of a path; one with or without the last slash serves the other too."""
@@ -167,6 +172,10 @@ class RouteEndpoints(Reachable):
         if fitting:
             return fitting[0]
         return Mismatch(routes[0], frozenset(route.method for route in routes))
+
+    def beginnings(self) -> Iterable[str]:
+        """List the paths without parameters; see ``Reachable.beginnings``."""
+        return self._table.beginnings()
 
     def is_served(self, target: Any) -> bool:
         """Tell that every route has its handle function."""

@@ -7,6 +7,7 @@ connection is accepted only after the adapter's ``check_permission``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,10 @@ class Endpoints(Reachable):
         if not target.is_websocket and target.adapter in self._adapters:
             self.webhooks[path] = target
         return target
+
+    def beginnings(self) -> Iterable[str]:
+        """List the paths of the registered adapters; see ``Reachable.beginnings``."""
+        return [f"/{name}" for name in self._adapters]
 
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""

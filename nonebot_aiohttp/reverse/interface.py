@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -103,6 +104,15 @@ class Reachable(abc.ABC):
 
         Returns:
             The target; or why the method does not fit it; or None for an unknown path.
+        """
+
+    @abc.abstractmethod
+    def beginnings(self) -> Iterable[str]:
+        """List what paths that are known now begin with, such as ``/onebot``.
+
+        Returns:
+            The beginnings, none with a slash at the end; for a transport that finds its way
+            sooner with them. ``find`` decides.
         """
 
     @abc.abstractmethod
