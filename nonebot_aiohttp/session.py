@@ -188,8 +188,8 @@ class SessionPool:
         """
         connector = session.connector
         assert connector is not None
-        if len(session.cookie_jar):
-            session.cookie_jar.clear()
+        # Without cookies too: deleted ones leave something behind before aiohttp 3.14.5.
+        session.cookie_jar.clear()
         if connector is self._connector and len(self._spare) < MAX_SPARE:
             self._spare.append(session)
         else:

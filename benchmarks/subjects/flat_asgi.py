@@ -43,7 +43,6 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
     gate, handlers, adapters = endpoints._gate, endpoints._handlers, endpoints._adapters
     lifespan, webhooks, known = gate.lifespan, endpoints.webhooks, _NAMES.known
     reader = BodyReader(driver.options)
-    reading, overdue = reader._reading, reader._overdue
     digits, limit = reader._digits, reader._limit
     current_task, get_running_loop = asyncio.current_task, asyncio.get_running_loop
 
@@ -70,7 +69,7 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
         task: Any = current_task(loop)
         entered = False
         try:
-            reading[task] = reader._looks
+            reader._reading[task] = reader._looks
             try:
                 event = await receive()
                 body = event.get("body")
@@ -81,11 +80,11 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
                     raise body_too_slow(reader._seconds) from None
                 raise
             finally:
-                reading.pop(task, None)
-                if overdue:
+                reader._reading.pop(task, None)
+                if reader._overdue:
                     reader._take_back(task)
             request = new_request(HTTPRequest)
-            request.http_version = scope["http_version"]
+            request.http_version = scope.get("http_version", "1.1")
             request.scheme = scope.get("scheme") or "http"
             request.path = path
             request.query_string = scope.get("query_string", b"")
@@ -112,7 +111,7 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
             if loop is not handlers._loop:
                 handlers.bind()
             try:
-                handler = handlers._new_task(bot.handle_message(body))
+                handler = handlers._new_task(bot.handle_message(request.body))
             except (KeyboardInterrupt, SystemExit):
                 handlers._log_cut_off(target.adapter, 1)
                 raise

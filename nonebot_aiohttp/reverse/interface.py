@@ -18,8 +18,7 @@ ACKNOWLEDGED = HTTPResponse(200)
 new_request = object.__new__
 """Makes an ``HTTPRequest`` without fields, for a transport to set each of them.
 
-Classes that descend from abstract ones have a metaclass, and CPython a short way to the
-constructors of those only that have none.
+CPython specialises calls of classes without a metaclass only, and abstract classes have one.
 """
 
 
@@ -111,8 +110,7 @@ class Reachable(abc.ABC):
         """List what paths that are known now begin with, such as ``/onebot``.
 
         Returns:
-            The beginnings, none with a slash at the end; for a transport that finds its way
-            sooner with them. ``find`` decides.
+            The beginnings, for a transport that finds its way sooner with them. ``find`` decides.
         """
 
     @abc.abstractmethod

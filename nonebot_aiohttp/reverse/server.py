@@ -117,7 +117,7 @@ class LateResource(web.AbstractResource):
 
     def url_for(self, target: str = "") -> URL:  # type: ignore[override]
         """Make the URL of a path below the prefix."""
-        return URL.build(path=f"{self._prefix}/{target}")
+        return URL.build(path=f"{self._prefix}{self._beginning}/{target}")
 
     def get_info(self) -> Any:
         """Describe the resource; see ``aiohttp.web.AbstractResource``."""
