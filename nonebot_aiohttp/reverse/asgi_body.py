@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio import current_task, get_running_loop
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,10 +54,10 @@ class BodyReader:
         """
         if len(headers.get("content-length", "")) >= self._digits:
             self._refuse_too_large(headers["content-length"])
-        loop = get_running_loop()
+        loop = asyncio.get_running_loop()
         if loop is not self._timer_loop:
             self._set_timer(loop)
-        task: Any = current_task(loop)
+        task: Any = asyncio.current_task(loop)
         self._reading[task] = self._looks
         try:
             event = await receive()
