@@ -16,8 +16,10 @@ from typing import Any
 
 import psutil
 
+from tests.support.ports import free_port
+
 from .event import EVENT
-from .process import START_TIMEOUT, BenchmarkError, Child, free_port, pin, start
+from .process import START_TIMEOUT, BenchmarkError, Child, pin, start
 from .settings import Settings
 
 WRK_SCRIPT = Path(__file__).with_name("load") / "wrk.lua"

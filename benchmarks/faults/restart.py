@@ -17,7 +17,8 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.process import ROOT, free_port
+from benchmarks.process import ROOT
+from tests.support.ports import free_port
 from tests.support.waiting import eventually, within
 
 PATIENCE = 60.0

@@ -12,7 +12,9 @@ from typing import Any
 
 import psutil
 
-from ..process import START_TIMEOUT, Child, free_port, start
+from tests.support.ports import free_port
+
+from ..process import START_TIMEOUT, Child, start
 
 MIB = 1024 * 1024
 WATCH_INTERVAL = 0.02

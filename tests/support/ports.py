@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
+from itertools import cycle
+
+BLOCK = 100
+"""Ports that a process is given, to be asked for in turn: more than its tests use at a time."""
+
+BLOCKS = range(20_000, 32_000, BLOCK)
+"""The first ports of all blocks.
+
+They are out of the range that systems give to clients, and to servers that ask for any port:
+somebody else's socket would be there before the process that the port is for, or while it starts
+again."""
+
+
+def claim_block(first_ports: Iterable[int]) -> tuple[socket.socket, range]:
+    """Claim a block of ports that no other process is given here.
+
+    Many processes of tests run at the same time and choose a port long before a server listens on
+    it. The claim is the UDP port of the same number as the block's first, which is no server's.
+
+    Args:
+        first_ports: The first ports of the blocks to try.
+
+    Returns:
+        The claim, which ends when it is closed, and the ports.
+
+    Raises:
+        LookupError: All blocks are taken.
+    """
+    for first in first_ports:
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", first))
+        except OSError:
+            claim.close()
+        else:
+            return claim, range(first, first + BLOCK)
+    raise LookupError("all blocks of ports are taken by other processes of tests")
+
+
+# When imported, and not when first asked: what a test opens it has to close.
+_claim, _block = claim_block(random.sample(BLOCKS, len(BLOCKS)))
+atexit.register(_claim.close)
+_ports = cycle(_block)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on.
-
-    Out of the range that systems give to clients, and to servers that ask for any port: another
-    test's server would be there before the process that the port is for.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
+    """Find a port that nobody listens on, and that no other process of tests is given."""
+    for port in _ports:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("a cycle does not end")

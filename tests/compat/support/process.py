@@ -97,7 +97,13 @@ class Bot:
 
     async def note(self, what: str, number: int = 1) -> dict[str, Any]:
         """Wait until the bot has made its n-th entry of a kind, and return it."""
-        await eventually(lambda: len(self.noted(what)) >= number, f"{what!r} in the journal")
+
+        def is_decided() -> bool:
+            has_ended = not self.is_running  # before the look at what it may have noted last
+            return len(self.noted(what)) >= number or has_ended
+
+        await eventually(is_decided, f"{what!r} in the journal")
+        assert len(self.noted(what)) >= number, f"the bot has ended without {what!r}:\n{self.log}"
         return self.noted(what)[number - 1]
 
     def url(self, path: str = "/", *, scheme: str = "http") -> str:
