@@ -91,7 +91,7 @@ def flatten(driver: Driver) -> Application:  # noqa: C901 - to have no layers is
             request.headers = headers
             request.method = method
             request.body = body
-            if lifespan.running and gate.inflight < gate.limit:
+            if gate.lifespan.running and gate.inflight < gate.limit:
                 gate.inflight += 1
             else:
                 gate.enter(request)
