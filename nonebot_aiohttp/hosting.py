@@ -19,7 +19,7 @@ from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.interface import Reachable
-from .reverse.server import AiohttpFace, index, install
+from .reverse.server import AiohttpFace, install, own
 from .reverse.serving import Listening, serve_app
 from .tasks import Stopped, race
 
@@ -73,7 +73,7 @@ class Host:
         """
         if self._server_app is None:
             app = self._make_app()
-            index(app, self._face)
+            own(app, self._face)
             return app
         loop = asyncio.get_running_loop()
         if self._server_app_loop not in (None, loop):

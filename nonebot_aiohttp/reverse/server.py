@@ -134,6 +134,25 @@ class LateResource(web.AbstractResource):
         return iter((self._http, self._websocket))
 
 
+class Elsewhere(LateResource):
+    """All paths that no endpoint has, which aiohttp alone cannot answer with every ``Expect``."""
+
+    def __init__(self, face: AiohttpFace) -> None:
+        """Make the route.
+
+        Args:
+            face: What answers the paths of the endpoints.
+        """
+        super().__init__(face, claims_all=True)
+        self._not_found = self._route("*", not_found)
+
+    async def resolve(
+        self, request: web.Request
+    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        """Find nothing; see ``aiohttp.web.AbstractResource``."""
+        return web.UrlMappingMatchInfo({}, self._not_found), set()
+
+
 class AiohttpFace:
     """Translates between aiohttp's requests and the endpoints."""
 
@@ -320,16 +339,24 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
     app.on_cleanup.append(stop)
 
 
-def index(app: web.Application, face: AiohttpFace) -> None:
-    """Let aiohttp find what is known now sooner, as it looks for the longest beginning first.
+def own(app: web.Application, face: AiohttpFace) -> None:
+    """Complete an application with the endpoints and nothing else: any path is theirs.
+
+    aiohttp finds what is known now sooner, as it looks for the longest beginning first; and what
+    nobody has is answered here too.
 
     Args:
-        app: An application with the endpoints and nothing else, for other routes of the same
-            beginnings would come second.
+        app: The application, into which the endpoints are installed.
         face: What answers.
     """
     for beginning in face.endpoints.beginnings():
         app.router.register_resource(LateResource(face, claims_all=True, beginning=beginning))
+    app.router.register_resource(Elsewhere(face))
+
+
+async def not_found(_: web.Request) -> web.StreamResponse:
+    """Answer a path that nobody has, as aiohttp does."""
+    raise web.HTTPNotFound
 
 
 def _asks_for_websocket(request: web.Request) -> bool:
