@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks.faults.timeline import Timeline, current
-from benchmarks.faults.walker import HANGS_UP, Ground, Walker
+from benchmarks.faults.walker import Ground, Walker
 from tests.support import scripts
 from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.waiting import eventually, within
@@ -188,8 +187,7 @@ class ForwardWalker(Walker):
         if self.random.random() < 0.5:
             self.timeline.stay_up()
         seen = self.timeline.failures
-        with contextlib.suppress(*HANGS_UP):
-            await within(end(turn), self._patience)
+        await within(end(turn), self._patience)
         await eventually(
             lambda: self.timeline.failures > seen, self._patience, "the end of a connection"
         )

@@ -93,7 +93,13 @@ class Outcome:
 
 
 async def walk(
-    seed: int, cycles: int | None, *, seconds: float | None = None, virtual: bool, walkers: int = 5
+    seed: int,
+    cycles: int | None,
+    *,
+    seconds: float | None = None,
+    virtual: bool,
+    walkers: int = 5,
+    patience: float = PATIENCE,
 ) -> Outcome:
     """Walk at random over faults of all four ways at once, and check what is left.
 
@@ -103,6 +109,7 @@ async def walk(
         seconds: When to end at the latest; None ends after the cycles.
         virtual: Whether delays between attempts take no time.
         walkers: How many peers go each way.
+        patience: Seconds within which a peer must be served again after a fault.
 
     Returns:
         The outcome, with the problems that were found.
@@ -112,7 +119,7 @@ async def walk(
     with errors_noted(ledger.problem):
         adapter = make_adapter(ledger)
         driver = make_walked_driver(adapter, virtual)
-        ground = Ground(driver, ledger, seed, PATIENCE)
+        ground = Ground(driver, ledger, seed, patience)
         ground.deadline = None if seconds is None else started + seconds
         crowd = make_walkers(ground, RealTimeline if not virtual else Timeline, walkers)
         memory = MemoryWatch(ground, cycles)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -24,6 +23,9 @@ ADAPTER = "walking"
 
 FAULT_LIMIT = 60.0
 """Seconds that a fault lasts at most, whatever the peer is still waiting for."""
+
+ATTEMPTS = 3
+"""How often a fault is made that the other end hangs up on."""
 
 ENOUGH_PROBLEMS = 20
 """Problems after which a walk ends."""
@@ -126,11 +128,9 @@ class Walker(abc.ABC):
 
     async def _cycle(self, name: str) -> None:
         try:
-            # A connection that the fault needs may be gone, as on a loaded machine.
-            with contextlib.suppress(*HANGS_UP):
-                await within(self.faults()[name](), FAULT_LIMIT)
+            await self.attempt(name, self.faults()[name])
             started = time.monotonic()
-            await self.deliver()
+            await within(self.deliver(), FAULT_LIMIT)
         except Exception as error:
             # A wait for ever, for instance; the others walk on.
             self.check(False, f"{name}: {error!r}")
@@ -139,6 +139,20 @@ class Walker(abc.ABC):
         worst = self.ground.recoveries
         worst[self.way] = max(worst.get(self.way, 0.0), recovery)
         self.ground.cycles[self.way, name] += 1
+
+    async def attempt(self, name: str, fault: Callable[[], Awaitable[None]]) -> None:
+        """Make a fault, and again when the driver hangs up on it.
+
+        A connection that the fault needs may be gone, as on a loaded machine, but not each time:
+        then the driver hangs up where it owes an answer.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                await within(fault(), FAULT_LIMIT)
+                return
+            except HANGS_UP:
+                await within(self.deliver(), FAULT_LIMIT)
+        self.check(False, f"{name}: hung up on {ATTEMPTS} times")
 
     def _draw(self) -> str:
         """Draw the next fault from a shuffled deck, so that none stays away for long."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from benchmarks.faults.bot import SLOW
 from benchmarks.faults.walker import ADAPTER, HANGS_UP, Walker
 from tests.support.client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 from tests.support.wire import encode_message
 
 PATH = f"/{ADAPTER}/"
@@ -44,7 +44,7 @@ class WebhookWalker(Walker):
 
     async def deliver(self, order: str = "") -> None:
         """Send an event until it is acknowledged, and wait until it is handled."""
-        message = await self._post_until_accepted(order)
+        message = await within(self._post_until_accepted(order), self.ground.patience)
         await eventually(
             lambda: self.ledger.is_handled(message), self.ground.patience, "the handler's end"
         )
@@ -144,7 +144,8 @@ class WebhookWalker(Walker):
 
     async def flood(self) -> None:
         """Send more events at once than the driver takes; those refused are sent again."""
-        await asyncio.gather(*(self._flood_one() for _ in range(FLOOD)))
+        posting = asyncio.gather(*(self._flood_one() for _ in range(FLOOD)))
+        await within(posting, self.ground.patience)
 
     async def _flood_one(self) -> None:
         async with await self.client() as client:

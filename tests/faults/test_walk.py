@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from benchmarks.faults.report import format_walk
 from benchmarks.faults.walk import walk
+from nonebot_aiohttp import HTTPRequest, HTTPResponse
+from nonebot_aiohttp.reverse.endpoints import Endpoints
+from nonebot_aiohttp.reverse.server import AiohttpFace
+from nonebot_aiohttp.websocket import AiohttpSocket
 
 CYCLES = int(os.environ.get("PYTEST_FAULTS_CYCLES", "1000"))
 SEED = int(os.environ.get("PYTEST_FAULTS_SEED", "759212216"))
@@ -23,3 +30,39 @@ async def test_a_walk_over_faults_loses_and_leaves_nothing() -> None:
     print(f"seed {SEED}: {format_walk(outcome)}")
     assert outcome.problems == [], f"repeat it with PYTEST_FAULTS_SEED={SEED}"
     assert outcome.faults == CYCLES
+
+
+async def test_a_walk_notices_a_driver_that_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it owes a status or a close code; that the peer is served again is not enough."""
+
+    async def hang_up(face: AiohttpFace, request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def drop(socket: AiohttpSocket, code: int, reason: str = "") -> None:
+        socket.abort(reason)
+
+    monkeypatch.setattr(AiohttpFace, "mismatch", hang_up)
+    monkeypatch.setattr(AiohttpSocket, "end", drop)
+    outcome = await walk(1, 400, virtual=True, walkers=5)
+    found = {problem.partition(":")[2] for problem in outcome.problems}
+    assert found >= {" strangers: hung up on 3 times", " invalid UTF-8: hung up on 3 times"}
+    hung_up_on = {problem[:7] for problem in outcome.problems if "hung up on" in problem}
+    assert hung_up_on == {"webhook", "reverse", "forward"}
+
+
+async def test_a_walk_ends_over_a_driver_that_takes_no_event_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As if it had lost count of the webhooks in work."""
+    handle, answered = Endpoints.http, itertools.count()
+
+    async def refuse(endpoints: Endpoints, target: Any, request: HTTPRequest) -> HTTPResponse:
+        if next(answered) > 50:
+            return HTTPResponse(503)
+        return await handle(endpoints, target, request)
+
+    monkeypatch.setattr(Endpoints, "http", refuse)
+    outcome = await walk(1, None, seconds=1.0, virtual=True, walkers=1, patience=2.0)
+    assert [problem for problem in outcome.problems if problem.startswith("webhook-0")]

@@ -23,13 +23,16 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 """Seconds until a wait for a process fails: far above what a loaded machine needs."""
 
+SLOW_STEP = r"Executing\ .*\ took\ [\d.]+\ seconds"
+"""What asyncio's debug mode says on a loaded machine."""
+
 QUIET_LINES = re.compile(
-    r"""
-      \d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d\ (DEBUG|INFO)\ +\S+:\       # our own log of run()
-    | \d{4}-\d\d-\d\d\ [\d:.]+\ \|\ (DEBUG|INFO)\ +\|             # loguru's default
+    rf"""
+      [\d-]{{10}}\ \d\d:\d\d:\d\d\ (DEBUG|INFO)\ +\S+:\           # our own log of run()
+    | [\d-]{{10}}\ [\d:.]+\ \|\ (DEBUG|INFO)\ +\|                 # loguru's default
     | (DEBUG|INFO):\                                              # uvicorn
-    | \[\d{4}-[^]]+\]\ \[\d+\]\ \[(DEBUG|INFO)\]                  # gunicorn, hypercorn
-    | (.*\ )?Executing\ .*\ took\ [\d.]+\ seconds$                # asyncio, on a loaded machine
+    | \[\d{{4}}-[^]]+\]\ \[\d+\]\ \[(DEBUG|INFO)\]                # gunicorn, hypercorn
+    | (.*\ )?{SLOW_STEP}$
     """,
     re.VERBOSE,
 )
