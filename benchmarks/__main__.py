@@ -120,20 +120,30 @@ def main() -> int:
     )
     if options.no_wrk:
         settings = replace(settings, wrk=None)
+    paths = choose_paths(options.paths)
     raise_file_limit()
     neighbours = Neighbours()
     try:
         with keep_awake() as awake:
-            figures, absent = run(choose_paths(options.paths), settings, options.subject)
+            figures, absent = run(paths, settings, options.subject)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
+        return 1
+    if not figures:
+        print("nothing was measured", *absent, sep="\n", file=sys.stderr)
         return 1
     machine = results.describe_machine(settings, neighbours.share(), awake)
     options.json.write_text(results.as_json(figures, settings, machine, absent), encoding="utf-8")
     options.svg.write_text(chart.draw(figures, machine), encoding="utf-8")
     print(table.format_paths(figures), table.format_targets(figures), sep="\n\n")
     print("", table.format_machine(machine), *(f"absent: {line}" for line in absent), sep="\n")
-    missed = any(not figure.meets(target) for figure in figures for target in figure.path.targets)
+    # With the targets of paths for which no subject was there.
+    measured = {figure.path.key: figure for figure in figures}
+    missed = any(
+        path.key not in measured or not measured[path.key].meets(target)
+        for path in paths
+        for target in path.targets
+    )
     return int((options.enforce and missed) or (options.all_present and bool(absent)))
 
 

@@ -15,7 +15,7 @@ NONEBOT2 = "nonebot_aiohttp.nonebot2"
 FASTAPI = "~fastapi"
 FASTAPI_QUIET = "~fastapi, no access log"
 QUART = "~quart"
-AIOGRAM = "aiogram"
+AIOGRAM = "aiogram, parsing"
 FLAT = "all promises in one function"
 IMPORT_NONEBOT = "import aiohttp.web, nonebot"
 

@@ -23,8 +23,8 @@ class Settings:
         imports: Fresh processes in one measurement of the import time.
         pythons: Interpreters by group of subjects; this one for groups that are not named.
         certificate: PEM file with the simulated platform's certificate and key, and that of the
-            authority that signed it; None leaves TLS out.
-        authority: PEM file with the authority's certificate alone.
+            authority that signed it; None where no path is measured that needs TLS.
+        authority: PEM file with the authority's certificate alone; None as before.
         wrk: Path of ``wrk``; None stands for the generator written in Python.
     """
 

@@ -15,16 +15,23 @@ from loguru import logger
 from benchmarks.faults.report import format_restarts, format_walk
 from benchmarks.faults.restart import RestartOutcome, restart
 from benchmarks.faults.walk import Outcome, walk
+from benchmarks.neighbours import Neighbours
+from benchmarks.results import describe_machine
+from benchmarks.settings import Settings
+from benchmarks.table import format_machine
 from nonebot_aiohttp.process import loop_factory
 
 SEEDS = 1 << 32
+PARTS = ("walk", "restart")
+JSON_FILE = Path("faults.json")
+"""Where the figures go unless the command line says otherwise."""
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     add = parser.add_argument
-    add("parts", nargs="*", metavar="PART", help="walk, restart; or both")
+    add("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; or both")
     add("--seed", type=int, help="repeat the choices of another run; else it is drawn")
     add("--seconds", type=float, default=60.0, help="how long the walk lasts at most")
     add("--cycles", type=int, help="how many faults it makes at most")
@@ -34,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--clients", type=int, default=16, help="how many send events meanwhile")
     add("--loop", choices=("auto", "uvloop", "asyncio"), default="auto")
     add("--verbose", action="store_true", help="show the driver's log")
-    add("--json", type=Path, metavar="FILE", help="write the figures there")
+    add("--json", type=Path, default=JSON_FILE, help="file for the figures")
     return parser
 
 
@@ -63,13 +70,17 @@ def run_restarts(options: argparse.Namespace) -> RestartOutcome:
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    options = make_parser().parse_args()
+    parser = make_parser()
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if options.seed is None:
         options.seed = random.randrange(SEEDS)
     if not options.verbose:
         logger.remove()
+    neighbours = Neighbours()
     figures: dict[str, Any] = {"seed": options.seed, "loop": options.loop}
-    parts = options.parts or ["walk", "restart"]
+    parts = options.parts or PARTS
     print(f"seed {options.seed}", flush=True)
     problems: list[str] = []
     if "walk" in parts:
@@ -82,8 +93,9 @@ def main() -> int:
         print(format_restarts(restarted), flush=True)
         figures["restart"] = vars(restarted)
         problems += restarted.problems
-    if options.json is not None:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    machine = describe_machine(Settings(), neighbours.share())
+    options.json.write_text(json.dumps({**machine, **figures}, indent=2) + "\n", encoding="utf-8")
+    print(format_machine(machine))
     print(*(f"PROBLEM: {problem}" for problem in problems), sep="\n")
     return int(bool(problems))
 

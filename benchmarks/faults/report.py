@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from benchmarks.faults.restart import RestartOutcome
 from benchmarks.faults.walk import Outcome
+from benchmarks.table import align
 
 MIB = 1024 * 1024
 
@@ -29,7 +28,7 @@ def format_walk(outcome: Outcome) -> str:
     lines = [
         f"{outcome.faults} faults in {outcome.seconds:.0f} s; deliveries: {counts};"
         f" the process grew by {growth}; {len(outcome.problems)} problem(s)",
-        *_align(rows),
+        *align(rows, left=(0,)),
     ]
     return "\n".join(lines)
 
@@ -40,17 +39,6 @@ def format_restarts(outcome: RestartOutcome) -> str:
     lines = [
         f"{outcome.restarts} restarts in {outcome.seconds:.0f} s, the slowest stop took"
         f" {outcome.slowest_stop:.2f} s; {len(outcome.problems)} problem(s)",
-        *_align(rows),
+        *align(rows, left=(0,)),
     ]
     return "\n".join(lines)
-
-
-def _align(rows: Sequence[tuple[str, ...]]) -> Iterable[str]:
-    """Align columns: the first one left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        first, *others = (
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join([first, *others])

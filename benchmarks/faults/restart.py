@@ -27,6 +27,11 @@ PATIENCE = 60.0
 PAUSE = 0.01
 """Seconds until a client tries again."""
 
+ACKNOWLEDGED, REFUSED = 200, 503
+"""What the process may answer an event: it has taken it, or the client shall send it again."""
+
+PROGRAM = "benchmarks.faults.restarted"
+
 ASKED_AGAIN = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError)
 
 
@@ -76,7 +81,7 @@ class Server:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "benchmarks.faults.restarted",
+                PROGRAM,
                 *arguments,
                 cwd=ROOT,
                 stderr=log,
@@ -114,7 +119,7 @@ class Clients:
 
     Attributes:
         sent: The deliveries by their numbers, with the events that they carried.
-        acknowledged: The deliveries that were answered 2xx.
+        answers: The statuses of those that were answered.
     """
 
     def __init__(self, port: int, counts: Counter[str]) -> None:
@@ -125,7 +130,7 @@ class Clients:
             counts: Where to count.
         """
         self.sent: list[int] = []
-        self.acknowledged: set[int] = set()
+        self.answers: dict[int, int] = {}
         self._url = f"http://127.0.0.1:{port}/restarted/"
         self._counts = counts
         self._events = 0
@@ -159,8 +164,8 @@ class Clients:
         except ASKED_AGAIN:
             self._counts["without an answer"] += 1
             return False
-        if status == 200:
-            self.acknowledged.add(delivery)
+        self.answers[delivery] = status
+        if status == ACKNOWLEDGED:
             return True
         self._counts[f"answered {status}"] += 1
         return False
@@ -217,25 +222,47 @@ async def _stop(server: Server, outcome: RestartOutcome) -> None:
 
 
 def _compare(server: Server, clients: Clients, outcome: RestartOutcome) -> None:
-    """Compare what was sent, acknowledged and handled."""
-    note, handled = outcome.problems.append, server.handled()
-    deliveries = Counter(delivery for _, delivery in handled)
-    for event, delivery in handled:
-        if delivery >= len(clients.sent) or clients.sent[delivery] != event:
-            note(f"{event}/{delivery} was handled, but never sent")
-    for delivery, count in deliveries.items():
-        if count > 1:
-            note(f"delivery {delivery} was handled {count} times")
-    for delivery in clients.acknowledged - deliveries.keys():
-        note(f"delivery {delivery} was acknowledged, but not handled")
-    for line in server.log.read_text("utf-8", "replace").splitlines():
-        if any(word in line for word in ("ERROR", "CRITICAL", "Traceback", "Cut off")):
-            note(f"logged: {line}")
+    """Compare what was sent, answered and handled."""
+    handled = server.handled()
+    outcome.problems += (
+        *_what_was_handled_wrongly(clients, handled),
+        *_what_was_answered_wrongly(clients, {delivery for _, delivery in handled}),
+        *_what_was_logged(server),
+    )
+    acknowledged = list(clients.answers.values()).count(ACKNOWLEDGED)
+    if not acknowledged:
+        outcome.problems.append("nothing was acknowledged")
     events = Counter(event for event, _ in handled)
     outcome.counts["deliveries sent"] = len(clients.sent)
-    outcome.counts["events acknowledged"] = len(clients.acknowledged)
+    outcome.counts["events acknowledged"] = acknowledged
     outcome.counts["events handled"] = len(events)
     outcome.counts["events handled again"] = sum(count > 1 for count in events.values())
+
+
+def _what_was_handled_wrongly(clients: Clients, handled: list[tuple[int, int]]) -> Iterator[str]:
+    for event, delivery in handled:
+        if delivery >= len(clients.sent) or clients.sent[delivery] != event:
+            yield f"{event}/{delivery} was handled, but never sent"
+    for delivery, count in Counter(delivery for _, delivery in handled).items():
+        if count > 1:
+            yield f"delivery {delivery} was handled {count} times"
+
+
+def _what_was_answered_wrongly(clients: Clients, handled: set[int]) -> Iterator[str]:
+    for delivery, status in clients.answers.items():
+        if status == ACKNOWLEDGED:
+            if delivery not in handled:
+                yield f"delivery {delivery} was acknowledged, but not handled"
+        elif delivery in handled:
+            yield f"delivery {delivery} was answered {status}, but handled"
+        elif status != REFUSED:
+            yield f"delivery {delivery} was answered {status}"
+
+
+def _what_was_logged(server: Server) -> Iterator[str]:
+    for line in server.log.read_text("utf-8", "replace").splitlines():
+        if any(word in line for word in ("ERROR", "CRITICAL", "Traceback", "Cut off")):
+            yield f"logged: {line}"
 
 
 def _split(line: str) -> tuple[str, str]:

@@ -183,6 +183,8 @@ def main() -> int:
     chosen = {
         name: program for name, program in programs(Options(**arguments)).items() if only in name
     }
+    if not chosen:
+        parser.error(f"no peer has {only!r} in its name")
     return run_programs(chosen, json_file)
 
 

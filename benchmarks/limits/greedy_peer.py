@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from ..control import Control
 from ..load.loop import run
+from ..load.writer import NO_MASK, Writer, encode_frame
 from . import chat
 from .crowd_peer import Peer, Tallies
 
@@ -26,45 +26,17 @@ PATIENCE = 60.0
 """Seconds for the end of what was begun."""
 
 
-class Writer(WSListener):
-    """A connection that writes when the system takes it, and counts the text that it reads."""
+class Reader(Writer):
+    """A connection that counts the text that it reads, too."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._writable = asyncio.Event()
-        self._writable.set()
         self.read: list[int] = []
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Keep the transport."""
-        self.transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Remember the size of a message."""
         if frame.msg_type == WSMsgType.TEXT:
             self.read.append(frame.payload_size)
-
-    def pause_writing(self) -> None:
-        """Wait: the bot reads more slowly."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """Write on."""
-        self._writable.set()
-
-    async def write(self, data: bytes) -> None:
-        """Write encoded frames, and wait until there is room for more."""
-        self.transport.underlying_transport.write(data)
-        if not self._writable.is_set():
-            await self._writable.wait()
-
-
-def encode_frame(payload: bytes) -> bytes:
-    """Encode a text frame whose masking key is zero, so that masking changes nothing."""
-    size = len(payload)
-    if size < 126:
-        return struct.pack("!BBI", 0x81, 0x80 | size, 0) + payload
-    return struct.pack("!BBHI", 0x81, 0x80 | 126, size, 0) + payload
 
 
 async def burst(url: str, kind: str, messages: int, size: int) -> dict[str, Any]:
@@ -81,8 +53,8 @@ async def burst(url: str, kind: str, messages: int, size: int) -> dict[str, Any]
     began = time.monotonic()
     for first in range(0, messages, FRAMES_PER_WRITE):
         numbers = range(first, min(first + FRAMES_PER_WRITE, messages))
-        frames = (chat.numbered(kind.encode(), number, size) for number in numbers)
-        await writer.write(b"".join(map(encode_frame, frames)))
+        events = (chat.numbered(kind.encode(), number, size) for number in numbers)
+        await writer.write(b"".join(encode_frame(event, NO_MASK) for event in events))
     return {"began": began, "ended": time.monotonic(), "sent": messages, "wrong": 0}
 
 
@@ -95,18 +67,18 @@ async def deaf(url: str, messages: int, size: int, rate: float) -> dict[str, Any
         size: Bytes of each.
         rate: How many per second.
     """
-    writer = Writer()
-    await _connect(writer, url)
-    writer.transport.underlying_transport.pause_reading()
+    peer = Reader()
+    await _connect(peer, url)
+    peer.transport.underlying_transport.pause_reading()
     began = time.monotonic()
     for _ in range(messages):
-        writer.transport.send(WSMsgType.TEXT, chat.big_event(BOT, size))
+        peer.transport.send(WSMsgType.TEXT, chat.big_event(BOT, size))
         await asyncio.sleep(1 / rate)
     ended = time.monotonic()
-    writer.transport.underlying_transport.resume_reading()
-    while len(writer.read) < messages and time.monotonic() < ended + PATIENCE:  # noqa: ASYNC110
+    peer.transport.underlying_transport.resume_reading()
+    while len(peer.read) < messages and time.monotonic() < ended + PATIENCE:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    wrong = abs(messages - writer.read.count(size))
+    wrong = abs(messages - peer.read.count(size))
     return {"began": began, "ended": ended, "sent": messages, "wrong": wrong}
 
 

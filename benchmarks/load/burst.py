@@ -9,32 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import struct
 import time
 from typing import Any
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSMsgType, WSTransport
 
 from ..event import COUNT_REQUEST, EVENT
 from ..process import BenchmarkError
+from .writer import Writer, encode_frame
 
 FRAMES_PER_WRITE = 64
 ANSWER_TIMEOUT = 20.0
 
 
-def encode_frame(payload: bytes, masked: bool) -> bytes:
-    """Encode a text frame of 126 to 65,535 bytes as RFC 6455, section 5.2, draws it."""
-    header = struct.pack("!BBH", 0x81, 126 | (masked << 7), len(payload))
-    if not masked:
-        return header + payload
-    mask = os.urandom(4)
-    size = len(payload)
-    repeated = (mask * (size // 4 + 1))[:size]
-    xored = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
-    return header + mask + xored.to_bytes(size, "big")
-
-
-class BurstPeer(WSListener):
+class BurstPeer(Writer):
     """One connection that sends bursts."""
 
     def __init__(self, masked: bool) -> None:
@@ -44,15 +32,10 @@ class BurstPeer(WSListener):
             masked: True on the client's side.
         """
         super().__init__()
-        self._chunk = b"".join(encode_frame(EVENT, masked) for _ in range(FRAMES_PER_WRITE))
-        self._writable = asyncio.Event()
-        self._writable.set()
+        masks = (os.urandom(4) if masked else None for _ in range(FRAMES_PER_WRITE))
+        self._chunk = b"".join(encode_frame(EVENT, mask) for mask in masks)
         self._answers: asyncio.Queue[int] = asyncio.Queue()
         self._sent = 0
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        """Keep the transport."""
-        self.transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take the answer to a question."""
@@ -62,14 +45,6 @@ class BurstPeer(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Answer the question with a count that cannot be."""
         self._answers.put_nowait(-1)
-
-    def pause_writing(self) -> None:
-        """Stop writing: the subject reads more slowly."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """Write on."""
-        self._writable.set()
 
     async def measure(self, messages: int, warmup: float, seconds: float) -> dict[str, Any]:
         """Send bursts, first to warm up, then to measure.
@@ -105,10 +80,7 @@ class BurstPeer(WSListener):
         return self._sent - before, elapsed
 
     async def _burst(self, writes: int) -> None:
-        write = self.transport.underlying_transport.write
         for _ in range(writes):
-            write(self._chunk)
-            if not self._writable.is_set():
-                await self._writable.wait()
+            await self.write(self._chunk)
         self._sent += writes * FRAMES_PER_WRITE
         await self.ask()

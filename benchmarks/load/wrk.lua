@@ -10,8 +10,7 @@ end
 function done(summary, latency, requests)
    local e = summary.errors
    io.write(string.format(
-      '{"requests": %d, "seconds": %.6f, "errors": %d, "p50_us": %d, "p99_us": %d}\n',
+      '{"requests": %d, "seconds": %.6f, "errors": %d}\n',
       summary.requests, summary.duration / 1e6,
-      e.connect + e.read + e.write + e.status + e.timeout,
-      latency:percentile(50), latency:percentile(99)))
+      e.connect + e.read + e.write + e.status + e.timeout))
 end
