@@ -55,6 +55,25 @@ async def test_a_chunked_body_over_the_limit_gets_413(
     assert adapter.messages == []
 
 
+@pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
+@pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
+async def test_a_slow_body_may_be_as_large_as_the_limit(
+    serving: Serving, adapter: type[RecordingBot], chunked: bool, size: int, status: int
+) -> None:
+    """Not one byte more, and not one byte less arrives."""
+    driver = make_driver(adapter, aiohttp_max_body_size=10)
+    parts = [b"x"] * size
+    how = {"Content-Length": str(size)}
+    if chunked:
+        how = {"Transfer-Encoding": "chunked"}
+        parts = [*(b"1\r\n%b\r\n" % part for part in parts), b"0\r\n\r\n"]
+    async with serving(driver) as host, await host.client() as client:
+        await client.send_request("POST", f"{host.prefix}/recorder/", {"X-Self-ID": "1", **how})
+        await client.trickle(parts, settle)
+        assert (await client.read_response()).status == status
+    assert adapter.messages == ([b"x" * size] if status == 200 else [])
+
+
 async def test_no_body_is_an_empty_event(serving: Serving, adapter: type[RecordingBot]) -> None:
     async with serving(make_driver(adapter)) as host:
         assert (await host.request("POST", "/recorder/", BOT)).status == 200
