@@ -42,16 +42,22 @@ async def test_a_declared_body_over_the_limit_is_not_waited_for(
         await client.send(b"x" * 10)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [[b"6\r\n123456\r\n", b"5\r\n12345\r\n"], [b"b\r\n12345678901\r\n0\r\n\r\n"]],
+    ids=["in pieces", "in one"],
+)
 async def test_a_chunked_body_over_the_limit_gets_413(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: type[RecordingBot], parts: list[bytes]
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
     async with serving(driver) as host, await host.client() as client:
         chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
         await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
-        await client.trickle([b"6\r\n123456\r\n", b"5\r\n12345\r\n"], settle)
+        await client.trickle(parts, settle)
         assert (await client.read_response()).status == 413
-        await client.send(b"0\r\n\r\n")
+        if len(parts) > 1:
+            await client.send(b"0\r\n\r\n")
     assert adapter.messages == []
 
 
