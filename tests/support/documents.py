@@ -55,8 +55,17 @@ class Document:
     def rows(self, first: str) -> list[list[str]]:
         """Return the rows of tables whose first cell matches a regular expression."""
         lines = (line for line in self.prose.splitlines() if line.startswith("|"))
-        rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-        return [row for row in rows if re.fullmatch(first, row[0])]
+        return [row for row in map(_cells, lines) if re.fullmatch(first, row[0])]
+
+    def table(self, head: str) -> list[list[str]]:
+        """Return the rows of the only table with a text as a cell of its head.
+
+        Raises:
+            ValueError: There is none, or more than one.
+        """
+        tables = (part.splitlines() for part in re.split(r"\n{2,}", self.prose))
+        (found,) = (t for t in tables if t[0].startswith("|") and head in _cells(t[0]))
+        return [_cells(line) for line in found[2:]]
 
     @property
     def links(self) -> list[str]:
@@ -73,3 +82,7 @@ class Document:
     def levels(self) -> list[int]:
         """The levels of its headings, in their order."""
         return [len(marks) for marks, _ in _HEADING.findall(self.prose)]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import nonebot_aiohttp
+from benchmarks.table import format_figure
 from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
 from tests.support.documents import READMES, ROOT, Document
 
@@ -56,6 +58,18 @@ def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Docum
     rows = readme.rows(r"`aiohttp_\w+`")
     assert [row[:2] for row in rows] == expected
     assert all(len(row) == 3 and row[2] for row in rows)
+
+
+def test_the_table_of_speed_is_that_of_the_run(readme: Document) -> None:
+    paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
+    rows = readme.table("`nonebot_aiohttp.nonebot2`")
+    assert len(rows) == len(paths)
+    for row, path in zip(rows, paths, strict=True):
+        medians = {format_figure(subject["median"]) for subject in path["subjects"]}
+        ratios = {f"{each['ratio']:.2f}" for each in (*path["subjects"], *path["targets"])}
+        shown = re.findall(r"\d[\d,.]*\d", " ".join(row[1:]))
+        assert len(shown) >= len(row) - row.count("-") - 1
+        assert set(shown) <= medians | ratios
 
 
 def test_the_settings_of_nonebot_are_listed(readme: Document) -> None:
