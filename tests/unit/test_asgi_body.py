@@ -38,7 +38,12 @@ def look(reader: BodyReader, times: int) -> None:
 
 
 async def test_a_body_has_its_whole_time_and_then_is_refused() -> None:
-    reader, peer = make_reader(), Peer()
+    reader, peer, earlier = make_reader(), Peer(), Peer()
+    reading_earlier = asyncio.ensure_future(reader.read(HEADERS, earlier.receive))
+    await settle()
+    look(reader, LOOKS)
+    earlier.body.set_result(b"event")
+    assert await within(reading_earlier) == b"event"
     reading = asyncio.ensure_future(reader.read(HEADERS, peer.receive))
     await settle()
     look(reader, LOOKS)
