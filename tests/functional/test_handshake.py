@@ -177,9 +177,9 @@ async def test_an_adapter_may_talk_before_the_reader_takes_over(serving: Serving
         assert list(driver.bots) == ["42"]
 
 
-@pytest.mark.parametrize("raises", [False, True])
+@pytest.mark.parametrize(("raises", "code", "status"), [(False, 1008, 401), (True, 1011, 500)])
 async def test_a_refusal_after_the_adapter_has_accepted_closes(
-    serving: Serving, raises: bool
+    serving: Serving, raises: bool, code: int, status: int
 ) -> None:
     class Recorder(RecordingBot):
         @classmethod
@@ -192,9 +192,25 @@ async def test_a_refusal_after_the_adapter_has_accepted_closes(
 
     driver = make_driver(Recorder)
     async with serving(driver) as host, host.connected() as client:
-        assert (await client.read_close()).close_code == (1011 if raises else 1008)
+        close = await client.read_close()
+        assert (close.close_code, close.close_reason) == (code, f"refused with {status}")
         assert await client.read_to_end() == b""
         assert driver.bots == {}
+
+
+async def test_an_adapter_that_fails_after_its_close_is_logged(
+    serving: Serving, logs: Logs
+) -> None:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            assert isinstance(request, WebSocket)
+            await request.close(1008)
+            raise ValueError("oops")
+
+    async with serving(make_driver(Recorder)) as host, await host.client() as client:
+        assert (await host.upgrade(client)).status in (403, 500)
+    assert logs.matching("The adapter recorder failed", "ERROR")
 
 
 async def test_an_adapter_that_closes_before_the_accept_refuses(

@@ -84,7 +84,8 @@ async def test_an_id_that_cannot_be_shown_is_refused(
 
     driver = make_driver(Recorder)
     async with serving(driver) as host:
-        assert (await host.post()).status == 400
+        response = await host.post()
+        assert (response.status, response.text) == (400, "the bot's id is no printable text")
         async with await host.client() as client:
             assert (await host.upgrade(client)).status in (400, 403)
     assert Recorder.messages == []

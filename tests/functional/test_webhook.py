@@ -250,28 +250,31 @@ async def test_the_answer_does_not_wait_for_the_handler(
         blocking.released.set()
 
 
+@pytest.mark.parametrize("headers", [BOT, {**BOT, "Origin": "https://page.example"}])
 async def test_over_the_in_flight_limit_there_is_503_with_retry_after(
-    serving: Serving, blocking: type[Blocking], logs: Logs
+    serving: Serving, blocking: type[Blocking], logs: Logs, headers: dict[str, str]
 ) -> None:
-    async with serving(make_driver(blocking, aiohttp_max_inflight=2)) as host:
+    settings = {"aiohttp_max_inflight": 2, "aiohttp_allowed_origins": ["https://page.example"]}
+    async with serving(make_driver(blocking, **settings)) as host:
         # Again, for each handler that has ended makes room for one more, and for one only.
         for _ in range(2):
             blocking.released.clear()
-            assert [(await host.post()).status for _ in range(2)] == [200, 200]
-            response = await host.post(b"third")
+            for _ in range(2):
+                assert (await host.post(headers=headers)).status == 200
+            response = await host.post(b"third", headers)
             assert (response.status, response.header("Retry-After")) == (503, "5")
             assert response.text == "too many events in flight"
             async with await host.client() as client:
                 assert (await host.upgrade(client)).status == 101
             blocking.released.set()
             await settle()
-        assert (await host.post(b"third")).status == 200
+        assert (await host.post(b"third", headers)).status == 200
     assert blocking.messages == [*[b"event"] * 4, b"third"]
     assert logs.matching("too many events in flight", "WARNING")
 
 
 async def test_over_the_in_flight_limit_no_body_is_waited_for(
-    serving: Serving, blocking: type[Blocking]
+    serving: Serving, blocking: type[Blocking], logs: Logs
 ) -> None:
     async with serving(make_driver(blocking, aiohttp_max_inflight=1)) as host:
         if host.face == "asgi":
@@ -284,6 +287,7 @@ async def test_over_the_in_flight_limit_no_body_is_waited_for(
             # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
             await client.send(b"x" * 99)
         blocking.released.set()
+    assert logs.matching("Refused a request for recorder with 503: too many", "WARNING")
 
 
 async def test_a_path_answers_the_same_again_and_again(
