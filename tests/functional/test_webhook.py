@@ -89,6 +89,33 @@ async def test_the_adapter_sees_the_request_as_it_came(
     }
 
 
+async def test_the_bot_has_the_request_that_its_adapter_was_asked_with(serving: Serving) -> None:
+    requests: list[HTTPConnection] = []
+
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            requests.append(self.request)
+
+    async with serving(make_driver(Recorder)) as host:
+        for _ in range(2):
+            assert (await host.post()).status == 200
+    assert [id(request) for request in requests] == [id(request) for request in Recorder.requests]
+    assert len(requests) == 2
+
+
+async def test_only_paths_of_registered_adapters_are_kept(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """A peer can make up as many others as it likes."""
+    driver = make_driver(adapter)
+    async with serving(driver) as host:
+        for end in ("recorder/", "recorder/http", "recorder/ws", "recorder/other", "stranger/"):
+            await host.request("POST", f"/{end}", BOT)
+        webhooks = driver._host._face.endpoints.webhooks
+        assert {"/recorder/", "/recorder/http"} <= webhooks.keys()
+        assert webhooks.keys() <= {f"/recorder{end}" for end in ("", "/", "/http", "/http/")}
+
+
 async def test_the_path_is_decoded_and_keeps_any_prefix(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -213,6 +240,7 @@ async def test_an_adapter_that_raises_in_check_permission_gets_500(
         for _ in range(2):
             response = await host.post()
             assert (response.status, response.text) == (500, "the adapter failed")
+            assert response.header("Content-Type") == "text/plain"
     assert Recorder.messages == []
     failure = logs.matching("The adapter recorder failed", "ERROR")[0]
     assert "{braces} <markup>" in failure.output
