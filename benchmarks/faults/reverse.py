@@ -107,8 +107,12 @@ class ReverseWalker(Walker):
         self._connection.abort()
 
     async def oversize(self) -> None:
-        """Announce a frame over the limit."""
-        await self._connection.send_frame_header(Opcode.BINARY, 1 << 40)
+        """Announce a frame over the limit; older aiohttp looks at it when it has come."""
+        if CAN_KEEP_BYTES:
+            await self._connection.send_frame_header(Opcode.BINARY, 1 << 40)
+        else:
+            limit = self.ground.driver.options.max_message_size
+            await self._connection.send_frame(frames.binary(bytes(limit + 1)))
         await self._expect_close(1009)
 
     async def bad_handshakes(self) -> None:
