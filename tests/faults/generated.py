@@ -1,11 +1,18 @@
-"""Strategies for what peers may send, and how many examples are tried."""
+"""Strategies for what peers may send, how many examples are tried, and where."""
 
 from __future__ import annotations
 
 import os
+import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+once_is_enough = pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="it tests the program that looks for faults, not the driver"
+)
+"""Marks what would only take time again on older Pythons."""
 
 EXAMPLES = int(os.environ.get("PYTEST_FAULTS_EXAMPLES", "100"))
 

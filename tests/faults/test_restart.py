@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.faults import restart as program
+from tests.faults.generated import once_is_enough
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
@@ -18,6 +19,7 @@ async def test_restarts_under_load_lose_nothing(loop: str) -> None:
     assert outcome.counts["without an answer"] + outcome.counts["answered 503"] > 0
 
 
+@once_is_enough
 async def test_restarts_notice_a_bot_that_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was refused must not be handled, and a client that retries is not refused for good."""
     monkeypatch.setattr(program, "PROGRAM", "tests.faults.lying")
