@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
@@ -26,6 +27,11 @@ if importlib.util.find_spec("nonebot") is None:
     collect_ignore_glob.append("compat/*")
 if sys.platform == "win32":
     collect_ignore_glob += ["*/test_gunicorn*.py", "*/test_unix*.py"]
+
+
+# Generated examples have no deadline of their own: a loaded machine stalls at any of them.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_collection_finish() -> None:

@@ -4,6 +4,8 @@ A suite needs NoneBot's own drivers and the adapters too; without one of them no
 collected, which pytest reports by its exit code where it was asked for nothing else.
 """
 
+from contextlib import suppress
+
 import pytest
 
 from .support.choice import has_all_of, is_absent, nonebot_version, parametrize, place
@@ -22,6 +24,13 @@ TODAY = (
     "websockets",
 )
 """Distributions that the suite for today's NoneBot2 runs with."""
+
+with suppress(ImportError):  # NoneBot 2.0.0a16 is tested without it.
+    from hypothesis import HealthCheck, settings
+
+    # As in tests/conftest.py, which pytest does not read for this suite.
+    settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tests")
 
 _installed = nonebot_version()
 

@@ -12,8 +12,8 @@ from tests.support.hosts import Host, own_process
 from tests.support.waiting import eventually
 
 SETTINGS = {
-    "aiohttp_body_timeout": 0.2,
-    "aiohttp_keepalive_timeout": 0.3,
+    "aiohttp_body_timeout": 10,
+    "aiohttp_keepalive_timeout": 30,
     "aiohttp_close_timeout": 0.5,
     "aiohttp_max_body_size": 1000,
     "aiohttp_max_message_size": 1000,

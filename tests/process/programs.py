@@ -38,7 +38,7 @@ QUIET_LINES = re.compile(
 )
 """Lines of a log in which nothing is wrong."""
 
-PORT = re.compile(r"(?:Listening on|Listening at:|[Rr]unning on) https?://\S+?:(\d+)")
+PORT = re.compile(r"(?:Listening on|Listening at:|[Rr]unning on) https?://\S+:(\d+)(?=\s)")
 """How the own process and the servers tell where they listen."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from nonebot_aiohttp.tasks import settle as settle_task
+from tests.process.conftest import Launch
 from tests.process.hosts import HOSTS, Host
 from tests.process.observing import check, post
 from tests.process.programs import Program
@@ -125,8 +126,9 @@ async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
     check("probe", host, status == 409)
 
 
-async def test_exit_from_code(host: Host, program: Program) -> None:
-    # The last test of a host: the own process ends by it.
+async def test_exit_from_code(host: Host, launch: Launch) -> None:
+    # Not the program that the other tests share: the own process ends by it.
+    program = launch(host)
     async with await RawClient.connect(program.port) as client:
         assert (await post(client, host, b'{"do": "exit"}')).status == 200
     await eventually(

@@ -64,6 +64,7 @@ async def test_events_of_both_ways_with_calls_over_the_socket(host: Host, launch
 
 async def test_two_workers(launch: Launch) -> None:
     program = launch(TWO_WORKERS, aiohttp_forward=False)
+    await program.noted("started", count=2)
     async with Platform(program.port) as platform:
         await connect_all(platform)
         await send_by_socket(platform, range(EVENTS))
