@@ -68,11 +68,13 @@ def measure(options: Options) -> list[Figure]:
             steady, flood = _post(options, subject)
         accepted = steady["accepted"] + flood["accepted"]
         stats = subject.ask_until(lambda stats: bool(stats["webhooks"] >= accepted))
+        after = subject.memory()
+        most = max(*samples, after) - before
         return [
             *_answers(steady, flood, stats),
             *_recovery(options, steady, flood),
-            Figure("memory that was added, at most", max(samples) - before, "MiB", MEMORY_BOUND),
-            Figure("memory that stays", subject.memory() - before, "MiB"),
+            Figure("memory that was added, at most", most, "MiB", MEMORY_BOUND),
+            Figure("memory that stays", after - before, "MiB"),
             *lag_figures(stats["lag"]),
         ]
 

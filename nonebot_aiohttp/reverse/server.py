@@ -135,7 +135,10 @@ class LateResource(web.AbstractResource):
 
 
 class Elsewhere(LateResource):
-    """All paths that no endpoint has, which aiohttp alone cannot answer with every ``Expect``."""
+    """All paths that no endpoint has, which aiohttp alone cannot answer with every ``Expect``.
+
+    But for the empty one, of ``CONNECT`` and of ``http://host``: no resource is asked for that.
+    """
 
     def __init__(self, face: AiohttpFace) -> None:
         """Make the route.
@@ -340,7 +343,7 @@ def install(app: web.Application, face: AiohttpFace, lifespan: Lifespan, claims_
 
 
 def own(app: web.Application, face: AiohttpFace) -> None:
-    """Complete an application with the endpoints and nothing else: any path is theirs.
+    """Complete an application with the endpoints and nothing else.
 
     aiohttp finds what is known now sooner, as it looks for the longest beginning first; and what
     nobody has is answered here too.

@@ -23,8 +23,8 @@ many = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-# Without CONNECT: it has no path, so that no route keeps aiohttp from answering a value of `Expect`
-# that is no UTF-8 with 500 and a traceback (as of 3.14.5).
+# Without CONNECT: as `http://host` it has no path, for which aiohttp asks no resource. Alone it
+# answers a value of `Expect` that is no UTF-8 with 500 and a traceback (as of 3.14.5).
 methods = st.sampled_from(["POST", "GET", "PUT", "HEAD", "OPTIONS", "post", "PRI"])
 
 token = st.text(

@@ -97,7 +97,7 @@ async def test_an_id_that_cannot_be_shown_is_refused(
 async def test_an_unknown_expectation_fails(
     expected: str, target: str, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Strangers ask for any path, and none of them may fill the log with tracebacks."""
+    """Strangers ask for whatever they like, and may not fill the log with tracebacks."""
     async with own_process(make_driver(adapter)) as host:
         headers = {"X-Self-ID": "1", "Expect": expected}
         assert (await host.request("POST", target, headers, b"event")).status == 417
