@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
-from hypothesis import HealthCheck, settings
 
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
+from tests.support.generating import load_profile
 from tests.support.leaks import LoopWatch, changes, process_state
 from tests.support.logs import Logs, collected_logs
 
@@ -29,9 +29,7 @@ if sys.platform == "win32":
     collect_ignore_glob += ["*/test_gunicorn*.py", "*/test_unix*.py"]
 
 
-# Generated examples have no deadline of their own: a loaded machine stalls at any of them.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("tests")
+load_profile()
 
 
 def pytest_collection_finish() -> None:

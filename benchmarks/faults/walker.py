@@ -128,7 +128,7 @@ class Walker(abc.ABC):
 
     async def _cycle(self, name: str) -> None:
         try:
-            await self.attempt(name, self.faults()[name])
+            await self._attempt(name, self.faults()[name])
             started = time.monotonic()
             await within(self.deliver(), FAULT_LIMIT)
         except Exception as error:
@@ -140,7 +140,7 @@ class Walker(abc.ABC):
         worst[self.way] = max(worst.get(self.way, 0.0), recovery)
         self.ground.cycles[self.way, name] += 1
 
-    async def attempt(self, name: str, fault: Callable[[], Awaitable[None]]) -> None:
+    async def _attempt(self, name: str, fault: Callable[[], Awaitable[None]]) -> None:
         """Make a fault, and again when the driver hangs up on it.
 
         A connection that the fault needs may be gone, as on a loaded machine, but not each time:

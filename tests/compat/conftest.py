@@ -4,7 +4,7 @@ A suite needs NoneBot's own drivers and the adapters too; without one of them no
 collected, which pytest reports by its exit code where it was asked for nothing else.
 """
 
-from contextlib import suppress
+import importlib.util
 
 import pytest
 
@@ -25,12 +25,11 @@ TODAY = (
 )
 """Distributions that the suite for today's NoneBot2 runs with."""
 
-with suppress(ImportError):  # NoneBot 2.0.0a16 is tested without it.
-    from hypothesis import HealthCheck, settings
-
+if importlib.util.find_spec("hypothesis"):  # NoneBot 2.0.0a16 is tested without it.
     # As in tests/conftest.py, which pytest does not read for this suite.
-    settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("tests")
+    from tests.support.generating import load_profile
+
+    load_profile()
 
 _installed = nonebot_version()
 

@@ -18,7 +18,7 @@ SETTINGS = {
     "aiohttp_max_body_size": 1000,
     "aiohttp_max_message_size": 1000,
 }
-"""What is never completed must be over soon."""
+"""Sizes that generated input exceeds, and times that no stalled machine does."""
 
 
 @pytest.fixture

@@ -95,12 +95,18 @@ async def test_an_id_that_cannot_be_shown_is_refused(
 @pytest.mark.parametrize("target", ["/recorder/", "/recorder/other", "/a/b/c", "/"])
 @pytest.mark.parametrize("expected", ["\xf7", "tea"])
 async def test_an_unknown_expectation_fails(
-    expected: str, target: str, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    expected: str,
+    target: str,
+    adapter: type[RecordingBot],
+    logs: Logs,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Strangers ask for whatever they like, and may not fill the log with tracebacks."""
     async with own_process(make_driver(adapter)) as host:
         headers = {"X-Self-ID": "1", "Expect": expected}
         assert (await host.request("POST", target, headers, b"event")).status == 417
+    assert logs.messages("ERROR") == []
+    # aiohttp's own, too.
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 

@@ -28,8 +28,8 @@ SLOW_STEP = r"Executing\ .*\ took\ [\d.]+\ seconds"
 
 QUIET_LINES = re.compile(
     rf"""
-      [\d-]{{10}}\ \d\d:\d\d:\d\d\ (DEBUG|INFO)\ +\S+:\           # our own log of run()
-    | [\d-]{{10}}\ [\d:.]+\ \|\ (DEBUG|INFO)\ +\|                 # loguru's default
+      \d{{4}}-\d\d-\d\d\ \d\d:\d\d:\d\d\ (DEBUG|INFO)\ +\S+:\     # our own log of run()
+    | \d{{4}}-\d\d-\d\d\ [\d:.]+\ \|\ (DEBUG|INFO)\ +\|           # loguru's default
     | (DEBUG|INFO):\                                              # uvicorn
     | \[\d{{4}}-[^]]+\]\ \[\d+\]\ \[(DEBUG|INFO)\]                # gunicorn, hypercorn
     | (.*\ )?{SLOW_STEP}$

@@ -12,7 +12,7 @@ from aiohttp import web
 
 T = TypeVar("T")
 
-DEADLINE = 60.0
+DEADLINE = 15.0
 """Seconds that anything may take that is expected to happen."""
 
 
