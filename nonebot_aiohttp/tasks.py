@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from .log import log_exception, logger
+from .failures import Failures, end_of_connection
+from .log import logger
 
 EAGER = sys.version_info >= (3, 12)
 """Whether tasks can run up to their first wait at once (``eager_start``, Python 3.12)."""
@@ -23,11 +24,27 @@ NewTask = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 _left: set[asyncio.Future[Any]] = set()
 
 
+class Owner(NamedTuple):
+    """Whose a task is.
+
+    Attributes:
+        adapter: The adapter's name.
+        bot: The bot, where the task belongs to one with a connection of its own.
+    """
+
+    adapter: str
+    bot: Any = None
+
+
 class TaskSet:
     """Keeps the tasks of handlers until they end, and logs those that fail.
 
     A handler that ends without waiting costs no trip through the event loop where Python has eager
     tasks, and is never entered into the set.
+
+    Attributes:
+        kind: What the tasks are, for the log.
+        failures: Where failures are logged.
     """
 
     def __init__(self, kind: str) -> None:
@@ -37,7 +54,8 @@ class TaskSet:
             kind: What the tasks are, for the log: ``"handler"``.
         """
         self.kind = kind
-        self._tasks: dict[asyncio.Task[Any], str] = {}
+        self.failures = Failures()
+        self._tasks: dict[asyncio.Task[Any], Owner] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._new_task: NewTask
@@ -82,20 +100,21 @@ class TaskSet:
             return task
         # With nothing to log as a rule, which is why this does not ask for a call more.
         if task.cancelled() or task.exception() is not None:
-            self._finish(task, owner)
+            self._finish(task, Owner(owner))
         return None
 
-    def add(self, task: asyncio.Task[Any], owner: str) -> None:
+    def add(self, task: asyncio.Task[Any], owner: str, bot: Any = None) -> None:
         """Take a task in, which may have ended already.
 
         Args:
             task: The task.
             owner: Whose it is, for the log: the adapter's name.
+            bot: Its bot, if that has a connection of its own; None if not.
         """
         if task.done():
-            self._finish(task, owner)
+            self._finish(task, Owner(owner, bot))
         else:
-            self._tasks[task] = owner
+            self._tasks[task] = Owner(owner, bot)
             task.add_done_callback(self._forget)
 
     def enter(self, owner: str) -> asyncio.Task[Any] | None:
@@ -113,7 +132,7 @@ class TaskSet:
         task = asyncio.current_task()
         if task is None or task in self._tasks:
             return None
-        self._tasks[task] = owner
+        self._tasks[task] = Owner(owner)
         return task
 
     def leave(self, task: asyncio.Task[Any] | None) -> None:
@@ -130,18 +149,45 @@ class TaskSet:
         self._finish(task, self._tasks.pop(task))
         self._cut_off.discard(task)
 
-    def _finish(self, task: asyncio.Task[Any], owner: str) -> None:
+    def _finish(self, task: asyncio.Task[Any], owner: Owner) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            log_exception("ERROR", f"A {self.kind} of {owner} failed", error)
+            self._log_failure(error, owner)
         elif task.cancelled() and task not in self._cut_off:
-            logger.error("A {} of {} was cancelled, but not by the driver", self.kind, owner)
+            logger.error(
+                "A {} of {} was cancelled, but not by the driver", self.kind, owner.adapter
+            )
 
-    async def cancel(self, grace: float = CANCEL_GRACE) -> None:
+    def _log_failure(self, error: BaseException, owner: Owner) -> None:
+        adapter, bot = owner
+        closed = end_of_connection(error, bot)
+        if closed is None:
+            self.failures.log(f"A {self.kind} of {adapter} failed", error)
+        else:
+            text = f"A {self.kind} of bot {bot.self_id} of {adapter} failed"
+            self.failures.log_disconnected(text, closed)
+
+    def in_work(self) -> str:
+        """Say what has not ended, for the log; empty if all has."""
+        return f"{len(self._tasks)} {self.kind}(s)" if self._tasks else ""
+
+    async def drain(self, timeout: float) -> None:
+        """Wait for the tasks that run now; those that start later prolong nothing.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=timeout)
+
+    async def cancel(self, grace: float = CANCEL_GRACE) -> bool:
         """Cancel all that still run, log how many of whom, and wait for their ends.
 
         Args:
             grace: Seconds to wait for tasks that do not end at once when cancelled.
+
+        Returns:
+            Whether there were any.
         """
         tasks = tuple(self._tasks)
         self.log_cut_off()
@@ -149,12 +195,20 @@ class TaskSet:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
+        return bool(tasks)
 
     def log_cut_off(self) -> None:
-        """Log what is about to be cut off, if there is anything: how many of whom."""
+        """Log what is about to be cut off, unless that was logged: how many of whom."""
+        owners = Counter(
+            owner.adapter for task, owner in self._tasks.items() if task not in self._cut_off
+        )
         self._cut_off.update(self._tasks)
-        for owner, count in sorted(Counter(self._tasks.values()).items()):
+        for owner, count in sorted(owners.items()):
             self._log_cut_off(owner, count)
+
+    def report(self) -> None:
+        """Log what was only counted of failures."""
+        self.failures.report()
 
     def _log_cut_off(self, owner: str, count: int) -> None:
         logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
@@ -168,10 +222,14 @@ class Starter:
     """
 
     # Not a closure, which is three times as large: idle connections are many.
-    __slots__ = ("_begin", "_new_task", "_owner", "_tasks")
+    __slots__ = ("_begin", "_bot", "_new_task", "_owner", "_tasks")
 
     def __init__(
-        self, tasks: TaskSet, begin: Callable[[Any], Coroutine[Any, Any, Any]], owner: str
+        self,
+        tasks: TaskSet,
+        begin: Callable[[Any], Coroutine[Any, Any, Any]],
+        owner: str,
+        bot: Any = None,
     ) -> None:
         """Take what each task needs; on the event loop where they will run.
 
@@ -179,11 +237,13 @@ class Starter:
             tasks: Where the tasks go.
             begin: Makes the coroutine of a task: a bot's ``handle_message``.
             owner: Whose they are, for the log: the adapter's name.
+            bot: The bot, if it has a connection of its own; None if not.
         """
         self._new_task = tasks.bind()
         self._tasks = tasks
         self._begin = begin
         self._owner = owner
+        self._bot = bot
 
     def start(self, item: Any) -> None:
         """Start a task for one item; never waits, and an error is logged, not raised.
@@ -194,14 +254,15 @@ class Starter:
         try:
             task = self._new_task(self._begin(item))
         except Exception as error:
-            text = f"A {self._tasks.kind} of {self._owner} could not start"
-            log_exception("ERROR", text, error)
+            self._tasks.failures.log(
+                f"A {self._tasks.kind} of {self._owner} could not start", error
+            )
         except (KeyboardInterrupt, SystemExit):
             self._tasks._log_cut_off(self._owner, 1)
             raise
         else:
             if not task.done() or task.cancelled() or task.exception() is not None:
-                self._tasks.add(task, self._owner)
+                self._tasks.add(task, self._owner, self._bot)
 
 
 def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -220,23 +281,6 @@ def _task_maker(loop: asyncio.AbstractEventLoop) -> NewTask:
     if EAGER:
         return partial(asyncio.Task, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
     return loop.create_task
-
-
-async def drain(sets: Iterable[TaskSet], timeout: float) -> bool:
-    """Wait for the tasks that run now; those that start later prolong nothing.
-
-    Args:
-        sets: Whose tasks.
-        timeout: Seconds to wait at most.
-
-    Returns:
-        Whether all of them ended in time.
-    """
-    tasks = [task for tasks in sets for task in tasks]
-    if not tasks:
-        return True
-    _, pending = await asyncio.wait(tasks, timeout=timeout)
-    return not pending
 
 
 class Stopped(Exception):

@@ -68,7 +68,7 @@ class ReconnectLoop(ForwardLoop):
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            starter = Starter(self._supplies.handlers, bot.handle_message, setup.adapter)
+            starter = Starter(self._supplies.handlers, bot.handle_message, setup.adapter, bot)
             await socket.pump(starter.start)
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)

@@ -17,7 +17,6 @@ from multidict import MultiMapping
 from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
 
 from ..drivers import HTTPRequest, HTTPResponse
-from ..log import log_exception
 from ..reverse.gate import Gate
 from ..reverse.interface import Mismatch, Reachable, Refused
 from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
@@ -205,7 +204,7 @@ class RouteEndpoints(Reachable):
         try:
             return to_response(await target.setup.handle_func(InboundRequest(request)))
         except Exception as error:
-            log_exception("ERROR", f"The handle function of {name} failed", error)
+            self._handlers.failures.log(failed(name), error)
             return HTTPResponse(500, b"Internal Server Error")
         finally:
             self._gate.inflight -= 1
@@ -230,7 +229,7 @@ class RouteEndpoints(Reachable):
         refuse = partial(_resolve, answer, HTTPResponse(403))
         request = InboundRequest(socket)
         websocket = NonebotWebSocket(request, socket, on_refused=refuse)
-        task = start_task(_run(target, websocket, socket))
+        task = start_task(self._run(target, websocket, socket))
         self._socket_handlers.add(task, target.setup.name)
         task.add_done_callback(partial(_hand_on, answer))
         try:
@@ -239,21 +238,31 @@ class RouteEndpoints(Reachable):
             await settle(task, target.setup.name)
             raise
 
+    async def _run(
+        self, target: Route, websocket: NonebotWebSocket, socket: Socket
+    ) -> HTTPResponse | None:
+        """Run a handle function, and end what it leaves open."""
+        status, code = 403, NORMAL
+        try:
+            await target.setup.handle_func(websocket)
+        except nonebot.exception.WebSocketClosed:
+            pass
+        except Exception as error:
+            self._socket_handlers.failures.log(failed(target.setup.name), error)
+            status, code = 500, INTERNAL_ERROR
+        if not socket.accepted:
+            return HTTPResponse(status)
+        await socket.end(code)
+        return None
 
-async def _run(target: Route, websocket: NonebotWebSocket, socket: Socket) -> HTTPResponse | None:
-    """Run a handle function, and end what it leaves open."""
-    status, code = 403, NORMAL
-    try:
-        await target.setup.handle_func(websocket)
-    except nonebot.exception.WebSocketClosed:
-        pass
-    except Exception as error:
-        log_exception("ERROR", f"The handle function of {target.setup.name} failed", error)
-        status, code = 500, INTERNAL_ERROR
-    if not socket.accepted:
-        return HTTPResponse(status)
-    await socket.end(code)
-    return None
+
+def failed(name: str) -> str:
+    """Say for the log that a handle function has failed.
+
+    Args:
+        name: The name of its setup.
+    """
+    return f"The handle function of {name} failed"
 
 
 def _hand_on(

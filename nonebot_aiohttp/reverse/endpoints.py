@@ -15,7 +15,7 @@ from ..adapters import Bot, create_bot
 from ..bots import Connections
 from ..drivers import Driver, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
-from ..log import log_exception, logger
+from ..log import logger
 from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
 from ..tasks import Starter, TaskSet
 from .gate import Gate
@@ -163,7 +163,7 @@ class Endpoints(Reachable):
             bot = await self._enter(name, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
-                await socket.pump(Starter(self._handlers, bot.handle_message, name).start)
+                await socket.pump(Starter(self._handlers, bot.handle_message, name, bot).start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
             finally:
@@ -218,7 +218,7 @@ class Endpoints(Reachable):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
             return self._gate.refuse(self._known(name), error)
-        log_exception("ERROR", f"The adapter {name} failed on a request", error)
+        self._handlers.failures.log(f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
 
 

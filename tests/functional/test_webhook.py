@@ -260,13 +260,17 @@ async def test_a_handler_that_raises_is_logged_and_stops_nobody(
 ) -> None:
     class Recorder(RecordingBot):
         async def react(self, message: bytes) -> None:
-            raise ValueError("oops")
+            raise ValueError(f"cannot handle {message.decode()}")
 
     async with serving(make_driver(Recorder, aiohttp_max_inflight=1)) as host:
         assert (await host.post(b"1")).status == 200
         assert (await host.post(b"2")).status == 200
     assert Recorder.messages == [b"1", b"2"]
-    assert len(logs.matching("A handler of recorder failed", "ERROR")) == 2
+    (explained,) = logs.messages("ERROR")
+    assert explained.startswith("A handler of recorder failed\nTraceback")
+    # The same failure again is counted.
+    again = "A handler of recorder failed 1 more time(s), at last with ValueError: cannot handle 2"
+    assert logs.messages("WARNING") == [again]
 
 
 async def test_the_answer_does_not_wait_for_the_handler(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import tasks
-from nonebot_aiohttp.tasks import Starter, Stopped, TaskSet, drain, race, settle
+from nonebot_aiohttp.tasks import Starter, Stopped, TaskSet, race, settle
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 from tests.support.waiting import settle as turns
@@ -314,15 +314,15 @@ def test_a_set_serves_one_event_loop_after_the_other(eager: bool) -> None:
 
 
 async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() -> None:
-    handlers, hooks = TaskSet("handler"), TaskSet("hook")
-    early, late = Waiting(), Waiting()
+    handlers, early, late = TaskSet("handler"), Waiting(), Waiting()
     handlers.start(early.run(), "onebot")
-    hooks.start(early.run(), "onebot")
-    draining = asyncio.ensure_future(drain([handlers, hooks], 60))
+    handlers.start(early.run(), "telegram")
+    draining = asyncio.ensure_future(handlers.drain(60))
     await turns()
     handlers.start(late.run(), "onebot")
     early.released.set()
-    assert await within(draining) is True
+    await within(draining)
+    assert handlers.in_work() == "1 handler(s)"
     assert early.ends == ["released"] * 2
     assert late.ends == []
     await handlers.cancel()
@@ -330,9 +330,10 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
 
 async def test_draining_ends_at_its_deadline() -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
-    assert await drain([handlers], 60) is True
+    await handlers.drain(60)
+    assert handlers.in_work() == ""
     handlers.start(waiting.run(), "onebot")
-    assert await within(drain([handlers], 0.01)) is False
+    await within(handlers.drain(0.01))
     assert waiting.ends == []
     await handlers.cancel()
 
