@@ -1,14 +1,19 @@
-"""``Socket``: what the driver needs of a WebSocket, whatever carries it, and who is open."""
+"""``Socket``: what the driver needs of a WebSocket, whatever carries it, and who is open.
+
+It is the only place that knows how a WebSocket has ended, and says so with a new exception each
+time: one that is kept and raised again grows with each raise, and keeps alive what has caught it.
+"""
 
 from __future__ import annotations
 
 import abc
 import asyncio
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from .drivers import WebSocket
 from .exceptions import ReceiveConflict, WebSocketClosed
+from .log import logger
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
 INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR = 1007, 1008, 1011
@@ -25,14 +30,32 @@ _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (
 Deliver = Callable[[bytes], Any]
 
 
+class Ending(NamedTuple):
+    """How a WebSocket has ended.
+
+    Attributes:
+        code: The close code (RFC 6455, section 7.4).
+        reason: Why, in words.
+    """
+
+    code: int
+    reason: str
+
+
 class Socket(WebSocket):
     """What the driver needs of a WebSocket beyond the contract, whatever carries it.
 
-    It guards the rule that one task reads a connection at a time.
+    It guards two rules: one task reads a connection at a time, and a connection ends once.
     """
 
     _reader: str | None = None
     """Who reads at the moment, and lets go by setting it to None."""
+
+    _ending: Ending | None = None
+    """How the connection has ended; None while it has not."""
+
+    _closing: asyncio.Task[None] | None = None
+    """The closing handshake that this side has begun."""
 
     @property
     @abc.abstractmethod
@@ -96,9 +119,26 @@ class Socket(WebSocket):
         try:
             return data.decode()
         except UnicodeDecodeError:
-            closed = WebSocketClosed(INVALID_TEXT, "invalid UTF-8 in a text message")
-        await self.end(closed.code, closed.reason)
-        raise closed
+            pass
+        await self.end(INVALID_TEXT, "invalid UTF-8 in a text message")
+        raise self._closed_error()
+
+    def _end_as(self, code: int, reason: str) -> None:
+        """Take note of how the connection has ended, unless it has ended before."""
+        if self._ending is None:
+            self._ending = Ending(code, reason)
+
+    def _closed_error(self) -> WebSocketClosed:
+        """Make the error that says how the connection has ended; a new one for each raise.
+
+        Raise it outside of ``except``, or else it keeps the caught error as its context.
+        """
+        return WebSocketClosed(*(self._ending or Ending(ABNORMAL, "the connection is gone")))
+
+    async def _until_closed(self) -> None:
+        """Leave the connection to the closing handshake, if this side has begun one."""
+        if self._closing is not None:
+            await asyncio.wait({self._closing})
 
     @abc.abstractmethod
     async def is_alive(self, timeout: float) -> bool:
@@ -111,22 +151,45 @@ class Socket(WebSocket):
             Whether it did. False where the transport cannot ask.
         """
 
-    @abc.abstractmethod
     async def end(self, code: int, reason: str = "") -> None:
-        """Close with a reason; does nothing when the connection has ended.
+        """Close with a reason, and wait until that is done; does nothing more when it has ended.
 
         Args:
             code: The close code (RFC 6455, section 7.4).
             reason: Why, for the peer; cut to what a close frame can hold.
         """
+        words = fitting(reason)
+        self._end_as(code, reason or "closed by this side")
+        if self._closing is None and self._is_open():
+            self._closing = asyncio.ensure_future(self._shake_hands(code, words))
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
 
     @abc.abstractmethod
+    def _is_open(self) -> bool:
+        """Tell whether there is a connection on which a closing handshake can begin."""
+
+    @abc.abstractmethod
+    async def _shake_hands(self, code: int, reason: bytes) -> None:
+        """Do the closing handshake, within ``aiohttp_close_timeout``; raises nothing.
+
+        Args:
+            code: The close code.
+            reason: The reason, short enough.
+        """
+
     def abort(self, reason: str) -> None:
         """Drop the connection without a closing handshake, whatever is still unsent.
 
         Args:
             reason: Why, for whoever uses the connection later.
         """
+        self._end_as(ABNORMAL, reason)
+        self._drop()
+
+    @abc.abstractmethod
+    def _drop(self) -> None:
+        """Let go of the transport, and wake who waits for it."""
 
     async def close(self, code: int = NORMAL) -> None:
         """Close the connection.
@@ -141,7 +204,6 @@ class OpenSockets:
     """All WebSockets that are in use, so that the stop can close them."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         # Futures come with who waits for them: idle connections are many.
         self._ended: dict[Socket, asyncio.Future[None] | None] = {}
 
@@ -158,20 +220,27 @@ class OpenSockets:
         if ended is not None:
             _resolve(ended)
 
-    async def close_all(self, code: int, reason: str) -> None:
+    async def close_all(self, code: int, reason: str, timeout: float) -> None:
         """Close all and wait until their readers have ended.
 
         Args:
             code: The close code.
             reason: Why, for the peers.
+            timeout: Seconds for all closing handshakes; then those that are left are dropped.
         """
         sockets = tuple(self._ended)
+        if not sockets:
+            return
         readers = [self._end_of(socket) for socket in sockets]
-        await asyncio.gather(
-            *(socket.end(code, reason) for socket in sockets), return_exceptions=True
-        )
-        if readers:
-            await asyncio.wait(readers, timeout=READER_GRACE)
+        closing = {asyncio.ensure_future(socket.end(code, reason)): socket for socket in sockets}
+        _, late = await asyncio.wait(closing, timeout=timeout)
+        if late:
+            logger.info("Dropped {} WebSocket(s) whose peers did not close them", len(late))
+        for task in late:
+            closing[task].abort(reason)
+        await asyncio.wait([*readers, *late], timeout=READER_GRACE)
+        for task in closing:
+            _forget(task)
 
     def _end_of(self, socket: Socket) -> asyncio.Future[None]:
         ended = self._ended[socket]
@@ -189,7 +258,16 @@ def fitting(reason: str) -> bytes:
     Returns:
         Whole characters in UTF-8.
     """
-    return reason.encode()[:_REASON_LIMIT].decode(errors="ignore").encode()
+    # A lone surrogate has no encoding; it becomes a question mark.
+    return reason.encode(errors="replace")[:_REASON_LIMIT].decode(errors="ignore").encode()
+
+
+def _forget(closing: asyncio.Future[None]) -> None:
+    """Let go of a closing that has ended, failed or not, or that nobody waits for any longer."""
+    if not closing.done():
+        closing.cancel()
+    elif not closing.cancelled():
+        closing.exception()
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

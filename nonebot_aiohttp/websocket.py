@@ -17,7 +17,7 @@ from aiohttp import WSMessage, WSMsgType, web
 
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
-from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket, fitting
+from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket
 from .turns import BETWEEN_LOOKS, Turns
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
@@ -43,9 +43,7 @@ class AiohttpSocket(Socket):
 
     _socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
     _transport: asyncio.WriteTransport | None = None
-    _ended: WebSocketClosed | None = None
     _dropped = False
-    _closing: asyncio.Task[None] | None = None
     _heard: asyncio.Event | None = None
     _pong: asyncio.Future[None] | None = None
 
@@ -68,7 +66,7 @@ class AiohttpSocket(Socket):
     @property
     def closed(self) -> bool:
         """Whether the connection has ended; False before it was accepted."""
-        return self._ended is not None or (self._socket is not None and self._socket.closed)
+        return self._ending is not None or (self._socket is not None and self._socket.closed)
 
     async def send(self, data: str) -> None:
         """Send one text message; usable from any task.
@@ -115,6 +113,8 @@ class AiohttpSocket(Socket):
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
+        # A connect hook may have begun to close it.
+        await self._until_closed()
         socket = self._usable()
         self._become_reader(DRIVERS_READER)
         text, binary = WSMsgType.TEXT, WSMsgType.BINARY
@@ -159,30 +159,18 @@ class AiohttpSocket(Socket):
         await self._write(self._usable().ping, b"alive?", 0)
         await answered.wait()
 
-    async def end(self, code: int, reason: str = "") -> None:
-        """Close with a reason; see ``Socket.end``."""
-        if self._ended is None:
-            self._ended = WebSocketClosed(code, reason or "closed by this side")
-        if self._closing is None and self._socket is not None and not self._socket.closed:
-            closing = self._socket.close(code=code, message=fitting(reason))
-            self._closing = asyncio.ensure_future(self._close_within(closing))
-        if self._closing is not None:
-            await asyncio.shield(self._closing)
+    def _is_open(self) -> bool:
+        return self._socket is not None and not self._socket.closed
 
-    async def _close_within(self, closing: Coroutine[Any, Any, bool]) -> None:
+    async def _shake_hands(self, code: int, reason: bytes) -> None:
         """Bound the closing handshake: aiohttp waits for ever for one who does not read."""
-        task = asyncio.ensure_future(closing)
+        assert self._socket is not None
+        task = asyncio.ensure_future(self._socket.close(code=code, message=reason))
         await asyncio.wait({task}, timeout=self._close_timeout)
         if not task.done():
             # Not cancelled: dropping wakes it, and all who wait to send with it.
             self._drop()
         await asyncio.wait({task})
-
-    def abort(self, reason: str) -> None:
-        """Drop the connection; see ``Socket.abort``."""
-        if self._ended is None:
-            self._ended = WebSocketClosed(ABNORMAL, reason)
-        self._drop()
 
     def _drop(self) -> None:
         self._dropped = True
@@ -202,8 +190,10 @@ class AiohttpSocket(Socket):
                 await write(data)
             else:
                 await self._write_apart(write(data))
+            return
         except ConnectionError as error:
-            raise self._lost(error) from None
+            self._lose(error)
+        raise self._closed_error()
 
     def _has_room_for(self, size: int) -> bool:
         if self._transport is None:
@@ -223,16 +213,17 @@ class AiohttpSocket(Socket):
             if not task.cancelled():
                 raise
         if self._dropped:
-            raise self._lost(None)
+            raise self._closed_error()
 
     def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
-        if self._ended is not None:
-            raise self._ended
-        if self._socket is None:
-            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
-        if self._socket.closed:
-            raise self._lost(self._socket.exception())
-        return self._socket
+        if self._ending is None:
+            if self._socket is None:
+                text = "The WebSocket is not accepted yet: await accept() first"
+                raise WebSocketNotAccepted(text)
+            if not self._socket.closed:
+                return self._socket
+            self._lose(self._socket.exception())
+        raise self._closed_error()
 
     async def _control(self, message: WSMessage) -> None:
         """Handle what is no data: answer a ping, pass over a pong, raise on the end."""
@@ -241,12 +232,11 @@ class AiohttpSocket(Socket):
         if message.type is WSMsgType.PING:
             await self._answer_ping(message.data)
             return
-        if self._closing is not None:
-            # Leave the socket to the closing handshake that runs in another task.
-            await asyncio.wait({self._closing})
-        if message.type is WSMsgType.CLOSE and self._ended is None:
-            self._ended = WebSocketClosed(message.data or NO_CODE, message.extra or "")
-        raise self._lost(message.data if message.type is WSMsgType.ERROR else None)
+        await self._until_closed()
+        if message.type is WSMsgType.CLOSE:
+            self._end_as(message.data or NO_CODE, message.extra or "")
+        self._lose(message.data if message.type is WSMsgType.ERROR else None)
+        raise self._closed_error()
 
     async def _answer_ping(self, data: bytes) -> None:
         """Answer, as whoever turns autoping off has to (RFC 6455, section 5.5.3).
@@ -261,19 +251,17 @@ class AiohttpSocket(Socket):
         else:
             pong.close()
 
-    def _lost(self, error: BaseException | None) -> WebSocketClosed:
-        """Remember the end of the connection, and drop what is left of it.
+    def _lose(self, error: BaseException | None) -> None:
+        """Take note of the end of the connection, and drop what is left of it.
 
         Args:
             error: What aiohttp says of it, if anything.
         """
-        if self._ended is None:
-            code = error.code if isinstance(error, aiohttp.WebSocketError) else ABNORMAL
-            self._ended = WebSocketClosed(code, str(error or "") or "the connection is gone")
-        if self._ended.code == ABNORMAL:
+        code = error.code if isinstance(error, aiohttp.WebSocketError) else ABNORMAL
+        self._end_as(code, str(error or "") or "the connection is gone")
+        if self._ending is not None and self._ending.code == ABNORMAL:
             # Not close(): with unsent data it waits for a peer who is gone, as the senders do.
-            self.abort(self._ended.reason)
-        return self._ended
+            self._drop()
 
 
 class ServerSocket(AiohttpSocket):
@@ -314,16 +302,16 @@ class ServerSocket(AiohttpSocket):
         """
         if self._socket is not None:
             return
-        if self._ended is not None:
-            raise self._ended
-        if self._request.transport is None:
-            raise self._lost(None)
-        try:
-            await self.response.prepare(self._request)
-        except ConnectionError as error:
-            raise self._lost(error) from None
-        self._socket = self.response
-        self._transport = cast("asyncio.WriteTransport | None", self._request.transport)
+        if self._ending is None and self._request.transport is not None:
+            try:
+                await self.response.prepare(self._request)
+                self._socket = self.response
+                self._transport = cast("asyncio.WriteTransport | None", self._request.transport)
+                return
+            except ConnectionError as error:
+                self._lose(error)
+        self._lose(None)
+        raise self._closed_error()
 
 
 class ClientSocket(AiohttpSocket):

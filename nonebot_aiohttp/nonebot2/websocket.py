@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import nonebot.exception
 from nonebot.drivers import Request, WebSocket
@@ -49,8 +49,10 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             await self._socket.accept()
-        except WebSocketClosed as closed:
-            _raise(closed)
+            return
+        except WebSocketClosed as error:
+            closed = nonebots_own(error)
+        raise closed
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Close the connection; before ``accept`` it is refused with 403 at once.
@@ -74,8 +76,9 @@ class NonebotWebSocket(WebSocket):
             if self._receive_timeout is None:
                 return await self._socket.receive_frame()
             return await asyncio.wait_for(self._socket.receive_frame(), self._receive_timeout)
-        except WebSocketClosed as closed:
-            _raise(closed)
+        except WebSocketClosed as error:
+            closed = nonebots_own(error)
+        raise closed
 
     async def receive_text(self) -> str:
         """Receive a text message; see ``receive``.
@@ -107,8 +110,10 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             await self._socket.send(data)
-        except WebSocketClosed as closed:
-            _raise(closed)
+            return
+        except WebSocketClosed as error:
+            closed = nonebots_own(error)
+        raise closed
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message.
@@ -118,9 +123,21 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             await self._socket.send_bytes(data)
-        except WebSocketClosed as closed:
-            _raise(closed)
+            return
+        except WebSocketClosed as error:
+            closed = nonebots_own(error)
+        raise closed
 
 
-def _raise(closed: WebSocketClosed) -> NoReturn:
-    raise nonebot.exception.WebSocketClosed(closed.code, closed.reason) from closed
+def nonebots_own(closed: WebSocketClosed) -> nonebot.exception.WebSocketClosed:
+    """Say the end of a connection as NoneBot does.
+
+    Raised outside of ``except`` it keeps nothing of ours: neither as its cause nor as its context.
+
+    Args:
+        closed: How the connection has ended.
+
+    Returns:
+        NoneBot's error.
+    """
+    return nonebot.exception.WebSocketClosed(closed.code, closed.reason)

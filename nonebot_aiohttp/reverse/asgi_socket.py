@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NoReturn
 
-from ..exceptions import WebSocketClosed, WebSocketNotAccepted
+from ..exceptions import WebSocketNotAccepted
 from ..log import logger
 from ..options import DriverOptions
 from ..sockets import (
@@ -16,7 +16,6 @@ from ..sockets import (
     POLICY_VIOLATION,
     Deliver,
     Socket,
-    fitting,
 )
 from ..tasks import Stopped, race
 from ..turns import Turns
@@ -45,8 +44,9 @@ class AsgiSocket(Socket):
         self._send_event = send
         self._close_timeout = options.close_timeout
         self._accepted = False
-        self._ended: WebSocketClosed | None = None
         self._gone = asyncio.Event()
+        # Whether no close can be sent any more: the server has said the end, or the reader says it.
+        self._is_over = False
 
     @property
     def accepted(self) -> bool:
@@ -56,7 +56,7 @@ class AsgiSocket(Socket):
     @property
     def closed(self) -> bool:
         """Whether the connection has ended; False before it was accepted."""
-        return self._ended is not None
+        return self._ending is not None
 
     async def accept(self) -> None:
         """Accept the connection.
@@ -64,8 +64,8 @@ class AsgiSocket(Socket):
         Raises:
             WebSocketClosed: The peer has gone meanwhile.
         """
-        if self._ended is not None:
-            raise self._ended
+        if self._ending is not None:
+            raise self._closed_error()
         if not self._accepted:
             self._accepted = True
             await self._emit({"type": "websocket.accept"})
@@ -92,11 +92,13 @@ class AsgiSocket(Socket):
 
     async def pump(self, deliver: Deliver) -> NoReturn:
         """Read until the end and deliver each message; see ``Socket.pump``."""
+        # A connect hook may have begun to close it.
+        await self._until_closed()
         self._must_be_open()
         self._become_reader(DRIVERS_READER)
         try:
             await self._until_gone(self._deliver_all(deliver))
-            raise self._ending()
+            raise self._closed_error()
         finally:
             self._reader = None
 
@@ -106,54 +108,56 @@ class AsgiSocket(Socket):
 
     async def end(self, code: int, reason: str = "") -> None:
         """Close with a reason; see ``Socket.end``."""
-        if self._ended is not None:
-            return
-        self._ended = WebSocketClosed(code, reason or "closed by this side")
-        if self._accepted:
-            await self._send_close(code, reason)
+        await super().end(code, reason)
         self._gone.set()
 
-    async def _send_close(self, code: int, reason: str) -> None:
-        event = {"type": "websocket.close", "code": code, "reason": fitting(reason).decode()}
+    def _is_open(self) -> bool:
+        return self._accepted and not self._is_over
+
+    async def _shake_hands(self, code: int, reason: bytes) -> None:
+        event = {"type": "websocket.close", "code": code, "reason": reason.decode()}
         try:
             # A server may wait for a peer that does not read.
             await asyncio.wait_for(self._send_event(event), self._close_timeout)
         except Exception as error:
             # Each server has its own error for a connection that has gone meanwhile.
             logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
+        finally:
+            self._gone.set()
 
-    def abort(self, reason: str) -> None:
+    def _drop(self) -> None:
         """End the reader, which closes the connection; dropping it is the server's."""
-        if self._ended is None:
-            self._ended = WebSocketClosed(ABNORMAL, reason)
+        self._is_over = True
         self._gone.set()
 
     def _must_be_open(self) -> None:
-        if self._ended is not None:
-            raise self._ended
+        if self._ending is not None:
+            raise self._closed_error()
         if not self._accepted:
             raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
 
     async def _emit(self, event: Event) -> None:
         try:
             await self._send_event(event)
+            return
         except Exception as error:
             # Each server has its own error for a connection that has gone meanwhile.
-            if self._ended is None:
-                self._ended = WebSocketClosed(ABNORMAL, f"cannot send: {type(error).__name__}")
-            raise self._ended from error
+            self._is_over = True
+            self._end_as(ABNORMAL, f"cannot send: {type(error).__name__}")
+        raise self._closed_error()
 
     async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Read, but no longer than until this side ends the connection."""
         try:
             return await race(coroutine, self._gone)
         except Stopped:
-            ended = self._ending()
-        if ended.code == ABNORMAL:
+            pass
+        closed = self._closed_error()
+        if closed.code == ABNORMAL:
             # abort() cannot wait; and no server lets the application choose 1006.
-            code, reason = POLICY_VIOLATION, ended.reason
+            code, reason = POLICY_VIOLATION, closed.reason
             await self._emit({"type": "websocket.close", "code": code, "reason": reason})
-        raise ended
+        raise closed
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
         turns = Turns()
@@ -168,13 +172,11 @@ class AsgiSocket(Socket):
         event = await self._receive_event()
         if event["type"] == "websocket.disconnect":
             code, reason = event.get("code") or NO_CODE, event.get("reason") or ""
-            self._ended = self._ended or WebSocketClosed(code, reason)
-            raise self._ended
+            self._is_over = True
+            self._end_as(code, reason)
+            raise self._closed_error()
         text: str | None = event.get("text")
         if text is not None:
             return text
         data: bytes = event["bytes"]
         return data
-
-    def _ending(self) -> WebSocketClosed:
-        return self._ended or WebSocketClosed(ABNORMAL, "the connection is gone")

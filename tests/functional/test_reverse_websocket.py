@@ -12,13 +12,14 @@ from nonebot_aiohttp import (
     WebSocket,
     WebSocketClosed,
 )
+from nonebot_aiohttp.tasks import start_task
 from tests.support import frames
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.frames import Opcode
 from tests.support.hosts import Serving, own_process
 from tests.support.logs import Logs
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
 
@@ -276,3 +277,75 @@ async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]
                 await eventually(lambda: driver.bots)
                 assert len(open_ones) == 1
             await eventually(lambda: not open_ones)
+
+
+# Trap: eager tasks run before their caller has read a byte (Python 3.12 and newer)
+
+
+async def test_a_connect_hook_that_closes_at_once_says_the_code(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+
+    @driver.on_bot_connect
+    async def refuse(bot: Any) -> None:
+        await bot.request.close(4003)
+
+    async with serving(driver) as host, host.connected() as client:
+        assert (await client.read_close()).close_code == 4003
+        await eventually(lambda: not driver.bots)
+
+
+async def test_a_hook_that_closes_in_a_task_of_its_own_says_the_code(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+    closing: list[asyncio.Task[None]] = []
+
+    @driver.on_bot_connect
+    def refuse(bot: Any) -> None:
+        closing.append(start_task(bot.request.end(4003, "no room")))
+
+    async with serving(driver) as host, host.connected() as client:
+        close = await client.read_close()
+        assert (close.close_code, close.close_reason) == (4003, "no room")
+        await eventually(lambda: not driver.bots)
+    await asyncio.gather(*closing)
+
+
+# Trap: a platform restarts while handlers wait for it
+
+
+async def test_handlers_that_fail_because_their_connection_has_ended_are_counted(
+    serving: Serving, logs: Logs
+) -> None:
+    go, answered = asyncio.Event(), []
+
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            await go.wait()
+            try:
+                await self.socket.send("answer")
+            except WebSocketClosed as closed:
+                answered.append(closed)
+                raise RuntimeError("the network failed") from closed
+
+    count = 400
+    driver = make_driver(Recorder)
+    async with serving(driver) as host:
+        async with host.connected() as client:
+            await client.send_frame(*[frames.text("event")] * count)
+            await eventually(lambda: len(Recorder.messages) == count)
+        await eventually(lambda: not driver.bots)
+        before = len(logs)
+        go.set()
+        await eventually(lambda: len(answered) == count)
+        await settle()
+        (line,) = logs[before:]
+        assert line.level == "WARNING"
+        assert line.message.startswith("A handler of bot 1 of recorder failed: WebSocketClosed: ")
+        assert "\n" not in line.message
+    (counted,) = logs.matching("399 more time(s)")
+    assert counted.message.startswith("A handler of bot 1 of recorder failed 399 more time(s), at")
+    assert logs.messages("ERROR") == []
+    assert len(set(map(id, answered))) == count

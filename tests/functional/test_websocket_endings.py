@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -227,6 +229,98 @@ async def test_a_long_reason_is_cut_between_characters(side: Side, reason: str) 
         await within(closing)
 
 
+# One ending, and a new error for each raise
+
+
+async def uses(ends: Ends) -> list[WebSocketClosed]:
+    """Use a connection that has ended in each way, and give the errors."""
+    socket = ends.socket
+    errors = []
+    for use in (
+        lambda: socket.send("text"),
+        lambda: socket.send_bytes(b"bytes"),
+        socket.receive,
+        socket.receive_bytes,
+        lambda: socket.pump(lambda _: None),
+    ):
+        try:
+            await within(use())
+        except WebSocketClosed as error:
+            errors.append(error)
+    return errors
+
+
+def depth(error: BaseException) -> int:
+    """Count the entries of a traceback."""
+    count, traceback = 0, error.__traceback__
+    while traceback is not None:
+        count, traceback = count + 1, traceback.tb_next
+    return count
+
+
+@pytest.mark.parametrize("ending", sorted(ENDINGS))
+async def test_each_raise_is_a_new_error_that_keeps_nothing_of_another(
+    side: Side, ending: str
+) -> None:
+    """Trap: a kept exception that is raised again grows with each raise."""
+    end, code, _ = ENDINGS[ending]
+    async with side(**settings_for(ending)) as ends:
+        reading = asyncio.create_task(pump(ends))
+        await settle()
+        await end(ends)
+        with suppress(WebSocketClosed):
+            await within(reading)
+        errors = [*await uses(ends), *await uses(ends)]
+        assert len(set(map(id, errors))) == len(errors) == 10
+        assert len({(error.code, error.reason) for error in errors}) == 1
+        assert errors[0].code == code
+        for error in errors:
+            assert error.__cause__ is None
+            assert error.__context__ is None
+        assert list(map(depth, errors[:5])) == list(map(depth, errors[5:]))
+
+
+async def test_a_send_that_meets_the_end_keeps_no_context(side: Side) -> None:
+    async with side(heartbeat=None) as ends:
+        ends.peer.reset()
+        error = None
+        while error is None:
+            try:
+                await within(ends.socket.send("x" * 1000))
+            except WebSocketClosed as closed:
+                error = closed
+            await settle(1)
+        assert (error.__cause__, error.__context__) == (None, None)
+
+
+async def test_nothing_is_kept_of_those_who_have_sent_in_vain(side: Side) -> None:
+    class Large:
+        pass
+
+    async def handle(ends: Ends) -> None:
+        large = Large()
+        kept.append(weakref.ref(large))
+        await ends.socket.send("too late")
+
+    kept: list[weakref.ref[Large]] = []
+    async with side() as ends:
+        ends.socket.abort("enough")
+        for _ in range(100):
+            with suppress(WebSocketClosed):
+                await handle(ends)
+        gc.collect()
+        assert [reference() for reference in kept] == [None] * 100
+
+
+async def test_a_reason_that_has_no_encoding_closes_all_the_same(side: Side) -> None:
+    """Trap: state that was set before what could raise left it half closed."""
+    async with side() as ends:
+        closing = asyncio.create_task(ends.socket.end(4000, "lone \ud800"))
+        assert (await ends.peer.read_close()).close_reason == "lone ?"
+        await within(closing)
+        assert ends.socket.closed
+
+
 def test_a_short_reason_is_not_cut() -> None:
     assert fitting("再见") == "再见".encode()
 
@@ -236,7 +330,7 @@ async def test_all_sockets_are_closed_at_once(side: Side) -> None:
     async with side(close_timeout=0.2) as one, side(close_timeout=0.2) as silent:
         readers = [asyncio.create_task(read_and_remove(sockets, ends)) for ends in (one, silent)]
         await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops"))
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", 10))
         assert (await one.peer.read_close()).close_code == 1001
         await within(closing)
         assert len(sockets) == 0
@@ -250,10 +344,10 @@ async def test_closing_all_waits_for_no_reader_that_never_ends(
     sockets = OpenSockets()
     async with server_side(close_timeout=0.01) as ends:
         sockets.add(ends.socket)
-        await within(sockets.close_all(1001, "the bot stops"))
+        await within(sockets.close_all(1001, "the bot stops", 10))
         sockets.remove(ends.socket)
         sockets.remove(ends.socket)
-    await OpenSockets().close_all(1001, "nobody")
+    await OpenSockets().close_all(1001, "nobody", 10)
 
 
 async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
@@ -268,7 +362,7 @@ async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
         sockets.add(broken.socket)
         reading = asyncio.create_task(read_and_remove(sockets, other))
         await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops"))
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", 10))
         assert (await other.peer.read_close()).close_code == 1001
         sockets.remove(broken.socket)
         await within(closing)
