@@ -72,9 +72,10 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             session=self._pool,
             loops=self._loops,
             sockets=sockets,
-            handlers=handlers,
+            work=handlers,
             hooks=hooks,
             drain_timeout=self.options.drain_timeout,
+            close_timeout=self.options.close_timeout,
         )
         endpoints = Endpoints(
             self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
@@ -194,7 +195,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             listen: False listens nowhere: for a process that only connects to platforms.
 
         Raises:
-            SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+            SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
         """
         self._host.run(host, port, path=path, sock=sock, ssl_context=ssl_context, listen=listen)
 

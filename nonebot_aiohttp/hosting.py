@@ -20,7 +20,7 @@ from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.interface import Reachable
 from .reverse.server import AiohttpFace, install, own
-from .reverse.serving import Listening, serve_app
+from .reverse.serving import Listening, log_stopped, log_stopping, serve_app
 from .tasks import Stopped, race
 
 
@@ -114,17 +114,21 @@ class Host:
             **where: See ``Driver.run``.
 
         Raises:
-            SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+            SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
         """
         serve_process(
-            self.serve(host, port, **where),
+            self._serve(host, port, **where, hint="; Ctrl+C again cuts it off"),
             loop=self._options.loop,
             log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
             stop=self._stop_by_signal,
             cut_off=self.lifespan.cut_off,
         )
 
-    async def serve(
+    async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
+        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``."""
+        await self._serve(host, port, **where)
+
+    async def _serve(
         self,
         host: str | None = None,
         port: int | None = None,
@@ -134,12 +138,26 @@ class Host:
         ssl_context: ssl.SSLContext | None = None,
         listen: bool = True,
         started: Callable[[list[Any]], Any] | None = None,
-    ) -> None:
-        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``.
+        hint: str = "",
+    ) -> float:
+        """Run on a loop that runs already, until ``exit()``.
+
+        Args:
+            host: See ``Driver.run``.
+            port: See ``Driver.run``.
+            path: See ``Driver.run``.
+            sock: See ``Driver.run``.
+            ssl_context: See ``Driver.run``.
+            listen: See ``Driver.run``.
+            started: See ``Driver.serve``.
+            hint: What a person can do while it stops, for the log.
+
+        Returns:
+            Seconds that are left of the stop's deadline.
 
         Raises:
             StartupError: A port is in use, or a startup hook failed.
-            ValidationError: The port of the configuration is none, or a file of TLS is of no use.
+            ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
             LifecycleError: It runs already, or ``server_app`` is bound to another event loop.
         """
         if self._exit is not None or self.lifespan.state is not State.IDLE:
@@ -160,27 +178,31 @@ class Host:
         try:
             if listen:
                 app = self._app_to_serve()
-                await serve_app(app, self.lifespan, where, self._options, stop, started)
-            else:
-                await self._serve_without_listening(stop, started)
+                return await serve_app(
+                    app, self.lifespan, where, self._options, stop, started, hint
+                )
+            return await self._serve_without_listening(stop, started, hint)
         finally:
             self._exit = None
             self._stop_asked = False
 
     async def _serve_without_listening(
-        self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None
-    ) -> None:
+        self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str
+    ) -> float:
         try:
             await race(self.lifespan.start(), stop)
             logger.info("Running without listening")
             if started is not None:
                 started([])
             await stop.wait()
-            logger.info("Stopping")
+            log_stopping(self._options, hint)
         except Stopped:
             logger.info("Stopped before the startup had ended")
         finally:
             await self.lifespan.stop()
+        log_stopped(self.lifespan)
+        deadline = self.lifespan.deadline
+        return deadline.for_peers if deadline else self._options.close_timeout
 
     def _stop_by_signal(self) -> None:
         # Remembered, for a signal may come before the serving has begun.

@@ -12,14 +12,12 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from .deadline import Deadline
 from .exceptions import LifecycleError, StartupError
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .log import logger
 from .sockets import GOING_AWAY
-from .tasks import TaskSet, drain
-
-LAST_GRACE = 1.0
-"""Seconds that disconnect hooks get at least, also when the handlers have used up the deadline."""
+from .tasks import TaskSet, settle
 
 
 class State(enum.Enum):
@@ -50,15 +48,34 @@ class Loops(Protocol):
     async def stop_intake(self) -> None:
         """Stop polling and connecting; what is connected stays."""
 
-    async def stop(self) -> None:
-        """Wait until all loops have ended."""
+    async def stop(self, timeout: float) -> None:
+        """Wait until all loops have ended, and cancel those that have not within the timeout."""
 
 
 class Sockets(Protocol):
     """The WebSockets that are open."""
 
-    async def close_all(self, code: int, reason: str) -> None:
-        """Close all and wait until their readers have ended."""
+    async def close_all(self, code: int, reason: str, timeout: float) -> None:
+        """Close all within the timeout and wait until their readers have ended."""
+
+
+class Work(Protocol):
+    """The events in flight."""
+
+    def in_work(self) -> str:
+        """Say what is in work, for the log; empty if nothing is."""
+
+    async def drain(self, timeout: float) -> None:
+        """Wait for the events that are in work now; those that begin later prolong nothing."""
+
+    async def cancel(self) -> bool:
+        """Cut off what still runs, log it, wait for its end; tell whether there was any."""
+
+    def log_cut_off(self) -> None:
+        """Log what is about to be cut off, unless that was logged."""
+
+    def report(self) -> None:
+        """Log what was only counted of failures."""
 
 
 class Lifespan:
@@ -68,6 +85,8 @@ class Lifespan:
         state: Where the driver is in its life.
         running: Whether events are taken in. Every request asks, several times: hence a plain
             value and no property.
+        deadline: That of the stop under way, or of the last one; None before the first one.
+        all_ended: Whether all that ran has ended by itself in the last stop.
     """
 
     def __init__(
@@ -76,9 +95,10 @@ class Lifespan:
         session: Session,
         loops: Loops,
         sockets: Sockets,
-        handlers: TaskSet,
+        work: Work,
         hooks: TaskSet,
         drain_timeout: float,
+        close_timeout: float,
         clock: Callable[[], float] | None = None,
     ) -> None:
         """Take the parts.
@@ -87,20 +107,24 @@ class Lifespan:
             session: Open from before the startup hooks until after the shutdown hooks.
             loops: The forward loops.
             sockets: All WebSockets, both sides.
-            handlers: Tasks of message handlers; drained before the sockets close.
+            work: The events in flight; drained before the sockets close.
             hooks: Tasks of connect and disconnect hooks; drained after.
-            drain_timeout: Seconds that handlers in flight get at the stop.
+            drain_timeout: Seconds that events in flight get at the stop.
+            close_timeout: Seconds that hooks get at least, and seconds that peers get.
             clock: Monotonic seconds; None is the event loop's clock.
         """
         self._become(State.IDLE)
+        self.deadline: Deadline | None = None
+        self.all_ended = True
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._session = session
         self._loops = loops
         self._sockets = sockets
-        self._handlers = handlers
+        self._work = work
         self._hooks = hooks
         self._drain_timeout = drain_timeout
+        self._close_timeout = close_timeout
         self._clock = clock
         self._stopped: asyncio.Future[None] | None = None
 
@@ -136,7 +160,8 @@ class Lifespan:
         try:
             await self._run_startup_hooks()
         except BaseException:
-            await self._close()
+            # Without time for events, for none was taken in.
+            await self._close(self._new_deadline(0))
             raise
         self._become(State.RUNNING)
         self._loops.start()
@@ -153,39 +178,68 @@ class Lifespan:
             return
         self._become(State.STOPPING)
         self._stopped = asyncio.get_running_loop().create_future()
+        deadline = self._new_deadline(self._drain_timeout)
         try:
-            await self._stop_taking_in()
+            await self._stop_taking_in(deadline)
         finally:
             try:
-                await self._close()
+                await self._close(deadline)
             finally:
                 self._stopped.set_result(None)
                 self._stopped = None
 
-    async def _stop_taking_in(self) -> None:
-        deadline = self._now() + self._drain_timeout
+    def _new_deadline(self, drain_timeout: float) -> Deadline:
+        self.all_ended = True
+        self.deadline = Deadline(drain_timeout, self._close_timeout, self._clock)
+        return self.deadline
+
+    async def _stop_taking_in(self, deadline: Deadline) -> None:
         try:
             await self._loops.stop_intake()
-            if len(self._handlers):
-                logger.info("Waiting for {} handler(s) in flight", len(self._handlers))
-            await drain([self._handlers], self._drain_timeout)
+            if in_work := self._work.in_work():
+                logger.info("Waiting for {} in flight", in_work)
+            await self._work.drain(deadline.for_events())
         finally:
             # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
-            await self._handlers.cancel()
-            await self._sockets.close_all(GOING_AWAY, "the bot stops")
-            await self._loops.stop()
-            await drain([self._hooks], max(deadline - self._now(), LAST_GRACE))
-            await self._hooks.cancel()
+            await self._cut_off(self._work)
+            with deadline.peers() as seconds:
+                await self._sockets.close_all(GOING_AWAY, "the bot stops", seconds)
+            with deadline.peers() as seconds:
+                await self._loops.stop(seconds)
+            await self._hooks.drain(deadline.for_hooks(more_follow=True))
+            await self._cut_off(self._hooks)
 
-    async def _close(self) -> None:
+    async def _close(self, deadline: Deadline) -> None:
         try:
-            await call_hooks(reversed(self._shutdown), "shutdown")
+            await self._run_shutdown_hooks(deadline)
             # Those of bots that an adapter has disconnected in its own shutdown hook.
-            await drain([self._hooks], LAST_GRACE)
-            await self._handlers.cancel()
-            await self._hooks.cancel()
+            await self._hooks.drain(deadline.for_hooks())
+            await self._cut_off(self._work)
+            await self._cut_off(self._hooks)
         finally:
+            self._work.report()
+            self._hooks.report()
             await self._close_session()
+
+    async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
+        hooks = self._shutdown[::-1]
+        for place, hook in enumerate(hooks, 1):
+            seconds = deadline.for_hooks(more_follow=place < len(hooks))
+            await self._run_within(seconds, hook)
+
+    async def _run_within(self, seconds: float, hook: Hook) -> None:
+        task = asyncio.ensure_future(call_hooks([hook], "shutdown"))
+        try:
+            await asyncio.wait({task}, timeout=seconds)
+        finally:
+            if not task.done():
+                self.all_ended = False
+                logger.error("Cut off the shutdown hook {} that had not ended", hook_name(hook))
+            await settle(task, f"The shutdown hook {hook_name(hook)}")
+
+    async def _cut_off(self, work: Work) -> None:
+        if await work.cancel():
+            self.all_ended = False
 
     async def _close_session(self) -> None:
         try:
@@ -195,11 +249,8 @@ class Lifespan:
 
     def cut_off(self) -> None:
         """Log what a forced end cuts off, for nobody waits for it any more."""
-        for tasks in (self._handlers, self._hooks):
-            tasks.log_cut_off()
-
-    def _now(self) -> float:
-        return self._clock() if self._clock else asyncio.get_running_loop().time()
+        for work in (self._work, self._hooks):
+            work.log_cut_off()
 
     async def _run_startup_hooks(self) -> None:
         for hook in _growing(self._startup):

@@ -44,10 +44,11 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             newer, a new one that never finishes its headers.
         handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket.
         poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
-        close_timeout: Seconds for a closing handshake.
+        close_timeout: Seconds for a closing handshake; at the stop, for all peers together, and the
+            least that hooks have.
         backoff_max: Seconds that the delay between attempts grows to.
         stable_after: Seconds that a connection has to be up before the delay starts anew.
-        drain_timeout: Seconds that handlers in flight get at the stop.
+        drain_timeout: Seconds that events in flight get at the stop.
         forward: Whether polling and forward WebSockets run in this process.
         proxy: URL of the proxy for everything outbound; None takes the environment's.
         loop: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.

@@ -49,16 +49,16 @@ class ForwardLoops:
             if isinstance(loop, PollingLoop):
                 await loop.quiet.wait()
 
-    async def stop(self) -> None:
+    async def stop(self, timeout: float) -> None:
         """Wait until all loops have ended; their sockets are closed by then.
 
-        One that takes longer than a closing handshake is cancelled, and left alone if that is of
-        no use.
+        Args:
+            timeout: Seconds, and a moment more; who takes longer is cancelled, and left alone if
+                that does not help.
         """
         self._events()[1].set()
         if self._tasks:
-            timeout = self._supplies.options.close_timeout + CANCEL_GRACE
-            _, late = await asyncio.wait(tuple(self._tasks), timeout=timeout)
+            _, late = await asyncio.wait(tuple(self._tasks), timeout=timeout + CANCEL_GRACE)
             await asyncio.gather(*(settle(task, self._tasks[task].label) for task in late))
         self._stopping = self._closing = None
 

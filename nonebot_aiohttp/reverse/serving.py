@@ -1,4 +1,8 @@
-"""The own process's server: sockets first, then the application, and the stop in order."""
+"""The own process's server: sockets first, then the application, and the stop in order.
+
+aiohttp's runner makes the server; starting and stopping it is done here, step by step, because the
+runner's own ``cleanup()`` knows no deadline.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,34 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
+from ..deadline import Deadline
 from ..exceptions import ValidationError
+from ..leaving import Leaving
 from ..lifespan import Lifespan
 from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
-from ..tasks import Stopped, race
+from ..tasks import Stopped, race, settle
 from .access import AccessLog
-from .listen import close_all, listen, listen_unix, port_number
+from .listen import BACKLOG, close_all, listen, listen_unix, port_number
 
-FLUSH_PAUSE = 0.01
-"""Seconds between looks at what is still unsent at the end."""
+ACCEPTED_AT_ONCE = 128
+"""Connections that asyncio accepts in one turn of the event loop."""
+
+LEAST_FOR_APPLICATION = 1.0
+"""Seconds that a user's own application gets to end, also when the hooks have used up theirs."""
+
+SHORTEST_TIMEOUT = 0.01
+"""Seconds for which aiohttp waits where none are left: it takes 0 for no limit."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Listening:
 
         Raises:
             StartupError: An address cannot be bound.
-            ValidationError: The port is none.
+            ValidationError: The port is not a valid port number.
         """
         if self.sock is not None:
             return [self.sock]
@@ -91,7 +105,8 @@ async def serve_app(
     options: DriverOptions,
     stop: asyncio.Event,
     started: Callable[[list[Any]], Any] | None,
-) -> None:
+    hint: str = "",
+) -> float:
     """Serve an application until the stop, and stop in order.
 
     Args:
@@ -101,37 +116,55 @@ async def serve_app(
         options: The driver's settings.
         stop: Set to stop.
         started: Called with the addresses once connections are accepted.
+        hint: What a person can do meanwhile, for the log.
+
+    Returns:
+        Seconds that are left of the stop's deadline, for threads.
 
     Raises:
         StartupError: An address cannot be bound, or a startup hook failed.
-        ValidationError: The port is none, or a file of TLS is of no use.
+        ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
     """
     context = where.context(options)
     sockets = where.open()
     runner = make_runner(app, options)
+    servers: list[asyncio.AbstractServer] = []
+    leaving = Leaving()
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
         await race(runner.setup(), stop)
-        await _accept(runner, sockets, context)
-        for site in runner.sites:
-            logger.info("Listening on {}", site.name)
+        servers = await accept(runner, sockets, context, options)
+        for each in sockets:
+            logger.info("Listening on {}", url_of(each, context))
         if started is not None:
-            started(runner.addresses)
+            started([each.getsockname() for each in sockets])
         await stop.wait()
-        logger.info("Stopping")
+        log_stopping(options, hint)
     except Stopped:
         logger.info("Stopped before the startup had ended")
     finally:
         try:
-            for site in runner.sites:
-                await site.stop()
+            for server in servers:
+                server.close()
+            if runner.server is not None:
+                leaving.take(each.transport for each in runner.server.connections)
             await lifespan.stop()
         finally:
-            transports = open_transports(runner)
-            await runner.cleanup()
-            await end_connections(transports, options.close_timeout)
+            await end_server(runner, app, leaving, lifespan.deadline)
             close_all(sockets)
             remove_socket_file(where.path)
+    log_stopped(lifespan)
+    return lifespan.deadline.for_peers if lifespan.deadline else options.close_timeout
+
+
+def log_stopping(options: DriverOptions, hint: str) -> None:
+    """Log that the stop begins, how long it may take, and what a person can do meanwhile."""
+    logger.info("Stopping, up to {:g} s for what runs{}", options.drain_timeout, hint)
+
+
+def log_stopped(lifespan: Lifespan) -> None:
+    """Log how the stop went; what was cut off is logged already."""
+    logger.info("Stopped" if lifespan.all_ended else "Stopped; not all that ran has ended")
 
 
 def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
@@ -154,49 +187,115 @@ def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
         keepalive_timeout=options.keepalive_timeout,
         # Signatures are over the bytes as they came.
         auto_decompress=False,
-        shutdown_timeout=options.close_timeout,
     )
 
 
-async def _accept(
-    runner: web.AppRunner, sockets: list[socket.socket], context: ssl.SSLContext | None
+async def accept(
+    runner: web.AppRunner,
+    sockets: list[socket.socket],
+    context: ssl.SSLContext | None,
+    options: DriverOptions,
+) -> list[asyncio.AbstractServer]:
+    """Accept connections.
+
+    Args:
+        runner: The runner, set up.
+        sockets: Where it listens.
+        context: Serve TLS with it; None serves plain.
+        options: The driver's settings.
+
+    Returns:
+        The servers.
+    """
+    loop, protocol = asyncio.get_running_loop(), runner.server
+    assert protocol is not None
+    tls: dict[str, Any] = {}
+    if context is not None:
+        tls["ssl"] = context
+        if sys.version_info >= (3, 11):
+            # asyncio's own 30 seconds for a peer that does not say goodbye outlast any stop.
+            tls["ssl_shutdown_timeout"] = options.close_timeout
+    servers: list[asyncio.AbstractServer] = [
+        await loop.create_server(protocol, sock=each, backlog=ACCEPTED_AT_ONCE, **tls)
+        for each in sockets
+    ]
+    for each in sockets:
+        # create_server() has set the backlog to what it accepts at once.
+        each.listen(BACKLOG)
+    return servers
+
+
+def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
+    """Say where a socket listens.
+
+    Args:
+        listening: The socket.
+        context: The TLS context that it is served with, or None.
+
+    Returns:
+        A URL; for a Unix socket its path behind ``http://unix:``.
+    """
+    scheme = "http" if context is None else "https"
+    name = listening.getsockname()
+    if isinstance(name, tuple):
+        return str(URL.build(scheme=scheme, host=name[0], port=name[1]))
+    return f"{scheme}://unix:{name}"
+
+
+async def end_server(
+    runner: web.AppRunner, app: web.Application, leaving: Leaving, deadline: Deadline | None
 ) -> None:
-    for listening in sockets:
-        await web.SockSite(runner, listening, ssl_context=context).start()
-
-
-def open_transports(runner: web.AppRunner) -> list[asyncio.Transport]:
-    """List the transports of the connections that are open.
+    """End aiohttp's server and the application within the deadline, and let go of all connections.
 
     Args:
         runner: The runner, set up or not.
+        app: Its application.
+        leaving: The connections that were open when the stop began.
+        deadline: That of the driver's stop; None if it was never started.
     """
-    connections = runner.server.connections if runner.server is not None else []
-    transports = (connection.transport for connection in connections)
-    return [each for each in transports if each is not None]
-
-
-async def end_connections(transports: list[asyncio.Transport], timeout: float) -> None:
-    """Wait until closed connections have sent what they had, and let go of them.
-
-    With TLS they would stay open until the peer answers, and outlive the event loop.
-
-    Args:
-        transports: The connections, closed by aiohttp.
-        timeout: Seconds that they have to send the rest.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout
-    # A transport tells nobody when it has sent all.
-    while _unsent(transports) and loop.time() < deadline:  # noqa: ASYNC110
-        await asyncio.sleep(FLUSH_PAUSE)
-    for each in transports:
-        each.abort()
+    server = runner.server
+    if server is None or deadline is None:
+        await runner.cleanup()
+        return
+    # What has arrived shall meet its handler, which refuses it.
     await asyncio.sleep(0)
+    server.pre_shutdown()
+    try:
+        await _within(app.shutdown(), deadline, "The shutdown signal of server_app")
+    finally:
+        try:
+            await _end_connections(server, leaving, deadline)
+        finally:
+            await _within(app.cleanup(), deadline, "The cleanup of server_app")
 
 
-def _unsent(transports: list[asyncio.Transport]) -> bool:
-    return any(each.get_write_buffer_size() for each in transports)
+async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadline) -> None:
+    with deadline.peers() as seconds:
+        leaving.unsent()
+        # aiohttp waits so long for handlers, and once more for those that it has cancelled.
+        await server.shutdown(seconds / 2 or SHORTEST_TIMEOUT)
+    with deadline.peers() as seconds:
+        unsent = await leaving.let_go(seconds)
+    if unsent:
+        logger.warning("Dropped {} connection(s) that have not taken their answers", unsent)
+
+
+async def _within(coroutine: Coroutine[Any, Any, Any], deadline: Deadline, label: str) -> None:
+    """Wait for what a user's application does at its end, but not without limit.
+
+    Raises:
+        Exception: What it has raised.
+    """
+    task = asyncio.ensure_future(coroutine)
+    seconds = max(deadline.for_hooks(more_follow=True), LEAST_FOR_APPLICATION)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        if not task.done():
+            logger.error("Cut off: {} has not ended", label)
+        await settle(task, label)
+    if not task.cancelled():
+        task.result()
 
 
 def remove_socket_file(path: str | os.PathLike[str] | None) -> None:

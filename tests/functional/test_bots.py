@@ -267,11 +267,12 @@ async def test_one_put_into_bots_by_hand_is_replaced_without_hooks(logs: Logs) -
         await eventually(lambda: seen == [new])
 
 
-async def test_hooks_of_the_replaced_bear_the_name_of_its_adapter(
-    logs: Logs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
-    settings = {"aiohttp_duplicate_bot": "replace", "aiohttp_drain_timeout": 0}
+async def test_hooks_of_the_replaced_bear_the_name_of_its_adapter(logs: Logs) -> None:
+    settings = {
+        "aiohttp_duplicate_bot": "replace",
+        "aiohttp_drain_timeout": 0,
+        "aiohttp_close_timeout": 0.5,
+    }
     async with running(**settings) as (driver, host), host.connected() as old:
         await eventually(lambda: driver.bots)
 

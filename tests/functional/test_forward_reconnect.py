@@ -268,10 +268,9 @@ async def test_hundreds_of_connections_do_not_starve_the_api_calls(
 
 
 async def test_hooks_that_the_stop_cuts_off_are_logged_with_their_adapter(
-    fake_clock: FakeClock, adapter: Adapter, logs: Logs, monkeypatch: pytest.MonkeyPatch
+    fake_clock: FakeClock, adapter: Adapter, logs: Logs
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
-    driver = clocked_driver(fake_clock, adapter, drain_timeout=0.01)
+    driver = clocked_driver(fake_clock, adapter, drain_timeout=0.01, close_timeout=0.5)
     driver.on_bot_connect(lambda bot: asyncio.Event().wait())
     good = scripts.status(200, b"event")
     async with ScriptedServer(scripts.echo()) as server, ScriptedServer(good) as polled:

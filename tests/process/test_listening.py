@@ -13,6 +13,7 @@ from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import post
 from tests.process.programs import Program
+from tests.process.test_signals import LOOPS
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.ports import free_port
@@ -39,6 +40,30 @@ async def test_port_of_the_settings(launch: Launch) -> None:
     program = launch(own_process(), port_of_settings=port)
     assert program.port == port
     await stop_by(await RawClient.connect(port), program)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("answers", [True, False], ids=["closes", "silent"])
+async def test_stop_with_websockets_over_tls(
+    loop: str, answers: bool, launch: Launch, tls: Tls
+) -> None:
+    """Trap: a TLS transport that was closed twice has no protocol (CPython 3.11 to 3.13)."""
+    program = launch(
+        own_process(port=0),
+        aiohttp_loop=loop,
+        aiohttp_close_timeout=0.5,
+        aiohttp_ssl_certfile=str(tls.cert_file),
+        aiohttp_ssl_keyfile=str(tls.key_file),
+    )
+    async with await RawClient.connect(program.port, ssl_context=tls.client) as client:
+        response = await client.upgrade("/platform/ws", {"X-Self-ID": "7"})
+        assert response.status == 101
+        await program.noted("connect 7")
+        program.stop()
+        if answers:
+            assert (await client.read_close()).close_code == 1001
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == ["run() returned", "left behind: []"]
 
 
 async def test_every_address_of_localhost(launch: Launch) -> None:

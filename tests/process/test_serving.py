@@ -150,11 +150,9 @@ async def test_deadline_of_the_drain(logs: Logs) -> None:
     assert served.notes[-2:] == SHUTDOWN
 
 
-async def test_disconnect_hooks_have_a_deadline_too(
-    logs: Logs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.05)
-    async with bench(aiohttp_drain_timeout=0.05) as served, Platform(served.port) as platform:
+async def test_disconnect_hooks_have_a_deadline_too(logs: Logs) -> None:
+    settings = {"aiohttp_drain_timeout": 0.05, "aiohttp_close_timeout": 0.5}
+    async with bench(**settings) as served, Platform(served.port) as platform:
 
         @served.driver.on_bot_disconnect
         async def hang(_: Bot) -> None:

@@ -20,7 +20,12 @@ class Parts:
         during: What else a part does, by the text in `order`.
     """
 
-    def __init__(self, drain_timeout: float = 60, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        drain_timeout: float = 60,
+        clock: Callable[[], float] | None = None,
+        close_timeout: float = 30,
+    ) -> None:
         self.order: list[str] = []
         self.during: dict[str, Part] = {}
         self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
@@ -28,9 +33,10 @@ class Parts:
             session=_Session(self),
             loops=_Loops(self),
             sockets=_Sockets(self),
-            handlers=self.handlers,
+            work=self.handlers,
             hooks=self.hooks,
             drain_timeout=drain_timeout,
+            close_timeout=close_timeout,
             clock=clock,
         )
         self.lifespan.on_startup(lambda: self.happen("startup"))
@@ -74,7 +80,7 @@ class _Loops:
     async def stop_intake(self) -> None:
         await self.parts.happen("loops stop intake")
 
-    async def stop(self) -> None:
+    async def stop(self, timeout: float) -> None:
         await self.parts.happen("loops stop")
 
 
@@ -82,5 +88,5 @@ class _Sockets:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    async def close_all(self, code: int, reason: str) -> None:
+    async def close_all(self, code: int, reason: str, timeout: float) -> None:
         await self.parts.happen(f"sockets close {code} {reason}")

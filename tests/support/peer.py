@@ -98,6 +98,10 @@ class Peer:
         """Leave what comes unread from now on, with the connection still open."""
         self._transport.pause_reading()
 
+    def read_again(self) -> None:
+        """Go on reading."""
+        self._transport.resume_reading()
+
     def end_writing(self) -> None:
         """Send FIN; reading goes on."""
         self._transport.write_eof()

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
-from nonebot_aiohttp.lifespan import LAST_GRACE, State
-from nonebot_aiohttp.tasks import TaskSet
+from nonebot_aiohttp.lifespan import State
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 from tests.support.parts import Parts
@@ -116,7 +115,7 @@ async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
 
 
 async def test_handlers_that_a_failed_start_leaves_are_cut_off(logs: Logs) -> None:
-    parts = Parts()
+    parts = Parts(close_timeout=0.5)
 
     def start_handlers() -> None:
         parts.handlers.start(parts.handle("handler", asyncio.Event()), "onebot")
@@ -226,29 +225,21 @@ async def test_at_the_deadline_the_rest_is_cut_off_and_logged(logs: Logs) -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    ("drain_timeout", "spent", "left"), [(20, 5, 15), (20, 19.5, LAST_GRACE), (0, 0, LAST_GRACE)]
-)
-async def test_disconnect_hooks_get_what_is_left_of_the_deadline(
-    fake_clock: FakeClock,
-    monkeypatch: pytest.MonkeyPatch,
-    drain_timeout: float,
-    spent: float,
-    left: float,
+async def test_disconnect_hooks_get_half_of_what_is_left_for_hooks(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drained: list[float] = []
 
-    async def drain(sets: list[TaskSet], timeout: float) -> bool:
-        if sets == [parts.hooks]:
-            drained.append(timeout)
-        return True
+    async def drain(timeout: float) -> None:
+        drained.append(timeout)
 
-    monkeypatch.setattr("nonebot_aiohttp.lifespan.drain", drain)
-    parts = Parts(drain_timeout, fake_clock.clock)
-    parts.during["loops stop"] = lambda: fake_clock.advance(spent)
+    parts = Parts(20, fake_clock.clock)
+    monkeypatch.setattr(parts.hooks, "drain", drain)
+    parts.during["loops stop"] = lambda: fake_clock.advance(6)
     await parts.lifespan.start()
     await parts.lifespan.stop()
-    assert drained[0] == left
+    # The second time for those that a shutdown hook has started.
+    assert drained == [15, 30]
 
 
 async def test_disconnect_hooks_end_before_the_shutdown_hooks_run() -> None:
@@ -265,11 +256,8 @@ async def test_disconnect_hooks_end_before_the_shutdown_hooks_run() -> None:
     assert parts.order[-4:] == ["loops stop", "disconnect hook ended", "shutdown", "session close"]
 
 
-async def test_disconnect_hooks_that_do_not_end_are_cut_off_before_the_shutdown_hooks_run(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.lifespan.LAST_GRACE", 0.01)
-    parts = Parts(drain_timeout=0)
+async def test_disconnect_hooks_that_do_not_end_are_cut_off_before_the_shutdown_hooks_run() -> None:
+    parts = Parts(drain_timeout=0, close_timeout=0.5)
     await parts.lifespan.start()
     parts.hooks.start(parts.handle("disconnect hook", asyncio.Event()), "onebot")
     await within(parts.lifespan.stop())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import multiprocessing
 import os
 import sys
 import threading
@@ -98,6 +99,12 @@ class PlatformBot(Bot):
             except asyncio.CancelledError:
                 continue
 
+    async def do_send(self, event: dict[str, Any]) -> None:
+        """Send a message of some size, which waits until the peer has read most of it."""
+        self.note("begun")
+        socket: Any = self.request
+        await socket.send("x" * event["size"])
+
     async def do_block(self, event: dict[str, Any]) -> None:
         """Block the event loop."""
         await asyncio.sleep(0)
@@ -109,6 +116,25 @@ class PlatformBot(Bot):
         while True:
             # Not in one piece: a signal that another thread takes interrupts no sleep.
             time.sleep(STALL_SECONDS)  # noqa: ASYNC251 - what a bot should not do
+
+    async def do_block_thread(self, event: dict[str, Any]) -> None:
+        """Wait for a thread that never ends."""
+        self.note("begun")
+        await asyncio.to_thread(time.sleep, 600)
+
+    async def do_leave_thread(self, event: dict[str, Any]) -> None:
+        """Start a thread that never ends, and do not wait for it."""
+        threading.Thread(target=time.sleep, args=(600,), name="the endless one").start()
+        self.note("begun")
+
+    async def do_fork(self, event: dict[str, Any]) -> None:
+        """Fork a child that has nothing to do, terminate it, and note how it has ended."""
+        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        child.start()
+        child.terminate()
+        child.join(30)
+        self.note(f"child ended with {child.exitcode}")
+        child.kill()
 
     async def _call_api(self, api: str, **data: Any) -> Any:
         root = getattr(self.config, "api_root", None)

@@ -1,0 +1,96 @@
+"""``Leaving``: connections that are on their way out, and what they still have to send.
+
+It guards the promise that a stop lets go of every connection, and of none too early.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+FLUSH_PAUSE = 0.01
+"""Seconds between looks at what is still unsent: a transport tells nobody when it has sent all."""
+
+LAST_TURNS = 0.1
+"""Seconds that transports get to notice that they were let go of."""
+
+
+class Leaving:
+    """The connections of a server that ends.
+
+    TLS is why this knows them from before they are closed. On CPython 3.11 to 3.13 a transport of
+    asyncio's own loop that was closed twice, as aiohttp does, has no protocol any more: it cannot
+    be asked what is unsent, nor be aborted, but by its socket.
+    """
+
+    def __init__(self) -> None:
+        self._connections: list[_Connection] = []
+
+    def take(self, transports: Iterable[asyncio.Transport | None]) -> None:
+        """Take the connections that are open.
+
+        Args:
+            transports: Their transports; None for those that have gone.
+        """
+        self._connections += [_Connection(each) for each in transports if each is not None]
+
+    async def let_go(self, timeout: float) -> int:
+        """Wait until all have sent what they had, and drop what is left of them.
+
+        Args:
+            timeout: Seconds that they have to send the rest.
+
+        Returns:
+            How many were dropped with something unsent.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while self.unsent() and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(FLUSH_PAUSE)
+        unsent = self.unsent()
+        mute = [each for each in self._connections if not each.drop()]
+        deadline = loop.time() + LAST_TURNS
+        await asyncio.sleep(0)
+        while any(each.is_open for each in mute) and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(FLUSH_PAUSE)
+        return unsent
+
+    def unsent(self) -> int:
+        """Count those that have something to send, and remember who they are."""
+        return sum(each.has_unsent() for each in self._connections)
+
+
+class _Connection:
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._had_unsent = False
+        self._socket: Any = None
+        with suppress(AttributeError):
+            self._socket = transport.get_extra_info("socket")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is; to be asked only where the transport has lost its protocol."""
+        return self._socket is not None and self._socket.fileno() != -1
+
+    def has_unsent(self) -> bool:
+        """Tell whether there is something to send."""
+        with suppress(AttributeError):
+            self._had_unsent = self._transport.get_write_buffer_size() > 0
+            return self._had_unsent
+        # Nobody knows: what it had when it could be asked may have been sent when it is closed.
+        return self._had_unsent and self.is_open
+
+    def drop(self) -> bool:
+        """Let go of the transport; tell whether it could be reached, or only its socket."""
+        with suppress(AttributeError):
+            self._transport.get_write_buffer_size()
+            self._transport.abort()
+            return True
+        if self.is_open:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        return False
