@@ -334,6 +334,10 @@ def _level_number(level: int | str) -> int:
 @contextmanager
 def _console_sink(level: int) -> Iterator[None]:
     global _default_sink
+    if sys.stderr is None:
+        # As under pythonw, or with 2>&-: there is no console, and loguru has no default sink.
+        yield
+        return
     # Ours comes first: should it be refused, the default sink is still there.
     ours = logger.add(
         sys.stderr, level=level, format=_console_format, diagnose=False, backtrace=False
@@ -346,7 +350,7 @@ def _console_sink(level: int) -> Iterator[None]:
         yield
     finally:
         # A program that removed ours meanwhile has configured loguru and wants no default sink.
-        if _remove_sink(ours):
+        if _remove_sink(ours) and sys.stderr is not None:
             _default_sink = logger.add(sys.stderr)
 
 

@@ -1,33 +1,38 @@
-"""The own process: an event loop, the signals, and the exit codes. Only ``run()`` comes here."""
+"""The own process: an event loop, its threads, and the exit codes. Only ``run()`` comes here."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import inspect
-import signal
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from .ending import LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
+from .signals import signals_handled
 
 FAILED_START, FORCED = 1, 130
 """Exit codes; a clean stop is 0."""
 
-FORCED_GRACE = 1.0
-"""Seconds that tasks get to end when a second signal has come."""
+FORCED_END = 0.9
+"""Seconds after a second Ctrl+C in which the process has ended, whatever runs."""
+
+FORCED_GRACE = 0.5
+"""Seconds of these that tasks get to end."""
+
+TASKS_GRACE = 1.0
+"""Seconds that tasks which nobody has ended get to end after an orderly stop."""
 
 THREADS_GRACE = 5.0
-"""Seconds that the threads of ``asyncio.to_thread`` and of look-ups of addresses get to end."""
-
-LOOK_PAUSE = 0.01
-"""Seconds between looks at whether they have."""
+"""Seconds that threads get to end where no stop says how many are left: after a failed start."""
 
 DEFAULT_LEVEL = "INFO"
 """From which level on the console shows records, unless the configuration says so."""
@@ -61,67 +66,70 @@ def loop_factory(name: str) -> LoopFactory:
 
 
 def run_loop(
-    main: Coroutine[Any, Any, Any], factory: LoopFactory, cut_off: Callable[[], None]
-) -> Any:
+    main: Coroutine[Any, Any, float], factory: LoopFactory, cut_off: Callable[[], None]
+) -> float:
     """Run a coroutine on a new event loop and leave nothing behind.
 
     ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
     that do not end when a second signal has come, and for threads.
 
     Args:
-        main: What to run.
+        main: What to run; returns the seconds that threads have left.
         factory: Makes the loop.
         cut_off: Logs what is cut off when ``KeyboardInterrupt`` ends the loop.
 
     Returns:
-        What it returned.
+        The time on the monotonic clock until which threads may run.
     """
     loop = factory()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(_ignore_interrupt)
     executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
     loop.set_default_executor(executor)
+    seconds = THREADS_GRACE
     try:
-        return loop.run_until_complete(main)
+        seconds = loop.run_until_complete(main)
     except KeyboardInterrupt:
         # Not in the signal's handler: the signal may have come while a line was being logged.
         cut_off()
         raise
     finally:
+        until = time.monotonic() + seconds
         try:
-            _cancel_rest(loop)
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            grace = FORCED_GRACE if _was_forced() else TASKS_GRACE
+            _cancel_rest(loop, grace)
+            loop.run_until_complete(_within(loop.shutdown_asyncgens(), grace))
             if not _was_forced():
-                loop.run_until_complete(_join_threads(executor))
+                loop.run_until_complete(_join_threads(executor, until))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+    return until
 
 
-def _cancel_rest(loop: asyncio.AbstractEventLoop) -> None:
+def _cancel_rest(loop: asyncio.AbstractEventLoop, grace: float) -> None:
     rest = asyncio.all_tasks(loop)
     for task in rest:
         task.cancel()
     if rest:
-        loop.run_until_complete(asyncio.wait(rest, timeout=FORCED_GRACE))
+        loop.run_until_complete(asyncio.wait(rest, timeout=grace))
 
 
-async def _join_threads(executor: ThreadPoolExecutor) -> None:
+async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(coroutine, seconds)
+
+
+async def _join_threads(executor: ThreadPoolExecutor, until: float) -> None:
     """Wait for an executor's threads, which may need the loop, but not without limit.
 
-    ``loop.shutdown_default_executor()`` has no limit before Python 3.12 and under uvloop. What
-    hangs here, such as ``getaddrinfo`` without a network, cannot be ended: Python joins it at the
-    exit of the interpreter, so that the process ends no sooner.
+    ``loop.shutdown_default_executor()`` has no limit before Python 3.12 and under uvloop.
     """
-    loop = asyncio.get_running_loop()
     joining = threading.Thread(target=executor.shutdown, daemon=True)
     joining.start()
-    deadline = loop.time() + THREADS_GRACE
     # An event would have to be set through a loop that may be closed by then.
-    while joining.is_alive() and loop.time() < deadline:  # noqa: ASYNC110
+    while joining.is_alive() and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_PAUSE)
-    if joining.is_alive():
-        logger.warning("Threads that have not ended hold up the end of the process")
 
 
 def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -151,49 +159,8 @@ def imports_out_of_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def stop_signals() -> tuple[signal.Signals, ...]:
-    """List the signals that stop the process on this system."""
-    if sys.platform == "win32":
-        return (signal.SIGINT, signal.SIGBREAK)
-    return (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def signals_handled(stop: Callable[[], None]) -> Iterator[None]:
-    """Let the first signal stop and the second one raise; put back what was there.
-
-    Outside the main thread nothing is touched, for Python allows it there only.
-
-    Args:
-        stop: Called at the first signal, from the event loop or in between; must be thread-safe.
-
-    Yields:
-        While the signals are handled.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    received: list[int] = []
-
-    def handle(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        if len(received) == 1:
-            stop()
-        else:
-            # Raised here it ends also a handler that blocks the loop.
-            raise KeyboardInterrupt
-
-    # signal.signal on every system: loop.add_signal_handler does not exist on Windows.
-    before = {number: signal.signal(number, handle) for number in stop_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def serve_process(
-    serving: Coroutine[Any, Any, Any],
+    serving: Coroutine[Any, Any, float],
     *,
     loop: str,
     log_level: int | str,
@@ -203,31 +170,61 @@ def serve_process(
     """Run a server as the main thing that this process does.
 
     Args:
-        serving: Serves until ``stop``.
+        serving: Serves until ``stop``; returns the seconds that threads have left then.
         loop: The setting ``aiohttp_loop``.
         log_level: From which level on the console shows records; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
         cut_off: Logs what a forced end cuts off.
 
     Raises:
-        SystemExit: With 1 when the start failed, with 130 when a second signal forced the end.
+        SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
     """
+    _fill_standard_streams()
+    until = time.monotonic() + THREADS_GRACE
     with console_logging(log_level if is_level(log_level) else DEFAULT_LEVEL):
         try:
             _check_level(log_level)
             factory = loop_factory(loop)
-            with imports_out_of_collections(), signals_handled(stop):
-                run_loop(serving, factory, cut_off)
+            with imports_out_of_collections(), signals_handled(stop, _force):
+                until = run_loop(serving, factory, cut_off)
+            _leave_threads(0, until)
         except KeyboardInterrupt:
-            logger.error("Forced to end by a second signal")
+            logger.error("Forced to end by a second Ctrl+C")
             raise SystemExit(FORCED) from None
         except NonebotAiohttpError as error:
             _log_failed_start(error)
+            _leave_threads(FAILED_START, until)
             raise SystemExit(FAILED_START) from error
         finally:
             if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
                 # It never began, of which Python would warn.
                 serving.close()
+
+
+def _fill_standard_streams() -> None:
+    """Put the null device where a standard stream was closed, as by ``2>&-``.
+
+    Else the next file or socket gets its number: libuv, under uvloop, aborts the process when it
+    closes one of these, and what anybody writes to stderr would go to a peer.
+    """
+    if os.name != "posix":
+        return
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free; those below were filled before.
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _force() -> None:
+    end_soon(FORCED, FORCED_END)
+
+
+def _leave_threads(code: int, until: float) -> None:
+    """Let the process end at its deadline, whatever threads still run."""
+    if threading.current_thread() is threading.main_thread() and (threads := running_threads()):
+        end_without(threads, code, until)
 
 
 def _check_level(level: int | str) -> None:

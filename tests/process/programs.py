@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from nonebot_aiohttp.signals import FORCING_PAUSE
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +64,7 @@ class Program:
             settings: The bot's configuration.
             ignored: Filters of warnings that are the host's own.
         """
+        self._interrupted = 0.0
         self.journal_file = directory / "journal"
         self._stderr, self._stdout = directory / "stderr", directory / "stdout"
         environment = {
@@ -133,14 +133,16 @@ class Program:
         """Wait until it has written something to stderr, while the test's loop runs."""
         await eventually(lambda: text in self.log, PATIENCE, text)
 
-    async def idle(self) -> None:
-        """Wait until it sleeps in its event loop, where a second signal interrupts no code."""
-        process = psutil.Process(self.process.pid)
-        await eventually(lambda: process.status() == psutil.STATUS_SLEEPING, PATIENCE, "sleep")
-
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal."""
+        self._interrupted = time.monotonic()
         self.process.send_signal(number)
+
+    async def interrupt_again(self) -> None:
+        """Send SIGINT so long after the last signal that it is a wish of its own."""
+        due = self._interrupted + FORCING_PAUSE + 0.2
+        await eventually(lambda: time.monotonic() > due, PATIENCE, "the time to interrupt again")
+        self.stop(signal.SIGINT)
 
     async def exit_code(self, *expected: str) -> int:
         """Wait for the end, and check that stderr holds no line that is not expected.

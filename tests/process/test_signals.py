@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,14 +16,16 @@ import pytest
 from nonebot_aiohttp.tasks import EAGER
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, SERVE, Host, own_process
-from tests.process.programs import Program
+from tests.process.programs import PATIENCE, ROOT, Program
 from tests.process.simulator import Platform
 from tests.support.certs import Tls
+from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 NOTHING_LEFT = ["run() returned", "left behind: []"]
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
-FORCED = r"ERROR +nonebot_aiohttp.process: Forced to end by a second signal"
-FAILED = r"ERROR +nonebot_aiohttp.tasks: A handler of platform failed"
+FORCED = r"ERROR +nonebot_aiohttp.process: Forced to end by a second Ctrl\+C"
+FAILED = r"ERROR +nonebot_aiohttp.failures: A handler of platform failed"
 CUT_OFF = r"ERROR +nonebot_aiohttp.tasks: Cut off 1 handler\(s\) of platform"
 
 
@@ -52,8 +58,7 @@ async def test_second_signal_when_a_handler_never_ends(loop: str, launch: Launch
         await begin(program, platform, "hang")
         program.stop(signal.SIGINT)
         await program.logged("Waiting for 1 handler")
-        await program.idle()
-        program.stop(signal.SIGINT)
+        await program.interrupt_again()
         assert await program.exit_code(FORCED, CUT_OFF) == 130
     assert program.journal[-1] == "left behind: []"
 
@@ -70,9 +75,8 @@ async def test_second_signal_when_a_handler_blocks_the_loop(
         cut = [CUT_OFF]
     async with Platform(program.port) as platform:
         await begin(program, platform, how)
-        # Two of the same kind could arrive as one.
-        program.stop(signal.SIGINT)
         program.stop(signal.SIGTERM)
+        await program.interrupt_again()
         assert await program.exit_code(FORCED, *cut) == 130
     assert program.journal[-1] == "left behind: []"
 
@@ -84,11 +88,105 @@ async def test_second_signal_when_a_handler_refuses_to_end(loop: str, launch: La
         await begin(program, platform, "hang_on")
         program.stop(signal.SIGINT)
         await program.logged("Waiting for 1 handler")
-        await program.idle()
-        program.stop(signal.SIGINT)
+        await program.interrupt_again()
         # Such a handler cannot be taken back without a word of asyncio's.
         assert await program.ended() == 130
     assert re.search(CUT_OFF, program.log)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_second_signal_when_a_thread_never_ends(loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        await begin(program, platform, "block_thread")
+        program.stop(signal.SIGINT)
+        await program.logged("Waiting for 1 handler")
+        await program.interrupt_again()
+        began = time.monotonic()
+        assert await program.exit_code(FORCED, CUT_OFF) == 130
+        # A second, on a machine that may be busy; the thread takes ten minutes.
+        assert time.monotonic() - began < 10
+    # What the caller does at its end has run.
+    assert program.journal[-1] == "left behind: []"
+    assert len(re.findall(CUT_OFF, program.log)) == 1
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(
+    "echoes",
+    [
+        [signal.SIGINT, signal.SIGTERM],  # nb run
+        [signal.SIGINT, signal.SIGINT],  # watchfiles
+        [signal.SIGTERM, signal.SIGTERM],  # timeout, of coreutils
+    ],
+    ids=["int-term", "int-int", "term-term"],
+)
+async def test_one_wish_that_comes_twice(
+    echoes: list[signal.Signals], loop: str, launch: Launch
+) -> None:
+    """Trap: at Ctrl+C the terminal signals the group, and `nb run` its child besides."""
+    program = launch(RUN, aiohttp_loop=loop, work_seconds=0.5)
+    async with Platform(program.port) as platform:
+        await platform.connect("7")
+        await platform.send("7", do="work", id=1)
+        await program.noted("begun 1")
+        await platform.send("7", do="go")
+        for number in echoes:
+            program.stop(number)
+            time.sleep(0.005)  # noqa: ASYNC251 - as one process after the other signals
+        assert await program.exit_code() == 0
+    assert program.handled() == {"1": 1}
+    assert program.journal[-2:] == NOTHING_LEFT
+    assert re.search(
+        r"Stopping, up to 20 s for what runs; Ctrl\+C again cuts it off$", program.log, re.M
+    )
+    assert re.search(r"INFO .*: Stopped$", program.log, re.M)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_thread_that_never_ends_at_an_orderly_stop(loop: str, launch: Launch) -> None:
+    program = launch(RUN, aiohttp_loop=loop, aiohttp_close_timeout=0.5)
+    async with Platform(program.port) as platform:
+        await begin(program, platform, "leave_thread")
+        program.stop()
+        named = r"Ended without thread\(s\) that had not ended: the endless one \(in threading"
+        assert await program.exit_code(named) == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_a_forked_child_ends_by_its_own_signal(loop: str, launch: Launch) -> None:
+    """Trap: a forked child inherits handlers."""
+    program = launch(RUN, aiohttp_loop=loop)
+    async with Platform(program.port) as platform:
+        assert await platform.post("7", do="fork") == 200
+        await program.noted(f"child ended with {-signal.SIGTERM}")
+        program.stop()
+        assert await program.exit_code() == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no shell of Unix")
+async def test_without_a_standard_error(tmp_path: Path) -> None:
+    """Trap: `sys.stderr` can be None."""
+    port, journal = free_port(), tmp_path / "journal"
+    journal.touch()
+    settings = {"BOT_SETTINGS": "{}", "BOT_JOURNAL": str(journal)}
+    command = [sys.executable, "-m", *RUN.command(port)]
+    process = subprocess.Popen(  # noqa: ASYNC220 - it is waited for below
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *command], cwd=ROOT, env={**os.environ, **settings}
+    )
+    try:
+        await eventually(lambda: "started" in journal.read_text(), PATIENCE, "the start")
+        async with Platform(port) as platform:
+            assert await platform.post("7", do="exit") == 200
+        await eventually(lambda: process.poll() is not None, PATIENCE, "the end")
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert journal.read_text().splitlines()[-2:] == NOTHING_LEFT
 
 
 async def begin(program: Program, platform: Platform, how: str) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import Any
+import time
+from collections.abc import AsyncIterator
 
-import pytest
-
-from nonebot_aiohttp import process
 from nonebot_aiohttp.process import run_loop
 from nonebot_aiohttp.tasks import start_task
 from tests.support.logs import Logs
@@ -21,6 +19,7 @@ def nothing() -> None:
 def test_threads_may_use_the_loop_until_they_have_ended(logs: Logs) -> None:
     answers: list[str] = []
     ending = threading.Event()
+    kept: list[object] = []
 
     def work(loop: asyncio.AbstractEventLoop) -> None:
         ending.wait()
@@ -33,28 +32,48 @@ def test_threads_may_use_the_loop_until_they_have_ended(logs: Logs) -> None:
         finally:
             ending.set()
 
-    async def main() -> list[Any]:
+    async def main() -> float:
         loop = asyncio.get_running_loop()
-        kept = [loop.run_in_executor(None, work, loop), start_task(set_when_cancelled())]
+        kept.extend([loop.run_in_executor(None, work, loop), start_task(set_when_cancelled())])
         await asyncio.sleep(0)
-        return kept
+        return 60
 
     run_loop(main(), asyncio.new_event_loop, nothing)
     assert answers == ["answer"]
     assert logs == []
 
 
-def test_a_thread_that_hangs_holds_up_no_loop(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_hangs_holds_up_no_loop(logs: Logs) -> None:
     """As `getaddrinfo` does without a network."""
-    monkeypatch.setattr(process, "THREADS_GRACE", 0.01)
     released = threading.Event()
+    # Nobody waits for it.
+    kept: list[object] = []
 
-    async def main() -> Any:
-        # In a list, for nobody waits for it.
-        return [asyncio.get_running_loop().run_in_executor(None, released.wait)]
+    async def main() -> float:
+        kept.append(asyncio.get_running_loop().run_in_executor(None, released.wait))
+        return 0.01
 
     try:
-        run_loop(main(), asyncio.new_event_loop, nothing)
+        until = run_loop(main(), asyncio.new_event_loop, nothing)
+        assert until <= time.monotonic()
     finally:
         released.set()
-    assert logs.messages() == ["Threads that have not ended hold up the end of the process"]
+    assert logs == []
+
+
+def test_an_async_generator_that_does_not_end_holds_up_no_loop() -> None:
+    kept: list[object] = []
+
+    async def endless() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.get_running_loop().create_future()
+
+    async def main() -> float:
+        generator = endless()
+        kept.append(generator)
+        await generator.__anext__()
+        return 0
+
+    run_loop(main(), asyncio.new_event_loop, nothing)

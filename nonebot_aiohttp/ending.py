@@ -1,0 +1,100 @@
+"""The end of the own process, whatever its threads do.
+
+Python waits at the exit of the interpreter for every thread that is no daemon, without limit: for
+``asyncio.to_thread``, for each sync handler of NoneBot2, for ``getaddrinfo`` without a network.
+Nothing can end a thread from outside; only the process can leave without it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .log import logger
+
+FLUSH_TIMEOUT = 0.1
+"""Seconds that logs and standard streams get to be flushed: who reads them may have stalled."""
+
+LOOK_PAUSE = 0.01
+"""Seconds between looks at whether threads have ended."""
+
+
+def end_soon(code: int, seconds: float) -> None:
+    """End the process after some seconds, unless it ends by itself before.
+
+    It may be called from the handler of a signal, which interrupts any code: so it takes no lock,
+    as ``threading.Thread`` would.
+
+    Args:
+        code: The exit code.
+        seconds: The seconds.
+    """
+
+    def end() -> None:
+        time.sleep(seconds)
+        _end_now(code)
+
+    _thread.start_new_thread(end, ())
+
+
+def end_without(threads: list[threading.Thread], code: int, until: float) -> None:
+    """Let the process end without threads that have not ended when its main thread has.
+
+    Args:
+        threads: The threads.
+        code: The exit code.
+        until: The time on the monotonic clock until which they are waited for.
+    """
+
+    def leave() -> None:
+        while time.monotonic() < until and any(each.is_alive() for each in threads):
+            time.sleep(LOOK_PAUSE)
+        if names := [_described(each) for each in threads if each.is_alive()]:
+            logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
+            _end_now(code)
+
+    # Private: what `atexit` calls comes after Python has waited for all threads, and nothing public
+    # comes before. concurrent.futures has registered its own wait there; the last is called first.
+    register: Callable[..., Any] = threading._register_atexit  # type: ignore[attr-defined]
+    with suppress(RuntimeError):  # The interpreter has begun to exit.
+        register(leave)
+
+
+def running_threads() -> list[threading.Thread]:
+    """List the threads, besides the main one, that keep the process from ending."""
+    return [
+        each
+        for each in threading.enumerate()
+        if not each.daemon and each not in (threading.main_thread(), threading.current_thread())
+    ]
+
+
+def _described(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None:
+        return thread.name
+    place = f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_name}"
+    return f"{thread.name} (in {place}, line {frame.f_lineno})"
+
+
+def _end_now(code: int) -> None:
+    flushing = threading.Thread(target=_flush, daemon=True)
+    with suppress(RuntimeError):  # No thread can be started any more.
+        flushing.start()
+        flushing.join(FLUSH_TIMEOUT)
+    os._exit(code)
+
+
+def _flush() -> None:
+    steps: list[Callable[[], Any]] = [logger.complete, logging.shutdown]
+    steps += [stream.flush for stream in (sys.stdout, sys.stderr) if stream is not None]
+    for step in steps:
+        with suppress(Exception):
+            step()

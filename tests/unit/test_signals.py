@@ -1,0 +1,74 @@
+"""Which signal is a wish, and which one is its echo."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from nonebot_aiohttp.signals import FORCING_PAUSE, signals_handled, stop_signals
+from tests.support.clock import FakeClock
+
+ALL = stop_signals()
+OTHER = ALL[1]
+
+
+@contextmanager
+def handled(clock: FakeClock) -> Iterator[list[str]]:
+    """Handle the signals, and write down what is asked for."""
+    asked: list[str] = []
+    with signals_handled(lambda: asked.append("stop"), lambda: asked.append("force"), clock.clock):
+        yield asked
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_the_first_signal_stops(number: signal.Signals, fake_clock: FakeClock) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(number)
+        assert asked == ["stop"]
+
+
+@pytest.mark.parametrize("first", ALL)
+@pytest.mark.parametrize("second", ALL)
+async def test_what_comes_within_a_second_is_the_same_wish(
+    first: signal.Signals, second: signal.Signals, fake_clock: FakeClock
+) -> None:
+    """Trap: at Ctrl+C the terminal signals the group, and `nb run` its child besides."""
+    with handled(fake_clock) as asked:
+        signal.raise_signal(first)
+        await fake_clock.advance(FORCING_PAUSE - 0.01)
+        for _ in range(3):
+            signal.raise_signal(second)
+        assert asked == ["stop"]
+
+
+@pytest.mark.parametrize("first", ALL)
+async def test_an_interrupt_after_a_second_forces_once(
+    first: signal.Signals, fake_clock: FakeClock
+) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(first)
+        await fake_clock.advance(FORCING_PAUSE)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        # A third one must not interrupt what the caller does at its end.
+        signal.raise_signal(signal.SIGINT)
+        assert asked == ["stop", "force"]
+
+
+async def test_no_other_signal_forces(fake_clock: FakeClock) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(OTHER)
+        await fake_clock.advance(60)
+        signal.raise_signal(OTHER)
+        assert asked == ["stop"]
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_what_was_there_is_put_back(number: signal.Signals, fake_clock: FakeClock) -> None:
+    before = signal.getsignal(number)
+    with handled(fake_clock):
+        assert signal.getsignal(number) is not before
+    assert signal.getsignal(number) is before
