@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import wraps
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +22,8 @@ from ..session import SessionPool
 from ..sockets import OpenSockets
 from ..tasks import TaskSet
 from .client import ClientHalf
-from .life import LifespanKeeper
+from .events import EventWork
+from .life import LifespanKeeper, ShutdownFunctions, call_function
 from .routes import RouteEndpoints
 
 
@@ -34,7 +36,7 @@ class NoLoops:
     async def stop_intake(self) -> None:
         """Stop nothing."""
 
-    async def stop(self) -> None:
+    async def stop(self, timeout: float) -> None:
         """Wait for nothing."""
 
 
@@ -79,10 +81,12 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             session=self._pool,
             loops=NoLoops(),
             sockets=sockets,
-            handlers=handlers,
+            work=EventWork(handlers),
             hooks=socket_handlers,
             drain_timeout=self.options.drain_timeout,
+            close_timeout=self.options.close_timeout,
         )
+        self._shutdown_functions = ShutdownFunctions(life)
         keeper = LifespanKeeper(self._lifespan)
         life.on_startup(keeper.start)
         life.on_shutdown(keeper.stop)
@@ -109,6 +113,18 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
     def asgi(self) -> Application:
         """The driver as an ASGI 3 application."""
         return self._host.asgi
+
+    def on_shutdown(self, func: Any) -> Any:
+        """Register a function that runs at the stop, before those that are there.
+
+        Args:
+            func: ``func()``, sync or async. One that fails or hangs skips none of the others.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+        """
+        super().on_shutdown(self._shutdown_functions.bounded(func))
+        return func
 
     def setup_http_server(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; see ``nonebot.drivers.ASGIMixin``."""
@@ -164,6 +180,9 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 class Mixin(ClientHalf):
     """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
 
+    The server's own driver starts and stops it. What this can add there is to wait for the events
+    in flight before the first shutdown function runs.
+
     Attributes:
         options: The settings, validated.
     """
@@ -181,9 +200,41 @@ class Mixin(ClientHalf):
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
+        self._events = EventWork(TaskSet("HTTP handler"))
+        self._drained = False
         # Shutdown functions run in reverse: registered first, the pool is closed last.
-        self.on_startup(self._pool.open)  # type: ignore[attr-defined]
-        self.on_shutdown(self._pool.close)  # type: ignore[attr-defined]
+        self.on_startup(self._open)  # type: ignore[attr-defined]
+        self.on_shutdown(self._pool.close)
+
+    async def _open(self) -> None:
+        self._drained = False
+        await self._pool.open()
+
+    def on_shutdown(self, func: Any) -> Any:
+        """Register a function that runs at the stop, after the events in flight have ended.
+
+        Args:
+            func: ``func()``, sync or async.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+        """
+
+        @wraps(func)
+        async def run() -> None:
+            await self._drain()
+            await call_function(func)
+
+        super().on_shutdown(run)  # type: ignore[misc]
+        return func
+
+    async def _drain(self) -> None:
+        if not self._drained:
+            self._drained = True
+            if in_work := self._events.in_work():
+                logger.info("Waiting for {} in flight", in_work)
+            await self._events.drain(self.options.drain_timeout)
+            await self._events.cancel()
 
     @property
     def type(self) -> str:

@@ -7,11 +7,22 @@ stop the driver from different ones.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import Any
 
+import anyio
+from nonebot.utils import is_coroutine_callable, run_sync
+
 from ..exceptions import StartupError
+from ..hooks import hook_name
+from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
+from ..tasks import CANCEL_GRACE
+
+MARGIN = 0.1
+"""Seconds by which a function is cut off before all of NoneBot's shutdown would be."""
 
 
 class LifespanKeeper:
@@ -49,7 +60,11 @@ class LifespanKeeper:
         task, self._task = self._task, None
         if task is not None and self._stop is not None:
             self._stop.set()
-            await task
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await _cut_off(task)
+                raise
 
     async def _keep(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
         failure: Exception = RuntimeError("A startup function waited for what was cancelled")
@@ -60,7 +75,9 @@ class LifespanKeeper:
         except asyncio.CancelledError:
             # A start that is given up is shut down as well, for its task group is open.
             _uncancel()
-            if started.done() and not started.cancelled():
+            # Only its own failure has the group cancel itself; else the process is forced to end.
+            failed = self._lifespan.task_group.cancel_scope.cancel_called
+            if failed and started.done() and not started.cancelled():
                 logger.error(
                     "A task of driver.task_group has failed, which ends NoneBot's lifespan: the"
                     " bot has to be restarted"
@@ -84,6 +101,80 @@ class LifespanKeeper:
         with suppress(Exception):
             await group.__aexit__(None, None, None)
         self._lifespan._task_group = None
+
+
+class ShutdownFunctions:
+    """Bounds NoneBot's shutdown functions, so that none of them skips those behind it.
+
+    NoneBot awaits them one after the other, without limit, and ends at the first that fails.
+    """
+
+    def __init__(self, life: Lifespan) -> None:
+        """Begin without functions.
+
+        Args:
+            life: Knows the deadline of the stop.
+        """
+        self._life = life
+        self._count = 0
+
+    def bounded(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Wrap a function.
+
+        Args:
+            function: The function, sync or async; a sync one runs in a thread, as NoneBot has it.
+
+        Returns:
+            An async function that raises nothing, and ends in time.
+        """
+        # They run in reverse: those that were registered before run behind it.
+        more_follow = self._count > 0
+        self._count += 1
+
+        @wraps(function)
+        async def run() -> None:
+            # Not a task of its own: what a startup function has entered is left in its own task.
+            with anyio.move_on_after(self._seconds(more_follow)) as scope:
+                try:
+                    await call_function(function)
+                except Exception as error:
+                    name = hook_name(function)
+                    log_exception("ERROR", f"The shutdown function {name} failed", error)
+            if scope.cancelled_caught:
+                self._life.all_ended = False
+                text = "Cut off the shutdown function {} that had not ended"
+                logger.error(text, hook_name(function))
+
+        return run
+
+    def _seconds(self, more_follow: bool) -> float:
+        deadline = self._life.deadline
+        if deadline is None or self._life.state is State.IDLE:
+            return float("inf")
+        return max(deadline.for_hooks(more_follow=more_follow) - MARGIN, 0.0)
+
+
+async def call_function(function: Callable[[], Any]) -> None:
+    """Call a function of NoneBot's lifespan as NoneBot does.
+
+    Args:
+        function: The function, sync or async; a sync one runs in a thread.
+    """
+    await (function() if is_coroutine_callable(function) else run_sync(function)())
+
+
+async def _cut_off(keeping: asyncio.Task[None]) -> None:
+    """Cut off the tasks of NoneBot's task group that hold up its end, such as disconnect hooks."""
+    names = {
+        each.id: each.name for each in anyio.get_running_tasks() if each.parent_id == id(keeping)
+    }
+    for task in asyncio.all_tasks():
+        if id(task) in names:
+            logger.error("Cut off a task of driver.task_group: {}", names[id(task)])
+            # NoneBot shields its hooks from the group's own cancellation.
+            task.cancel()
+    keeping.cancel()
+    await asyncio.wait({keeping}, timeout=CANCEL_GRACE / 2)
 
 
 def _uncancel() -> None:

@@ -15,6 +15,7 @@ TODAY = (
     "aiohttp-asgi",
     "fastapi",
     "httpx",
+    "nb-cli",
     "nonebot-adapter-discord",
     "nonebot-adapter-onebot",
     "nonebot-adapter-telegram",

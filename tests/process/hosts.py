@@ -78,6 +78,7 @@ PROMISES: dict[str, str] = {
     "probe": "A second connection of a bot whose first one lives gets 409",
     "exit": "`driver.exit()` stops the process",
     "drain": "Handlers in flight at the stop end, with API calls over HTTP",
+    "matchers": "Events that NoneBot2's matchers handle at the stop end, too",
     "answers": "They get answers to API calls over their WebSockets",
     "busy": "A webhook on an open connection gets 503 meanwhile",
     "going away": "WebSockets close with 1001 after that",

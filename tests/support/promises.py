@@ -290,12 +290,41 @@ LIFE = {
     ),
     "disconnect hooks run within the deadline": (
         "process/test_serving.py::test_disconnect_hooks_have_a_deadline_too",
-        "unit/test_lifespan.py::test_disconnect_hooks_get_what_is_left_of_the_deadline",
+        "unit/test_lifespan.py::test_disconnect_hooks_get_half_of_what_is_left_for_hooks",
     ),
-    "a second signal ends it at once": (
+    "a SIGINT a second after the first signal cuts off what runs": (
+        "unit/test_signals.py::test_an_interrupt_after_a_second_forces_once",
         "process/test_signals.py::test_second_signal_when_a_handler_never_ends",
         "process/test_signals.py::test_second_signal_when_a_handler_blocks_the_loop",
         "process/test_signals.py::test_second_signal_when_a_handler_refuses_to_end",
+        "process/test_signals.py::test_second_signal_when_a_thread_never_ends",
+        "compat/today/test_nb_run.py::test_a_second_ctrl_c_cuts_off_what_runs",
+    ),
+    "any other further signal is the same wish again": (
+        "unit/test_signals.py::test_what_comes_within_a_second_is_the_same_wish",
+        "unit/test_signals.py::test_no_other_signal_forces",
+        "process/test_signals.py::test_one_wish_that_comes_twice",
+        "compat/today/test_nb_run.py::test_ctrl_c_is_one_orderly_stop",
+    ),
+    "one deadline bounds the whole stop": (
+        "unit/test_deadline.py::test_all_at_once_take_no_longer_than_the_sum",
+        "process/test_deadline.py::test_only_peers_hang",
+        "process/test_deadline.py::test_everything_hangs",
+        "process/test_signals.py::test_a_thread_that_never_ends_at_an_orderly_stop",
+    ),
+    "a hook that hangs does not skip those behind it": (
+        "process/test_deadline.py::test_a_shutdown_hook_that_hangs_does_not_skip_those_behind_it",
+        "compat/today/test_events.py::"
+        "test_a_shutdown_function_that_hangs_does_not_skip_those_behind_it",
+    ),
+    "events that NoneBot handles are drained, in whatever task": (
+        "compat/today/test_events.py::test_webhooks_under_every_host",
+        "compat/today/test_events.py::test_reverse_websocket",
+        "compat/today/test_events.py::test_forward_websocket",
+        "compat/today/test_events.py::test_telegram_by_webhook",
+        "compat/today/test_events.py::test_discord_by_its_gateway",
+        "compat/today/test_events.py::test_events_that_are_polled_meanwhile_are_handled",
+        "compat/a16/test_cqhttp.py::test_events_in_flight_end_before_the_stop",
     ),
     "the drain waits for handlers while the sockets work": (
         "process/test_serving.py::test_answers_arrive_during_the_drain",
@@ -344,6 +373,7 @@ LIFE = {
         "process/test_serving.py::test_serves_again_after_the_stop",
     ),
     "after stopping nothing is left": (
+        "process/test_listening.py::test_stop_with_websockets_over_tls",
         "process/test_signals.py::test_first_signal",
         "process/test_listening.py::test_tls_by_a_context",
         "unit/test_support_leaks.py::test_a_task_a_session_and_a_socket_are_found",

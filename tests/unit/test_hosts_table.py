@@ -12,7 +12,10 @@ from tests.process.hosts import HOSTS, PROMISES, exception_to, table
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "hosts.md").read_text("utf-8")
-TESTS = [*(ROOT / "tests" / "process").glob("test_hosts_*.py")]
+TESTS = [
+    *(ROOT / "tests" / "process").glob("test_hosts_*.py"),
+    ROOT / "tests" / "compat" / "today" / "test_events.py",
+]
 
 
 def checked_promises() -> set[str]:

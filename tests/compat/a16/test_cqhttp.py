@@ -269,6 +269,30 @@ async def test_all_ways_at_once(
         assert {entry["id"] for entry in bot.noted("connected")} == {"1", "2"}
 
 
+@pytest.mark.stock_is_wrong("fastapi", "it waits for no handler")
+async def test_events_in_flight_end_before_the_stop(
+    bot: Bot, there: Platform, client: aiohttp.ClientSession
+) -> None:
+    """Adapters of that time await their events within ``handle_message``."""
+    headers = {"X-Self-ID": SELF_ID}
+    async with connect(client, ws_url(bot)) as ws:
+        for number in range(10):
+            await ws.send_str(json.dumps(message_event(f"/work {number}")))
+        event = message_event("/work webhook")
+        assert (await post(client, bot.url("/cqhttp/"), event, headers, ""))[0] == 204
+        await bot.note("begun", 11)
+        bot.send_stop()
+        for _ in range(10):
+            call = json.loads((await within(ws.receive())).data)
+            answer = {"status": "ok", "retcode": 0, "data": {"message_id": 9}, "echo": call["echo"]}
+            await ws.send_str(json.dumps(answer))
+        assert (await within(ws.receive())).data == 1001
+    assert await bot.ended() == 0
+    assert len(bot.noted("handled")) == 11
+    assert there.calls.qsize() == 1
+    assert bot.noted("shutdown")
+
+
 async def test_stop(bot: Bot, client: aiohttp.ClientSession) -> None:
     assert bot.noted("startup")
     async with connect(client, ws_url(bot)) as ws:

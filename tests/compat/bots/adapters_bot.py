@@ -11,6 +11,7 @@ from nonebot.drivers import URL
 
 MODULES = {
     "onebot": "nonebot.adapters.onebot.v11",
+    "onebot12": "nonebot.adapters.onebot.v12",
     "telegram": "nonebot.adapters.telegram",
     "discord": "nonebot.adapters.discord",
 }

@@ -2,10 +2,12 @@
 # mypy: ignore-errors
 # It is written for a NoneBot that has no types for today's tools.
 
+import asyncio
+
 import hosting
 import nonebot
 from journal import note
-from nonebot.adapters.cqhttp import Bot
+from nonebot.adapters.cqhttp import Bot, Event
 from nonebot.drivers import Driver, ForwardDriver, HTTPRequest, ReverseDriver, WebSocket
 from nonebot.plugin import on_command
 
@@ -60,10 +62,23 @@ def register_look() -> None:
         )
 
 
+def register_work() -> None:
+    """Register a command that takes a while, and calls an API then."""
+    work = on_command("work")
+
+    @work.handle()
+    async def do_work(bot: Bot, event: Event) -> None:
+        note("begun")
+        await asyncio.sleep(1)
+        await bot.send(event, "done")
+        note("handled")
+
+
 if __name__ == "__main__":
     hosting.init()
     nonebot.get_driver().register_adapter("cqhttp", Bot)
     register_hooks()
     nonebot.load_builtin_plugins()
     register_look()
+    register_work()
     hosting.run()

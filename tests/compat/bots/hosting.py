@@ -1,7 +1,9 @@
 """Start NoneBot as the test's environment says, and hand it to the host that the test chose."""
 
+import asyncio
 import json
 import os
+import signal
 from typing import Any
 
 import nonebot
@@ -18,12 +20,21 @@ def run() -> None:
     host, config = os.environ.get("HOSTED_BY", "run"), nonebot.get_driver().config
     if host == "run":
         nonebot.run()
+    elif host == "serve":
+        asyncio.run(serve())
     elif host == "uvicorn":
         import uvicorn
 
         uvicorn.run(nonebot.get_asgi(), host=str(config.host), port=config.port)
     else:
         web.run_app(make_site(host), host=str(config.host), port=config.port)
+
+
+async def serve() -> None:
+    """Run the bot on a loop of one's own, and stop it at SIGTERM."""
+    driver: Any = nonebot.get_driver()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.exit)
+    await driver.serve()
 
 
 def make_site(host: str) -> web.Application:

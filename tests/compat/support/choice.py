@@ -108,6 +108,9 @@ BOTS = [
 ]
 """Drivers that run a whole bot with real adapters."""
 
+FORWARD = [Candidate("~none+~aiohttp"), *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"))]
+"""Drivers that run a whole bot which only goes to its platform."""
+
 MIXED = [
     Candidate("~none+~aiohttp"),
     Candidate("~fastapi+~aiohttp"),
@@ -118,7 +121,7 @@ MIXED = [
 
 def _hosted() -> list[Candidate]:
     """List NoneBot's own driver, and ours under each host that can be had here."""
-    found = [Candidate(OURS), Candidate(OURS, "attach")]
+    found = [Candidate(OURS), Candidate(OURS, "serve"), Candidate(OURS, "attach")]
     found.append(Candidate(OURS, "subapp", prefix="/bots/here"))
     if has_all_of("gunicorn"):
         worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
@@ -155,6 +158,7 @@ GROUPS = {
     "client_driver": CLIENTS,
     "server_driver": SERVERS,
     "bot_driver": BOTS,
+    "forward_driver": FORWARD,
     "mixed_driver": MIXED,
     "hosted_driver": HOSTED,
     "old_driver": FORERUNNERS,

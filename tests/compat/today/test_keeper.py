@@ -1,16 +1,26 @@
 """NoneBot's lifespan in a task of its own, whoever starts and stops the driver."""
 
 import asyncio
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import anyio
 import pytest
 
 from nonebot_aiohttp.exceptions import StartupError
+from tests.support.logs import Logs, collected_logs
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
 from ..support.network import eventually, within
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """What the test logs."""
+    with collected_logs() as collected:
+        yield collected
 
 
 @pytest.fixture
@@ -102,8 +112,8 @@ async def test_start_that_is_given_up(own: Any, steps: list[str]) -> None:
     await assert_starts_again(own)
 
 
-async def test_shutdown_function_that_fails(own: Any, steps: list[str]) -> None:
-    """NoneBot runs none of those that are left then; but its tasks end."""
+async def test_shutdown_function_that_fails(own: Any, steps: list[str], logs: Logs) -> None:
+    """NoneBot alone would run none of those behind it."""
 
     async def fail() -> None:
         raise RuntimeError("this hook always fails")
@@ -111,5 +121,68 @@ async def test_shutdown_function_that_fails(own: Any, steps: list[str]) -> None:
     once(own, own.on_shutdown, fail)
     async with own.lifespan():
         await asyncio.sleep(0)
-    assert steps == ["task ended"]
+    assert steps == ["shutdown", "task ended"]
+    assert logs.matching("this hook always fails", "ERROR")
     await assert_starts_again(own)
+
+
+async def test_sync_shutdown_function(own: Any, steps: list[str]) -> None:
+    """NoneBot calls it in a thread."""
+
+    @own.on_shutdown  # type: ignore[untyped-decorator]
+    def note() -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        steps.append("sync")
+
+    async with own.lifespan():
+        await asyncio.sleep(0)
+    assert steps == ["sync", "shutdown", "task ended"]
+
+
+async def test_shutdown_of_nonebots_own_lifespan(own: Any, steps: list[str]) -> None:
+    """As tools do that know no host, and then there is no deadline."""
+    async with own._lifespan:
+        await asyncio.sleep(0)
+    assert steps == ["shutdown", "task ended"]
+
+
+async def test_disconnect_hook_that_hangs(steps: list[str], logs: Logs) -> None:
+    """NoneBot shields its hooks, and its task group would wait for them for ever."""
+    driver = make_driver(Candidate(OURS), aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5)
+
+    async def start() -> None:
+        driver.task_group.start_soon(shielded)
+
+    driver.on_startup(start)
+
+    async def shielded() -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                steps.append("cut off")
+
+    life = driver.lifespan()
+    await life.__aenter__()
+    await within(life.__aexit__(None, None, None))
+    assert steps == ["cut off"]
+    (line,) = logs.matching("Cut off a task of driver.task_group", "ERROR")
+    assert "shielded" in line.message
+
+
+async def test_task_that_fails_is_said_to_end_the_lifespan(own: Any, logs: Logs) -> None:
+    async def fail() -> None:
+        raise RuntimeError("this task always fails")
+
+    async with own.lifespan():
+        own.task_group.start_soon(fail)
+        await eventually(lambda: logs.matching("the bot has to be restarted"))
+
+
+async def test_forced_end_is_not_said_to_be_a_failure(own: Any, logs: Logs) -> None:
+    """Trap: a second Ctrl+C cancels all tasks, that of the lifespan among them."""
+    async with own.lifespan():
+        (keeping,) = (each for each in asyncio.all_tasks() if "_keep" in repr(each.get_coro()))
+        keeping.cancel()
+        await eventually(keeping.done)
+    assert not logs.matching("has failed")

@@ -1,0 +1,236 @@
+"""The events that NoneBot handles, found where they run: adapters start them in tasks of their own.
+
+They guard the promise that an acknowledged event is handled. An event begins in its adapter's
+``Bot.handle_event``, which may call an API to look a reply up, long before it begins in
+``nonebot.message.handle_event``; and it ends with the matchers, which NoneBot shields from
+cancellation. Nothing is counted while the bot runs: the tasks are looked at when it stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any, NamedTuple
+from weakref import WeakSet
+
+import anyio
+import nonebot.message
+from nonebot.adapters import Bot
+
+from ..log import logger
+from ..tasks import CANCEL_GRACE, TaskSet
+from .websocket import NonebotWebSocket
+
+LOOK_PAUSE = 0.1
+"""Seconds between looks at which events have begun and ended."""
+
+FIRST_TURNS = 3
+"""Turns of the event loop in which a task that was just made comes as far as to its event."""
+
+
+class Event(NamedTuple):
+    """An event that is being handled.
+
+    Attributes:
+        task: The task that it is handled in, which may go on with others.
+        handling: The coroutine of the ``handle_event`` that has it.
+    """
+
+    task: asyncio.Task[Any]
+    handling: Any
+
+
+class EventWork:
+    """The work of this face: requests, and the events that adapters have made of what has come."""
+
+    def __init__(self, requests: TaskSet) -> None:
+        """Take what else is in work.
+
+        Args:
+            requests: The tasks of HTTP handle functions, which may start events.
+        """
+        self._requests = requests
+        # The tasks of events that are logged as cut off.
+        self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
+
+    def in_work(self) -> str:
+        """Say what is in work; see ``lifespan.Work``."""
+        events = len(events_in_flight(asyncio.get_running_loop()))
+        texts = (self._requests.in_work(), f"{events} event(s)" if events else "")
+        return " and ".join(filter(None, texts))
+
+    async def drain(self, timeout: float) -> None:
+        """Wait for requests and events; see ``lifespan.Work``.
+
+        Events that begin meanwhile prolong the wait if an adapter has polled them, as its next poll
+        acknowledges them. Those that come over WebSockets prolong nothing.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        with _Origins(loop) as origins:
+            await self._requests.drain(timeout)
+            while (seconds := deadline - loop.time()) > 0:
+                for _ in range(FIRST_TURNS):
+                    await asyncio.sleep(0)
+                waited_for = origins.look()
+                if not waited_for:
+                    return
+                # Not until all have ended: the task of an event may go on.
+                await asyncio.wait(waited_for, timeout=min(seconds, LOOK_PAUSE))
+
+    async def cancel(self) -> bool:
+        """Cut off requests and events with all of their tasks; see ``lifespan.Work``."""
+        events = events_in_flight(asyncio.get_running_loop())
+        self._log_events(events)
+        tasks = _with_children({each.task for each in events})
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CANCEL_GRACE)
+        return await self._requests.cancel() or bool(events)
+
+    def log_cut_off(self) -> None:
+        """Log what is about to be cut off, unless that was logged; see ``lifespan.Work``."""
+        # The loop has been left by an interrupt; it is still the current one.
+        self._log_events(events_in_flight(asyncio.get_event_loop()))
+        self._requests.log_cut_off()
+
+    def report(self) -> None:
+        """Log what was only counted of failures; see ``lifespan.Work``."""
+        self._requests.report()
+
+    def _log_events(self, events: list[Event]) -> None:
+        owners = Counter(_owner(each) for each in events if each.task not in self._cut_off)
+        self._cut_off.update(each.task for each in events)
+        for (adapter, bot), count in sorted(owners.items()):
+            text = "Cut off {} event(s) of {}, bot {}, that had not ended"
+            logger.error(text, count, adapter, bot)
+
+
+class _Origins:
+    """Tells, while it is entered, events that are waited for from those that prolong nothing.
+
+    These are begun by a task that reads a WebSocket, or by one that was made so. Only who makes a
+    task knows that, hence the task factory.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._readers: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._late: WeakSet[asyncio.Task[Any]] = WeakSet()
+        # Kept as objects, so that no identity is given to another one.
+        self._first: list[Any] = []
+        self._former: Any = None
+
+    def __enter__(self) -> _Origins:
+        self._find_readers()
+        self._first = [each.handling for each in events_in_flight(self._loop)]
+        self._former = self._loop.get_task_factory()
+        self._loop.set_task_factory(self._make_task)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Somebody may have put another one in its place meanwhile.
+        if self._loop.get_task_factory() == self._make_task:
+            self._loop.set_task_factory(self._former)
+
+    def look(self) -> set[asyncio.Task[Any]]:
+        """List the tasks of the events that have to be waited for."""
+        self._find_readers()
+        first = set(map(id, self._first))
+        return {
+            each.task
+            for each in events_in_flight(self._loop)
+            if id(each.handling) in first
+            or (each.task not in self._late and each.task not in self._readers)
+        }
+
+    def _find_readers(self) -> None:
+        receive = NonebotWebSocket.receive.__code__
+        for task in asyncio.all_tasks(self._loop):
+            if any(each.cr_code is receive for each in _awaited(task)):
+                self._readers.add(task)
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        maker: Any = asyncio.current_task(loop)
+        if self._former is None:
+            task = asyncio.Task(coroutine, loop=loop, **options)
+        else:
+            task = self._former(loop, coroutine, **options)
+        if maker in self._readers or maker in self._late:
+            self._late.add(task)
+        return task
+
+
+def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
+    """List the events that are being handled, but for one that asks.
+
+    Args:
+        loop: The event loop.
+
+    Returns:
+        The events; of several in one task the outermost.
+    """
+    codes = set(_codes_of_handle_event())
+    events = []
+    for task in asyncio.all_tasks(loop) - {asyncio.current_task(loop)}:
+        handling = next((each for each in _awaited(task) if each.cr_code in codes), None)
+        if handling is not None:
+            events.append(Event(task, handling))
+    return events
+
+
+def _codes_of_handle_event() -> Iterator[CodeType]:
+    """List the code of ``handle_event`` of each bot class, and of NoneBot's own."""
+    functions: list[Any] = [nonebot.message.handle_event]
+    classes: list[type] = [Bot]
+    while classes:
+        each = classes.pop()
+        classes += each.__subclasses__()
+        functions.append(vars(each).get("handle_event"))
+    for function in functions:
+        code = getattr(inspect.unwrap(function), "__code__", None) if function else None
+        if code is not None:
+            yield code
+
+
+def _awaited(task: asyncio.Task[Any]) -> Iterator[Any]:
+    """List the coroutines of a task, each of which waits for the next one."""
+    each: Any = task.get_coro()
+    while each is not None:
+        if inspect.iscoroutine(each):
+            yield each
+            each = each.cr_await
+        else:
+            # A generator that is a coroutine, or an async generator; anything else ends the list.
+            each = getattr(each, "gi_yieldfrom", None) or getattr(each, "ag_await", None)
+
+
+def _owner(event: Event) -> tuple[str, str]:
+    """Read the names of adapter and bot off a ``handle_event``, whose first argument is the bot."""
+    code, frame = event.handling.cr_code, event.handling.cr_frame
+    bot = frame.f_locals.get(code.co_varnames[0]) if frame and code.co_varnames else None
+    if not isinstance(bot, Bot):
+        return "an unknown adapter", "unknown"
+    return bot.adapter.get_name(), bot.self_id
+
+
+def _with_children(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Add the tasks of the task groups within, which NoneBot shields from the cancellation."""
+    children: dict[int | None, list[int]] = {}
+    for info in anyio.get_running_tasks():
+        children.setdefault(info.parent_id, []).append(info.id)
+    found: set[int] = set()
+    pending = [id(task) for task in tasks]
+    while pending:
+        each = pending.pop()
+        if each not in found:
+            found.add(each)
+            pending += children.get(each, ())
+    return {task for task in asyncio.all_tasks() if id(task) in found}

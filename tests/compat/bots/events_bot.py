@@ -1,0 +1,94 @@
+"""A bot with real adapters whose matchers take their time, for every host."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import adapters_bot
+import hosting
+import nonebot
+from journal import note
+from nonebot.adapters import Bot, Event
+from nonebot.params import EventPlainText
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+hosting.init()
+driver: Any = nonebot.get_driver()
+adapters_bot.register_adapters(driver.config.adapters)
+adapters_bot.register_hooks()
+
+work = nonebot.on_command("work")
+hang = nonebot.on_command("hang")
+block = nonebot.on_command("block")
+
+
+def name_of(text: str) -> str:
+    """Return what stands behind the command."""
+    return text.partition(" ")[2].strip()
+
+
+@work.handle()
+async def do_work(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
+    """Take a while, and call an API."""
+    note("begun", id=name_of(text))
+    await asyncio.sleep(driver.config.work_seconds)
+    await bot.send(event, f"done {name_of(text)}")
+    note("handled", id=name_of(text))
+
+
+@hang.handle()
+async def do_hang(text: str = EventPlainText()) -> None:
+    """Never end, and say so when it is cut off."""
+    note("begun", id=name_of(text))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        note("cut off", id=name_of(text))
+
+
+@block.handle()
+def do_block(text: str = EventPlainText()) -> None:
+    """Never end, in a thread, as every sync handler."""
+    note("begun", id=name_of(text))
+    time.sleep(600)
+
+
+@nonebot.get_driver().on_shutdown
+async def shutdown_behind() -> None:
+    """Run although the one before it hangs."""
+    note("shutdown behind")
+
+
+@nonebot.get_driver().on_shutdown
+async def shutdown_that_may_hang() -> None:
+    """Hang if the test wants it."""
+    note("shutdown first")
+    if getattr(driver.config, "shutdown_hangs", False):
+        await asyncio.Event().wait()
+
+
+server_app = getattr(driver, "server_app", None)
+asgi = getattr(driver, "asgi", None)
+
+
+def site() -> Starlette:
+    """Make a Starlette application that starts and stops the driver in its own lifespan."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with driver.lifespan():
+            yield
+
+    return Starlette(routes=[Mount("/bots/here", app=asgi)], lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    hosting.run()
