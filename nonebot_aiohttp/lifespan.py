@@ -17,7 +17,7 @@ from .exceptions import LifecycleError, StartupError
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .log import logger
 from .sockets import GOING_AWAY
-from .tasks import TaskSet, settle
+from .tasks import CANCEL_GRACE, TaskSet, end_within
 
 
 class State(enum.Enum):
@@ -155,7 +155,7 @@ class Lifespan:
             await self._session.open()
         except BaseException:
             # Nothing has started that the shutdown hooks would have to end.
-            await self._close_session()
+            await self._close_session(self._new_deadline(0))
             raise
         try:
             await self._run_startup_hooks()
@@ -219,31 +219,26 @@ class Lifespan:
         finally:
             self._work.report()
             self._hooks.report()
-            await self._close_session()
+            await self._close_session(deadline)
 
     async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
         hooks = self._shutdown[::-1]
         for place, hook in enumerate(hooks, 1):
             seconds = deadline.for_hooks(more_follow=place < len(hooks))
-            await self._run_within(seconds, hook)
-
-    async def _run_within(self, seconds: float, hook: Hook) -> None:
-        task = asyncio.ensure_future(call_hooks([hook], "shutdown"))
-        try:
-            await asyncio.wait({task}, timeout=seconds)
-        finally:
-            if not task.done():
+            label = f"the shutdown hook {hook_name(hook)}"
+            if not await end_within(call_hooks([hook], "shutdown"), seconds, label):
                 self.all_ended = False
-                logger.error("Cut off the shutdown hook {} that had not ended", hook_name(hook))
-            await settle(task, f"The shutdown hook {hook_name(hook)}")
 
     async def _cut_off(self, work: Work) -> None:
         if await work.cancel():
             self.all_ended = False
 
-    async def _close_session(self) -> None:
+    async def _close_session(self, deadline: Deadline) -> None:
         try:
-            await self._session.close()
+            with deadline.peers() as seconds:
+                # A moment at least: a peer that does not take what was sent is what can hold it up.
+                least = max(seconds, CANCEL_GRACE)
+                await end_within(self._session.close(), least, "the closing of the session")
         finally:
             self._become(State.IDLE)
 

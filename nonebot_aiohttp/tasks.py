@@ -327,6 +327,35 @@ async def race(
     raise asyncio.TimeoutError
 
 
+async def end_within(coroutine: Coroutine[Any, Any, Any], seconds: float, label: str) -> bool:
+    """Run what belongs to the stop, and cut it off, with a line in the log, if it takes too long.
+
+    It runs in a task of its own: one that refuses to be cancelled is left alone.
+
+    Args:
+        coroutine: What to run.
+        seconds: How long it may take.
+        label: What it is, for the log.
+
+    Returns:
+        Whether it has ended by itself.
+
+    Raises:
+        BaseException: What the coroutine raised.
+    """
+    task = asyncio.ensure_future(coroutine)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        in_time = task.done()
+        if not in_time:
+            logger.error("Cut off {} that had not ended", label)
+        await settle(task, label)
+    if task.done() and not task.cancelled():
+        task.result()
+    return in_time
+
+
 async def settle(task: asyncio.Future[Any], label: str = "A task") -> None:
     """Cancel a task unless it has ended, and wait for its end, whatever that is.
 

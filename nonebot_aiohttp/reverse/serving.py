@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ from ..leaving import Leaving
 from ..lifespan import Lifespan
 from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
-from ..tasks import Stopped, race, settle
+from ..tasks import Stopped, end_within, race
 from .access import AccessLog
 from .listen import BACKLOG, close_all, listen, listen_unix, port_number
 
@@ -150,11 +150,13 @@ async def serve_app(
                 leaving.take(each.transport for each in runner.server.connections)
             await lifespan.stop()
         finally:
-            await end_server(runner, app, leaving, lifespan.deadline)
+            # None was needed where the driver was never started.
+            deadline = lifespan.deadline or Deadline(0, options.close_timeout)
+            await end_server(runner, app, leaving, deadline)
             close_all(sockets)
             remove_socket_file(where.path)
     log_stopped(lifespan)
-    return lifespan.deadline.for_peers if lifespan.deadline else options.close_timeout
+    return deadline.for_peers
 
 
 def log_stopping(options: DriverOptions, hint: str) -> None:
@@ -243,7 +245,7 @@ def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
 
 
 async def end_server(
-    runner: web.AppRunner, app: web.Application, leaving: Leaving, deadline: Deadline | None
+    runner: web.AppRunner, app: web.Application, leaving: Leaving, deadline: Deadline
 ) -> None:
     """End aiohttp's server and the application within the deadline, and let go of all connections.
 
@@ -251,22 +253,23 @@ async def end_server(
         runner: The runner, set up or not.
         app: Its application.
         leaving: The connections that were open when the stop began.
-        deadline: That of the driver's stop; None if it was never started.
+        deadline: That of the driver's stop.
     """
     server = runner.server
-    if server is None or deadline is None:
-        await runner.cleanup()
+    if server is None:
+        # The start has failed, and what had started in the application ends all the same.
+        await end_within(runner.cleanup(), _for_application(deadline), "on_cleanup of server_app")
         return
     # What has arrived shall meet its handler, which refuses it.
     await asyncio.sleep(0)
     server.pre_shutdown()
     try:
-        await _within(app.shutdown(), deadline, "The shutdown signal of server_app")
+        await end_within(app.shutdown(), _for_application(deadline), "on_shutdown of server_app")
     finally:
         try:
             await _end_connections(server, leaving, deadline)
         finally:
-            await _within(app.cleanup(), deadline, "The cleanup of server_app")
+            await end_within(app.cleanup(), _for_application(deadline), "on_cleanup of server_app")
 
 
 async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadline) -> None:
@@ -280,22 +283,8 @@ async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadl
         logger.warning("Dropped {} connection(s) that have not taken their answers", unsent)
 
 
-async def _within(coroutine: Coroutine[Any, Any, Any], deadline: Deadline, label: str) -> None:
-    """Wait for what a user's application does at its end, but not without limit.
-
-    Raises:
-        Exception: What it has raised.
-    """
-    task = asyncio.ensure_future(coroutine)
-    seconds = max(deadline.for_hooks(more_follow=True), LEAST_FOR_APPLICATION)
-    try:
-        await asyncio.wait({task}, timeout=seconds)
-    finally:
-        if not task.done():
-            logger.error("Cut off: {} has not ended", label)
-        await settle(task, label)
-    if not task.cancelled():
-        task.result()
+def _for_application(deadline: Deadline) -> float:
+    return max(deadline.for_hooks(more_follow=True), LEAST_FOR_APPLICATION)
 
 
 def remove_socket_file(path: str | os.PathLike[str] | None) -> None:

@@ -139,7 +139,7 @@ async def test_the_signals_of_an_application_have_a_deadline_too(logs: Logs) -> 
     made.driver.exit()
     await made.end()
     assert ran == ["cleanup"]
-    assert logs.matching("Cut off: The shutdown signal of server_app has not ended", "ERROR")
+    assert logs.matching("Cut off on_shutdown of server_app that had not ended", "ERROR")
 
 
 async def test_an_application_that_fails_at_its_end_is_cleaned_up_and_heard_of() -> None:
