@@ -51,13 +51,15 @@ def signals_handled(
         yield
         return
     handler = _Handler(stop, force, clock)
+    _look_after_forks()
     # signal.signal on every system: loop.add_signal_handler does not exist on Windows.
     handler.before = {number: signal.signal(number, handler) for number in stop_signals()}
+    _handlers.append(handler)
     try:
         yield
     finally:
-        for number in handler.before:
-            handler.put_back(number)
+        _handlers.remove(handler)
+        handler.put_back()
 
 
 class _Handler:
@@ -68,16 +70,11 @@ class _Handler:
         self._stop = stop
         self._force = force
         self._clock = clock
-        self._process = os.getpid()
         self._first: float | None = None
         self._forced = False
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        if os.getpid() != self._process:
-            # A child that was forked has inherited this handler, and is not what it would stop.
-            self.put_back(number)
-            signal.raise_signal(number)
-        elif self._first is None:
+        if self._first is None:
             self._first = self._clock()
             self._stop()
         elif number == signal.SIGINT and self._is_second_wish(self._first):
@@ -88,8 +85,45 @@ class _Handler:
     def _is_second_wish(self, first: float) -> bool:
         return not self._forced and self._clock() - first >= FORCING_PAUSE
 
-    def put_back(self, number: int) -> None:
-        """Restore what handled a signal before."""
-        before = self.before.get(number)
-        # None: it was not installed by Python, which cannot install it again.
-        signal.signal(number, signal.SIG_DFL if before is None else before)
+    def put_back(self) -> None:
+        """Restore what handled the signals before."""
+        for number, before in self.before.items():
+            # None: it was not installed by Python, which cannot install it again.
+            signal.signal(number, signal.SIG_DFL if before is None else before)
+
+
+_handlers: list[_Handler] = []
+"""Those that handle the signals now, the last one first."""
+
+_fork = threading.local()
+"""The mask of signals that a thread had before it began to fork."""
+
+_looked_after = False
+
+
+def _look_after_forks() -> None:
+    """Keep the handlers out of forked children, which are not what they would stop.
+
+    For the whole life of the process, because Python takes back no function of this kind.
+    """
+    global _looked_after
+    if not _looked_after and hasattr(os, "register_at_fork"):
+        _looked_after = True
+        os.register_at_fork(
+            before=_block, after_in_parent=_unblock, after_in_child=_put_back_in_child
+        )
+
+
+def _block() -> None:
+    # Python forgets a signal that a child gets before it is ready for its handlers.
+    _fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals())
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _fork.mask)
+
+
+def _put_back_in_child() -> None:
+    while _handlers:
+        _handlers.pop().put_back()
+    _unblock()

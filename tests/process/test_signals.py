@@ -156,12 +156,12 @@ async def test_a_thread_that_never_ends_at_an_orderly_stop(loop: str, launch: La
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 @pytest.mark.parametrize("loop", LOOPS)
-async def test_a_forked_child_ends_by_its_own_signal(loop: str, launch: Launch) -> None:
+async def test_forked_children_end_by_their_own_signals(loop: str, launch: Launch) -> None:
     """Trap: a forked child inherits handlers."""
     program = launch(RUN, aiohttp_loop=loop)
     async with Platform(program.port) as platform:
         assert await platform.post("7", do="fork") == 200
-        await program.noted(f"child ended with {-signal.SIGTERM}")
+        await program.noted(f"children ended with { {-signal.SIGTERM.value} }")
         program.stop()
         assert await program.exit_code() == 0
     assert program.journal[-2:] == NOTHING_LEFT

@@ -128,13 +128,17 @@ class PlatformBot(Bot):
         self.note("begun")
 
     async def do_fork(self, event: dict[str, Any]) -> None:
-        """Fork a child that has nothing to do, terminate it, and note how it has ended."""
-        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
-        child.start()
-        child.terminate()
-        child.join(30)
-        self.note(f"child ended with {child.exitcode}")
-        child.kill()
+        """Fork children that have nothing to do, terminate them, and note how they have ended."""
+        codes = set()
+        for _ in range(20):
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+            child.start()
+            # At once: the signal may come before the child is ready for it.
+            child.terminate()
+            child.join(5)
+            codes.add(child.exitcode)
+            child.kill()
+        self.note(f"children ended with {codes}")
 
     async def _call_api(self, api: str, **data: Any) -> Any:
         root = getattr(self.config, "api_root", None)
