@@ -8,6 +8,7 @@ Nothing can end a thread from outside; only the process can leave without it.
 from __future__ import annotations
 
 import _thread
+import atexit
 import logging
 import os
 import sys
@@ -21,6 +22,9 @@ from .log import logger
 
 FLUSH_TIMEOUT = 0.1
 """Seconds that logs and standard streams get to be flushed: who reads them may have stalled."""
+
+ATEXIT_TIMEOUT = 1.0
+"""Seconds that the functions of ``atexit`` get where threads have not ended."""
 
 LOOK_PAUSE = 0.01
 """Seconds between looks at whether threads have ended."""
@@ -44,12 +48,12 @@ def end_soon(code: int, seconds: float) -> None:
     _thread.start_new_thread(end, ())
 
 
-def end_without(threads: list[threading.Thread], code: int, until: float) -> None:
+def end_without(threads: set[threading.Thread], code: int, until: float) -> None:
     """Let the process end without threads that have not ended when its main thread has.
 
     Args:
         threads: The threads.
-        code: The exit code.
+        code: The exit code, unless an error ends the main thread.
         until: The time on the monotonic clock until which they are waited for.
     """
 
@@ -58,7 +62,9 @@ def end_without(threads: list[threading.Thread], code: int, until: float) -> Non
             time.sleep(LOOK_PAUSE)
         if names := [_described(each) for each in threads if each.is_alive()]:
             logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
-            _end_now(code)
+            # Python sets it when it shows an error that nobody has caught.
+            ended_by_error = getattr(sys, "last_value", None) is not None
+            _run_atexit_and_end(1 if ended_by_error else code)
 
     # Private: what `atexit` calls comes after Python has waited for all threads, and nothing public
     # comes before. concurrent.futures has registered its own wait there; the last is called first.
@@ -67,13 +73,10 @@ def end_without(threads: list[threading.Thread], code: int, until: float) -> Non
         register(leave)
 
 
-def running_threads() -> list[threading.Thread]:
+def running_threads() -> set[threading.Thread]:
     """List the threads, besides the main one, that keep the process from ending."""
-    return [
-        each
-        for each in threading.enumerate()
-        if not each.daemon and each not in (threading.main_thread(), threading.current_thread())
-    ]
+    others = set(threading.enumerate()) - {threading.main_thread(), threading.current_thread()}
+    return {each for each in others if not each.daemon}
 
 
 def _described(thread: threading.Thread) -> str:
@@ -82,6 +85,15 @@ def _described(thread: threading.Thread) -> str:
         return thread.name
     place = f"{frame.f_globals.get('__name__', '?')}.{frame.f_code.co_name}"
     return f"{thread.name} (in {place}, line {frame.f_lineno})"
+
+
+def _run_atexit_and_end(code: int) -> None:
+    end_soon(code, ATEXIT_TIMEOUT)
+    # Private, and older than any Python here: the children of multiprocessing end there, for one.
+    run: Callable[[], Any] = getattr(atexit, "_run_exitfuncs", lambda: None)
+    with suppress(Exception):
+        run()
+    _end_now(code)
 
 
 def _end_now(code: int) -> None:

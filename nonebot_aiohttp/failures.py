@@ -7,6 +7,7 @@ restarts while they wait.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ QUIET_SECONDS = 10.0
 """Seconds for which the same failure is only counted."""
 
 MAX_KINDS = 100
-"""Different failures that are told apart at a time; the oldest is reported to make room."""
+"""Different failures that are told apart at a time; more of them are counted together."""
+
+_OTHERS = "Other tasks failed"
 
 _PLACES = 20
 """Lines of a traceback, counted from where it was raised, by which failures are told apart."""
@@ -30,12 +33,14 @@ class _Repeated:
 
     Attributes:
         text: What failed.
+        due: The time on the monotonic clock from which on it is logged anew.
         timer: Reports the count.
         again: How often it has failed in the same way since.
         last: The last error in one line.
     """
 
     text: str
+    due: float
     timer: asyncio.TimerHandle
     again: int = 0
     last: str = ""
@@ -57,15 +62,15 @@ class Failures:
         if self._is_first((text, *_places(error)), text, error):
             log_exception("ERROR", text, error)
 
-    def log_disconnected(self, text: str, closed: WebSocketClosed) -> None:
+    def log_disconnected(self, text: str, error: BaseException) -> None:
         """Log a failure in one line, because the bot's own connection has ended.
 
         Args:
             text: What failed, with the bot's name.
-            closed: How the connection has ended.
+            error: What it has raised; see ``is_disconnected``.
         """
-        if self._is_first((text, WebSocketClosed), text, closed):
-            logger.warning("{}: {}", text, describe(closed))
+        if self._is_first((text, WebSocketClosed), text, error):
+            logger.warning("{}: {}", text, describe(error))
 
     def report(self) -> None:
         """Log all counts now, and start anew."""
@@ -73,47 +78,57 @@ class Failures:
             self._report(key)
 
     def _is_first(self, key: object, text: str, error: BaseException) -> bool:
+        """Tell whether a failure was not logged just now, and count it if it was."""
+        now = time.monotonic()
         known = self._repeated.get(key)
-        if known is not None:
-            known.again += 1
-            # Not the error itself, which would keep alive all that its traceback refers to.
-            known.last = describe(error)
-            return False
-        if len(self._repeated) >= MAX_KINDS:
-            self._report(next(iter(self._repeated)))
+        if known is not None and now >= known.due:
+            # The timer's event loop has ended meanwhile.
+            self._report(key)
+            known = None
+        if known is None and len(self._repeated) < MAX_KINDS:
+            self._repeated[key] = self._begin(key, text, now)
+            return True
+        if known is None:
+            known = self._repeated.get(_OTHERS) or self._begin(_OTHERS, _OTHERS, now)
+            self._repeated[_OTHERS] = known
+        known.again += 1
+        # Not the error itself, which would keep alive all that its traceback refers to.
+        known.last = f"{text}: {describe(error)}" if known.text is _OTHERS else describe(error)
+        return False
+
+    def _begin(self, key: object, text: str, now: float) -> _Repeated:
         timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._report, key)
-        self._repeated[key] = _Repeated(text, timer)
-        return True
+        return _Repeated(text, now + QUIET_SECONDS, timer)
 
     def _report(self, key: object) -> None:
-        repeated = self._repeated.pop(key)
+        repeated = self._repeated.pop(key, None)
+        if repeated is None:
+            return
         repeated.timer.cancel()
         if repeated.again:
             text = "{} {} more time(s), at last with {}"
             logger.warning(text, repeated.text, repeated.again, repeated.last)
 
 
-def end_of_connection(error: BaseException, bot: Any) -> WebSocketClosed | None:
-    """Find the end of a bot's own connection behind an error: adapters wrap it into their own.
+def is_disconnected(error: BaseException, bot: Any) -> bool:
+    """Tell whether a handler has failed because the connection of its own bot has ended.
 
     Args:
-        error: What a handler has raised.
+        error: What the handler has raised: ``WebSocketClosed``, or an adapter's own error that was
+            raised from it. One that was raised while it was handled is a failure of its own.
         bot: Whose handler it is; None for one that has no connection.
-
-    Returns:
-        How the connection has ended; None if it has not, or is not why the handler has failed.
     """
     if not getattr(getattr(bot, "request", None), "closed", False):
-        return None
-    return next((each for each in _chain(error) if isinstance(each, WebSocketClosed)), None)
+        return False
+    return any(isinstance(each, WebSocketClosed) for each in _causes(error))
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
 
 
 def _places(error: BaseException) -> tuple[object, ...]:

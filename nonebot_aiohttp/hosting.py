@@ -122,6 +122,7 @@ class Host:
             log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
             stop=self._stop_by_signal,
             cut_off=self.lifespan.cut_off,
+            deadline=lambda: self.lifespan.deadline,
         )
 
     async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
@@ -139,7 +140,7 @@ class Host:
         listen: bool = True,
         started: Callable[[list[Any]], Any] | None = None,
         hint: str = "",
-    ) -> float:
+    ) -> None:
         """Run on a loop that runs already, until ``exit()``.
 
         Args:
@@ -151,9 +152,6 @@ class Host:
             listen: See ``Driver.run``.
             started: See ``Driver.serve``.
             hint: What a person can do while it stops, for the log.
-
-        Returns:
-            Seconds that are left of the stop's deadline.
 
         Raises:
             StartupError: A port is in use, or a startup hook failed.
@@ -178,17 +176,16 @@ class Host:
         try:
             if listen:
                 app = self._app_to_serve()
-                return await serve_app(
-                    app, self.lifespan, where, self._options, stop, started, hint
-                )
-            return await self._serve_without_listening(stop, started, hint)
+                await serve_app(app, self.lifespan, where, self._options, stop, started, hint)
+            else:
+                await self._serve_without_listening(stop, started, hint)
         finally:
             self._exit = None
             self._stop_asked = False
 
     async def _serve_without_listening(
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str
-    ) -> float:
+    ) -> None:
         try:
             await race(self.lifespan.start(), stop)
             logger.info("Running without listening")
@@ -200,9 +197,7 @@ class Host:
             logger.info("Stopped before the startup had ended")
         finally:
             await self.lifespan.stop()
-        log_stopped(self.lifespan)
-        deadline = self.lifespan.deadline
-        return deadline.for_peers if deadline else self._options.close_timeout
+        log_stopped(self.lifespan.deadline)
 
     def _stop_by_signal(self) -> None:
         # Remembered, for a signal may come before the serving has begun.

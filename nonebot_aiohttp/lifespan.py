@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from .exceptions import LifecycleError, StartupError
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .log import logger
 from .sockets import GOING_AWAY
-from .tasks import CANCEL_GRACE, TaskSet, end_within
+from .tasks import TaskSet, end_within
 
 
 class State(enum.Enum):
@@ -48,15 +49,15 @@ class Loops(Protocol):
     async def stop_intake(self) -> None:
         """Stop polling and connecting; what is connected stays."""
 
-    async def stop(self, timeout: float) -> None:
-        """Wait until all loops have ended, and cancel those that have not within the timeout."""
+    async def stop(self, deadline: Deadline) -> None:
+        """Wait until all loops have ended, and cancel those that have not in time."""
 
 
 class Sockets(Protocol):
     """The WebSockets that are open."""
 
-    async def close_all(self, code: int, reason: str, timeout: float) -> None:
-        """Close all within the timeout and wait until their readers have ended."""
+    async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
+        """Close all in time and wait until their readers have ended."""
 
 
 class Work(Protocol):
@@ -68,14 +69,14 @@ class Work(Protocol):
     async def drain(self, timeout: float) -> None:
         """Wait for the events that are in work now; those that begin later prolong nothing."""
 
-    async def cancel(self) -> bool:
-        """Cut off what still runs, log it, wait for its end; tell whether there was any."""
+    async def cancel(self, grace: float) -> bool:
+        """Cut off what still runs, log it, wait for its end; tell whether any was waited for."""
 
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, unless that was logged."""
 
-    def report(self) -> None:
-        """Log what was only counted of failures."""
+    def end_stop(self) -> None:
+        """Log what was only counted of failures, and begin anew."""
 
 
 class Lifespan:
@@ -85,8 +86,7 @@ class Lifespan:
         state: Where the driver is in its life.
         running: Whether events are taken in. Every request asks, several times: hence a plain
             value and no property.
-        deadline: That of the stop under way, or of the last one; None before the first one.
-        all_ended: Whether all that ran has ended by itself in the last stop.
+        deadline: That of the stop under way, or of the last one.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Lifespan:
         hooks: TaskSet,
         drain_timeout: float,
         close_timeout: float,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the parts.
 
@@ -111,11 +111,10 @@ class Lifespan:
             hooks: Tasks of connect and disconnect hooks; drained after.
             drain_timeout: Seconds that events in flight get at the stop.
             close_timeout: Seconds that hooks get at least, and seconds that peers get.
-            clock: Monotonic seconds; None is the event loop's clock.
+            clock: Monotonic seconds.
         """
         self._become(State.IDLE)
-        self.deadline: Deadline | None = None
-        self.all_ended = True
+        self.deadline = Deadline(0, close_timeout, clock)
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._session = session
@@ -189,7 +188,6 @@ class Lifespan:
                 self._stopped = None
 
     def _new_deadline(self, drain_timeout: float) -> Deadline:
-        self.all_ended = True
         self.deadline = Deadline(drain_timeout, self._close_timeout, self._clock)
         return self.deadline
 
@@ -201,44 +199,43 @@ class Lifespan:
             await self._work.drain(deadline.for_events())
         finally:
             # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
-            await self._cut_off(self._work)
-            with deadline.peers() as seconds:
-                await self._sockets.close_all(GOING_AWAY, "the bot stops", seconds)
-            with deadline.peers() as seconds:
-                await self._loops.stop(seconds)
-            await self._hooks.drain(deadline.for_hooks(more_follow=True))
-            await self._cut_off(self._hooks)
+            await self._cut_off(self._work, deadline)
+            await self._sockets.close_all(GOING_AWAY, "the bot stops", deadline)
+            await self._loops.stop(deadline)
+            deadline.begin_hooks()
+            await self._hooks.drain(deadline.for_hooks(behind=len(self._shutdown)))
+            await self._cut_off(self._hooks, deadline)
 
     async def _close(self, deadline: Deadline) -> None:
         try:
             await self._run_shutdown_hooks(deadline)
             # Those of bots that an adapter has disconnected in its own shutdown hook.
             await self._hooks.drain(deadline.for_hooks())
-            await self._cut_off(self._work)
-            await self._cut_off(self._hooks)
+            await self._cut_off(self._work, deadline)
+            await self._cut_off(self._hooks, deadline)
         finally:
-            self._work.report()
-            self._hooks.report()
+            self._work.end_stop()
+            self._hooks.end_stop()
             await self._close_session(deadline)
 
     async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
-        hooks = self._shutdown[::-1]
-        for place, hook in enumerate(hooks, 1):
-            seconds = deadline.for_hooks(more_follow=place < len(hooks))
+        for behind, hook in reversed(tuple(enumerate(self._shutdown))):
+            running = call_hooks([hook], "shutdown")
             label = f"the shutdown hook {hook_name(hook)}"
-            if not await end_within(call_hooks([hook], "shutdown"), seconds, label):
-                self.all_ended = False
+            await end_within(running, deadline.for_hooks(behind), deadline, label)
 
-    async def _cut_off(self, work: Work) -> None:
-        if await work.cancel():
-            self.all_ended = False
+    async def _cut_off(self, work: Work, deadline: Deadline) -> None:
+        with deadline.grace() as grace:
+            if await work.cancel(grace):
+                deadline.all_ended = False
 
     async def _close_session(self, deadline: Deadline) -> None:
         try:
+            # Peers that do not take what was sent to them can hold it up.
             with deadline.peers() as seconds:
-                # A moment at least: a peer that does not take what was sent is what can hold it up.
-                least = max(seconds, CANCEL_GRACE)
-                await end_within(self._session.close(), least, "the closing of the session")
+                seconds = max(seconds, deadline.for_grace)
+                closing = self._session.close()
+                await end_within(closing, seconds, deadline, "the closing of the session")
         finally:
             self._become(State.IDLE)
 

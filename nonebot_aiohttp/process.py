@@ -6,7 +6,6 @@ import asyncio
 import gc
 import inspect
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,10 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .deadline import Deadline
 from .ending import LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
-from .signals import signals_handled
+from .signals import StopSignals, signals_handled
 
 FAILED_START, FORCED = 1, 130
 """Exit codes; a clean stop is 0."""
@@ -27,12 +27,6 @@ FORCED_END = 0.9
 
 FORCED_GRACE = 0.5
 """Seconds of these that tasks get to end."""
-
-TASKS_GRACE = 1.0
-"""Seconds that tasks which nobody has ended get to end after an orderly stop."""
-
-THREADS_GRACE = 5.0
-"""Seconds that threads get to end where no stop says how many are left: after a failed start."""
 
 DEFAULT_LEVEL = "INFO"
 """From which level on the console shows records, unless the configuration says so."""
@@ -66,45 +60,47 @@ def loop_factory(name: str) -> LoopFactory:
 
 
 def run_loop(
-    main: Coroutine[Any, Any, float], factory: LoopFactory, cut_off: Callable[[], None]
-) -> float:
+    main: Coroutine[Any, Any, None],
+    factory: LoopFactory,
+    signals: StopSignals,
+    cut_off: Callable[[], None],
+    deadline: Callable[[], Deadline],
+) -> None:
     """Run a coroutine on a new event loop and leave nothing behind.
 
     ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
-    that do not end when a second signal has come, and for threads.
+    that do not end when the end is forced, and for threads.
 
     Args:
-        main: What to run; returns the seconds that threads have left.
+        main: What to run.
         factory: Makes the loop.
+        signals: Tell whether the end was forced.
         cut_off: Logs what is cut off when ``KeyboardInterrupt`` ends the loop.
-
-    Returns:
-        The time on the monotonic clock until which threads may run.
+        deadline: Gives that of the stop.
     """
     loop = factory()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(_ignore_interrupt)
     executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
     loop.set_default_executor(executor)
-    seconds = THREADS_GRACE
     try:
-        seconds = loop.run_until_complete(main)
+        loop.run_until_complete(main)
     except KeyboardInterrupt:
         # Not in the signal's handler: the signal may have come while a line was being logged.
         cut_off()
         raise
     finally:
-        until = time.monotonic() + seconds
         try:
-            grace = FORCED_GRACE if _was_forced() else TASKS_GRACE
-            _cancel_rest(loop, grace)
-            loop.run_until_complete(_within(loop.shutdown_asyncgens(), grace))
-            if not _was_forced():
-                loop.run_until_complete(_join_threads(executor, until))
+            with deadline().grace() as seconds:
+                grace = FORCED_GRACE if signals.forced else seconds
+                _cancel_rest(loop, grace)
+                loop.run_until_complete(_within(loop.shutdown_asyncgens(), grace))
+            if not signals.forced:
+                with deadline().peers() as seconds:
+                    loop.run_until_complete(_join_threads(executor, seconds))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
-    return until
 
 
 def _cancel_rest(loop: asyncio.AbstractEventLoop, grace: float) -> None:
@@ -120,13 +116,14 @@ async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
         await asyncio.wait_for(coroutine, seconds)
 
 
-async def _join_threads(executor: ThreadPoolExecutor, until: float) -> None:
+async def _join_threads(executor: ThreadPoolExecutor, seconds: float) -> None:
     """Wait for an executor's threads, which may need the loop, but not without limit.
 
     ``loop.shutdown_default_executor()`` has no limit before Python 3.12 and under uvloop.
     """
     joining = threading.Thread(target=executor.shutdown, daemon=True)
     joining.start()
+    until = time.monotonic() + seconds
     # An event would have to be set through a loop that may be closed by then.
     while joining.is_alive() and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_PAUSE)
@@ -136,10 +133,6 @@ def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) 
     """Say nothing of the tasks through which the interrupt has come on its way out of the loop."""
     if not isinstance(context.get("exception"), KeyboardInterrupt):
         loop.default_exception_handler(context)
-
-
-def _was_forced() -> bool:
-    return isinstance(sys.exc_info()[1], KeyboardInterrupt)
 
 
 @contextmanager
@@ -160,45 +153,72 @@ def imports_out_of_collections() -> Iterator[None]:
 
 
 def serve_process(
-    serving: Coroutine[Any, Any, float],
+    serving: Coroutine[Any, Any, None],
     *,
     loop: str,
     log_level: int | str,
     stop: Callable[[], None],
     cut_off: Callable[[], None],
+    deadline: Callable[[], Deadline],
 ) -> None:
     """Run a server as the main thing that this process does.
 
     Args:
-        serving: Serves until ``stop``; returns the seconds that threads have left then.
+        serving: Serves until ``stop``.
         loop: The setting ``aiohttp_loop``.
         log_level: From which level on the console shows records; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
         cut_off: Logs what a forced end cuts off.
+        deadline: Gives that of the stop; threads have what is left of it.
 
     Raises:
         SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
     """
     _fill_standard_streams()
-    until = time.monotonic() + THREADS_GRACE
+    threads = running_threads()
     with console_logging(log_level if is_level(log_level) else DEFAULT_LEVEL):
         try:
             _check_level(log_level)
-            factory = loop_factory(loop)
-            with imports_out_of_collections(), signals_handled(stop, _force):
-                until = run_loop(serving, factory, cut_off)
-            _leave_threads(0, until)
-        except KeyboardInterrupt:
-            logger.error("Forced to end by a second Ctrl+C")
-            raise SystemExit(FORCED) from None
+            _run(serving, loop_factory(loop), stop, cut_off, deadline)
         except NonebotAiohttpError as error:
             _log_failed_start(error)
-            _leave_threads(FAILED_START, until)
+            _leave_threads(FAILED_START, threads, deadline)
             raise SystemExit(FAILED_START) from error
+        except _Forced:
+            raise SystemExit(FORCED) from None
+        except BaseException as error:
+            _leave_threads(_exit_code(error), threads, deadline)
+            raise
+        else:
+            _leave_threads(0, threads, deadline)
         finally:
             if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
                 # It never began, of which Python would warn.
                 serving.close()
+
+
+def _run(
+    serving: Coroutine[Any, Any, None],
+    factory: LoopFactory,
+    stop: Callable[[], None],
+    cut_off: Callable[[], None],
+    deadline: Callable[[], Deadline],
+) -> None:
+    def force() -> None:
+        end_soon(FORCED, FORCED_END)
+
+    with imports_out_of_collections(), signals_handled(stop, force) as signals:
+        try:
+            run_loop(serving, factory, signals, cut_off, deadline)
+        except KeyboardInterrupt:
+            if not signals.forced:
+                raise
+            logger.error("Forced to end by a second Ctrl+C")
+            raise _Forced from None
+
+
+class _Forced(BaseException):
+    """A second Ctrl+C has ended the loop."""
 
 
 def _fill_standard_streams() -> None:
@@ -217,14 +237,27 @@ def _fill_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _force() -> None:
-    end_soon(FORCED, FORCED_END)
+def _leave_threads(
+    code: int, before: set[threading.Thread], deadline: Callable[[], Deadline]
+) -> None:
+    """Let the process end at its deadline, whatever threads still run that have begun here.
+
+    Args:
+        code: The exit code.
+        before: Threads that ran before the server, and are the program's own business.
+        deadline: Gives that of the stop.
+    """
+    if threading.current_thread() is threading.main_thread():
+        threads = running_threads() - before
+        if threads:
+            end_without(threads, code, time.monotonic() + deadline().for_peers)
 
 
-def _leave_threads(code: int, until: float) -> None:
-    """Let the process end at its deadline, whatever threads still run."""
-    if threading.current_thread() is threading.main_thread() and (threads := running_threads()):
-        end_without(threads, code, until)
+def _exit_code(error: BaseException) -> int:
+    code = error.code if isinstance(error, SystemExit) else FAILED_START
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else FAILED_START
 
 
 def _check_level(level: int | str) -> None:

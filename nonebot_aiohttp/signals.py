@@ -2,7 +2,7 @@
 
 They guard the promise that one wish to stop is one orderly stop. A process is signalled by several
 at once: at Ctrl+C the terminal signals the whole group, and a supervisor such as ``nb run`` signals
-its child besides.
+its child besides. So a signal that follows another one closely is its echo.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from typing import Any
 FORCING_PAUSE = 1.0
 """Seconds after the first signal from which on a SIGINT is a second wish, and no echo of it."""
 
+LOOK_PAUSE = 0.01
+"""Seconds between looks at whether the echo has come."""
+
 
 def stop_signals() -> tuple[signal.Signals, ...]:
     """List the signals that stop the process on this system."""
@@ -33,57 +36,78 @@ def signals_handled(
     stop: Callable[[], object],
     force: Callable[[], object],
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[None]:
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[StopSignals]:
     """Let the first signal stop, and a later SIGINT force; put back what was there.
 
-    Outside the main thread nothing is touched, because Python allows it there only.
+    After a Ctrl+C it does not leave before the echo has come, or would have come: that would meet
+    the handlers from before, and end the process at whatever it does at its end. Outside the main
+    thread nothing is touched, because Python allows it there only.
 
     Args:
         stop: Called at the first signal, from the event loop or in between; must be thread-safe.
         force: Called at the first SIGINT that comes ``FORCING_PAUSE`` later; then
             ``KeyboardInterrupt`` is raised, which ends also a handler that blocks the loop.
         clock: Monotonic seconds.
+        sleep: Waits for some seconds.
 
     Yields:
-        While the signals are handled.
+        What has come, while the signals are handled.
     """
+    handler = StopSignals(stop, force, clock)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield handler
         return
-    handler = _Handler(stop, force, clock)
     _look_after_forks()
     # signal.signal on every system: loop.add_signal_handler does not exist on Windows.
     handler.before = {number: signal.signal(number, handler) for number in stop_signals()}
     _handlers.append(handler)
     try:
-        yield
+        yield handler
+        while handler.expects_echo():
+            sleep(LOOK_PAUSE)
     finally:
         _handlers.remove(handler)
         handler.put_back()
 
 
-class _Handler:
+class StopSignals:
+    """The handler, and what it has seen.
+
+    Attributes:
+        before: What handled the signals before.
+        forced: Whether the end was forced.
+    """
+
     def __init__(
         self, stop: Callable[[], object], force: Callable[[], object], clock: Callable[[], float]
     ) -> None:
+        """Begin without a signal; see ``signals_handled``."""
         self.before: dict[int, Any] = {}
+        self.forced = False
         self._stop = stop
         self._force = force
         self._clock = clock
-        self._first: float | None = None
-        self._forced = False
+        self._received: list[int] = []
+        self._first = 0.0
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        if self._first is None:
+        """Take a signal."""
+        self._received.append(number)
+        if len(self._received) == 1:
             self._first = self._clock()
             self._stop()
-        elif number == signal.SIGINT and self._is_second_wish(self._first):
-            self._forced = True
+        elif number == signal.SIGINT and not self.forced and not self._may_be_echo():
+            self.forced = True
             self._force()
             raise KeyboardInterrupt
 
-    def _is_second_wish(self, first: float) -> bool:
-        return not self._forced and self._clock() - first >= FORCING_PAUSE
+    def expects_echo(self) -> bool:
+        """Tell whether an echo of a Ctrl+C has to be expected, which has not come yet."""
+        return self._received == [signal.SIGINT] and self._may_be_echo()
+
+    def _may_be_echo(self) -> bool:
+        return self._clock() - self._first < FORCING_PAUSE
 
     def put_back(self) -> None:
         """Restore what handled the signals before."""
@@ -92,7 +116,7 @@ class _Handler:
             signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
-_handlers: list[_Handler] = []
+_handlers: list[StopSignals] = []
 """Those that handle the signals now, the last one first."""
 
 _fork = threading.local()
@@ -126,4 +150,7 @@ def _unblock() -> None:
 def _put_back_in_child() -> None:
     while _handlers:
         _handlers.pop().put_back()
+        # At Ctrl+C the terminal signals the children as well, while handlers wait for what they do,
+        # such as those of a ProcessPoolExecutor.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     _unblock()

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
+from .deadline import Deadline
 from .drivers import WebSocket
 from .exceptions import ReceiveConflict, WebSocketClosed
 from .log import logger
@@ -21,9 +22,6 @@ INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR = 1007, 1008, 1011
 
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
-
-READER_GRACE = 1.0
-"""Seconds that the readers of closed connections get to end."""
 
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 
@@ -220,25 +218,27 @@ class OpenSockets:
         if ended is not None:
             _resolve(ended)
 
-    async def close_all(self, code: int, reason: str, timeout: float) -> None:
+    async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
         """Close all and wait until their readers have ended.
 
         Args:
             code: The close code.
             reason: Why, for the peers.
-            timeout: Seconds for all closing handshakes; then those that are left are dropped.
+            deadline: Bounds the closing handshakes; then those that are left are dropped.
         """
         sockets = tuple(self._ended)
         if not sockets:
             return
         readers = [self._end_of(socket) for socket in sockets]
         closing = {asyncio.ensure_future(socket.end(code, reason)): socket for socket in sockets}
-        _, late = await asyncio.wait(closing, timeout=timeout)
+        with deadline.peers() as seconds:
+            _, late = await asyncio.wait(closing, timeout=seconds)
         if late:
             logger.info("Dropped {} WebSocket(s) whose peers did not close them", len(late))
         for task in late:
             closing[task].abort(reason)
-        await asyncio.wait([*readers, *late], timeout=READER_GRACE)
+        with deadline.grace() as grace:
+            await asyncio.wait([*readers, *late], timeout=grace)
         for task in closing:
             _forget(task)
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from .failures import Failures, end_of_connection
+from .deadline import GRACE as CANCEL_GRACE
+from .deadline import Deadline
+from .failures import Failures, is_disconnected
 from .log import logger
 
 EAGER = sys.version_info >= (3, 12)
 """Whether tasks can run up to their first wait at once (``eager_start``, Python 3.12)."""
-
-CANCEL_GRACE = 1.0
-"""Seconds that what was cancelled gets to end: it may clean up slowly, or refuse."""
 
 NewTask = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
@@ -57,6 +56,8 @@ class TaskSet:
         self.failures = Failures()
         self._tasks: dict[asyncio.Task[Any], Owner] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
+        # Those that a stop waits for; None while there is none.
+        self._awaited: frozenset[asyncio.Task[Any]] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._new_task: NewTask
 
@@ -160,12 +161,11 @@ class TaskSet:
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
         adapter, bot = owner
-        closed = end_of_connection(error, bot)
-        if closed is None:
-            self.failures.log(f"A {self.kind} of {adapter} failed", error)
-        else:
+        if is_disconnected(error, bot):
             text = f"A {self.kind} of bot {bot.self_id} of {adapter} failed"
-            self.failures.log_disconnected(text, closed)
+            self.failures.log_disconnected(text, error)
+        else:
+            self.failures.log(f"A {self.kind} of {adapter} failed", error)
 
     def in_work(self) -> str:
         """Say what has not ended, for the log; empty if all has."""
@@ -177,8 +177,9 @@ class TaskSet:
         Args:
             timeout: Seconds to wait at most.
         """
+        self._awaited = frozenset(self._tasks)
         if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=timeout)
+            await asyncio.wait(self._awaited, timeout=timeout)
 
     async def cancel(self, grace: float = CANCEL_GRACE) -> bool:
         """Cancel all that still run, log how many of whom, and wait for their ends.
@@ -187,7 +188,7 @@ class TaskSet:
             grace: Seconds to wait for tasks that do not end at once when cancelled.
 
         Returns:
-            Whether there were any.
+            Whether a stop has waited for any of them in vain.
         """
         tasks = tuple(self._tasks)
         self.log_cut_off()
@@ -195,19 +196,26 @@ class TaskSet:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
-        return bool(tasks)
+        return any(map(self._is_awaited, tasks))
 
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, unless that was logged: how many of whom."""
-        owners = Counter(
-            owner.adapter for task, owner in self._tasks.items() if task not in self._cut_off
-        )
-        self._cut_off.update(self._tasks)
-        for owner, count in sorted(owners.items()):
-            self._log_cut_off(owner, count)
+        waiting = {each: owner for each, owner in self._tasks.items() if each not in self._cut_off}
+        self._cut_off.update(waiting)
+        counts = Counter((owner.adapter, self._is_awaited(each)) for each, owner in waiting.items())
+        for (owner, is_awaited), count in sorted(counts.items()):
+            if is_awaited:
+                self._log_cut_off(owner, count)
+            else:
+                text = "Cut off {} {}(s) of {} that came after the stop began"
+                logger.warning(text, count, self.kind, owner)
 
-    def report(self) -> None:
-        """Log what was only counted of failures."""
+    def _is_awaited(self, task: asyncio.Task[Any]) -> bool:
+        return self._awaited is None or task in self._awaited
+
+    def end_stop(self) -> None:
+        """Log what was only counted of failures, and begin anew."""
+        self._awaited = None
         self.failures.report()
 
     def _log_cut_off(self, owner: str, count: int) -> None:
@@ -327,7 +335,9 @@ async def race(
     raise asyncio.TimeoutError
 
 
-async def end_within(coroutine: Coroutine[Any, Any, Any], seconds: float, label: str) -> bool:
+async def end_within(
+    coroutine: Coroutine[Any, Any, Any], seconds: float, deadline: Deadline, label: str
+) -> None:
     """Run what belongs to the stop, and cut it off, with a line in the log, if it takes too long.
 
     It runs in a task of its own: one that refuses to be cancelled is left alone.
@@ -335,10 +345,8 @@ async def end_within(coroutine: Coroutine[Any, Any, Any], seconds: float, label:
     Args:
         coroutine: What to run.
         seconds: How long it may take.
+        deadline: That of the stop; hears of what is cut off.
         label: What it is, for the log.
-
-    Returns:
-        Whether it has ended by itself.
 
     Raises:
         BaseException: What the coroutine raised.
@@ -347,27 +355,30 @@ async def end_within(coroutine: Coroutine[Any, Any, Any], seconds: float, label:
     try:
         await asyncio.wait({task}, timeout=seconds)
     finally:
-        in_time = task.done()
-        if not in_time:
+        if not task.done():
+            deadline.all_ended = False
             logger.error("Cut off {} that had not ended", label)
-        await settle(task, label)
+        with deadline.grace() as grace:
+            await settle(task, label, grace)
     if task.done() and not task.cancelled():
         task.result()
-    return in_time
 
 
-async def settle(task: asyncio.Future[Any], label: str = "A task") -> None:
+async def settle(
+    task: asyncio.Future[Any], label: str = "A task", grace: float = CANCEL_GRACE
+) -> None:
     """Cancel a task unless it has ended, and wait for its end, whatever that is.
 
-    One that does not end within ``CANCEL_GRACE`` is logged and left alone.
+    One that does not end in time is logged and left alone.
 
     Args:
         task: The task.
         label: Whose it is, for the log.
+        grace: Seconds to wait for one that does not end at once when cancelled.
     """
     if not task.done():
         task.cancel()
-        await asyncio.wait({task}, timeout=CANCEL_GRACE)
+        await asyncio.wait({task}, timeout=grace)
     if task.done():
         _take_note(task)
     else:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from ..deadline import Deadline
 from ..log import log_exception
-from ..tasks import CANCEL_GRACE, settle, start_task
+from ..tasks import settle, start_task
 from .loop import ForwardLoop, Supplies
 from .polling import PollingLoop
 from .reconnect import ReconnectLoop
@@ -49,17 +50,20 @@ class ForwardLoops:
             if isinstance(loop, PollingLoop):
                 await loop.quiet.wait()
 
-    async def stop(self, timeout: float) -> None:
+    async def stop(self, deadline: Deadline) -> None:
         """Wait until all loops have ended; their sockets are closed by then.
 
         Args:
-            timeout: Seconds, and a moment more; who takes longer is cancelled, and left alone if
-                that does not help.
+            deadline: Who takes longer is cancelled, and left alone if that does not help.
         """
         self._events()[1].set()
         if self._tasks:
-            _, late = await asyncio.wait(tuple(self._tasks), timeout=timeout + CANCEL_GRACE)
-            await asyncio.gather(*(settle(task, self._tasks[task].label) for task in late))
+            with deadline.peers() as seconds:
+                seconds = max(seconds, deadline.for_grace)
+                _, late = await asyncio.wait(tuple(self._tasks), timeout=seconds)
+            with deadline.grace() as grace:
+                labels = {task: self._tasks[task].label for task in late}
+                await asyncio.gather(*(settle(task, labels[task], grace) for task in late))
         self._stopping = self._closing = None
 
     def _add(self, make: Callable[[], ForwardLoop]) -> None:

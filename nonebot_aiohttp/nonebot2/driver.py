@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import wraps
 from typing import Any
 
 from aiohttp import web
@@ -12,8 +11,9 @@ from nonebot.config import Config, Env
 from nonebot.drivers import ASGIMixin, HTTPServerSetup, WebSocketServerSetup
 from nonebot.drivers import Driver as NonebotDriver
 
+from ..deadline import GRACE, Deadline
 from ..hosting import Host
-from ..lifespan import Lifespan
+from ..lifespan import Lifespan, State
 from ..log import logger
 from ..options import DriverOptions
 from ..reverse.asgi import Application
@@ -23,7 +23,7 @@ from ..sockets import OpenSockets
 from ..tasks import TaskSet
 from .client import ClientHalf
 from .events import EventWork
-from .life import LifespanKeeper, ShutdownFunctions, call_function
+from .life import LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
 
 
@@ -36,7 +36,7 @@ class NoLoops:
     async def stop_intake(self) -> None:
         """Stop nothing."""
 
-    async def stop(self, timeout: float) -> None:
+    async def stop(self, deadline: Deadline) -> None:
         """Wait for nothing."""
 
 
@@ -72,27 +72,33 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
+        work, sockets = EventWork(handlers, socket_handlers), OpenSockets()
+        # Before NoneBot's own, in which a mixin may add functions.
+        self._functions = ShutdownFunctions(work, self._deadline)
         super().__init__(env, config)
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        sockets = OpenSockets()
         life = Lifespan(
             session=self._pool,
             loops=NoLoops(),
             sockets=sockets,
-            work=EventWork(handlers),
+            work=work,
             hooks=socket_handlers,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
-        self._shutdown_functions = ShutdownFunctions(life)
-        keeper = LifespanKeeper(self._lifespan)
+        self._lifespan.on_shutdown(self._functions.run)
+        keeper = LifespanKeeper(self._lifespan, self._functions)
         life.on_startup(keeper.start)
         life.on_shutdown(keeper.stop)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
         self._host = Host(self._endpoints, life, self.options, config)
+
+    def _deadline(self) -> Deadline | None:
+        life = self._host.lifespan
+        return None if life.state is State.IDLE else life.deadline
 
     @property
     def type(self) -> str:
@@ -123,7 +129,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         Returns:
             ``func``, so that this serves as a decorator.
         """
-        super().on_shutdown(self._shutdown_functions.bounded(func))
+        self._functions.add(func)
         return func
 
     def setup_http_server(self, setup: HTTPServerSetup) -> None:
@@ -197,44 +203,37 @@ class Mixin(ClientHalf):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        self._work = EventWork(TaskSet("HTTP handler"), TaskSet("WebSocket handler"))
+        # Before the others', which may add functions.
+        self._functions = ShutdownFunctions(self._work, lambda: None)
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        self._events = EventWork(TaskSet("HTTP handler"))
-        self._drained = False
-        # Shutdown functions run in reverse: registered first, the pool is closed last.
-        self.on_startup(self._open)  # type: ignore[attr-defined]
-        self.on_shutdown(self._pool.close)
-
-    async def _open(self) -> None:
-        self._drained = False
-        await self._pool.open()
+        self.on_startup(self._pool.open)  # type: ignore[attr-defined]
+        super().on_shutdown(self._shut_down)  # type: ignore[misc]
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, after the events in flight have ended.
 
         Args:
-            func: ``func()``, sync or async.
+            func: ``func()``, sync or async. One that fails skips none of the others.
 
         Returns:
             ``func``, so that this serves as a decorator.
         """
-
-        @wraps(func)
-        async def run() -> None:
-            await self._drain()
-            await call_function(func)
-
-        super().on_shutdown(run)  # type: ignore[misc]
+        self._functions.add(func)
         return func
 
-    async def _drain(self) -> None:
-        if not self._drained:
-            self._drained = True
-            if in_work := self._events.in_work():
-                logger.info("Waiting for {} in flight", in_work)
-            await self._events.drain(self.options.drain_timeout)
-            await self._events.cancel()
+    async def _shut_down(self) -> None:
+        if in_work := self._work.in_work():
+            logger.info("Waiting for {} in flight", in_work)
+        await self._work.drain(self.options.drain_timeout)
+        await self._work.cancel(GRACE)
+        self._work.end_stop()
+        try:
+            await self._functions.run()
+        finally:
+            await self._pool.close()
 
     @property
     def type(self) -> str:

@@ -14,21 +14,27 @@ from collections import Counter
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import anyio
 import nonebot.message
 from nonebot.adapters import Bot
 
 from ..log import logger
-from ..tasks import CANCEL_GRACE, TaskSet
-from .websocket import NonebotWebSocket
+from ..tasks import TaskSet
+from .websocket import reading_watched
 
-LOOK_PAUSE = 0.1
-"""Seconds between looks at which events have begun and ended."""
+QUIET_SECONDS = 0.2
+"""Seconds without an event after which all have ended: an adapter may take them from a queue."""
 
 FIRST_TURNS = 3
 """Turns of the event loop in which a task that was just made comes as far as to its event."""
+
+LOOK_PAUSE = 0.02
+"""Seconds between looks at least."""
+
+LOOKS_SHARE = 0.1
+"""Share of the time that looks may take, where tasks are many."""
 
 
 class Event(NamedTuple):
@@ -46,15 +52,19 @@ class Event(NamedTuple):
 class EventWork:
     """The work of this face: requests, and the events that adapters have made of what has come."""
 
-    def __init__(self, requests: TaskSet) -> None:
+    def __init__(self, requests: TaskSet, sockets: TaskSet) -> None:
         """Take what else is in work.
 
         Args:
             requests: The tasks of HTTP handle functions, which may start events.
+            sockets: The tasks of WebSocket handle functions. An adapter may handle its events
+                within one; it is not cancelled with them, but ended by its closed socket.
         """
         self._requests = requests
+        self._sockets = sockets
         # The tasks of events that are logged as cut off.
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._origins: _Origins | None = None
 
     def in_work(self) -> str:
         """Say what is in work; see ``lifespan.Work``."""
@@ -73,27 +83,35 @@ class EventWork:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
-        with _Origins(loop) as origins:
+        self._origins = origins = _Origins(loop)
+        with origins:
             await self._requests.drain(timeout)
-            while (seconds := deadline - loop.time()) > 0:
+            quiet_since = loop.time()
+            while (now := loop.time()) < deadline:
                 for _ in range(FIRST_TURNS):
                     await asyncio.sleep(0)
-                waited_for = origins.look()
-                if not waited_for:
+                waited_for = {each.task for each in events_in_flight(loop) if origins.awaits(each)}
+                pause = min(max(LOOK_PAUSE, (loop.time() - now) / LOOKS_SHARE), deadline - now)
+                if waited_for:
+                    # Not until all have ended: the task of an event may go on.
+                    await asyncio.wait(waited_for, timeout=pause)
+                    quiet_since = loop.time()
+                elif now - quiet_since > QUIET_SECONDS:
                     return
-                # Not until all have ended: the task of an event may go on.
-                await asyncio.wait(waited_for, timeout=min(seconds, LOOK_PAUSE))
+                else:
+                    await asyncio.sleep(pause)
 
-    async def cancel(self) -> bool:
+    async def cancel(self, grace: float) -> bool:
         """Cut off requests and events with all of their tasks; see ``lifespan.Work``."""
         events = events_in_flight(asyncio.get_running_loop())
         self._log_events(events)
-        tasks = _with_children({each.task for each in events})
+        tasks = _with_children({each.task for each in events}) - set(self._sockets)
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=CANCEL_GRACE)
-        return await self._requests.cancel() or bool(events)
+            await asyncio.wait(tasks, timeout=grace)
+        waited_in_vain = any(map(self._is_awaited, events))
+        return await self._requests.cancel(grace) or waited_in_vain
 
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, unless that was logged; see ``lifespan.Work``."""
@@ -101,61 +119,70 @@ class EventWork:
         self._log_events(events_in_flight(asyncio.get_event_loop()))
         self._requests.log_cut_off()
 
-    def report(self) -> None:
-        """Log what was only counted of failures; see ``lifespan.Work``."""
-        self._requests.report()
+    def end_stop(self) -> None:
+        """Begin anew; see ``lifespan.Work``."""
+        self._origins = None
+        self._requests.end_stop()
 
     def _log_events(self, events: list[Event]) -> None:
-        owners = Counter(_owner(each) for each in events if each.task not in self._cut_off)
+        counts = Counter(
+            (*_owner(each), self._is_awaited(each))
+            for each in events
+            if each.task not in self._cut_off
+        )
         self._cut_off.update(each.task for each in events)
-        for (adapter, bot), count in sorted(owners.items()):
-            text = "Cut off {} event(s) of {}, bot {}, that had not ended"
-            logger.error(text, count, adapter, bot)
+        for (adapter, bot, is_awaited), count in sorted(counts.items()):
+            why = "had not ended" if is_awaited else "came after the stop began"
+            level = "ERROR" if is_awaited else "WARNING"
+            text = "Cut off {} event(s) of {}, bot {}, that {}"
+            logger.log(level, text, count, adapter, bot, why)
+
+    def _is_awaited(self, event: Event) -> bool:
+        return self._origins is None or self._origins.awaits(event)
 
 
 class _Origins:
-    """Tells, while it is entered, events that are waited for from those that prolong nothing.
+    """Tells events that are waited for from those that prolong nothing.
 
-    These are begun by a task that reads a WebSocket, or by one that was made so. Only who makes a
-    task knows that, hence the task factory.
+    These are begun, while it is entered, by a task that reads a WebSocket, or by one that was made
+    so. Only who makes a task knows that, hence the task factory.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._readers: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._late: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._makers: WeakKeyDictionary[asyncio.Task[Any], asyncio.Task[Any]]
+        self._makers = WeakKeyDictionary()
         # Kept as objects, so that no identity is given to another one.
-        self._first: list[Any] = []
+        self._first = {id(each.handling): each.handling for each in events_in_flight(loop)}
         self._former: Any = None
 
     def __enter__(self) -> _Origins:
-        self._find_readers()
-        self._first = [each.handling for each in events_in_flight(self._loop)]
         self._former = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
+        reading_watched.append(self._note_reader)
         return self
 
     def __exit__(self, *_: object) -> None:
+        reading_watched.remove(self._note_reader)
         # Somebody may have put another one in its place meanwhile.
         if self._loop.get_task_factory() == self._make_task:
             self._loop.set_task_factory(self._former)
 
-    def look(self) -> set[asyncio.Task[Any]]:
-        """List the tasks of the events that have to be waited for."""
-        self._find_readers()
-        first = set(map(id, self._first))
-        return {
-            each.task
-            for each in events_in_flight(self._loop)
-            if id(each.handling) in first
-            or (each.task not in self._late and each.task not in self._readers)
-        }
+    def awaits(self, event: Event) -> bool:
+        """Tell whether the stop waits for an event."""
+        is_late = event.task in self._late or event.task in self._readers
+        return not is_late or id(event.handling) in self._first
 
-    def _find_readers(self) -> None:
-        receive = NonebotWebSocket.receive.__code__
-        for task in asyncio.all_tasks(self._loop):
-            if any(each.cr_code is receive for each in _awaited(task)):
-                self._readers.add(task)
+    def _note_reader(self) -> None:
+        """Note who has just received a message: the current task, or the one that waits for it."""
+        reader = asyncio.current_task(self._loop)
+        if reader is not None:
+            self._readers.add(reader)
+            # Before Python 3.12 asyncio.wait_for() makes a task of what it waits for.
+            if (maker := self._makers.get(reader)) is not None:
+                self._readers.add(maker)
 
     def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
         maker: Any = asyncio.current_task(loop)
@@ -163,8 +190,10 @@ class _Origins:
             task = asyncio.Task(coroutine, loop=loop, **options)
         else:
             task = self._former(loop, coroutine, **options)
-        if maker in self._readers or maker in self._late:
-            self._late.add(task)
+        if maker is not None:
+            self._makers[task] = maker
+            if maker in self._readers or maker in self._late:
+                self._late.add(task)
         return task
 
 

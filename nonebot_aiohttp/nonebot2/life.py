@@ -9,32 +9,154 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial
 from typing import Any
 
 import anyio
 from nonebot.utils import is_coroutine_callable, run_sync
 
+from ..deadline import GRACE, SLICE, Deadline
 from ..exceptions import StartupError
 from ..hooks import hook_name
-from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
-from ..tasks import CANCEL_GRACE
+from .events import EventWork
 
 MARGIN = 0.1
 """Seconds by which a function is cut off before all of NoneBot's shutdown would be."""
 
 
+class ShutdownFunctions:
+    """Runs NoneBot's shutdown functions, so that none of them skips those behind it.
+
+    NoneBot awaits them one after the other, without limit, and ends at the first that fails. Events
+    that adapters have polled meanwhile are waited for before each of them: it may be the adapter's
+    own, which cancels what it has started.
+    """
+
+    def __init__(self, work: EventWork, deadline: Callable[[], Deadline | None]) -> None:
+        """Begin without functions.
+
+        Args:
+            work: The events in flight.
+            deadline: Gives that of the stop; None where NoneBot's lifespan ends without one.
+        """
+        self._work = work
+        self._deadline = deadline
+        self._functions: list[Callable[[], Any]] = []
+        self._left: list[Callable[[], Any]] = []
+        self.stuck = asyncio.Event()
+
+    def add(self, function: Callable[[], Any]) -> None:
+        """Add a function, sync or async; it runs before those that are there."""
+        self._functions.append(function)
+
+    async def run(self) -> None:
+        """Run all."""
+        self._left = list(self._functions)
+        self.stuck.clear()
+        await self.go_on()
+
+    async def go_on(self) -> None:
+        """Run those that have not run yet."""
+        while self._left:
+            function = self._left.pop()
+            await self._end_events()
+            await self._run(function)
+
+    async def _end_events(self) -> None:
+        deadline = self._deadline()
+        if deadline is not None and self._work.in_work():
+            await self._work.drain(deadline.for_hooks(behind=len(self._left) + 1))
+            with deadline.grace() as grace:
+                if await self._work.cancel(grace):
+                    deadline.all_ended = False
+
+    async def _run(self, function: Callable[[], Any]) -> None:
+        """Run a function in this task: what a startup function has entered is left here only.
+
+        For the same reason it is cancelled once rather than put into a cancel scope: a scope that
+        was entered before cannot be left within another one.
+        """
+        cut = _Cut(self._seconds(), partial(self._log_cut_off, function), self.stuck)
+        try:
+            await call_function(function)
+        except asyncio.CancelledError:
+            if not cut.is_done:
+                raise
+        except Exception as error:
+            text = f"The shutdown function {hook_name(function)} failed"
+            log_exception("ERROR", text, error)
+        finally:
+            cut.disarm()
+        if cut.is_done:
+            # It may not have met the cancellation, which then waits for the next one who waits.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            _uncancel()
+
+    def _log_cut_off(self, function: Callable[[], Any]) -> None:
+        text = "Cut off the shutdown function {} that had not ended"
+        logger.error(text, hook_name(function))
+        deadline = self._deadline()
+        if deadline is not None:
+            deadline.all_ended = False
+
+    def _seconds(self) -> float | None:
+        deadline = self._deadline()
+        if deadline is None:
+            return None
+        return max(deadline.for_hooks(behind=len(self._left)) - MARGIN, 0.0)
+
+
+class _Cut:
+    """Cancels the current task once, after some time.
+
+    Attributes:
+        is_done: Whether it has.
+    """
+
+    def __init__(
+        self, seconds: float | None, log: Callable[[], object], stuck: asyncio.Event
+    ) -> None:
+        """Set the timer.
+
+        Args:
+            seconds: The time; None is never.
+            log: Called when it cancels.
+            stuck: Set when the task goes on nevertheless.
+        """
+        self.is_done = False
+        self._log = log
+        self._stuck = stuck
+        self._task: Any = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        self._timer = None if seconds is None else self._loop.call_later(seconds, self._cancel)
+
+    def _cancel(self) -> None:
+        self.is_done = True
+        self._log()
+        self._task.cancel()
+        # Within the slice that is left for those behind it.
+        self._timer = self._loop.call_later(SLICE / 2, self._stuck.set)
+
+    def disarm(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class LifespanKeeper:
     """Runs a lifespan's ``startup`` and ``shutdown`` in a task of its own."""
 
-    def __init__(self, lifespan: Any) -> None:
+    def __init__(self, lifespan: Any, functions: ShutdownFunctions) -> None:
         """Take NoneBot's lifespan.
 
         Args:
             lifespan: What has ``startup()`` and ``shutdown()``.
+            functions: The shutdown functions, which the latter runs.
         """
         self._lifespan = lifespan
+        self._functions = functions
         self._task: asyncio.Task[None] | None = None
         self._stop: asyncio.Event | None = None
 
@@ -61,10 +183,19 @@ class LifespanKeeper:
         if task is not None and self._stop is not None:
             self._stop.set()
             try:
-                await asyncio.shield(task)
+                await self._until_ended(task)
             except asyncio.CancelledError:
                 await _cut_off(task)
                 raise
+
+    async def _until_ended(self, task: asyncio.Task[None]) -> None:
+        stuck = asyncio.ensure_future(self._functions.stuck.wait())
+        await asyncio.wait({task, stuck}, return_when=asyncio.FIRST_COMPLETED)
+        stuck.cancel()
+        if not task.done():
+            # One refuses to be cancelled; the others go on without it.
+            await self._functions.go_on()
+            await asyncio.wait({task})
 
     async def _keep(self, started: asyncio.Future[None], stop: asyncio.Event) -> None:
         failure: Exception = RuntimeError("A startup function waited for what was cancelled")
@@ -103,57 +234,6 @@ class LifespanKeeper:
         self._lifespan._task_group = None
 
 
-class ShutdownFunctions:
-    """Bounds NoneBot's shutdown functions, so that none of them skips those behind it.
-
-    NoneBot awaits them one after the other, without limit, and ends at the first that fails.
-    """
-
-    def __init__(self, life: Lifespan) -> None:
-        """Begin without functions.
-
-        Args:
-            life: Knows the deadline of the stop.
-        """
-        self._life = life
-        self._count = 0
-
-    def bounded(self, function: Callable[[], Any]) -> Callable[[], Any]:
-        """Wrap a function.
-
-        Args:
-            function: The function, sync or async; a sync one runs in a thread, as NoneBot has it.
-
-        Returns:
-            An async function that raises nothing, and ends in time.
-        """
-        # They run in reverse: those that were registered before run behind it.
-        more_follow = self._count > 0
-        self._count += 1
-
-        @wraps(function)
-        async def run() -> None:
-            # Not a task of its own: what a startup function has entered is left in its own task.
-            with anyio.move_on_after(self._seconds(more_follow)) as scope:
-                try:
-                    await call_function(function)
-                except Exception as error:
-                    name = hook_name(function)
-                    log_exception("ERROR", f"The shutdown function {name} failed", error)
-            if scope.cancelled_caught:
-                self._life.all_ended = False
-                text = "Cut off the shutdown function {} that had not ended"
-                logger.error(text, hook_name(function))
-
-        return run
-
-    def _seconds(self, more_follow: bool) -> float:
-        deadline = self._life.deadline
-        if deadline is None or self._life.state is State.IDLE:
-            return float("inf")
-        return max(deadline.for_hooks(more_follow=more_follow) - MARGIN, 0.0)
-
-
 async def call_function(function: Callable[[], Any]) -> None:
     """Call a function of NoneBot's lifespan as NoneBot does.
 
@@ -174,7 +254,7 @@ async def _cut_off(keeping: asyncio.Task[None]) -> None:
             # NoneBot shields its hooks from the group's own cancellation.
             task.cancel()
     keeping.cancel()
-    await asyncio.wait({keeping}, timeout=CANCEL_GRACE / 2)
+    await asyncio.wait({keeping}, timeout=GRACE / 2)
 
 
 def _uncancel() -> None:

@@ -12,6 +12,9 @@ from nonebot.drivers import Request, WebSocket
 from ..exceptions import WebSocketClosed
 from ..sockets import NORMAL, Socket
 
+reading_watched: list[Callable[[], object]] = []
+"""Called in the task that receives a message, while a driver waits for events to end."""
+
 
 class NonebotWebSocket(WebSocket):
     """A WebSocket of either side; usable from any task."""
@@ -74,8 +77,14 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             if self._receive_timeout is None:
-                return await self._socket.receive_frame()
-            return await asyncio.wait_for(self._socket.receive_frame(), self._receive_timeout)
+                data = await self._socket.receive_frame()
+            else:
+                receiving = self._socket.receive_frame()
+                data = await asyncio.wait_for(receiving, self._receive_timeout)
+            if reading_watched:
+                for note in reading_watched:
+                    note()
+            return data
         except WebSocketClosed as error:
             closed = nonebots_own(error)
         raise closed

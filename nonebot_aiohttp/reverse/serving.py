@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +33,6 @@ from .listen import BACKLOG, close_all, listen, listen_unix, port_number
 
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio accepts in one turn of the event loop."""
-
-LEAST_FOR_APPLICATION = 1.0
-"""Seconds that a user's own application gets to end, also when the hooks have used up theirs."""
 
 SHORTEST_TIMEOUT = 0.01
 """Seconds for which aiohttp waits where none are left: it takes 0 for no limit."""
@@ -106,7 +103,7 @@ async def serve_app(
     stop: asyncio.Event,
     started: Callable[[list[Any]], Any] | None,
     hint: str = "",
-) -> float:
+) -> None:
     """Serve an application until the stop, and stop in order.
 
     Args:
@@ -117,9 +114,6 @@ async def serve_app(
         stop: Set to stop.
         started: Called with the addresses once connections are accepted.
         hint: What a person can do meanwhile, for the log.
-
-    Returns:
-        Seconds that are left of the stop's deadline, for threads.
 
     Raises:
         StartupError: An address cannot be bound, or a startup hook failed.
@@ -150,13 +144,12 @@ async def serve_app(
                 leaving.take(each.transport for each in runner.server.connections)
             await lifespan.stop()
         finally:
-            # None was needed where the driver was never started.
-            deadline = lifespan.deadline or Deadline(0, options.close_timeout)
-            await end_server(runner, app, leaving, deadline)
-            close_all(sockets)
-            remove_socket_file(where.path)
-    log_stopped(lifespan)
-    return deadline.for_peers
+            try:
+                await end_server(runner, app, leaving, lifespan.deadline)
+            finally:
+                close_all(sockets)
+                remove_socket_file(where.path)
+    log_stopped(lifespan.deadline)
 
 
 def log_stopping(options: DriverOptions, hint: str) -> None:
@@ -164,9 +157,9 @@ def log_stopping(options: DriverOptions, hint: str) -> None:
     logger.info("Stopping, up to {:g} s for what runs{}", options.drain_timeout, hint)
 
 
-def log_stopped(lifespan: Lifespan) -> None:
+def log_stopped(deadline: Deadline) -> None:
     """Log how the stop went; what was cut off is logged already."""
-    logger.info("Stopped" if lifespan.all_ended else "Stopped; not all that ran has ended")
+    logger.info("Stopped" if deadline.all_ended else "Stopped; not all that ran has ended")
 
 
 def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
@@ -258,18 +251,18 @@ async def end_server(
     server = runner.server
     if server is None:
         # The start has failed, and what had started in the application ends all the same.
-        await end_within(runner.cleanup(), _for_application(deadline), "on_cleanup of server_app")
+        await _end_application(runner.cleanup(), deadline, "on_cleanup of server_app")
         return
     # What has arrived shall meet its handler, which refuses it.
     await asyncio.sleep(0)
     server.pre_shutdown()
     try:
-        await end_within(app.shutdown(), _for_application(deadline), "on_shutdown of server_app")
+        await _end_application(app.shutdown(), deadline, "on_shutdown of server_app")
     finally:
         try:
             await _end_connections(server, leaving, deadline)
         finally:
-            await end_within(app.cleanup(), _for_application(deadline), "on_cleanup of server_app")
+            await _end_application(app.cleanup(), deadline, "on_cleanup of server_app")
 
 
 async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadline) -> None:
@@ -280,11 +273,20 @@ async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadl
     with deadline.peers() as seconds:
         unsent = await leaving.let_go(seconds)
     if unsent:
+        deadline.all_ended = False
         logger.warning("Dropped {} connection(s) that have not taken their answers", unsent)
 
 
-def _for_application(deadline: Deadline) -> float:
-    return max(deadline.for_hooks(more_follow=True), LEAST_FOR_APPLICATION)
+async def _end_application(
+    ending: Coroutine[Any, Any, Any], deadline: Deadline, label: str
+) -> None:
+    """Run what a user's application does at its end: in the time of hooks, or the grace."""
+    seconds = deadline.for_hooks(behind=1)
+    if seconds > 0:
+        await end_within(ending, seconds, deadline, label)
+    else:
+        with deadline.grace() as grace:
+            await end_within(ending, grace / 2, deadline, label)
 
 
 def remove_socket_file(path: str | os.PathLike[str] | None) -> None:

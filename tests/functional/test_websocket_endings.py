@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp import WebSocketClosed, deadline
+from nonebot_aiohttp.deadline import Deadline
 from nonebot_aiohttp.sockets import OpenSockets, fitting
 from nonebot_aiohttp.websocket import CAN_KEEP_BYTES
 from tests.support import frames
@@ -330,7 +331,7 @@ async def test_all_sockets_are_closed_at_once(side: Side) -> None:
     async with side(close_timeout=0.2) as one, side(close_timeout=0.2) as silent:
         readers = [asyncio.create_task(read_and_remove(sockets, ends)) for ends in (one, silent)]
         await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", 10))
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         assert (await one.peer.read_close()).close_code == 1001
         await within(closing)
         assert len(sockets) == 0
@@ -340,14 +341,14 @@ async def test_all_sockets_are_closed_at_once(side: Side) -> None:
 async def test_closing_all_waits_for_no_reader_that_never_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.sockets.READER_GRACE", 0.01)
+    monkeypatch.setattr(deadline, "GRACE", 0.01)
     sockets = OpenSockets()
     async with server_side(close_timeout=0.01) as ends:
         sockets.add(ends.socket)
-        await within(sockets.close_all(1001, "the bot stops", 10))
+        await within(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         sockets.remove(ends.socket)
         sockets.remove(ends.socket)
-    await OpenSockets().close_all(1001, "nobody", 10)
+    await OpenSockets().close_all(1001, "nobody", Deadline(0, 10))
 
 
 async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
@@ -362,7 +363,7 @@ async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
         sockets.add(broken.socket)
         reading = asyncio.create_task(read_and_remove(sockets, other))
         await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", 10))
+        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         assert (await other.peer.read_close()).close_code == 1001
         sockets.remove(broken.socket)
         await within(closing)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nonebot_aiohttp.signals import FORCING_PAUSE
 from tests.support.waiting import eventually
 
@@ -137,6 +139,13 @@ class Program:
         """Send a signal."""
         self._interrupted = time.monotonic()
         self.process.send_signal(number)
+
+    def press_ctrl_c(self) -> None:
+        """Do what a terminal does: send SIGINT to the process and to all of its children."""
+        process = psutil.Process(self.process.pid)
+        self._interrupted = time.monotonic()
+        for each in (process, *process.children(recursive=True)):
+            each.send_signal(signal.SIGINT)
 
     async def interrupt_again(self) -> None:
         """Send SIGINT so long after the last signal that it is a wish of its own."""

@@ -135,7 +135,8 @@ async def test_later_frames_reach_the_bot_and_prolong_nothing(logs: Logs) -> Non
         served.go_on()
         await served.end()
     assert "handled 1" in served.notes
-    assert logs.matching("Cut off 1 handler(s) of platform", "ERROR")
+    assert logs.matching("Cut off 1 handler(s) of platform that came after", "WARNING")
+    assert logs.messages("INFO")[-1] == "Stopped"
 
 
 async def test_deadline_of_the_drain(logs: Logs) -> None:

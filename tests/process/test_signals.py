@@ -143,6 +143,31 @@ async def test_one_wish_that_comes_twice(
     assert re.search(r"INFO .*: Stopped$", program.log, re.M)
 
 
+@pytest.mark.parametrize("delay", [0.003, 0.01, 0.03, 0.1])
+async def test_echo_that_comes_when_the_stop_has_ended(delay: float, launch: Launch) -> None:
+    """Trap: an idle bot has stopped by then, and is at whatever it does at its end."""
+    program = launch(RUN)
+    await program.noted("started")
+    program.stop(signal.SIGINT)
+    time.sleep(delay)  # noqa: ASYNC251 - as one process after the other signals
+    program.stop(signal.SIGTERM)
+    assert await program.exit_code() == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+async def test_ctrl_c_while_a_handler_waits_for_a_pool_of_processes(launch: Launch) -> None:
+    """Trap: the terminal signals the children, too, and the handler gets what they die of."""
+    program = launch(RUN)
+    async with Platform(program.port) as platform:
+        assert await platform.post("7", do="pool", id=1) == 200
+        await program.noted("begun")
+        program.press_ctrl_c()
+        # Not exit_code(): the pool has a thread when it forks, of which newer Pythons warn.
+        assert await program.ended() == 0
+    assert program.handled() == {"1": 1}
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_a_thread_that_never_ends_at_an_orderly_stop(loop: str, launch: Launch) -> None:
     program = launch(RUN, aiohttp_loop=loop, aiohttp_close_timeout=0.5)

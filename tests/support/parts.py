@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from nonebot_aiohttp.deadline import Deadline
 from nonebot_aiohttp.lifespan import Lifespan
 from nonebot_aiohttp.tasks import TaskSet
 
@@ -23,7 +25,7 @@ class Parts:
     def __init__(
         self,
         drain_timeout: float = 60,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
         close_timeout: float = 30,
     ) -> None:
         self.order: list[str] = []
@@ -80,7 +82,7 @@ class _Loops:
     async def stop_intake(self) -> None:
         await self.parts.happen("loops stop intake")
 
-    async def stop(self, timeout: float) -> None:
+    async def stop(self, deadline: Deadline) -> None:
         await self.parts.happen("loops stop")
 
 
@@ -88,5 +90,5 @@ class _Sockets:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    async def close_all(self, code: int, reason: str, timeout: float) -> None:
+    async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
         await self.parts.happen(f"sockets close {code} {reason}")

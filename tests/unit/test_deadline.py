@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nonebot_aiohttp.deadline import Deadline
+from nonebot_aiohttp.deadline import GRACE, LEAST_GRACE, SLICE, Deadline
 from tests.support.clock import FakeClock
 
 DRAIN, CLOSE = 20.0, 5.0
@@ -24,27 +24,39 @@ async def test_events_have_the_drain_timeout(deadline: Deadline, fake_clock: Fak
     assert deadline.for_events() == 0
 
 
-@pytest.mark.parametrize(("spent", "left"), [(0, 20), (5, 15), (19.5, CLOSE), (20, CLOSE)])
+@pytest.mark.parametrize(("spent", "left"), [(0, 20), (5, 15), (19.5, CLOSE), (30, CLOSE)])
 async def test_hooks_have_what_is_left_and_a_least(
     deadline: Deadline, fake_clock: FakeClock, spent: float, left: float
 ) -> None:
     await fake_clock.advance(spent)
+    deadline.begin_hooks()
     assert deadline.for_hooks() == left
-    # Their time has begun with that.
     await fake_clock.advance(3)
     assert deadline.for_hooks() == left - 3
     await fake_clock.advance(20)
     assert deadline.for_hooks() == 0
 
 
-async def test_a_hook_that_hangs_leaves_half_to_those_behind_it(
+async def test_a_hook_that_hangs_leaves_a_slice_to_those_behind_it(
     deadline: Deadline, fake_clock: FakeClock
 ) -> None:
     await fake_clock.advance(DRAIN)
+    deadline.begin_hooks()
+    assert deadline.for_hooks(behind=1) == CLOSE - SLICE
+    # Where there are many of them, half of what is left is its own.
     for expected in (2.5, 1.25, 0.625):
-        assert deadline.for_hooks(more_follow=True) == expected
+        assert deadline.for_hooks(behind=100) == expected
         await fake_clock.advance(expected)
     assert deadline.for_hooks() == 0.625
+
+
+async def test_what_is_cut_off_shares_one_grace(deadline: Deadline, fake_clock: FakeClock) -> None:
+    for spent, left in ((0.4, GRACE), (0.4, GRACE - 0.4), (0.4, GRACE - 0.8)):
+        with deadline.grace() as seconds:
+            assert seconds == pytest.approx(left)
+            await fake_clock.advance(spent)
+    # What ends at once has ended within it.
+    assert deadline.for_grace == LEAST_GRACE
 
 
 async def test_peers_share_one_close_timeout(deadline: Deadline, fake_clock: FakeClock) -> None:
@@ -65,8 +77,9 @@ async def test_all_at_once_take_no_longer_than_the_sum(
     await fake_clock.advance(deadline.for_events())
     with deadline.peers() as seconds:
         await fake_clock.advance(seconds)
-    for more_follow in (True, True, False):
-        await fake_clock.advance(deadline.for_hooks(more_follow=more_follow))
+    deadline.begin_hooks()
+    for behind in (2, 1, 0):
+        await fake_clock.advance(deadline.for_hooks(behind))
     with deadline.peers() as seconds:
         await fake_clock.advance(seconds)
     assert fake_clock.clock() - began == DRAIN + CLOSE + CLOSE

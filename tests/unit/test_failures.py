@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import WebSocketClosed, failures
-from nonebot_aiohttp.failures import MAX_KINDS, Failures, end_of_connection
+from nonebot_aiohttp.failures import MAX_KINDS, Failures, is_disconnected
 from tests.support.logs import Logs
 from tests.support.waiting import eventually
 
@@ -74,14 +74,31 @@ async def test_other_owners_places_and_types_are_other_failures(logs: Logs) -> N
     log.report()
 
 
-async def test_there_is_room_for_a_limited_number_of_different_failures(logs: Logs) -> None:
+async def test_more_kinds_than_are_told_apart_are_counted_together(logs: Logs) -> None:
     log = Failures()
-    for number in range(MAX_KINDS + 1):
-        for _ in range(2):
+    for _ in range(2):
+        for number in range(MAX_KINDS + 10):
             log.log(f"number {number}", fail(ValueError("wrong")))
-    assert len(log._repeated) == MAX_KINDS
-    assert [message.split()[1] for message in logs.messages("WARNING")] == ["0"]
+    assert len(logs) == MAX_KINDS
     log.report()
+    counted = logs.messages("WARNING")
+    assert len(counted) == MAX_KINDS + 1
+    last = f"at last with number {MAX_KINDS + 9}: ValueError: wrong"
+    assert counted[-1] == f"Other tasks failed 20 more time(s), {last}"
+
+
+def test_what_is_left_by_a_loop_that_has_ended_hides_nothing(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "QUIET_SECONDS", 0)
+    log = Failures()
+
+    async def life() -> None:
+        log.log(TEXT, fail(ValueError("wrong")))
+
+    for _ in range(2):
+        asyncio.run(life())
+    assert len(logs.messages("ERROR")) == 2
 
 
 async def test_nothing_is_kept_of_a_failure(logs: Logs) -> None:
@@ -123,14 +140,15 @@ def wrapped(error: Exception) -> Exception:
 
 
 def while_handling(error: Exception) -> Exception:
-    """Fail while an error is handled."""
+    """Fail while an error is handled: a failure of its own, which must not be hidden."""
     try:
         try:
             raise error
         except type(error):
-            raise KeyError("another") from None
+            raise KeyError("another")  # noqa: B904 - its context is what is tested
     except KeyError as outer:
         return outer
+    raise AssertionError
 
 
 CLOSED = WebSocketClosed(1006, "the connection is gone")
@@ -142,23 +160,23 @@ CLOSED = WebSocketClosed(1006, "the connection is gone")
         (CLOSED, True),
         (wrapped(CLOSED), True),
         (wrapped(wrapped(CLOSED)), True),
-        (while_handling(CLOSED), True),
+        (while_handling(CLOSED), False),
         (ValueError("wrong"), False),
     ],
-    ids=["itself", "its cause", "the cause's cause", "its context", "another"],
+    ids=["itself", "its cause", "the cause's cause", "while it is handled", "another"],
 )
 def test_the_end_of_a_connection_is_found_behind_an_error(error: Exception, found: bool) -> None:
-    assert end_of_connection(error, bot(closed=True)) is (CLOSED if found else None)
+    assert is_disconnected(error, bot(closed=True)) is found
 
 
-def test_an_error_that_is_its_own_context_ends_the_search() -> None:
+def test_an_error_that_is_its_own_cause_ends_the_search() -> None:
     error = ValueError("wrong")
     error.__cause__ = error
-    assert end_of_connection(error, bot(closed=True)) is None
+    assert not is_disconnected(error, bot(closed=True))
 
 
 @pytest.mark.parametrize(
     "of", [None, bot(closed=False), SimpleNamespace(request=object())], ids=["none", "open", "http"]
 )
 def test_who_has_no_connection_that_has_ended_fails_for_another_reason(of: Any) -> None:
-    assert end_of_connection(CLOSED, of) is None
+    assert not is_disconnected(CLOSED, of)

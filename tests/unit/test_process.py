@@ -5,15 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
+from nonebot_aiohttp.deadline import Deadline
 from nonebot_aiohttp.process import run_loop
+from nonebot_aiohttp.signals import StopSignals
 from nonebot_aiohttp.tasks import start_task
 from tests.support.logs import Logs
 
 
 def nothing() -> None:
     """Log nothing of what is cut off."""
+
+
+def run(main: Coroutine[Any, Any, None], seconds_for_threads: float) -> None:
+    """Run a coroutine as the own process does, without a signal."""
+    deadline = Deadline(0, seconds_for_threads)
+    signals = StopSignals(nothing, nothing, time.monotonic)
+    run_loop(main, asyncio.new_event_loop, signals, nothing, lambda: deadline)
 
 
 def test_threads_may_use_the_loop_until_they_have_ended(logs: Logs) -> None:
@@ -32,13 +42,12 @@ def test_threads_may_use_the_loop_until_they_have_ended(logs: Logs) -> None:
         finally:
             ending.set()
 
-    async def main() -> float:
+    async def main() -> None:
         loop = asyncio.get_running_loop()
         kept.extend([loop.run_in_executor(None, work, loop), start_task(set_when_cancelled())])
         await asyncio.sleep(0)
-        return 60
 
-    run_loop(main(), asyncio.new_event_loop, nothing)
+    run(main(), 60)
     assert answers == ["answer"]
     assert logs == []
 
@@ -49,13 +58,11 @@ def test_a_thread_that_hangs_holds_up_no_loop(logs: Logs) -> None:
     # Nobody waits for it.
     kept: list[object] = []
 
-    async def main() -> float:
+    async def main() -> None:
         kept.append(asyncio.get_running_loop().run_in_executor(None, released.wait))
-        return 0.01
 
     try:
-        until = run_loop(main(), asyncio.new_event_loop, nothing)
-        assert until <= time.monotonic()
+        run(main(), 0.01)
     finally:
         released.set()
     assert logs == []
@@ -70,10 +77,9 @@ def test_an_async_generator_that_does_not_end_holds_up_no_loop() -> None:
         finally:
             await asyncio.get_running_loop().create_future()
 
-    async def main() -> float:
+    async def main() -> None:
         generator = endless()
         kept.append(generator)
         await generator.__anext__()
-        return 0
 
-    run_loop(main(), asyncio.new_event_loop, nothing)
+    run(main(), 0)

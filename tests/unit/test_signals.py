@@ -17,10 +17,22 @@ OTHER = ALL[1]
 
 @contextmanager
 def handled(clock: FakeClock) -> Iterator[list[str]]:
-    """Handle the signals, and write down what is asked for."""
+    """Handle the signals, and write down what is asked for; sleeping takes no time."""
     asked: list[str] = []
-    with signals_handled(lambda: asked.append("stop"), lambda: asked.append("force"), clock.clock):
+
+    def sleep(seconds: float) -> None:
+        asked.append("sleep")
+        clock._now += seconds
+
+    def stop() -> None:
+        asked.append("stop")
+
+    def force() -> None:
+        asked.append("force")
+
+    with signals_handled(stop, force, clock.clock, sleep) as signals:
         yield asked
+    assert signals.forced is ("force" in asked)
 
 
 @pytest.mark.parametrize("number", ALL)
@@ -64,6 +76,38 @@ async def test_no_other_signal_forces(fake_clock: FakeClock) -> None:
         await fake_clock.advance(60)
         signal.raise_signal(OTHER)
         assert asked == ["stop"]
+
+
+def test_after_a_ctrl_c_its_echo_is_waited_for(fake_clock: FakeClock) -> None:
+    """Trap: it would meet the handlers from before, and end the process at its end."""
+    with handled(fake_clock) as asked:
+        signal.raise_signal(signal.SIGINT)
+        began = fake_clock.clock()
+    assert fake_clock.clock() - began == pytest.approx(FORCING_PAUSE, abs=0.02)
+    assert asked[:2] == ["stop", "sleep"]
+
+
+@pytest.mark.parametrize("echo", ALL)
+def test_an_echo_that_has_come_is_not_waited_for(
+    echo: signal.Signals, fake_clock: FakeClock
+) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(echo)
+    assert asked == ["stop"]
+
+
+def test_other_signals_are_not_expected_to_have_an_echo(fake_clock: FakeClock) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(OTHER)
+    assert asked == ["stop"]
+
+
+async def test_a_stop_that_took_longer_waits_for_no_echo(fake_clock: FakeClock) -> None:
+    with handled(fake_clock) as asked:
+        signal.raise_signal(signal.SIGINT)
+        await fake_clock.advance(FORCING_PAUSE)
+    assert asked == ["stop"]
 
 
 @pytest.mark.parametrize("number", ALL)

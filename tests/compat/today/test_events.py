@@ -332,7 +332,9 @@ async def test_events_that_come_over_a_socket_meanwhile_are_handled_and_prolong_
             assert await answers.end() == 1001
         assert await bot.ended() == 0
     assert handled(bot) == ["before"]
-    assert "Cut off 1 event(s) of OneBot V11" in bot.log
+    came = f"Cut off 1 event(s) of OneBot V11, bot {SELF_ID}, that came after the stop began"
+    assert came in bot.log
+    assert bot.log.rstrip().endswith("Stopped")
 
 
 async def test_events_that_are_polled_meanwhile_are_handled(

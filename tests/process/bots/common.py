@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -126,6 +127,15 @@ class PlatformBot(Bot):
         """Start a thread that never ends, and do not wait for it."""
         threading.Thread(target=time.sleep, args=(600,), name="the endless one").start()
         self.note("begun")
+
+    async def do_pool(self, event: dict[str, Any]) -> None:
+        """Work in another process, as what is heavy does."""
+        loop, fork = asyncio.get_running_loop(), multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(1, mp_context=fork) as pool:
+            working = loop.run_in_executor(pool, time.sleep, 1)
+            self.note("begun")
+            await working
+        self.note(f"handled {event['id']}")
 
     async def do_fork(self, event: dict[str, Any]) -> None:
         """Fork children that have nothing to do, terminate them, and note how they have ended."""
