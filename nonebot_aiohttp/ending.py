@@ -38,13 +38,19 @@ def end_soon(code: int, seconds: float) -> None:
 
     Args:
         code: The exit code.
-        seconds: The seconds.
+        seconds: The seconds; within them logs and standard streams are flushed.
     """
+
+    def flush() -> None:
+        time.sleep(seconds - FLUSH_TIMEOUT)
+        _flush()
 
     def end() -> None:
         time.sleep(seconds)
-        _end_now(code)
+        os._exit(code)
 
+    # Two, and both now: a flush may block, and no thread starts at the exit of the interpreter.
+    _thread.start_new_thread(flush, ())
     _thread.start_new_thread(end, ())
 
 
@@ -56,16 +62,33 @@ def end_without(threads: set[threading.Thread], code: int, until: float) -> None
         code: The exit code, unless an error ends the main thread.
         until: The time on the monotonic clock until which they are waited for.
     """
+    leaving, left = threading.Event(), threading.Event()
+    codes = [code]
+
+    def end() -> None:
+        leaving.wait()
+        left.wait(ATEXIT_TIMEOUT)
+        _flush()
+        os._exit(codes[-1])
 
     def leave() -> None:
         while time.monotonic() < until and any(each.is_alive() for each in threads):
             time.sleep(LOOK_PAUSE)
-        if names := [_described(each) for each in threads if each.is_alive()]:
-            logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
+        names = [_described(each) for each in threads if each.is_alive()]
+        if not names:
+            return
+        logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
+        if getattr(sys, "last_value", None) is not None:
             # Python sets it when it shows an error that nobody has caught.
-            ended_by_error = getattr(sys, "last_value", None) is not None
-            _run_atexit_and_end(1 if ended_by_error else code)
+            codes.append(1)
+        leaving.set()
+        _run_atexit()
+        left.set()
+        time.sleep(FLUSH_TIMEOUT)
+        os._exit(codes[-1])
 
+    # Now, because Python 3.12 starts no thread at the exit of the interpreter any more.
+    threading.Thread(target=end, daemon=True, name="end of the process").start()
     # Private: what `atexit` calls comes after Python has waited for all threads, and nothing public
     # comes before. concurrent.futures has registered its own wait there; the last is called first.
     register: Callable[..., Any] = threading._register_atexit  # type: ignore[attr-defined]
@@ -87,21 +110,11 @@ def _described(thread: threading.Thread) -> str:
     return f"{thread.name} (in {place}, line {frame.f_lineno})"
 
 
-def _run_atexit_and_end(code: int) -> None:
-    end_soon(code, ATEXIT_TIMEOUT)
+def _run_atexit() -> None:
     # Private, and older than any Python here: the children of multiprocessing end there, for one.
     run: Callable[[], Any] = getattr(atexit, "_run_exitfuncs", lambda: None)
     with suppress(Exception):
         run()
-    _end_now(code)
-
-
-def _end_now(code: int) -> None:
-    flushing = threading.Thread(target=_flush, daemon=True)
-    with suppress(RuntimeError):  # No thread can be started any more.
-        flushing.start()
-        flushing.join(FLUSH_TIMEOUT)
-    os._exit(code)
 
 
 def _flush() -> None:

@@ -365,7 +365,7 @@ async def end_within(
 
 
 async def settle(
-    task: asyncio.Future[Any], label: str = "A task", grace: float = CANCEL_GRACE
+    task: asyncio.Future[Any], label: str = "A task", grace: float | None = None
 ) -> None:
     """Cancel a task unless it has ended, and wait for its end, whatever that is.
 
@@ -374,11 +374,12 @@ async def settle(
     Args:
         task: The task.
         label: Whose it is, for the log.
-        grace: Seconds to wait for one that does not end at once when cancelled.
+        grace: Seconds to wait for one that does not end at once when cancelled; None is
+            ``CANCEL_GRACE``.
     """
     if not task.done():
         task.cancel()
-        await asyncio.wait({task}, timeout=grace)
+        await asyncio.wait({task}, timeout=CANCEL_GRACE if grace is None else grace)
     if task.done():
         _take_note(task)
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -278,15 +277,12 @@ async def test_a_factory_that_does_not_end_holds_up_no_stop(
 async def test_a_loop_that_does_not_end_holds_up_no_stop(
     driver: Driver, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.tasks.CANCEL_GRACE", 0.01)
-    monkeypatch.setattr("nonebot_aiohttp.forward.loops.CANCEL_GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.deadline.GRACE", 0.01)
+    driver._lifespan._close_timeout = 0.01
     entered, released = asyncio.Event(), asyncio.Event()
     monkeypatch.setattr(
         "nonebot_aiohttp.forward.loops.ReconnectLoop.run",
         lambda _: ignore_cancellations(entered, released),
-    )
-    driver._loops._supplies = dataclasses.replace(
-        driver._loops._supplies, options=driver.options.replaced(close_timeout=0.01)
     )
     driver.setup_websocket(websocket("ws://127.0.0.1"))
     await driver._lifespan.start()
