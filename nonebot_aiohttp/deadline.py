@@ -42,7 +42,8 @@ class Deadline:
         Args:
             drain_timeout: Seconds for the events in flight.
             close_timeout: Seconds that hooks get at least; and seconds for all peers together.
-            clock: Monotonic seconds; that of an event loop ends with it, before threads do.
+            clock: Monotonic seconds. Not ``loop.time``: threads are waited for after the event loop
+                has closed.
         """
         self.all_ended = True
         self._clock = clock
@@ -57,7 +58,11 @@ class Deadline:
         return max(self._end_of_drain - self._clock(), 0.0)
 
     def begin_hooks(self) -> None:
-        """Begin the time of the hooks: what is left of that of the events, or the least."""
+        """Begin the time of the hooks.
+
+        They may use the rest of ``aiohttp_drain_timeout``, but get at least
+        ``aiohttp_close_timeout``.
+        """
         self._end_of_hooks = max(self._end_of_drain, self._clock() + self._close_timeout)
 
     def for_hooks(self, behind: int = 0) -> float:

@@ -23,6 +23,9 @@ from .log import logger
 FLUSH_TIMEOUT = 0.1
 """Seconds that logs and standard streams get to be flushed: who reads them may have stalled."""
 
+INTERRUPTED = 130
+"""The exit code after a Ctrl+C while threads are waited for."""
+
 ATEXIT_TIMEOUT = 1.0
 """Seconds that the functions of ``atexit`` get where threads have not ended."""
 
@@ -54,13 +57,14 @@ def end_soon(code: int, seconds: float) -> None:
     _thread.start_new_thread(end, ())
 
 
-def end_without(threads: set[threading.Thread], code: int, until: float) -> None:
+def end_without(threads: set[threading.Thread], code: int, seconds: float) -> None:
     """Let the process end without threads that have not ended when its main thread has.
 
     Args:
         threads: The threads.
-        code: The exit code, unless an error ends the main thread.
-        until: The time on the monotonic clock until which they are waited for.
+        code: The exit code then, unless an error ends the main thread. What the program says later
+            by ``sys.exit()`` cannot be seen from here.
+        seconds: How long they are waited for when the main thread has ended.
     """
     leaving, left = threading.Event(), threading.Event()
     codes = [code]
@@ -72,9 +76,11 @@ def end_without(threads: set[threading.Thread], code: int, until: float) -> None
         os._exit(codes[-1])
 
     def leave() -> None:
-        while time.monotonic() < until and any(each.is_alive() for each in threads):
-            time.sleep(LOOK_PAUSE)
-        names = [_described(each) for each in threads if each.is_alive()]
+        try:
+            _wait_for(threads, seconds)
+        except KeyboardInterrupt:
+            codes.append(INTERRUPTED)
+        names = [_described(each) for each in threads if _is_busy(each)]
         if not names:
             return
         logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
@@ -96,10 +102,25 @@ def end_without(threads: set[threading.Thread], code: int, until: float) -> None
         register(leave)
 
 
+def _wait_for(threads: set[threading.Thread], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and any(map(_is_busy, threads)):
+        time.sleep(LOOK_PAUSE)
+
+
 def running_threads() -> set[threading.Thread]:
     """List the threads, besides the main one, that keep the process from ending."""
     others = set(threading.enumerate()) - {threading.main_thread(), threading.current_thread()}
-    return {each for each in others if not each.daemon}
+    return {each for each in others if not each.daemon and _is_busy(each)}
+
+
+def _is_busy(thread: threading.Thread) -> bool:
+    """Tell whether a thread runs, and is no idle worker of a pool, which Python ends itself."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    if frame is None or not thread.is_alive():
+        return False
+    place = frame.f_globals.get("__name__"), frame.f_code.co_name
+    return place != ("concurrent.futures.thread", "_worker")
 
 
 def _described(thread: threading.Thread) -> str:

@@ -187,7 +187,7 @@ class Host:
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str
     ) -> None:
         try:
-            await race(self.lifespan.start(), stop)
+            await race(self.lifespan.start(), stop, grace=self.lifespan.start_grace)
             logger.info("Running without listening")
             if started is not None:
                 started([])

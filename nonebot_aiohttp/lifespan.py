@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from .deadline import Deadline
+from .deadline import GRACE, Deadline
 from .exceptions import LifecycleError, StartupError
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .log import logger
@@ -164,6 +164,11 @@ class Lifespan:
             raise
         self._become(State.RUNNING)
         self._loops.start()
+
+    @property
+    def start_grace(self) -> float:
+        """Seconds that a start which is given up takes at most to undo what had started."""
+        return 2 * self._close_timeout + GRACE
 
     async def stop(self) -> None:
         """Stop in order; a second call waits for the first one's end.

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from .deadline import Deadline
+from .deadline import LEAST_GRACE, Deadline
 from .ending import LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
@@ -112,8 +112,11 @@ def _cancel_rest(loop: asyncio.AbstractEventLoop, grace: float) -> None:
 
 
 async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
-    with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(coroutine, seconds)
+    # Not wait_for(), which waits for what refuses to be cancelled.
+    task = asyncio.ensure_future(coroutine)
+    await asyncio.wait({task}, timeout=seconds)
+    task.cancel()
+    await asyncio.wait({task}, timeout=LEAST_GRACE)
 
 
 async def _join_threads(executor: ThreadPoolExecutor, seconds: float) -> None:
@@ -250,7 +253,7 @@ def _leave_threads(
     if threading.current_thread() is threading.main_thread():
         threads = running_threads() - before
         if threads:
-            end_without(threads, code, time.monotonic() + deadline().for_peers)
+            end_without(threads, code, deadline().for_peers)
 
 
 def _exit_code(error: BaseException) -> int:

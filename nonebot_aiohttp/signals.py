@@ -40,9 +40,9 @@ def signals_handled(
 ) -> Iterator[StopSignals]:
     """Let the first signal stop, and a later SIGINT force; put back what was there.
 
-    After a Ctrl+C it does not leave before the echo has come, or would have come: that would meet
-    the handlers from before, and end the process at whatever it does at its end. Outside the main
-    thread nothing is touched, because Python allows it there only.
+    After a Ctrl+C it does not leave before the echo has come, or would have come: an echo that
+    comes when the handlers are restored would interrupt the program's own cleanup. Outside the
+    main thread nothing is touched, because Python allows it there only.
 
     Args:
         stop: Called at the first signal, from the event loop or in between; must be thread-safe.
@@ -117,7 +117,7 @@ class StopSignals:
 
 
 _handlers: list[StopSignals] = []
-"""Those that handle the signals now, the last one first."""
+"""Those that handle the signals now, the newest one last."""
 
 _fork = threading.local()
 """The mask of signals that a thread had before it began to fork."""
@@ -150,7 +150,26 @@ def _unblock() -> None:
 def _put_back_in_child() -> None:
     while _handlers:
         _handlers.pop().put_back()
-        # At Ctrl+C the terminal signals the children as well, while handlers wait for what they do,
-        # such as those of a ProcessPoolExecutor.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, _ChildsInterrupt(signal.getsignal(signal.SIGINT)))
     _unblock()
+
+
+class _ChildsInterrupt:
+    """Passes over the first Ctrl+C in a forked child, and its echo.
+
+    The terminal signals the children as well, while handlers of their parent wait for what they do,
+    such as those of a ProcessPoolExecutor. Not ``SIG_IGN``, which a program would inherit that the
+    child executes.
+    """
+
+    def __init__(self, before: Any) -> None:
+        self._before = before
+        self._first: float | None = None
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+        elif now - self._first >= FORCING_PAUSE:
+            signal.signal(number, self._before)
+            signal.raise_signal(number)

@@ -119,7 +119,7 @@ class TaskSet:
             task.add_done_callback(self._forget)
 
     def enter(self, owner: str) -> asyncio.Task[Any] | None:
-        """Take in the task that runs this, a server's own, for as long as it runs a handler.
+        """Track the current task, a server's own, for as long as it runs a handler.
 
         What the server does afterwards, such as sending the answer, is bounded by the server.
 
@@ -300,17 +300,19 @@ async def race(
     stop: asyncio.Event,
     timeout: float | None = None,
     label: str = "",
+    grace: float | None = None,
 ) -> Any:
     """Wait for a coroutine, but no longer than until the stop or the deadline.
 
     A result that was there in time is never lost to the stop: what was read is handled. Then the
-    coroutine is cancelled, and left alone if it has not ended after ``CANCEL_GRACE``.
+    coroutine is cancelled, and left alone if it has not ended after its grace.
 
     Args:
         coroutine: What to wait for.
         stop: Interrupts the wait when set.
         timeout: Seconds to wait at most; None is no limit.
         label: Whose it is, for the log; empty is the coroutine's own name.
+        grace: Seconds that it gets to end when it is cancelled; None is ``CANCEL_GRACE``.
 
     Returns:
         What the coroutine returned.
@@ -327,7 +329,7 @@ async def race(
     finally:
         interrupted = stopping.done()
         await settle(stopping)
-        await settle(task, label or str(getattr(coroutine, "__qualname__", "A wait")))
+        await settle(task, label or str(getattr(coroutine, "__qualname__", "A wait")), grace)
     if task.done() and not task.cancelled():
         return task.result()
     if interrupted:

@@ -20,6 +20,7 @@ import anyio
 import nonebot.message
 from nonebot.adapters import Bot
 
+from ..deadline import LEAST_GRACE
 from ..log import logger
 from ..tasks import TaskSet
 from .websocket import reading_watched
@@ -106,12 +107,15 @@ class EventWork:
         events = events_in_flight(asyncio.get_running_loop())
         self._log_events(events)
         tasks = _with_children({each.task for each in events}) - set(self._sockets)
+        waited_in_vain = any(map(self._is_awaited, events))
+        began = asyncio.get_running_loop().time()
         for task in tasks:
             task.cancel()
+        waited_in_vain |= await self._requests.cancel(grace)
         if tasks:
-            await asyncio.wait(tasks, timeout=grace)
-        waited_in_vain = any(map(self._is_awaited, events))
-        return await self._requests.cancel(grace) or waited_in_vain
+            spent = asyncio.get_running_loop().time() - began
+            await asyncio.wait(tasks, timeout=max(grace - spent, LEAST_GRACE))
+        return waited_in_vain
 
     def log_cut_off(self) -> None:
         """Log what is about to be cut off, unless that was logged; see ``lifespan.Work``."""

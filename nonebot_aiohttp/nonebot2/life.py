@@ -121,7 +121,7 @@ class _Cut:
         """Set the timer.
 
         Args:
-            seconds: The time; None is never.
+            seconds: The time; None sets no timer.
             log: Called when it cancels.
             stuck: Set when the task goes on nevertheless.
         """

@@ -126,7 +126,7 @@ async def serve_app(
     leaving = Leaving()
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
-        await race(runner.setup(), stop)
+        await race(runner.setup(), stop, grace=lifespan.start_grace)
         servers = await accept(runner, sockets, context, options)
         for each in sockets:
             logger.info("Listening on {}", url_of(each, context))
@@ -268,8 +268,11 @@ async def end_server(
 async def _end_connections(server: web.Server, leaving: Leaving, deadline: Deadline) -> None:
     with deadline.peers() as seconds:
         leaving.unsent()
-        # aiohttp waits so long for handlers, and once more for those that it has cancelled.
-        await server.shutdown(seconds / 2 or SHORTEST_TIMEOUT)
+        # aiohttp waits so long for handlers, and once more for those that it has cancelled; older
+        # versions without limit for those that refuse.
+        ending = server.shutdown(seconds / 2 or SHORTEST_TIMEOUT)
+        least = max(seconds, deadline.for_grace)
+        await end_within(ending, least, deadline, "requests of server_app")
     with deadline.peers() as seconds:
         unsent = await leaving.let_go(seconds)
     if unsent:

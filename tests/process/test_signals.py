@@ -20,7 +20,7 @@ from tests.process.programs import PATIENCE, ROOT, Program
 from tests.process.simulator import Platform
 from tests.support.certs import Tls
 from tests.support.ports import free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 NOTHING_LEFT = ["run() returned", "left behind: []"]
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
@@ -177,6 +177,26 @@ async def test_a_thread_that_never_ends_at_an_orderly_stop(loop: str, launch: La
         named = r"Ended without thread\(s\) that had not ended: the endless one \(in threading"
         assert await program.exit_code(named) == 0
     assert program.journal[-2:] == NOTHING_LEFT
+
+
+async def test_an_idle_worker_of_a_pool_is_no_thread_that_has_not_ended(launch: Launch) -> None:
+    program = launch(RUN, aiohttp_close_timeout=30)
+    async with Platform(program.port) as platform:
+        await begin(program, platform, "use_pool")
+        program.stop()
+        # It would take the thirty seconds, and a line would name it.
+        assert await within(program.exit_code(), 20) == 0
+    assert program.journal[-2:] == NOTHING_LEFT
+
+
+async def test_a_startup_hook_that_hangs_keeps_no_time_from_the_shutdown_hooks(
+    launch: Launch, tmp_path: Path
+) -> None:
+    program = launch(RUN, start_when=str(tmp_path / "never"), shutdown_seconds=1.5)
+    await program.noted("startup")
+    program.stop()
+    assert await program.exit_code() == 0
+    assert program.journal[-3:] == ["shutdown has taken its time", *NOTHING_LEFT]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")

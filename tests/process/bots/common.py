@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +123,13 @@ class PlatformBot(Bot):
         self.note("begun")
         await asyncio.to_thread(time.sleep, 600)
 
+    async def do_use_pool(self, event: dict[str, Any]) -> None:
+        """Use a pool of threads, whose worker is idle afterwards."""
+        self.pool = ThreadPoolExecutor(1)
+        await asyncio.get_running_loop().run_in_executor(self.pool, time.sleep, 0)
+        self.config.pools.append(self.pool)
+        self.note("begun")
+
     async def do_leave_thread(self, event: dict[str, Any]) -> None:
         """Start a thread that never ends, and do not wait for it."""
         threading.Thread(target=time.sleep, args=(600,), name="the endless one").start()
@@ -187,7 +194,7 @@ def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
         note: Takes the notes.
     """
     base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
-    config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event())
+    config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])
     driver = Driver(SimpleNamespace(environment="test"), config)  # type: ignore[arg-type]
     driver.register_adapter("platform", PlatformBot)
     _note_hooks(driver, settings, note)
@@ -206,6 +213,12 @@ def _note_hooks(driver: Driver, settings: Mapping[str, Any], note: Note) -> None
         if settings.get("fail_startup"):
             raise OSError("the database is away")
         note("started")
+
+    @driver.on_shutdown
+    async def stop_slowly() -> None:
+        if seconds := settings.get("shutdown_seconds"):
+            await asyncio.sleep(seconds)
+            note("shutdown has taken its time")
 
     @driver.on_shutdown
     async def stop_last() -> None:
