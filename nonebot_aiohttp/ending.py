@@ -1,7 +1,7 @@
 """The end of the own process, whatever its threads do.
 
-Python waits at the exit of the interpreter for every thread that is no daemon, without limit: for
-``asyncio.to_thread``, for each sync handler of NoneBot2, for ``getaddrinfo`` without a network.
+At the exit of the interpreter Python waits for every thread that is not a daemon, without limit:
+for ``asyncio.to_thread``, for each sync handler of NoneBot2, for ``getaddrinfo`` without a network.
 Nothing can end a thread from outside; only the process can leave without it.
 """
 
@@ -115,7 +115,7 @@ def running_threads() -> set[threading.Thread]:
 
 
 def _is_busy(thread: threading.Thread) -> bool:
-    """Tell whether a thread runs, and is no idle worker of a pool, which Python ends itself."""
+    """Tell whether a thread runs; idle workers of pools do not count, as Python ends them."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None or not thread.is_alive():
         return False

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import adapters_bot
@@ -78,16 +76,8 @@ asgi = getattr(driver, "asgi", None)
 
 
 def site() -> Starlette:
-    """Make a Starlette application that starts and stops the driver in its own lifespan."""
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with driver.lifespan():
-            yield
-
-    return Starlette(routes=[Mount("/bots/here", app=asgi)], lifespan=lifespan)
+    """Make a Starlette application with the bot in it."""
+    return hosting.make_starlette(driver)
 
 
 if __name__ == "__main__":

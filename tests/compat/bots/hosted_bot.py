@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import hosting
@@ -111,16 +109,8 @@ asgi = driver.asgi
 
 
 def site() -> Starlette:
-    """Make a Starlette application that starts and stops the driver in its own lifespan."""
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with driver.lifespan():
-            yield
-
-    return Starlette(routes=[Mount("/bots/here", app=asgi)], lifespan=lifespan)
+    """Make a Starlette application with the bot in it."""
+    return hosting.make_starlette(driver)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,20 @@
 """Start NoneBot as the test's environment says, and hand it to the host that the test chose."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
 import signal
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import nonebot
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 
 def init() -> None:
@@ -35,6 +42,19 @@ async def serve() -> None:
     driver: Any = nonebot.get_driver()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.exit)
     await driver.serve()
+
+
+def make_starlette(driver: Any) -> Starlette:
+    """Make a Starlette application that starts and stops the driver in its own lifespan."""
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with driver.lifespan():
+            yield
+
+    return Starlette(routes=[Mount("/bots/here", app=driver.asgi)], lifespan=lifespan)
 
 
 def make_site(host: str) -> web.Application:
