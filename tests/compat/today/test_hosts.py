@@ -12,6 +12,8 @@ from ..support.network import within
 from ..support.process import Bot, running
 from ..support.recorder import Recorder
 
+pytestmark = pytest.mark.not_under("serve", "it starts and stops as run() does")
+
 STEPS = ["startup 1", "startup 2", "ready", "shutdown 2", "shutdown 1"]
 
 

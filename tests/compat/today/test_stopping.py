@@ -16,7 +16,10 @@ from ..support.process import Bot, running
 from ..support.recorder import Recorder
 from .test_hosts import whats
 
-pytestmark = pytest.mark.not_under("hypercorn", "it waits until the peers have closed")
+pytestmark = [
+    pytest.mark.not_under("hypercorn", "it waits until the peers have closed"),
+    pytest.mark.not_under("serve", "it stops as run() does"),
+]
 
 
 @pytest.fixture
