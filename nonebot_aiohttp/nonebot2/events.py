@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 import anyio
-import nonebot.message
 from nonebot.adapters import Bot
 
 from ..deadline import LEAST_GRACE
@@ -221,7 +220,10 @@ def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
 
 def _codes_of_handle_event() -> Iterator[CodeType]:
     """List the code of ``handle_event`` of each bot class, and of NoneBot's own."""
-    functions: list[Any] = [nonebot.message.handle_event]
+    # Not at the top: its import takes 15 ms, which every start of the package would pay.
+    from nonebot.message import handle_event
+
+    functions: list[Any] = [handle_event]
     classes: list[type] = [Bot]
     while classes:
         each = classes.pop()
