@@ -38,6 +38,11 @@ def message_event(text: str, self_id: str = SELF_ID) -> dict[str, Any]:
     }
 
 
+def looked_up_message() -> dict[str, Any]:
+    """Make the answer to a look-up of a message that another one replies to."""
+    return {**message_event("before"), "message_id": 1, "real_id": 1}
+
+
 def lifecycle_event(self_id: str = SELF_ID) -> dict[str, Any]:
     """Make the event that a platform sends first."""
     return {
@@ -106,6 +111,8 @@ class Platform:
         default_factory=asyncio.Queue
     )
     """HTTP API calls: the action, its parameters, and the headers with lower-case names."""
+    looked_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Lets the look-ups of messages over HTTP be answered, which wait for it."""
 
     @property
     def ws_url(self) -> str:
@@ -138,8 +145,13 @@ class Platform:
     async def call(self, request: web.Request) -> web.StreamResponse:
         """Answer an API call over HTTP."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        await self.calls.put((request.match_info["action"], await request.json(), headers))
-        return web.json_response({"status": "ok", "retcode": 0, "data": {"message_id": 99}})
+        action = request.match_info["action"]
+        await self.calls.put((action, await request.json(), headers))
+        data = {"message_id": 99}
+        if action == "get_msg":
+            await self.looked_up.wait()
+            data = looked_up_message()
+        return web.json_response({"status": "ok", "retcode": 0, "data": data})
 
 
 async def _gone(request: web.Request) -> None:

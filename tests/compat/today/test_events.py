@@ -27,6 +27,7 @@ from ..support.onebot import (
     SELF_ID,
     Platform,
     connect,
+    looked_up_message,
     message_event,
     platform,
 )
@@ -119,9 +120,7 @@ class Answers:
 
     async def _answer(self, call: dict[str, Any]) -> None:
         await self.go.wait()
-        data = {"message_id": 99}
-        if call["action"] == "get_msg":
-            data = {**message_event("before"), "message_id": 1, "real_id": 1}
+        data = looked_up_message() if call["action"] == "get_msg" else {"message_id": 99}
         answer = {"status": "ok", "retcode": 0, "data": data, "echo": call["echo"]}
         await self.ws.send_str(json.dumps(answer))
 
@@ -139,16 +138,23 @@ async def test_webhooks_under_every_host(
     hosted_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     async with running("events_bot", hosted_driver, tmp_path, **options(there)) as bot:
-        for number in range(20):
+        for number in range(10):
             assert await post(client, bot, message_event(f"/work {number}")) == 204
-        await bot.note("begun", 20)
+            # The adapter waits for the message that is replied to: no matcher has begun.
+            assert await post(client, bot, reply_to(7, f"/work {number + 10}")) == 204
+        await bot.note("begun", 10)
+        await eventually(lambda: there.calls.qsize() >= 10, "the look-ups")
         # One more, whose task may not have taken its first step when the stop comes.
         assert await post(client, bot, message_event("/work last")) == 204
-        await bot.stop()
+        bot.send_stop()
+        await eventually(lambda: "event(s) in flight" in bot.log or not bot.is_running, "the drain")
+        there.looked_up.set()
+        assert await bot.ended() in bot.candidate.exit_codes
+    assert "Traceback" not in bot.log
     name = HOST_NAMES.get(hosted_driver.host, hosted_driver.host)
     (host,) = (each for each in HOSTS if each.name == name)
     check("matchers", host, handled(bot) == sorted([*ids(20), "last"]))
-    assert there.calls.qsize() == 21
+    assert there.calls.qsize() == 31
     assert shutdowns(bot) == SHUTDOWN
 
 
