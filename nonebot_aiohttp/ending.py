@@ -23,8 +23,8 @@ from .log import logger
 FLUSH_TIMEOUT = 0.1
 """Seconds that logs and standard streams get to be flushed: who reads them may have stalled."""
 
-INTERRUPTED = 130
-"""The exit code after a Ctrl+C while threads are waited for."""
+FAILED, FORCED = 1, 130
+"""Exit codes: of a failed start or an error, and of an end that Ctrl+C has forced; a stop is 0."""
 
 ATEXIT_TIMEOUT = 1.0
 """Seconds that the functions of ``atexit`` get where threads have not ended."""
@@ -79,14 +79,14 @@ def end_without(threads: set[threading.Thread], code: int, seconds: float) -> No
         try:
             _wait_for(threads, seconds)
         except KeyboardInterrupt:
-            codes.append(INTERRUPTED)
+            codes.append(FORCED)
         names = [_described(each) for each in threads if _is_busy(each)]
         if not names:
             return
         logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
         if getattr(sys, "last_value", None) is not None:
             # Python sets it when it shows an error that nobody has caught.
-            codes.append(1)
+            codes.append(FAILED)
         leaving.set()
         _run_atexit()
         left.set()

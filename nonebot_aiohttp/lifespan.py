@@ -79,6 +79,18 @@ class Work(Protocol):
         """Log what was only counted of failures, and begin anew."""
 
 
+async def end_work(work: Work, deadline: Deadline) -> None:
+    """Cut off what still runs, within the grace of a stop.
+
+    Args:
+        work: What runs.
+        deadline: That of the stop; hears whether anything was waited for in vain.
+    """
+    with deadline.grace() as grace:
+        if await work.cancel(grace):
+            deadline.all_ended = False
+
+
 class Lifespan:
     """Starts and stops the parts of a driver in their order.
 
@@ -204,20 +216,20 @@ class Lifespan:
             await self._work.drain(deadline.for_events())
         finally:
             # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
-            await self._cut_off(self._work, deadline)
+            await end_work(self._work, deadline)
             await self._sockets.close_all(GOING_AWAY, "the bot stops", deadline)
             await self._loops.stop(deadline)
             deadline.begin_hooks()
             await self._hooks.drain(deadline.for_hooks(behind=len(self._shutdown)))
-            await self._cut_off(self._hooks, deadline)
+            await end_work(self._hooks, deadline)
 
     async def _close(self, deadline: Deadline) -> None:
         try:
             await self._run_shutdown_hooks(deadline)
             # Those of bots that an adapter has disconnected in its own shutdown hook.
             await self._hooks.drain(deadline.for_hooks())
-            await self._cut_off(self._work, deadline)
-            await self._cut_off(self._hooks, deadline)
+            await end_work(self._work, deadline)
+            await end_work(self._hooks, deadline)
         finally:
             self._work.end_stop()
             self._hooks.end_stop()
@@ -228,11 +240,6 @@ class Lifespan:
             running = call_hooks([hook], "shutdown")
             label = f"the shutdown hook {hook_name(hook)}"
             await end_within(running, deadline.for_hooks(behind), deadline, label)
-
-    async def _cut_off(self, work: Work, deadline: Deadline) -> None:
-        with deadline.grace() as grace:
-            if await work.cancel(grace):
-                deadline.all_ended = False
 
     async def _close_session(self, deadline: Deadline) -> None:
         try:

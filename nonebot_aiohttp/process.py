@@ -14,13 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from .deadline import LEAST_GRACE, Deadline
-from .ending import LOOK_PAUSE, end_soon, end_without, running_threads
+from .ending import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
 from .signals import StopSignals, signals_handled
-
-FAILED_START, FORCED = 1, 130
-"""Exit codes; a clean stop is 0."""
 
 FORCED_END = 0.9
 """Seconds after a second Ctrl+C in which the process has ended, whatever runs."""
@@ -185,8 +182,8 @@ def serve_process(
             _run(serving, loop_factory(loop), stop, cut_off, deadline)
         except NonebotAiohttpError as error:
             _log_failed_start(error)
-            _leave_threads(FAILED_START, threads, deadline)
-            raise SystemExit(FAILED_START) from error
+            _leave_threads(FAILED, threads, deadline)
+            raise SystemExit(FAILED) from error
         except _Forced:
             raise SystemExit(FORCED) from None
         except BaseException as error:
@@ -257,10 +254,10 @@ def _leave_threads(
 
 
 def _exit_code(error: BaseException) -> int:
-    code = error.code if isinstance(error, SystemExit) else FAILED_START
+    code = error.code if isinstance(error, SystemExit) else FAILED
     if code is None:
         return 0
-    return code if isinstance(code, int) else FAILED_START
+    return code if isinstance(code, int) else FAILED
 
 
 def _check_level(level: int | str) -> None:

@@ -18,6 +18,7 @@ from nonebot.utils import is_coroutine_callable, run_sync
 from ..deadline import GRACE, SLICE, Deadline
 from ..exceptions import StartupError
 from ..hooks import hook_name
+from ..lifespan import end_work
 from ..log import log_exception, logger
 from .events import EventWork
 
@@ -67,9 +68,7 @@ class ShutdownFunctions:
         deadline = self._deadline()
         if deadline is not None and self._work.in_work():
             await self._work.drain(deadline.for_hooks(behind=len(self._left) + 1))
-            with deadline.grace() as grace:
-                if await self._work.cancel(grace):
-                    deadline.all_ended = False
+            await end_work(self._work, deadline)
 
     async def _run(self, function: Callable[[], Any]) -> None:
         """Run a function in this task: what a startup function has entered is left here only.
