@@ -10,13 +10,13 @@ from .measure import Measurement, Subject
 
 BARE = "bare aiohttp"
 BARE_TEXT = "bare aiohttp, str"
+BARE_SERVER = "bare aiohttp, web.Server"
 SEED = "nonebot_aiohttp"
 NONEBOT2 = "nonebot_aiohttp.nonebot2"
 FASTAPI = "~fastapi"
 FASTAPI_QUIET = "~fastapi, no access log"
 QUART = "~quart"
 AIOGRAM = "aiogram, parsing"
-FLAT = "all promises in one function"
 IMPORT_NONEBOT = "import aiohttp.web, nonebot"
 
 
@@ -96,11 +96,11 @@ def _stock_client(name: str, role: str) -> Subject:
     return _nonebot2(name, role, f"{FASTAPI}+{name}", *modules)
 
 
-BARE_SERVER = _bare("serve")
+BARE_APPLICATION = _bare("serve")
+LOW_LEVEL_SERVER = Subject(BARE_SERVER, "bare", ("serve-low-level",), ("aiohttp",))
 BARE_TEXT_SERVER = Subject(BARE_TEXT, "bare", ("serve",), ("aiohttp",), endpoint="/bench/text")
 AIOGRAM_SERVER = Subject(AIOGRAM, "aiogram_webhook", (), ("aiogram",), "aiogram")
 RAW_ASGI = Subject("raw ASGI function", "raw_asgi", (), ("uvicorn",))
-FLAT_ASGI = Subject(FLAT, "flat_asgi", (), ("nonebot_aiohttp.driver", "uvicorn"))
 FASTAPI_SERVER = _stock_server(FASTAPI)
 FASTAPI_QUIET_SERVER = _stock_server(FASTAPI, "serve-quietly", FASTAPI_QUIET)
 QUART_SERVER = _stock_server(QUART)
@@ -129,7 +129,8 @@ PATHS = (
         "requests/s",
         measure.webhook,
         (
-            BARE_SERVER,
+            BARE_APPLICATION,
+            LOW_LEVEL_SERVER,
             _seed("serve"),
             _face("serve"),
             FASTAPI_SERVER,
@@ -138,10 +139,12 @@ PATHS = (
             AIOGRAM_SERVER,
         ),
         (
-            Target(SEED, BARE, 0.90),
-            Target(SEED, FASTAPI, 4),
-            Target(NONEBOT2, BARE, 0.75),
-            Target(NONEBOT2, FASTAPI, 3.3),
+            Target(SEED, BARE, 0.97),
+            Target(SEED, BARE_SERVER, 0.82),
+            Target(SEED, FASTAPI_QUIET, 2.7),
+            Target(NONEBOT2, BARE, 0.92),
+            Target(NONEBOT2, BARE_SERVER, 0.78),
+            Target(NONEBOT2, FASTAPI_QUIET, 2.5),
         ),
     ),
     BenchmarkPath(
@@ -150,7 +153,7 @@ PATHS = (
         "messages/s",
         measure.reverse,
         (
-            BARE_SERVER,
+            BARE_APPLICATION,
             BARE_TEXT_SERVER,
             _seed("serve"),
             _face("serve"),
@@ -194,8 +197,8 @@ PATHS = (
         "Webhook in through driver.asgi on uvicorn",
         "requests/s",
         measure.webhook,
-        (RAW_ASGI, FLAT_ASGI, _seed("asgi")),
-        (Target(SEED, RAW_ASGI.name, 0.85),),
+        (RAW_ASGI, _seed("asgi")),
+        (Target(SEED, RAW_ASGI.name, 0.80),),
         processes=4,
     ),
     BenchmarkPath(
@@ -203,7 +206,7 @@ PATHS = (
         "Memory of an idle reverse WebSocket",
         "KiB",
         measure.memory,
-        (BARE_SERVER, _seed("serve"), _face("serve"), FASTAPI_SERVER, QUART_SERVER),
+        (BARE_APPLICATION, _seed("serve"), _face("serve"), FASTAPI_SERVER, QUART_SERVER),
         (Target(SEED, BARE, 1.25), Target(SEED, FASTAPI, 0.5)),
         more_is_better=False,
         steady=True,

@@ -250,11 +250,6 @@ class HTTPRequest(HTTPConnection):
         return "http"
 
 
-# A dataclass has its defaults in its constructor, and leaves them on the class too. Nobody needs
-# them there, and CPython is slow to store an attribute whose name the class has.
-del HTTPConnection.query_string, HTTPRequest.method, HTTPRequest.body
-
-
 @dataclass
 class HTTPResponse:
     """One HTTP response.

@@ -18,8 +18,9 @@ from .log import logger
 from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
+from .reverse.bodies import BodyReader
 from .reverse.interface import Reachable
-from .reverse.server import AiohttpFace, install, own
+from .reverse.server import AiohttpFace, Embedding
 from .reverse.serving import Listening, log_stopped, log_stopping, serve_app
 from .tasks import Stopped, race
 
@@ -44,45 +45,52 @@ class Host:
             config: Its ``host``, ``port`` and ``log_level`` are the defaults.
         """
         self.lifespan = lifespan
-        self.asgi = AsgiFace(endpoints, lifespan, options).application()
-        self._face = AiohttpFace(endpoints, options)
+        bodies = BodyReader(options)
+        self.asgi = AsgiFace(endpoints, lifespan, options, bodies)
+        self._face = AiohttpFace(endpoints, options, bodies)
+        self._embedding = Embedding(self._face, lifespan)
         self._options = options
         self._config = config
-        self._server_app: web.Application | None = None
-        self._server_app_loop: asyncio.AbstractEventLoop | None = None
+        self._app: web.Application | None = None
+        self._app_is_taken = False
+        self._app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
         self._stop_asked = False
 
     @property
     def server_app(self) -> web.Application:
-        """The endpoints as an application of their own."""
-        if self._server_app is None:
-            self._server_app = self._make_app()
-        return self._server_app
+        """The endpoints as an application of their own: a new one when the last has had its life.
+
+        While the driver runs elsewhere nothing can be added to it, for nobody would serve that.
+        """
+        self._app_is_taken = True
+        if self._app is None or self._app is self._embedding.past:
+            self._app, self._app_loop = self._make_app(), None
+        if self.lifespan.state is not State.IDLE and self._exit is None:
+            self._app.freeze()
+        return self._app
 
     def _make_app(self) -> web.Application:
         app = web.Application()
-        install(app, self._face, self.lifespan, claims_all=True)
+        self._embedding.install(app, claims_all=True)
         return app
 
     def _app_to_serve(self) -> web.Application:
-        """Make an application for this time only, unless the user has one and may have added to it.
+        """Choose the application for this time: the user's, or else a new one.
 
         Raises:
             LifecycleError: aiohttp has bound the user's one to another event loop.
         """
-        if self._server_app is None:
-            app = self._make_app()
-            own(app, self._face)
-            return app
+        if self._app is None or not self._app_is_taken:
+            self._app, self._app_loop = self._make_app(), None
         loop = asyncio.get_running_loop()
-        if self._server_app_loop not in (None, loop):
+        if self._app_loop not in (None, loop):
             raise LifecycleError(
                 "server_app serves on one event loop only: to run() a second time make a new"
-                " driver, or leave server_app alone"
+                " driver, or take server_app anew"
             )
-        self._server_app_loop = loop
-        return self._server_app
+        self._app_loop = loop
+        return self._app
 
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an application that exists, and live and stop with it.
@@ -90,7 +98,7 @@ class Host:
         Args:
             app: The application, not started yet.
         """
-        install(app, self._face, self.lifespan, claims_all=False)
+        self._embedding.install(app, claims_all=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -175,13 +183,16 @@ class Host:
         )
         try:
             if listen:
-                app = self._app_to_serve()
-                await serve_app(app, self.lifespan, where, self._options, stop, started, hint)
+                app = self._embedding.own = self._app_to_serve()
+                await serve_app(
+                    app, self._face, self.lifespan, where, self._options, stop, started, hint
+                )
             else:
                 await self._serve_without_listening(stop, started, hint)
         finally:
             self._exit = None
             self._stop_asked = False
+            self._embedding.own, self._embedding.past = None, self._embedding.own
 
     async def _serve_without_listening(
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str

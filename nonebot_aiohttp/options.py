@@ -7,6 +7,7 @@ keywords for the configuration of the model.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +20,8 @@ from yarl import URL
 from .exceptions import ValidationError
 from .log import logger
 
+_MODE = re.compile("0?[0-7]{3}")
+
 PREFIX = "aiohttp_"
 MIB = 1024 * 1024
 
@@ -30,6 +33,9 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
 
     Attributes:
         max_body_size: Bytes that the body of a webhook, and of a poll's answer, may have.
+        max_body_memory: Bytes that all bodies of webhooks may hold together which have not arrived
+            as a whole; those of up to 64 KiB pass until it is twice as much.
+        max_header_size: Bytes that a line of a request's head may have, in the own process.
         body_timeout: Seconds within which the body of a webhook has to arrive.
         max_message_size: Bytes that a WebSocket message may have, both directions; 0 is no limit.
         heartbeat: Seconds between pings on WebSockets, both sides; the answer has half of that.
@@ -39,10 +45,13 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         probe_timeout: Seconds that the old connection has to answer the probe.
         compress: Whether WebSockets offer and accept permessage-deflate.
         allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
-        max_inflight: Webhooks that may be in work at once; more are answered 503.
-        keepalive_timeout: Seconds for which an idle connection is kept, and, with aiohttp 3.14.4 or
-            newer, a new one that never finishes its headers.
-        handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket.
+        max_inflight: Webhooks that may be in work at once; more are answered 503. And handlers of
+            one WebSocket that may run at once; then it is closed with 1013.
+        keepalive_timeout: Seconds for which an idle connection is kept, and one whose peer does not
+            take what was sent; and, with aiohttp 3.14.4 or newer, a new one that never finishes
+            its headers.
+        handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket; and for the TLS
+            handshake of clients of the own process.
         poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
         close_timeout: Seconds for a closing handshake; at the stop, for all peers together, and the
             least that hooks have.
@@ -51,6 +60,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         drain_timeout: Seconds that events in flight get at the stop.
         forward: Whether polling and forward WebSockets run in this process.
         proxy: URL of the proxy for everything outbound; None takes the environment's.
+        socket_mode: Mode of the Unix socket of ``run(path=...)``, in octal digits as for chmod.
         loop: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
         access_log: Whether each request is logged.
         ssl_certfile: PEM file of the certificate (chain) to serve TLS with; None serves plain.
@@ -59,6 +69,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     """
 
     max_body_size: int = Field(default=16 * MIB, gt=0)
+    max_body_memory: int = Field(default=256 * MIB, gt=0)
+    max_header_size: int = Field(default=16 * 1024, gt=0)
     body_timeout: float = Field(default=30.0, gt=0)
     max_message_size: int = Field(default=64 * MIB, ge=0)
     heartbeat: Optional[float] = Field(default=30.0, gt=0)
@@ -76,6 +88,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     drain_timeout: float = Field(default=20.0, ge=0)
     forward: bool = True
     proxy: Optional[str] = None
+    socket_mode: str = "0666"
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
     access_log: bool = False
     ssl_certfile: Optional[Path] = None
@@ -100,7 +113,9 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         given = dict(defaults)
         for name, value in _prefixed(config):
             if name in _field_names():
-                given[name] = _none_or(value)
+                # NoneBot reads the digits of a dotenv file as a number where it can.
+                is_digits = name == "socket_mode" and isinstance(value, int)
+                given[name] = str(value) if is_digits else _none_or(value)
             else:
                 _warn_unknown(name)
         return cls.parse(given)
@@ -157,6 +172,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
         if self.proxy is not None and not is_proxy_url(self.proxy):
             yield PREFIX + "proxy", "must be an absolute http or https URL"
+        if not _MODE.fullmatch(self.socket_mode):
+            yield PREFIX + "socket_mode", 'must be octal digits such as "0660"'
         for origin in self.allowed_origins:
             if origin != "*" and not _is_origin(origin):
                 yield PREFIX + "allowed_origins", 'must hold origins such as "https://example.org"'

@@ -282,7 +282,10 @@ def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     Returns:
         The task. The caller keeps the reference that the event loop does not.
     """
-    return _task_maker(asyncio.get_running_loop())(coroutine)
+    loop = asyncio.get_running_loop()
+    if EAGER:
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+    return loop.create_task(coroutine)
 
 
 def _task_maker(loop: asyncio.AbstractEventLoop) -> NewTask:

@@ -38,7 +38,7 @@ MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-async def webhook(request: web.Request) -> web.Response:
+async def webhook(request: web.BaseRequest) -> web.Response:
     """Take one event."""
     body = await request.read()
     start_eagerly(asyncio.get_running_loop(), handle_event(body))
@@ -86,6 +86,15 @@ def serve(port: str) -> None:
     )
 
 
+async def serve_low_level(port: str) -> None:
+    """Serve webhooks by aiohttp's server alone, without an application and its router."""
+    Control(tally)
+    runner = web.ServerRunner(web.Server(webhook, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(port)).start()
+    await asyncio.Event().wait()
+
+
 async def forward(_port: str, url: str) -> None:
     """Connect to a platform and take what it sends."""
     Control(tally)
@@ -111,7 +120,11 @@ async def call(_port: str, url: str, at_once: str, warmup: str, seconds: str) ->
         await measure_calls(control, once, int(at_once), float(warmup), float(seconds))
 
 
-COROUTINES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"forward": forward, "call": call}
+COROUTINES: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "call": call,
+    "forward": forward,
+    "serve-low-level": serve_low_level,
+}
 
 if __name__ == "__main__":
     role, *arguments = sys.argv[1:]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from operator import itemgetter
 from re import Pattern
 from typing import Any
 
 import nonebot.exception
-from multidict import MultiMapping
 from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
 
-from ..drivers import HTTPRequest, HTTPResponse
+from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..reverse.gate import Gate
+from ..reverse.headers import keep_headers
 from ..reverse.interface import Mismatch, Reachable, Refused
 from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet, settle, start_task
@@ -34,6 +33,9 @@ _CONVERTORS = {
     "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
 }
 
+
+MOST_WEBHOOKS = 64
+"""Paths of webhooks that are kept: a peer chooses them where a route has parameters."""
 
 _FRAMING = ("connection", "content-length", "keep-alive", "transfer-encoding")
 """Headers that say how a response is sent, which only the transport knows (RFC 9112)."""
@@ -82,10 +84,6 @@ class RouteTable:
         else:
             self._plain.setdefault(path, []).append(numbered)
 
-    def beginnings(self) -> Iterable[str]:
-        """List the paths without parameters, and without a slash at the end."""
-        return {path.rstrip("/") for path in self._plain} - {""}
-
     def at(self, path: str) -> list[Route]:
         """List the routes of a path; one with or without the last slash serves the other too."""
         other = path[:-1] if path.endswith("/") else path + "/"
@@ -123,6 +121,8 @@ class RouteEndpoints(Reachable):
     """Hands requests and WebSockets to the handle functions of the setups."""
 
     decode_text = True
+    # InboundRequest lowers their names when it is asked.
+    headers = staticmethod(keep_headers)
 
     def __init__(
         self, gate: Gate, sockets: OpenSockets, handlers: TaskSet, socket_handlers: TaskSet
@@ -141,8 +141,6 @@ class RouteEndpoints(Reachable):
         self._handlers = handlers
         self._socket_handlers = socket_handlers
         self._table = RouteTable()
-        # Few: a peer chooses what is kept here, and how long it is.
-        self._found = lru_cache(maxsize=64)(self._find)
 
     def add_http(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; in a running driver it is reachable at once."""
@@ -154,11 +152,17 @@ class RouteEndpoints(Reachable):
 
     def _add(self, route: Route) -> None:
         self._table.add(route.setup.path.path, route)
-        self._found.cache_clear()
+        self.webhooks.clear()
 
     def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         """Find the route of a request; see ``Reachable.find``."""
-        return self._found(path, method, upgrade)
+        found = self._find(path, method, upgrade)
+        if method == "POST" and isinstance(found, Route):
+            if len(self.webhooks) >= MOST_WEBHOOKS:
+                # Some peer makes paths up that fit a pattern; those in use come back.
+                self.webhooks.clear()
+            self.webhooks[path] = found
+        return found
 
     def _find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         routes = self._table.at(path)
@@ -172,10 +176,6 @@ class RouteEndpoints(Reachable):
             return fitting[0]
         return Mismatch(routes[0], frozenset(route.method for route in routes))
 
-    def beginnings(self) -> Iterable[str]:
-        """List the paths without parameters; see ``Reachable.beginnings``."""
-        return self._table.beginnings()
-
     def is_served(self, target: Any) -> bool:
         """Tell that every route has its handle function."""
         return True
@@ -184,22 +184,24 @@ class RouteEndpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._gate.refuse(target.setup.name, refused)
 
-    def unavailable(self, target: Route) -> HTTPResponse | None:
-        """Refuse what nobody can take now; see ``Reachable.unavailable``."""
-        refused = self._gate.full_or_closed()
-        return None if refused is None else self.refuse(target, refused)
+    def unavailable(self, target: Route, request: HTTPRequest) -> HTTPResponse | None:
+        """Refuse what nobody takes now; see ``Reachable.unavailable``."""
+        return self._refusal(target, request)
 
-    def headers(self, received: MultiMapping[str]) -> MultiMapping[str]:
-        """Leave the headers as they are; ``InboundRequest`` lowers their names when it is asked."""
-        return received
+    def _refusal(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
+        try:
+            self._gate.admit(connection)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        return None
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
+        refusal = self._refusal(target, request)
+        if refusal is not None:
+            return refusal
         name = target.setup.name
-        try:
-            self._gate.enter(request)
-        except Refused as refused:
-            return self._gate.refuse(name, refused)
+        self._gate.inflight += 1
         task = self._handlers.enter(name)
         try:
             return to_response(await target.setup.handle_func(InboundRequest(request)))
@@ -212,11 +214,9 @@ class RouteEndpoints(Reachable):
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Reachable.websocket``."""
-        name = target.setup.name
-        try:
-            self._gate.admit(socket)
-        except Refused as refused:
-            return self._gate.refuse(name, refused)
+        refusal = self._refusal(target, socket)
+        if refusal is not None:
+            return refusal
         self._sockets.add(socket)
         try:
             return await self._handle(target, socket)

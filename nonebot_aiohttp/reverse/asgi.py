@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any
-
-from multidict import CIMultiDict
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
 from ..options import DriverOptions
 from ..sockets import POLICY_VIOLATION
-from .asgi_body import BodyReader
-from .asgi_socket import AsgiSocket, Receive, Send
-from .headers import LoweredNames
+from .asgi_socket import AsgiSocket, Event, Receive, Send
+from .bodies import BodyReader
 from .interface import (
-    ACKNOWLEDGED,
     Mismatch,
     Reachable,
     Refused,
-    new_request,
+    decoded,
     upgrade_required,
 )
 
@@ -29,76 +34,80 @@ Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 
 
 class AsgiFace:
-    """Serves the endpoints of a driver over ASGI."""
+    """Serves the endpoints of a driver over ASGI: an ASGI 3 application."""
 
-    def __init__(self, endpoints: Reachable, lifespan: Lifespan, options: DriverOptions) -> None:
+    def __init__(
+        self,
+        endpoints: Reachable,
+        lifespan: Lifespan,
+        options: DriverOptions,
+        bodies: BodyReader,
+    ) -> None:
         """Take what answers.
 
         Args:
             endpoints: The endpoints.
             lifespan: Started and stopped by the server's lifespan events, where it sends them.
             options: The driver's settings.
+            bodies: Reads the bodies.
         """
+        self._bodies = bodies
         self._endpoints = endpoints
         self._lifespan = lifespan
         self._options = options
         self._told = False
 
-    def application(self) -> Application:
-        """Make the ASGI 3 application.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or the lifespan.
 
-        Returns:
-            A function, which Python calls faster than an object. A framework that mounts it takes
-            it for an application, one that routes to it for a view.
+        Args:
+            scope: What the connection is.
+            receive: ASGI's receive.
+            send: ASGI's send.
         """
-        # What every request needs, at hand.
-        endpoints, lifespan = self._endpoints, self._lifespan
-        webhooks, read_body = endpoints.webhooks, BodyReader(self._options).read
-
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            """Serve one connection, or the lifespan."""
-            if scope["type"] != "http":
-                await self._serve_other(scope, receive, send)
-                return
-            path, method = scope["path"], scope["method"]
-            if scope.get("root_path"):
-                path = local_path(scope)
-            target: Any = webhooks.get(path) if method == "POST" else None
-            answer: HTTPResponse | None = None
-            if target is None or not lifespan.running:
-                target, answer = self._find(path, method)
-            if answer is None:
-                headers = read_headers(scope["headers"], endpoints)
-                request = new_request(HTTPRequest)
-                request.http_version = scope.get("http_version", "1.1")
-                request.scheme = scope.get("scheme") or "http"
-                request.path = scope["path"]
-                request.query_string = scope.get("query_string", b"")
-                request.headers = headers
-                request.method = method
-                try:
-                    request.body = await read_body(headers, receive)
-                except Refused as refused:
-                    answer = endpoints.refuse(target, refused)
-                else:
-                    answer = await endpoints.http(target, request)
-            if answer is not ACKNOWLEDGED:
-                start, body = response_events(answer)
-            else:
-                # As response_events() says it, but copied: nearly every event gets this.
-                start, body = _START.copy(), _BODY.copy()
-                start["headers"] = [(b"content-length", b"0")]
-            await send(start)
-            await send(body)
-
-        return application
-
-    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            for event in response_events(await self._answer(scope, receive)):
+                await send(event)
+        elif scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
         elif scope["type"] == "websocket":
-            self._tell_not_started()
             await self._serve_websocket(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
+        self._tell_not_started()
+        path = scope["path"]
+        if scope.get("root_path") or b"%" in (scope.get("raw_path") or b""):
+            path = local_path(scope)
+        target: Any = self._endpoints.find(path, scope["method"], False)
+        if target is None:
+            return Refused(404, "not found").response
+        if isinstance(target, Mismatch):
+            return self._endpoints.refuse_method(target)
+        if target.is_websocket:
+            return self._endpoints.refuse(target, upgrade_required())
+        request = HTTPRequest(
+            scope.get("http_version", "1.1"),
+            scope.get("scheme") or "http",
+            scope["path"],
+            scope.get("query_string", b""),
+            read_headers(scope["headers"], self._endpoints),
+            scope["method"],
+        )
+        receiving = Begun(receive())
+        try:
+            # A body that has arrived as a whole, as most have, needs no timer.
+            if receiving.has_ended and is_whole(receiving.result):
+                request.body = receiving.result.get("body", b"")
+                self._bodies.check_size(len(request.body))
+            else:
+                refusal = self._endpoints.unavailable(target, request)
+                if refusal is not None:
+                    return refusal
+                chunks = _chunks_of(receiving, receive)
+                request.body = await self._bodies.read(request.headers, chunks)
+        except Refused as refused:
+            return self._endpoints.refuse(target, refused)
+        return await self._endpoints.http(target, request)
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -113,23 +122,8 @@ class AsgiFace:
         await self._lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _find(self, path: str, method: str) -> tuple[Any, HTTPResponse | None]:
-        """Find what a request is for that no known webhook can take.
-
-        Returns:
-            The target; and the response to what is refused before its headers are read.
-        """
-        self._tell_not_started()
-        target: Any = self._endpoints.find(path, method, False)
-        if target is None:
-            return target, Refused(404, "not found").response
-        if isinstance(target, Mismatch):
-            return target, self._endpoints.refuse_method(target)
-        if target.is_websocket:
-            return target, self._endpoints.refuse(target, upgrade_required())
-        return target, self._endpoints.unavailable(target)
-
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._tell_not_started()
         event = await receive()
         if event["type"] != "websocket.connect":
             return
@@ -160,6 +154,75 @@ class AsgiFace:
             )
 
 
+class Begun:
+    """An awaitable that has run up to its first wait, in the task that goes on with it if it must.
+
+    Attributes:
+        has_ended: Whether it had to wait for nothing.
+        result: What it has returned then.
+    """
+
+    def __init__(self, awaitable: Awaitable[Event]) -> None:
+        """Let it run.
+
+        Args:
+            awaitable: What nobody has awaited yet.
+        """
+        self.has_ended = False
+        self.result: Event = {}
+        # As `await` does it (PEP 492).
+        self._steps: Any = awaitable.__await__()
+        try:
+            self._waits_for = next(self._steps)
+        except StopIteration as end:
+            self.has_ended, self.result = True, end.value
+
+    def __await__(self) -> Generator[Any, Any, Event]:
+        if self.has_ended:
+            return self.result
+        waits_for = self._waits_for
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except BaseException as error:
+                    waits_for = self._steps.throw(error)
+                else:
+                    waits_for = self._steps.send(sent)
+        except StopIteration as end:
+            event: Event = end.value
+            return event
+
+
+def is_whole(event: Event) -> bool:
+    """Tell whether an event holds the whole of a body.
+
+    Args:
+        event: What ASGI's receive has returned.
+    """
+    return event["type"] == "http.request" and not event.get("more_body")
+
+
+def _chunks_of(receiving: Begun, receive: Receive) -> Callable[[], Awaitable[bytes | None]]:
+    """Read on from what is being received."""
+    coming: Awaitable[Event] | None = receiving
+    more = True
+
+    async def next_chunk() -> bytes | None:
+        nonlocal coming, more
+        if not more:
+            return None
+        event = await (coming or receive())
+        coming = None
+        if event["type"] == "http.disconnect":
+            raise Refused(400, "the client went away before the body was complete")
+        more = event.get("more_body", False)
+        chunk: bytes = event.get("body", b"")
+        return chunk
+
+    return next_chunk
+
+
 def local_path(scope: Scope) -> str:
     """Find the path below where the application is mounted.
 
@@ -169,17 +232,17 @@ def local_path(scope: Scope) -> str:
         scope: The connection's scope.
 
     Returns:
-        The path below ``root_path``.
+        The path below ``root_path``, decoded but for slashes; see ``decoded``.
     """
     path: str = scope["path"]
-    root: str = scope.get("root_path", "")
+    raw: bytes | None = scope.get("raw_path")
+    if raw and b"%" in raw:
+        path = decoded(raw.partition(b"?")[0].decode("latin-1"))
+    root: str | None = scope.get("root_path")
     if not root:
         return path
     root = root.rstrip("/")
     return path[len(root) :] if path.startswith(root + "/") else path
-
-
-_NAMES: LoweredNames[bytes] = LoweredNames()
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> Any:
@@ -192,18 +255,9 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> An
     Returns:
         The headers.
     """
-    if type(raw) is not list:
-        raw = list(raw)
-    if endpoints.plain_headers:
-        known = _NAMES.known
-        try:
-            headers = {known[name]: value.decode() for name, value in raw}
-        except (KeyError, UnicodeDecodeError):
-            headers = {}
-        if len(headers) == len(raw):
-            return headers
-    pairs = [(_NAMES.lower(name), value.decode("utf-8", "surrogateescape")) for name, value in raw]
-    return endpoints.headers(CIMultiDict(pairs))
+    return endpoints.headers(
+        [(str(name, "latin-1"), str(value, "utf-8", "surrogateescape")) for name, value in raw]
+    )
 
 
 def response_events(answer: HTTPResponse) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -218,9 +272,8 @@ def response_events(answer: HTTPResponse) -> tuple[dict[str, Any], dict[str, Any
     status, body = answer.status, answer.body or b""
     if isinstance(body, str):
         body = body.encode()
-    # RFC 9110, section 8.6: not with 1xx and 204.
-    bodiless = status < 200 or status == 204
-    headers = [] if bodiless else [(b"content-length", b"%d" % len(body))]
+    # RFC 9110, section 8.6: not with 204.
+    headers = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
     if answer.headers:
         headers += _encoded(answer.headers)
     start = {"type": "http.response.start", "status": status, "headers": headers}
@@ -232,9 +285,6 @@ def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
         # HTTP/2 and 3 have no such header (RFC 9113, section 8.2.2); the server decides.
         if name.lower() not in ("connection", "content-length"):
             yield name.lower().encode("latin-1"), str(value).encode("utf-8", "surrogateescape")
-
-
-_START, _BODY = response_events(ACKNOWLEDGED)
 
 
 async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> None:

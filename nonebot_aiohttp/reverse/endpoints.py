@@ -7,23 +7,25 @@ connection is accepted only after the adapter's ``check_permission``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
-from ..drivers import Driver, HTTPRequest, HTTPResponse
+from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger
 from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
 from ..tasks import Starter, TaskSet
 from .gate import Gate
 from .headers import join_headers
-from .interface import ACKNOWLEDGED, Mismatch, Reachable, Refused
+from .interface import Mismatch, Reachable, Refused
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 """What may stand behind an adapter's name in a path."""
+
+ACKNOWLEDGED = HTTPResponse(200)
+"""What an event gets to which its adapter answers nothing; nobody may change it."""
 
 _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
@@ -60,7 +62,6 @@ def target_of(path: str) -> Target | None:
 class Endpoints(Reachable):
     """Decides who gets in, hands what they say to their bots, and answers."""
 
-    plain_headers = True
     headers = staticmethod(join_headers)
 
     def __init__(
@@ -90,6 +91,9 @@ class Endpoints(Reachable):
 
     def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
         """Find the adapter that a path names; see ``Reachable.find``."""
+        known: Target | None = self.webhooks.get(path) if method == "POST" else None
+        if known is not None:
+            return known
         target = target_of(path)
         if target is None:
             return None
@@ -100,10 +104,6 @@ class Endpoints(Reachable):
             self.webhooks[path] = target
         return target
 
-    def beginnings(self) -> Iterable[str]:
-        """List the paths of the registered adapters; see ``Reachable.beginnings``."""
-        return [f"/{name}" for name in self._adapters]
-
     def is_served(self, target: Target) -> bool:
         """Tell whether an adapter of that name is registered."""
         return target.adapter in self._adapters
@@ -112,28 +112,35 @@ class Endpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._answer(target.adapter, refused)
 
-    def unavailable(self, target: Target) -> HTTPResponse | None:
-        """Refuse what nobody can take now; see ``Reachable.unavailable``."""
-        refused = self._gate.full_or_closed()
-        if refused is None and target.adapter not in self._adapters:
-            refused = no_such_adapter()
-        return None if refused is None else self._answer(target.adapter, refused)
+    def unavailable(self, target: Target, request: HTTPRequest) -> HTTPResponse | None:
+        """Refuse what nobody takes now; see ``Reachable.unavailable``."""
+        try:
+            self._admit(target, request)
+        except Refused as refused:
+            return self._answer(target.adapter, refused)
+        return None
+
+    def _admit(self, target: Target, connection: HTTPConnection) -> type[Bot]:
+        """Find the adapter of what is let in.
+
+        Raises:
+            Refused: It is not, or nobody is registered.
+        """
+        self._gate.admit(connection)
+        adapter = self._adapters.get(target.adapter)
+        if adapter is None:
+            raise Refused(404, "no such adapter")
+        return adapter
 
     async def http(self, target: Target, request: HTTPRequest) -> HTTPResponse:
         """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
         name, gate = target.adapter, self._gate
-        if gate.lifespan.running and "origin" not in request.headers and gate.inflight < gate.limit:
-            # As gate.enter() lets nearly everybody in, without a call.
-            gate.inflight += 1
-        else:
-            try:
-                gate.enter(request)
-            except Refused as refused:
-                return self._answer(name, refused)
         try:
-            adapter = self._adapters.get(name)
-            if adapter is None:
-                raise no_such_adapter()
+            adapter = self._admit(target, request)
+        except Refused as refused:
+            return self._answer(name, refused)
+        gate.inflight += 1
+        try:
             self_id, response = await adapter.check_permission(self._driver, request)
             if not self_id or not str(self_id).isprintable():
                 raise refusal_of(self_id, response)
@@ -160,7 +167,7 @@ class Endpoints(Reachable):
         # From here on, for an adapter may accept it and be slow to decide when the stop comes.
         self._sockets.add(socket)
         try:
-            bot = await self._enter(name, socket)
+            bot = await self._enter(target, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
                 await socket.pump(Starter(self._handlers, bot.handle_message, name, bot).start)
@@ -174,16 +181,13 @@ class Endpoints(Reachable):
         finally:
             self._sockets.remove(socket)
 
-    async def _enter(self, name: str, socket: Socket) -> Bot:
+    async def _enter(self, target: Target, socket: Socket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
             Exception: It is not let in.
         """
-        self._gate.admit(socket)
-        adapter = self._adapters.get(name)
-        if adapter is None:
-            raise no_such_adapter()
+        adapter = self._admit(target, socket)
         self_id, response = await adapter.check_permission(self._driver, socket)
         if not self_id or not str(self_id).isprintable():
             raise refusal_of(self_id, response)
@@ -192,7 +196,7 @@ class Endpoints(Reachable):
                 raise self._gate.not_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
-            self._connections.connect(bot, name)
+            self._connections.connect(bot, target.adapter)
         return bot
 
     async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
@@ -220,11 +224,6 @@ class Endpoints(Reachable):
             return self._gate.refuse(self._known(name), error)
         self._handlers.failures.log(f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
-
-
-def no_such_adapter() -> Refused:
-    """Refuse what is for an adapter that nobody has registered."""
-    return Refused(404, "no such adapter")
 
 
 def refusal_of(self_id: Any, response: Any) -> Refused:

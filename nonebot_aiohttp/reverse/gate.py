@@ -7,14 +7,11 @@ from ipaddress import ip_address
 
 from yarl import URL
 
-from ..drivers import HTTPConnection, HTTPResponse
+from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
 from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
-from .interface import Refused
-
-RETRY_AFTER = 5
-"""Seconds after which a platform should send an event again that was refused with 503."""
+from .interface import RETRY_AFTER, Refused
 
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again: the internet knocks all day."""
@@ -28,10 +25,8 @@ class Gate:
 
     Attributes:
         lifespan: Tells whether events are taken in.
-        inflight: Webhooks in work: requests that are asked for permission, and handlers. ``enter``
-            adds one, and who has entered takes it off. A webhook with nothing to ask about is
-            counted where it is served, without the call: a new rule here is a new rule there.
-        limit: Webhooks that may be in work at once.
+        inflight: Webhooks in work: requests that are asked for permission, and handlers. Who lets
+            one in adds it, and takes it off again.
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
@@ -44,11 +39,11 @@ class Gate:
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
         self.inflight = 0
-        self.limit = options.max_inflight
+        self._limit = options.max_inflight
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
     def admit(self, connection: HTTPConnection) -> None:
-        """Decide what needs neither the body nor an adapter.
+        """Decide what needs neither the body nor an adapter: the one rule for all who come in.
 
         Args:
             connection: The request or the handshake.
@@ -60,38 +55,13 @@ class Gate:
             raise self.not_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
+        if self.inflight >= self._limit and isinstance(connection, HTTPRequest):
+            raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def not_running(self) -> Refused:
         """Refuse because the driver has not started, or stops."""
         reason = f"the driver is {self.lifespan.state.value}"
         return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
-
-    def enter(self, request: HTTPConnection) -> None:
-        """Admit a webhook, and count it as in work until it is taken off again.
-
-        Args:
-            request: The request.
-
-        Raises:
-            Refused: It is not let in, and does not count.
-        """
-        self.admit(request)
-        if self.inflight >= self.limit:
-            raise self._full()
-        self.inflight += 1
-
-    def full_or_closed(self) -> Refused | None:
-        """Tell what keeps every webhook out now.
-
-        Returns:
-            A refusal when the driver does not run or has too many webhooks in work, else None.
-        """
-        if not self.lifespan.running:
-            return self.not_running()
-        return self._full() if self.inflight >= self.limit else None
-
-    def _full(self) -> Refused:
-        return Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now.

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from multidict import MultiMapping
+from urllib.parse import unquote
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..sockets import Socket
+from .headers import Received
 
-ACKNOWLEDGED = HTTPResponse(200)
-"""What an event gets to which its adapter answers nothing; nobody may change it."""
-
-new_request = object.__new__
-"""Makes an ``HTTPRequest`` without fields, for a transport to set each of them.
-
-CPython specialises calls of classes without a metaclass only, and abstract classes have one.
-"""
+RETRY_AFTER = 5
+"""Seconds after which a platform should send an event again that was refused with 503."""
 
 
 class Refused(Exception):
@@ -78,15 +72,11 @@ class Reachable(abc.ABC):
 
     Attributes:
         decode_text: Whether this face wants text frames as str rather than as bytes.
-        plain_headers: Whether this face takes a dictionary of lowercased names for headers, where
-            no name occurs twice.
-        webhooks: Targets that ``find`` has found for POST requests, by path, and would find again;
-            it need not keep any. Nothing is looked up faster than in a plain dictionary: take a
-            target from it, and ask ``find`` when it has none.
+        webhooks: The webhooks that ``find`` has found for POST requests, by path, and would find
+            again: the own process takes them past aiohttp's router.
     """
 
     decode_text = False
-    plain_headers = False
 
     def __init__(self) -> None:
         """Begin without targets."""
@@ -97,20 +87,12 @@ class Reachable(abc.ABC):
         """Find what a request is for, and keep it in ``webhooks`` if it stays.
 
         Args:
-            path: The path below the driver's prefix, decoded.
+            path: The path below the driver's prefix, decoded but for slashes; see ``decoded``.
             method: The HTTP method.
             upgrade: Whether the request asks for a WebSocket.
 
         Returns:
             The target; or why the method does not fit it; or None for an unknown path.
-        """
-
-    @abc.abstractmethod
-    def beginnings(self) -> Iterable[str]:
-        """List what paths that are known now begin with, such as ``/onebot``.
-
-        Returns:
-            The beginnings, for a transport that finds its way sooner with them. ``find`` decides.
         """
 
     @abc.abstractmethod
@@ -130,15 +112,15 @@ class Reachable(abc.ABC):
         """
 
     @abc.abstractmethod
-    def unavailable(self, target: Any) -> HTTPResponse | None:
-        """Refuse, before its body is waited for, what nobody can take now.
+    def unavailable(self, target: Any, request: HTTPRequest) -> HTTPResponse | None:
+        """Refuse, before its body is waited for, what nobody takes now.
 
         Args:
             target: What ``find`` has returned.
+            request: The request, without its body.
 
         Returns:
-            The response to a request when the driver does not run, has too many of them in work,
-            or nobody stands behind the target; None to go on.
+            The response that says why; None to go on.
         """
 
     def refuse_method(self, found: Mismatch) -> HTTPResponse:
@@ -154,7 +136,7 @@ class Reachable(abc.ABC):
         return self.refuse(found.target, found.refused() if known else Refused(404, "not found"))
 
     @abc.abstractmethod
-    def headers(self, received: MultiMapping[str]) -> Any:
+    def headers(self, received: Received) -> Any:
         """Make the header mapping that the requests of this face have.
 
         Args:
@@ -186,24 +168,24 @@ class Reachable(abc.ABC):
         """
 
 
-def body_too_large(limit: int) -> Refused:
-    """Refuse a body over the limit.
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
+
+def decoded(raw_path: str) -> str:
+    """Decode a path for ``Reachable.find``.
+
+    An encoded slash separates nothing (RFC 3986, section 2.2): a proxy that lets ``/onebot/ws``
+    through to some only has not read ``/onebot%2Fws`` as that.
 
     Args:
-        limit: Bytes that it may have.
+        raw_path: The path as it came, without its query.
+
+    Returns:
+        The path, in which ``%2F`` stands for a slash that was encoded.
     """
-    reason = f"the body is larger than {limit} bytes (aiohttp_max_body_size)"
-    return Refused(413, reason, connection="close")
-
-
-def body_too_slow(seconds: float) -> Refused:
-    """Refuse a body that trickles.
-
-    Args:
-        seconds: Within which it has to arrive.
-    """
-    reason = f"the body took longer than {seconds:g} s (aiohttp_body_timeout)"
-    return Refused(408, reason, connection="close")
+    if "%" not in raw_path:
+        return raw_path
+    return "%2F".join(map(unquote, _ENCODED_SLASH.split(raw_path)))
 
 
 def upgrade_required() -> Refused:

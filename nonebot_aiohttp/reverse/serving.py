@@ -29,7 +29,9 @@ from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
 from ..tasks import Stopped, end_within, race
 from .access import AccessLog
+from .direct import Direct
 from .listen import BACKLOG, close_all, listen, listen_unix, port_number
+from .server import AiohttpFace
 
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio accepts in one turn of the event loop."""
@@ -97,6 +99,7 @@ class Listening:
 
 async def serve_app(
     app: web.Application,
+    face: AiohttpFace,
     lifespan: Lifespan,
     where: Listening,
     options: DriverOptions,
@@ -108,7 +111,8 @@ async def serve_app(
 
     Args:
         app: The driver's application.
-        lifespan: The driver's life, which the application starts.
+        face: What answers webhooks that are known.
+        lifespan: The driver's life, which begins before the application's and ends before it.
         where: Where to listen.
         options: The driver's settings.
         stop: Set to stop.
@@ -126,7 +130,7 @@ async def serve_app(
     leaving = Leaving()
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
-        await race(runner.setup(), stop, grace=lifespan.start_grace)
+        await race(_start(lifespan, runner, face), stop, grace=lifespan.start_grace)
         servers = await accept(runner, sockets, context, options)
         for each in sockets:
             logger.info("Listening on {}", url_of(each, context))
@@ -150,6 +154,13 @@ async def serve_app(
                 close_all(sockets)
                 remove_socket_file(where.path)
     log_stopped(lifespan.deadline)
+
+
+async def _start(lifespan: Lifespan, runner: web.AppRunner, face: AiohttpFace) -> None:
+    await lifespan.start()
+    await runner.setup()
+    assert runner.server is not None
+    Direct(runner.server, runner.app, face)
 
 
 def log_stopping(options: DriverOptions, hint: str) -> None:
@@ -182,6 +193,8 @@ def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
         keepalive_timeout=options.keepalive_timeout,
         # Signatures are over the bytes as they came.
         auto_decompress=False,
+        max_line_size=options.max_header_size,
+        max_field_size=options.max_header_size,
     )
 
 
@@ -207,6 +220,7 @@ async def accept(
     tls: dict[str, Any] = {}
     if context is not None:
         tls["ssl"] = context
+        tls["ssl_handshake_timeout"] = options.handshake_timeout
         if sys.version_info >= (3, 11):
             # asyncio's own 30 seconds for a peer that does not say goodbye outlast any stop.
             tls["ssl_shutdown_timeout"] = options.close_timeout

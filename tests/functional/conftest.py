@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 
-from benchmarks.subjects.flat_asgi import flatten
 from nonebot_aiohttp import Driver
 from tests.support.bots import RecordingBot, new_adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, WEBSOCKET, Way, clocked_driver
-from tests.support.hosts import HOSTS, Host, Serving, serve_asgi
+from tests.support.hosts import HOSTS, Serving
 from tests.support.sides import SIDES, Side
 
 
-@asynccontextmanager
-async def prototype(driver: Driver) -> AsyncIterator[Host]:
-    """Serve with the benchmark's prototype, whose figures count as it keeps all promises."""
-    endpoints = driver._host._face.endpoints
-    for name in driver._adapters:
-        for end in ("", "/", "/http", "/http/"):
-            # It leaves the first request of a path to the driver.
-            endpoints.find(f"/{name}{end}", "POST", upgrade=False)
-    async with serve_asgi(flatten(driver)) as port:
-        yield Host("asgi", port)
-
-
-SERVED = dict(HOSTS)
-if sys.version_info >= (3, 13):
-    # The benchmark's Python; elsewhere nobody measures it.
-    SERVED["prototype"] = prototype
-
-
-@pytest.fixture(params=sorted(SERVED))
+@pytest.fixture(params=sorted(HOSTS))
 def serving(request: pytest.FixtureRequest) -> Serving:
     """Give each of the hosts, which must behave alike."""
-    return SERVED[request.param]
+    return HOSTS[request.param]
 
 
 @pytest.fixture

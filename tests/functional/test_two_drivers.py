@@ -101,6 +101,5 @@ async def test_an_application_lists_the_routes_of_a_driver_below_its_prefix() ->
     assert dict(resource.get_info()) == {"formatter": "/bot/{target}"}
     assert resource.raw_match("/bot/{target}")
     assert not resource.raw_match("/bot/recorder/")
-    assert [route.resource for route in resource] == [resource, resource]
-    assert [route.method for route in resource] == ["*", "GET"]
-    assert len(resource) == 2
+    # None that anybody could add to.
+    assert len(resource) == len(list(resource)) == 0

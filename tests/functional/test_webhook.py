@@ -127,14 +127,6 @@ async def test_the_path_is_decoded_and_keeps_any_prefix(
         assert adapter.requests[0].path == f"{host.prefix}/你好 bot/http"
 
 
-async def test_an_application_of_our_own_has_an_index_of_what_is_known(
-    adapter: type[RecordingBot],
-) -> None:
-    app = make_driver(adapter)._host._app_to_serve()
-    known = {resource.canonical for resource in app.router.resources()}
-    assert known == {"/{target}", "/recorder/{target}"}
-
-
 async def test_http_1_0_is_told(serving: Serving, adapter: type[RecordingBot]) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         path = f"{host.prefix}/recorder/".encode()

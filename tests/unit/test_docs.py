@@ -46,7 +46,9 @@ def shown(name: str, value: Any, none: str, empty: str) -> str:
         return f"{value:g} s"
     if isinstance(value, frozenset):
         return empty if not value else str(value)
-    return f"{value // MIB} MiB" if name.endswith("_size") else f"{value:,}"
+    if not name.endswith(("_size", "_memory")):
+        return f"{value:,}"
+    return f"{value // MIB} MiB" if value >= MIB else f"{value // 1024} KiB"
 
 
 def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Document) -> None:

@@ -174,6 +174,16 @@ def test_a_dataclass_has_its_fields_in_order_with_their_defaults(name: str) -> N
 
 
 @pytest.mark.parametrize("name", FIELDS)
+def test_a_default_stands_on_the_class_as_well(name: str) -> None:
+    """So that a subclass whose constructor does not call theirs has it."""
+    cls = getattr(drivers, name)
+    defaults = {field: default for field, _, default in FIELDS[name] if default is not MISSING}
+    assert {field: getattr(cls, field) for field in defaults if hasattr(cls, field)} == {
+        field: default for field, default in defaults.items() if default is not dict
+    }
+
+
+@pytest.mark.parametrize("name", FIELDS)
 def test_a_dataclass_takes_its_fields_by_position(name: str) -> None:
     names = [field for field, *_ in FIELDS[name]]
     assert list(inspect.signature(getattr(drivers, name)).parameters) == names

@@ -23,6 +23,8 @@ MIB = 1024 * 1024
 
 DEFAULTS: dict[str, Any] = {
     "max_body_size": 16 * MIB,
+    "max_body_memory": 256 * MIB,
+    "max_header_size": 16 * 1024,
     "body_timeout": 30,
     "max_message_size": 64 * MIB,
     "heartbeat": 30,
@@ -40,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "drain_timeout": 20,
     "forward": True,
     "proxy": None,
+    "socket_mode": "0666",
     "loop": "auto",
     "access_log": False,
     "ssl_certfile": None,
@@ -50,6 +53,8 @@ DEFAULTS: dict[str, Any] = {
 
 GOOD: dict[str, tuple[Any, Any]] = {
     "max_body_size": ("1024", 1024),
+    "max_body_memory": ("4096", 4096),
+    "max_header_size": (8190, 8190),
     "body_timeout": ("0.5", 0.5),
     "max_message_size": (0, 0),
     "heartbeat": ("12.5", 12.5),
@@ -70,6 +75,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "drain_timeout": (0, 0),
     "forward": ("false", False),
     "proxy": ("http://user:word@proxy:3128", "http://user:word@proxy:3128"),
+    "socket_mode": (660, "660"),
     "loop": ("asyncio", "asyncio"),
     "access_log": ("1", True),
 }
@@ -77,6 +83,8 @@ GOOD: dict[str, tuple[Any, Any]] = {
 SECRET = "s3cret-value"
 WRONG: dict[str, list[Any]] = {
     "max_body_size": [0, -1, SECRET, None],
+    "max_body_memory": [0, "many", SECRET],
+    "max_header_size": [0, "long", SECRET],
     "body_timeout": [0, -0.5, SECRET, math.inf, math.nan],
     "max_message_size": [-1, SECRET],
     "heartbeat": [0, -1, SECRET, math.inf, math.nan],
@@ -109,6 +117,7 @@ WRONG: dict[str, list[Any]] = {
         f"http://user:{SECRET}@[::1",
         "http://",
     ],
+    "socket_mode": ["0999", "66", True, "rw-rw-rw-", SECRET],
     "loop": [SECRET, "tokio"],
     "access_log": [SECRET],
     "ssl_certfile": [f"/{SECRET}/cert.pem"],
