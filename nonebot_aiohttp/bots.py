@@ -10,15 +10,70 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from .drivers import Driver
-from .exceptions import DuplicateBotError
+from .exceptions import DuplicateBotError, WebSocketClosed
 from .hooks import call_hooks
 from .log import logger
 from .options import DriverOptions
-from .sockets import POLICY_VIOLATION, Socket
+from .sockets import ABNORMAL, POLICY_VIOLATION, Socket
 from .tasks import TaskSet, start_task
 
 if TYPE_CHECKING:
     from .adapters import Bot
+
+
+LONGEST_LINE = 4
+"""Connections that wait for one bot's id: each may wait for a probe."""
+
+LOOK_PAUSE = 0.25
+"""Seconds between looks at whether the peer of one that waits is still there."""
+
+
+class Line:
+    """Connections that want the id of one bot, one behind the other."""
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def turn(self, self_id: str, socket: Socket | None) -> AsyncIterator[None]:
+        """Wait for the others, and hold them up.
+
+        Args:
+            self_id: The bot's id.
+            socket: See ``Connections.slot``.
+
+        Raises:
+            DuplicateBotError: Too many wait.
+            WebSocketClosed: The peer has gone.
+        """
+        if self._waiting >= LONGEST_LINE:
+            raise DuplicateBotError(self_id)
+        self._waiting += 1
+        try:
+            await self._wait(socket)
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    async def _wait(self, socket: Socket | None) -> None:
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
+        acquiring = asyncio.ensure_future(self._lock.acquire())
+        try:
+            while not acquiring.done() and not (socket is not None and socket.has_left):
+                await asyncio.wait({acquiring}, timeout=None if socket is None else LOOK_PAUSE)
+            if socket is not None and socket.has_left:
+                raise WebSocketClosed(ABNORMAL, "the peer has gone while it waited")
+        except BaseException:
+            if not acquiring.cancel() and not acquiring.cancelled():
+                self._lock.release()
+            raise
 
 
 class Connections:
@@ -42,22 +97,26 @@ class Connections:
         # By the bot's identity: the adapter's name, and the task of connect hooks that had to wait.
         self._connected: dict[int, str] = {}
         self._connecting: dict[int, asyncio.Task[Any]] = {}
-        self._slots: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._lines: WeakValueDictionary[str, Line] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def slot(self, self_id: str) -> AsyncIterator[None]:
+    async def slot(self, self_id: str, socket: Socket | None = None) -> AsyncIterator[None]:
         """Hold the only slot of a bot's id while a new connection enters it.
 
         Those who want the same slot wait in line, so that they do not probe at the same time.
 
         Args:
             self_id: The bot's id.
+            socket: The new connection, which leaves the line when its peer has gone; None for one
+                that this side has opened.
 
         Raises:
-            DuplicateBotError: The old connection is alive, or may not be replaced.
+            DuplicateBotError: The old connection is alive, or may not be replaced; or the line is
+                too long.
+            WebSocketClosed: The peer has gone.
         """
-        lock = self._slots.setdefault(self_id, asyncio.Lock())
-        async with lock:
+        line = self._lines.setdefault(self_id, Line())
+        async with line.turn(self_id, socket):
             old = self._driver.bots.get(self_id)
             if old is not None:
                 await self._make_room(old)

@@ -26,6 +26,7 @@ from .reverse.gate import Gate
 from .session import SessionPool
 from .sockets import OpenSockets
 from .tasks import TaskSet
+from .unsent import UnsentWatch
 
 if TYPE_CHECKING:
     from .adapters import Bot
@@ -68,12 +69,15 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         self._loops = ForwardLoops(
             Supplies(self, self.options, self._pool, self._connections, sockets, handlers)
         )
+        watch = UnsentWatch(self.options)
+        watch.add_sockets(sockets)
         self._lifespan = Lifespan(
             session=self._pool,
             loops=self._loops,
             sockets=sockets,
             work=handlers,
             hooks=hooks,
+            watch=watch,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -81,6 +85,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
         )
         self._host = Host(endpoints, self._lifespan, self.options, config)
+        watch.add_connections(self._host.transports)
 
     @property
     def type(self) -> str:
@@ -180,6 +185,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         port: int | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
+        mode: int | None = None,
         sock: socket.socket | None = None,
         ssl_context: ssl.SSLContext | None = None,
         listen: bool = True,
@@ -190,6 +196,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             host: Where to listen; None is ``config.host``.
             port: The port; None is ``config.port``, 0 lets the system choose.
             path: A Unix socket to listen on instead.
+            mode: Mode of its file, such as ``0o660``; None is ``aiohttp_socket_mode``.
             sock: A bound socket to listen on instead.
             ssl_context: Serve TLS; None takes ``aiohttp_ssl_certfile``, or else serves plain.
             listen: False listens nowhere: for a process that only connects to platforms.
@@ -197,7 +204,9 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
         """
-        self._host.run(host, port, path=path, sock=sock, ssl_context=ssl_context, listen=listen)
+        self._host.run(
+            host, port, path=path, mode=mode, sock=sock, ssl_context=ssl_context, listen=listen
+        )
 
     async def serve(
         self,
@@ -205,6 +214,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         port: int | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
+        mode: int | None = None,
         sock: socket.socket | None = None,
         ssl_context: ssl.SSLContext | None = None,
         listen: bool = True,
@@ -216,6 +226,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             host: See ``run``.
             port: See ``run``.
             path: See ``run``.
+            mode: See ``run``.
             sock: See ``run``.
             ssl_context: See ``run``.
             listen: See ``run``.
@@ -229,6 +240,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             host,
             port,
             path=path,
+            mode=mode,
             sock=sock,
             ssl_context=ssl_context,
             listen=listen,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -92,6 +92,10 @@ class Host:
         self._app_loop = loop
         return self._app
 
+    def transports(self) -> Iterator[asyncio.Transport | None]:
+        """List the connections of servers that are open, as far as they are known."""
+        return self._face.transports()
+
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an application that exists, and live and stop with it.
 
@@ -143,6 +147,7 @@ class Host:
         port: int | None = None,
         *,
         path: str | os.PathLike[str] | None = None,
+        mode: int | None = None,
         sock: socket.socket | None = None,
         ssl_context: ssl.SSLContext | None = None,
         listen: bool = True,
@@ -155,6 +160,7 @@ class Host:
             host: See ``Driver.run``.
             port: See ``Driver.run``.
             path: See ``Driver.run``.
+            mode: See ``Driver.run``.
             sock: See ``Driver.run``.
             ssl_context: See ``Driver.run``.
             listen: See ``Driver.run``.
@@ -178,6 +184,7 @@ class Host:
             host=str(host if host is not None else getattr(self._config, "host", "127.0.0.1")),
             port=port if port is not None else getattr(self._config, "port", 8080),
             path=path,
+            mode=mode,
             sock=sock,
             ssl_context=ssl_context,
         )

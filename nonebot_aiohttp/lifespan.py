@@ -79,6 +79,16 @@ class Work(Protocol):
         """Log what was only counted of failures, and begin anew."""
 
 
+class Watch(Protocol):
+    """What looks after connections while the driver runs."""
+
+    def start(self) -> None:
+        """Begin to look."""
+
+    def stop(self) -> None:
+        """Look no more."""
+
+
 async def end_work(work: Work, deadline: Deadline) -> None:
     """Cut off what still runs, within the grace of a stop.
 
@@ -109,6 +119,7 @@ class Lifespan:
         sockets: Sockets,
         work: Work,
         hooks: TaskSet,
+        watch: Watch,
         drain_timeout: float,
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
@@ -121,6 +132,7 @@ class Lifespan:
             sockets: All WebSockets, both sides.
             work: The events in flight; drained before the sockets close.
             hooks: Tasks of connect and disconnect hooks; drained after.
+            watch: Looks after connections until the end.
             drain_timeout: Seconds that events in flight get at the stop.
             close_timeout: Seconds that hooks get at least, and seconds that peers get.
             clock: Monotonic seconds.
@@ -134,6 +146,7 @@ class Lifespan:
         self._sockets = sockets
         self._work = work
         self._hooks = hooks
+        self._watch = watch
         self._drain_timeout = drain_timeout
         self._close_timeout = close_timeout
         self._clock = clock
@@ -175,6 +188,7 @@ class Lifespan:
             await self._close(self._new_deadline(0))
             raise
         self._become(State.RUNNING)
+        self._watch.start()
         self._loops.start()
 
     @property
@@ -249,6 +263,7 @@ class Lifespan:
                 closing = self._session.close()
                 await end_within(closing, seconds, deadline, "the closing of the session")
         finally:
+            self._watch.stop()
             self._become(State.IDLE)
 
     def cut_off(self) -> None:

@@ -214,6 +214,10 @@ def log_exception(level: str, message: str, exc: BaseException) -> None:
     )
 
 
+MOST_TEXTS = 100
+"""Different texts that are due within the time of one."""
+
+
 class OnceInAWhile:
     """Tells what was logged just now and need not be again: the internet knocks all day."""
 
@@ -232,11 +236,15 @@ class OnceInAWhile:
         """Tell whether a text should be logged, and take it as logged if so.
 
         Args:
-            text: The text, of a limited number of different ones: all are kept.
+            text: The text. When too many different ones were logged just now, no more are due.
         """
         now = self._clock()
         if now < self._due.get(text, now):
             return False
+        if len(self._due) >= MOST_TEXTS:
+            self._due = {known: due for known, due in self._due.items() if now < due}
+            if len(self._due) >= MOST_TEXTS:
+                return False
         self._due[text] = now + self._seconds
         return True
 

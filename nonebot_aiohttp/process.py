@@ -17,6 +17,7 @@ from .deadline import LEAST_GRACE, Deadline
 from .ending import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
+from .reverse.descriptors import raised_limit
 from .signals import StopSignals, signals_handled
 
 FORCED_END = 0.9
@@ -207,7 +208,7 @@ def _run(
     def force() -> None:
         end_soon(FORCED, FORCED_END)
 
-    with imports_out_of_collections(), signals_handled(stop, force) as signals:
+    with imports_out_of_collections(), raised_limit(), signals_handled(stop, force) as signals:
         try:
             run_loop(serving, factory, signals, cut_off, deadline)
         except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from .deadline import Deadline
@@ -17,8 +17,8 @@ from .exceptions import ReceiveConflict, WebSocketClosed
 from .log import logger
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
-INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR = 1007, 1008, 1011
-"""Close codes (RFC 6455, section 7.4.1); 1005 and 1006 are never sent."""
+INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1008, 1011, 1013
+"""Close codes (RFC 6455, section 7.4.1, and its registry); 1005 and 1006 are never sent."""
 
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
@@ -63,6 +63,16 @@ class Socket(WebSocket):
     # A connection equals itself only; the contract's dataclass compares fields and has no hash.
     __hash__ = object.__hash__
     __eq__ = object.__eq__
+
+    @property
+    def transport(self) -> Any:
+        """The transport, to see what is unsent; None where whoever carries it hides that."""
+        return None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the peer has gone before it was accepted, as far as that can be known."""
+        return False
 
     @abc.abstractmethod
     async def pump(self, deliver: Deliver) -> NoReturn:
@@ -207,6 +217,9 @@ class OpenSockets:
 
     def __len__(self) -> int:
         return len(self._ended)
+
+    def __iter__(self) -> Iterator[Socket]:
+        return iter(tuple(self._ended))
 
     def add(self, socket: Socket) -> None:
         """Take a socket in; whoever reads it says when it has ended."""

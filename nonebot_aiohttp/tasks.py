@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .deadline import GRACE as CANCEL_GRACE
 from .deadline import Deadline
 from .failures import Failures, is_disconnected
-from .log import logger
+from .log import OnceInAWhile, logger
 
 EAGER = sys.version_info >= (3, 12)
 """Whether tasks can run up to their first wait at once (``eager_start``, Python 3.12)."""
@@ -44,6 +44,7 @@ class TaskSet:
     Attributes:
         kind: What the tasks are, for the log.
         failures: Where failures are logged.
+        crowded: Bots of which was logged just now that they have many.
     """
 
     def __init__(self, kind: str) -> None:
@@ -54,6 +55,7 @@ class TaskSet:
         """
         self.kind = kind
         self.failures = Failures()
+        self.crowded = OnceInAWhile()
         self._tasks: dict[asyncio.Task[Any], Owner] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
         # Those that a stop waits for; None while there is none.
@@ -220,57 +222,6 @@ class TaskSet:
 
     def _log_cut_off(self, owner: str, count: int) -> None:
         logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
-
-
-class Starter:
-    """Starts one task of an owner after the other, such as one for each message of a bot.
-
-    It does what ``TaskSet.start`` does, in a single call: of all that a message costs, a call more
-    is a twentieth.
-    """
-
-    # Not a closure, which is three times as large: idle connections are many.
-    __slots__ = ("_begin", "_bot", "_new_task", "_owner", "_tasks")
-
-    def __init__(
-        self,
-        tasks: TaskSet,
-        begin: Callable[[Any], Coroutine[Any, Any, Any]],
-        owner: str,
-        bot: Any = None,
-    ) -> None:
-        """Take what each task needs; on the event loop where they will run.
-
-        Args:
-            tasks: Where the tasks go.
-            begin: Makes the coroutine of a task: a bot's ``handle_message``.
-            owner: Whose they are, for the log: the adapter's name.
-            bot: The bot, if it has a connection of its own; None if not.
-        """
-        self._new_task = tasks.bind()
-        self._tasks = tasks
-        self._begin = begin
-        self._owner = owner
-        self._bot = bot
-
-    def start(self, item: Any) -> None:
-        """Start a task for one item; never waits, and an error is logged, not raised.
-
-        Args:
-            item: What the coroutine is made of: a message.
-        """
-        try:
-            task = self._new_task(self._begin(item))
-        except Exception as error:
-            self._tasks.failures.log(
-                f"A {self._tasks.kind} of {self._owner} could not start", error
-            )
-        except (KeyboardInterrupt, SystemExit):
-            self._tasks._log_cut_off(self._owner, 1)
-            raise
-        else:
-            if not task.done() or task.cancelled() or task.exception() is not None:
-                self._tasks.add(task, self._owner, self._bot)
 
 
 def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

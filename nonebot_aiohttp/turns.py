@@ -40,3 +40,33 @@ class Turns:
         if time.monotonic() - self._began > LONGEST_TURN:
             await asyncio.sleep(0)
             self._began = time.monotonic()
+
+
+IN_A_ROW = 8
+"""Requests that one connection may have handled before the others get their turn."""
+
+
+class RequestTurns:
+    """The turns of all connections that carry requests.
+
+    A peer that sends its requests one behind the other, without waiting for answers, has them
+    handled without a pause. One that waits is alone with its request, or others came in between.
+    """
+
+    __slots__ = ("_in_a_row", "_who")
+
+    def __init__(self) -> None:
+        self._who = 0
+        self._in_a_row = 0
+
+    def is_over(self, connection: object) -> bool:
+        """Count one request, and tell whether its connection has to give way to the others.
+
+        Args:
+            connection: Its connection.
+        """
+        # Not the connection itself, which would be kept alive.
+        if self._who != id(connection):
+            self._who, self._in_a_row = id(connection), 0
+        self._in_a_row += 1
+        return self._in_a_row % IN_A_ROW == 0

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, cast
 
 import aiohttp
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, hdrs, web
 
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
@@ -67,6 +67,11 @@ class AiohttpSocket(Socket):
     def closed(self) -> bool:
         """Whether the connection has ended; False before it was accepted."""
         return self._ending is not None or (self._socket is not None and self._socket.closed)
+
+    @property
+    def transport(self) -> Any:
+        """The transport; see ``Socket.transport``."""
+        return self._transport
 
     async def send(self, data: str) -> None:
         """Send one text message; usable from any task.
@@ -284,7 +289,7 @@ class ServerSocket(AiohttpSocket):
             **connection: The fields of ``HTTPConnection``.
         """
         super().__init__(options, **connection)
-        self._request = request
+        self._request = without_subprotocols(request)
         self.response: web.WebSocketResponse = web.WebSocketResponse(
             timeout=options.close_timeout,
             autoping=False,
@@ -293,6 +298,20 @@ class ServerSocket(AiohttpSocket):
             max_msg_size=options.max_message_size,
             **decoding(decode_text),
         )
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the peer has gone before it was accepted."""
+        return self._socket is None and self._request.transport is None
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether the request is a handshake as RFC 6455, section 4.2.1 wants it."""
+        try:
+            return bool(self.response.can_prepare(self._request))
+        except ValueError:
+            # aiohttp shows in its answer what the peer has sent, which is no UTF-8 always.
+            return False
 
     async def accept(self) -> None:
         """Answer the handshake with 101.
@@ -345,6 +364,25 @@ class ClientSocket(AiohttpSocket):
 
     async def accept(self) -> None:
         """Do nothing: a client's connection is accepted by the other side."""
+
+
+def without_subprotocols(request: web.Request) -> web.Request:
+    """Hide the subprotocols that a client asks for (RFC 6455, section 4.1) from aiohttp.
+
+    It warns of each that the server has not got, and shows what the peer has made up. OneBot 12
+    demands one, and its clients take an answer without.
+
+    Args:
+        request: The handshake.
+
+    Returns:
+        The handshake as aiohttp shall see it.
+    """
+    if hdrs.SEC_WEBSOCKET_PROTOCOL not in request.headers:
+        return request
+    headers = request.headers.copy()
+    del headers[hdrs.SEC_WEBSOCKET_PROTOCOL]
+    return request.clone(headers=headers)
 
 
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:

@@ -13,7 +13,7 @@ from ..adapters import Bot, create_bot
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
 from ..reading import read_up_to
-from ..tasks import Starter
+from ..starter import Starter
 from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05

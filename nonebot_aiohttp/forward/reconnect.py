@@ -8,11 +8,12 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..exceptions import DuplicateBotError
+from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from ..sockets import GOING_AWAY, NORMAL
-from ..tasks import Starter, Stopped, race
+from ..sockets import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
+from ..starter import Starter, TooManyTasks
+from ..tasks import Stopped, race
 from ..websocket import ClientSocket, decoding
 from .loop import ForwardLoop, request_headers, seconds_of
 
@@ -68,8 +69,18 @@ class ReconnectLoop(ForwardLoop):
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            starter = Starter(self._supplies.handlers, bot.handle_message, setup.adapter, bot)
-            await socket.pump(starter.start)
+            starter = Starter(
+                self._supplies.handlers,
+                bot.handle_message,
+                setup.adapter,
+                bot,
+                self._supplies.options.max_inflight,
+            )
+            try:
+                await socket.pump(starter.start)
+            except TooManyTasks as error:
+                await socket.end(TRY_AGAIN_LATER, str(error))
+                raise WebSocketClosed(TRY_AGAIN_LATER, str(error)) from None
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)
 

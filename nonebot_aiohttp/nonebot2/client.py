@@ -157,6 +157,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
     """What the full driver and the mixin share."""
 
     _pool: SessionPool
+    _client_sockets: set[ClientSocket]
     options: DriverOptions
 
     async def request(self, setup: Request) -> Response:
@@ -226,9 +227,11 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
             socket = NonebotWebSocket(setup, connected, limits.receive)
+            self._client_sockets.add(connected)
             try:
                 yield socket
             finally:
+                self._client_sockets.discard(connected)
                 await connected.close()
 
     async def _handshake(

@@ -21,6 +21,7 @@ from ..reverse.gate import Gate
 from ..session import SessionPool
 from ..sockets import OpenSockets
 from ..tasks import TaskSet
+from ..unsent import UnsentWatch
 from .client import ClientHalf
 from .events import EventWork
 from .life import LifespanKeeper, ShutdownFunctions
@@ -79,12 +80,17 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         super().__init__(env, config)
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
+        watch = UnsentWatch(self.options)
+        self._client_sockets = set()
+        watch.add_sockets(sockets)
+        watch.add_sockets(self._client_sockets)
         life = Lifespan(
             session=self._pool,
             loops=NoLoops(),
             sockets=sockets,
             work=work,
             hooks=socket_handlers,
+            watch=watch,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -95,6 +101,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
         self._host = Host(self._endpoints, life, self.options, config)
+        watch.add_connections(self._host.transports)
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
@@ -209,7 +216,10 @@ class Mixin(ClientHalf):
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        self.on_startup(self._pool.open)  # type: ignore[attr-defined]
+        self._client_sockets = set()
+        self._watch = UnsentWatch(self.options)
+        self._watch.add_sockets(self._client_sockets)
+        self.on_startup(self._start_up)  # type: ignore[attr-defined]
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
 
     def on_shutdown(self, func: Any) -> Any:
@@ -224,6 +234,10 @@ class Mixin(ClientHalf):
         self._functions.add(func)
         return func
 
+    async def _start_up(self) -> None:
+        await self._pool.open()
+        self._watch.start()
+
     async def _shut_down(self) -> None:
         if in_work := self._work.in_work():
             logger.info("Waiting for {} in flight", in_work)
@@ -233,6 +247,7 @@ class Mixin(ClientHalf):
         try:
             await self._functions.run()
         finally:
+            self._watch.stop()
             await self._pool.close()
 
     @property

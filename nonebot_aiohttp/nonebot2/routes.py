@@ -12,9 +12,10 @@ from re import Pattern
 from typing import Any
 
 import nonebot.exception
-from nonebot.drivers import HTTPServerSetup, Response, WebSocketServerSetup
+from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..reverse.answers import Unsendable, sendable
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
 from ..reverse.interface import Mismatch, Reachable, Refused
@@ -36,9 +37,6 @@ _CONVERTORS = {
 
 MOST_WEBHOOKS = 64
 """Paths of webhooks that are kept: a peer chooses them where a route has parameters."""
-
-_FRAMING = ("connection", "content-length", "keep-alive", "transfer-encoding")
-"""Headers that say how a response is sent, which only the transport knows (RFC 9112)."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,11 @@ class RouteEndpoints(Reachable):
         self._gate.inflight += 1
         task = self._handlers.enter(name)
         try:
-            return to_response(await target.setup.handle_func(InboundRequest(request)))
+            response = await target.setup.handle_func(InboundRequest(request))
+            return sendable(response.status_code, response.content, response.headers)
+        except Unsendable as error:
+            self._gate.warn(f"{name} has made a response that cannot be sent: {error}")
+            return HTTPResponse(500, b"Internal Server Error")
         except Exception as error:
             self._handlers.failures.log(failed(name), error)
             return HTTPResponse(500, b"Internal Server Error")
@@ -278,22 +280,3 @@ def _hand_on(
 def _resolve(answer: asyncio.Future[HTTPResponse | None], value: HTTPResponse | None) -> None:
     if not answer.done():
         answer.set_result(value)
-
-
-def to_response(response: Response) -> HTTPResponse:
-    """Make the contract's response of NoneBot's, without what only the transport can say.
-
-    Args:
-        response: NoneBot's response.
-
-    Returns:
-        The response.
-    """
-    content: Any = response.content
-    headers: Any = response.headers
-    if headers and any(name in headers for name in _FRAMING):
-        headers = headers.copy()
-        for name in _FRAMING:
-            headers.popall(name, None)
-    body = content.encode() if isinstance(content, str) else content
-    return HTTPResponse(response.status_code, body, headers)

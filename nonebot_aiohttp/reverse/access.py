@@ -11,7 +11,7 @@ from ..log import redact_path
 
 
 class AccessLog(AbstractAccessLogger):
-    """Logs method, path, status, bytes and seconds of each request.
+    """Logs peer, method, path, status, bytes and seconds of each request.
 
     aiohttp's own shows the whole target and the referer, in which platforms carry tokens.
     """
@@ -25,7 +25,8 @@ class AccessLog(AbstractAccessLogger):
         """Log one request; see ``aiohttp.abc.AbstractAccessLogger``."""
         path = redact_path(request.rel_url.raw_path)
         self.logger.info(
-            "%s %s %d %d bytes %.3f s",
+            "%s %s %s %d %d bytes %.3f s",
+            request.remote or "local",
             request.method,
             path,
             response.status,

@@ -45,6 +45,7 @@ class Direct:
             face: What answers.
         """
         self._face = face
+        face.server = server
         self._loop = asyncio.get_running_loop()
         self._app_request: Callable[..., web.BaseRequest] = server.request_factory
         self._app_handler: Callable[[Any], Any] = server.request_handler
@@ -66,6 +67,8 @@ class Direct:
         return self._app_request(message, payload, protocol, writer, task)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._face.turns.is_over(request.protocol):
+            await asyncio.sleep(0)
         if type(request) is WebhookRequest:
             return await self._face.webhook(request.target, request)
         refusal = refuse_expectation(request)

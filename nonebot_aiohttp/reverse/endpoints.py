@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..adapters import Bot, create_bot
 from ..bots import Connections
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger
-from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, OpenSockets, Socket
-from ..tasks import Starter, TaskSet
+from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, OpenSockets, Socket
+from ..starter import Starter, TooManyTasks
+from ..tasks import TaskSet
+from .answers import Unsendable, sendable
 from .gate import Gate
 from .headers import join_headers
 from .interface import Mismatch, Reachable, Refused
@@ -26,6 +28,9 @@ _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": 
 
 ACKNOWLEDGED = HTTPResponse(200)
 """What an event gets to which its adapter answers nothing; nobody may change it."""
+
+LONGEST_ID = 256
+"""Characters that a bot's id may have."""
 
 _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
@@ -142,8 +147,10 @@ class Endpoints(Reachable):
         gate.inflight += 1
         try:
             self_id, response = await adapter.check_permission(self._driver, request)
-            if not self_id or not str(self_id).isprintable():
+            if not is_id(self_id):
                 raise refusal_of(self_id, response)
+            # Before the handler: after a 500 the platform sends the event again.
+            answer = ACKNOWLEDGED if response is None else sendable_of(response)
             bot = create_bot(adapter, self._driver, self_id, request)
             if not gate.lifespan.running:
                 raise gate.not_running()
@@ -152,7 +159,7 @@ class Endpoints(Reachable):
                 # It keeps a place when this request leaves its own.
                 gate.inflight += 1
                 running.add_done_callback(self._leave)
-            return response or ACKNOWLEDGED
+            return answer
         except Exception as error:
             return self._answer(name, error)
         finally:
@@ -170,9 +177,15 @@ class Endpoints(Reachable):
             bot = await self._enter(target, socket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
-                await socket.pump(Starter(self._handlers, bot.handle_message, name, bot).start)
+                limit = self._gate.limit
+                starter = Starter(self._handlers, bot.handle_message, name, bot, limit)
+                await socket.pump(starter.start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
+            except TooManyTasks as error:
+                text = "Closing the connection of bot {} of {}: {}"
+                logger.warning(text, bot.self_id, name, error)
+                await socket.end(TRY_AGAIN_LATER, str(error))
             finally:
                 self._connections.disconnect(bot, name)
             return None
@@ -189,9 +202,9 @@ class Endpoints(Reachable):
         """
         adapter = self._admit(target, socket)
         self_id, response = await adapter.check_permission(self._driver, socket)
-        if not self_id or not str(self_id).isprintable():
+        if not is_id(self_id):
             raise refusal_of(self_id, response)
-        async with self._connections.slot(self_id):
+        async with self._connections.slot(self_id, socket):
             if not self._gate.lifespan.running:
                 raise self._gate.not_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
@@ -222,8 +235,21 @@ class Endpoints(Reachable):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
             return self._gate.refuse(self._known(name), error)
-        self._handlers.failures.log(f"The adapter {name} failed on a request", error)
+        if isinstance(error, Unsendable):
+            self._gate.warn(f"The adapter {name} has made a response that cannot be sent: {error}")
+        else:
+            self._handlers.failures.log(f"The adapter {name} failed on a request", error)
         return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
+
+
+def is_id(self_id: Any) -> TypeGuard[str]:
+    """Tell whether an adapter's id can be a bot's: peers make ids up, and the log shows them.
+
+    Args:
+        self_id: What the adapter has made of what the peer has sent.
+    """
+    text = str(self_id)
+    return bool(self_id) and len(text) <= LONGEST_ID and text.isprintable()
 
 
 def refusal_of(self_id: Any, response: Any) -> Refused:
@@ -233,14 +259,30 @@ def refusal_of(self_id: Any, response: Any) -> Refused:
 
     Args:
         self_id: The id that the adapter made of what the peer has sent; empty is the adapter's no.
-        response: The adapter's response, kept as it is; None is 401.
+        response: The adapter's response; None is 401.
 
     Returns:
         The refusal.
+
+    Raises:
+        Unsendable: The response has no form on the wire.
     """
     if self_id:
-        return Refused(400, "the bot's id is no printable text")
-    refused = Refused(401 if response is None else response.status, "the adapter refused")
-    if response is not None:
-        refused.response = response
+        return Refused(400, f"the bot's id is no printable text of up to {LONGEST_ID} characters")
+    answer = None if response is None else sendable_of(response)
+    refused = Refused(401 if answer is None else answer.status, "the adapter refused")
+    if answer is not None:
+        refused.response = answer
     return refused
+
+
+def sendable_of(response: Any) -> HTTPResponse:
+    """Make what is sent of an adapter's response; one of another framework may be duck-typed.
+
+    Args:
+        response: The response.
+
+    Raises:
+        Unsendable: It has no form on the wire.
+    """
+    return sendable(response.status, response.body, response.headers)

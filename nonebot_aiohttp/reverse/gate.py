@@ -27,6 +27,7 @@ class Gate:
         lifespan: Tells whether events are taken in.
         inflight: Webhooks in work: requests that are asked for permission, and handlers. Who lets
             one in adds it, and takes it off again.
+        limit: Webhooks that may be in work at once; and events of one WebSocket.
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
@@ -39,7 +40,7 @@ class Gate:
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
         self.inflight = 0
-        self._limit = options.max_inflight
+        self.limit = options.max_inflight
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
     def admit(self, connection: HTTPConnection) -> None:
@@ -55,7 +56,7 @@ class Gate:
             raise self.not_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
-        if self.inflight >= self._limit and isinstance(connection, HTTPRequest):
+        if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def not_running(self) -> Refused:
@@ -74,9 +75,18 @@ class Gate:
             The response that says why.
         """
         text = f"Refused a request for {name} with {refused.status}: {refused.reason}"
-        if refused.status >= 400 and self._lines.is_due(text):
-            logger.warning("{}", text)
+        if refused.status >= 400:
+            self.warn(text)
         return refused.response
+
+    def warn(self, text: str) -> None:
+        """Log a line, unless the same one was logged just now.
+
+        Args:
+            text: The line.
+        """
+        if self._lines.is_due(text):
+            logger.warning("{}", text)
 
     def _is_allowed(self, connection: HTTPConnection) -> bool:
         origin, allowed = connection.headers["origin"], self._allowed_origins

@@ -87,11 +87,12 @@ def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
     return list(dict.fromkeys((int(info[0]), cast("Address", info[4])) for info in found))
 
 
-def listen_unix(path: str | os.PathLike[str]) -> socket.socket:
+def listen_unix(path: str | os.PathLike[str], mode: int) -> socket.socket:
     """Bind and listen on a Unix socket; one that a dead process left is replaced.
 
     Args:
         path: Where.
+        mode: Mode of the file: who may write to it may connect.
 
     Returns:
         A listening socket, not blocking.
@@ -104,6 +105,7 @@ def listen_unix(path: str | os.PathLike[str]) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listening.bind(path)
+        os.chmod(path, mode)
         return _ready(listening)
     except OSError as error:
         listening.close()

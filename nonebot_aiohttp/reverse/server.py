@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from yarl import URL
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
 from ..options import DriverOptions
+from ..turns import RequestTurns
 from ..websocket import ServerSocket
 from .bodies import BodyReader
 from .headers import Received
@@ -109,7 +111,13 @@ class LateResource(web.AbstractResource):
 
 
 class AiohttpFace:
-    """Translates between aiohttp's requests and the endpoints."""
+    """Translates between aiohttp's requests and the endpoints.
+
+    Attributes:
+        endpoints: The endpoints.
+        turns: Who has to give way to the others.
+        server: The own process's server; None under other hosts, which keep theirs to themselves.
+    """
 
     def __init__(self, endpoints: Reachable, options: DriverOptions, bodies: BodyReader) -> None:
         """Take what answers.
@@ -124,6 +132,9 @@ class AiohttpFace:
         self._headers = endpoints.headers
         self._options = options
         self._upgraded: set[web.RequestHandler] = set()
+        self._seen: set[web.RequestHandler] = set()
+        self.turns = RequestTurns()
+        self.server: web.Server | None = None
 
     def keep_receiving(self) -> None:
         """Let the open WebSockets receive although aiohttp's server has begun to stop.
@@ -136,8 +147,18 @@ class AiohttpFace:
                 # Private: nothing public undoes what Server.pre_shutdown() does.
                 protocol._close = False
 
+    def transports(self) -> Iterator[asyncio.Transport | None]:
+        """List the connections that are open, as far as they are known."""
+        if self.server is not None:
+            return (each.transport for each in self.server.connections)
+        self._seen = {each for each in self._seen if each.transport is not None}
+        return (each.transport for each in self._seen)
+
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer a request for which aiohttp's router has found a target."""
+        self._seen.add(request.protocol)
+        if self.turns.is_over(request.protocol):
+            await asyncio.sleep(0)
         match: Any = request.match_info
         found = match.found
         if isinstance(found, Mismatch):
@@ -301,12 +322,7 @@ def _asks_for_websocket(request: web.Request) -> bool:
 def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | None:
     if not _asks_for_websocket(request):
         return upgrade_required()
-    try:
-        fits = bool(socket.response.can_prepare(request))
-    except ValueError:
-        # aiohttp shows in its answer what the peer has sent, which is no UTF-8 always.
-        fits = False
-    if not fits:
+    if not socket.is_upgrade:
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
     return None
 

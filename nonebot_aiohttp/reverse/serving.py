@@ -13,24 +13,25 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from ..deadline import Deadline
 from ..exceptions import ValidationError
 from ..leaving import Leaving
 from ..lifespan import Lifespan
-from ..log import OnceInAWhile, logger
+from ..log import logger
 from ..options import DriverOptions
-from ..tasks import Stopped, end_within, race
+from ..tasks import Stopped, end_within, race, settle
 from .access import AccessLog
+from .descriptors import watch_descriptors
 from .direct import Direct
 from .listen import BACKLOG, close_all, listen, listen_unix, port_number
+from .loggers import SERVER, limited_loggers
 from .server import AiohttpFace
 
 ACCEPTED_AT_ONCE = 128
@@ -50,6 +51,7 @@ class Listening:
         path: A Unix socket instead, or None.
         sock: A bound socket instead, or None.
         ssl_context: Serve TLS with it; None takes the settings' certificate, or else serves plain.
+        mode: Mode of the Unix socket's file; None is that of the settings.
     """
 
     host: str
@@ -57,9 +59,13 @@ class Listening:
     path: str | os.PathLike[str] | None = None
     sock: socket.socket | None = None
     ssl_context: ssl.SSLContext | None = None
+    mode: int | None = None
 
-    def open(self) -> list[socket.socket]:
+    def open(self, options: DriverOptions) -> list[socket.socket]:
         """Bind and listen.
+
+        Args:
+            options: The driver's settings.
 
         Returns:
             The sockets.
@@ -71,7 +77,8 @@ class Listening:
         if self.sock is not None:
             return [self.sock]
         if self.path is not None:
-            return [listen_unix(self.path)]
+            mode = int(options.socket_mode, 8) if self.mode is None else self.mode
+            return [listen_unix(self.path, mode)]
         return listen(self.host, port_number(self.port))
 
     def context(self, options: DriverOptions) -> ssl.SSLContext | None:
@@ -124,10 +131,13 @@ async def serve_app(
         ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
     """
     context = where.context(options)
-    sockets = where.open()
+    sockets = where.open(options)
     runner = make_runner(app, options)
     servers: list[asyncio.AbstractServer] = []
     leaving = Leaving()
+    descriptors = asyncio.ensure_future(watch_descriptors())
+    limits = ExitStack()
+    limits.enter_context(limited_loggers())
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
         await race(_start(lifespan, runner, face), stop, grace=lifespan.start_grace)
@@ -153,6 +163,8 @@ async def serve_app(
             finally:
                 close_all(sockets)
                 remove_socket_file(where.path)
+                await settle(descriptors)
+                limits.close()
     log_stopped(lifespan.deadline)
 
 
@@ -189,7 +201,7 @@ def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
         handle_signals=False,
         access_log=access_log,
         access_log_class=AccessLog,
-        logger=server_logger(),
+        logger=logging.getLogger(SERVER),
         keepalive_timeout=options.keepalive_timeout,
         # Signatures are over the bytes as they came.
         auto_decompress=False,
@@ -315,36 +327,3 @@ def remove_socket_file(path: str | os.PathLike[str] | None) -> None:
     if path is not None:
         with suppress(FileNotFoundError):
             os.unlink(path)
-
-
-class _MalformedRequests(logging.Filter):
-    """Makes one plain line of a request that is no HTTP, once in a while.
-
-    Its traceback says nothing of the peer.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines = OnceInAWhile()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, HttpProcessingError):
-            return True
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg, record.args = "Refused a malformed HTTP request with %d", (error.code,)
-        return self._lines.is_due(record.getMessage())
-
-
-def server_logger() -> logging.Logger:
-    """Make the logger that aiohttp's server gets in the own process.
-
-    Each server begins anew with what it has logged just now.
-    """
-    server = logging.getLogger("nonebot_aiohttp.server")
-    for former in tuple(server.filters):
-        if isinstance(former, _MalformedRequests):
-            server.removeFilter(former)
-    server.addFilter(_MalformedRequests())
-    return server

@@ -228,7 +228,7 @@ async def test_an_answer_becomes_a_valid_one() -> None:
     class Recorder(RecordingBot):
         @classmethod
         async def decide(cls, request: HTTPConnection) -> Decision:
-            headers: Any = {"X-Number": 1, "Connection": "close", "content-length": "99"}
+            headers: Any = {"X-Number": "1", "Connection": "close", "content-length": "99"}
             body: Any = "text"
             return "1", HTTPResponse(200, body, headers)
 

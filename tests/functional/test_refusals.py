@@ -73,7 +73,9 @@ async def test_an_application_keeps_its_own_404(
         assert (await client.request("GET", path)).status == status
 
 
-@pytest.mark.parametrize("name", ["a\x85b", b"\xff\xfe".decode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "name", ["a\x85b", b"\xff\xfe".decode("utf-8", "surrogateescape"), "x" * 257]
+)
 async def test_an_id_that_cannot_be_shown_is_refused(
     name: str, serving: Serving, logs: Logs
 ) -> None:
@@ -85,7 +87,10 @@ async def test_an_id_that_cannot_be_shown_is_refused(
     driver = make_driver(Recorder)
     async with serving(driver) as host:
         response = await host.post()
-        assert (response.status, response.text) == (400, "the bot's id is no printable text")
+        assert (response.status, response.text) == (
+            400,
+            "the bot's id is no printable text of up to 256 characters",
+        )
         async with await host.client() as client:
             assert (await host.upgrade(client)).status in (400, 403)
     assert Recorder.messages == []

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import tasks
-from nonebot_aiohttp.tasks import Starter, Stopped, TaskSet, race, settle
+from nonebot_aiohttp.starter import Starter
+from nonebot_aiohttp.tasks import Stopped, TaskSet, race, settle
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 from tests.support.waiting import settle as turns

@@ -1,0 +1,196 @@
+"""``UnsentWatch``: connections whose peers take nothing of what was sent to them are dropped.
+
+aiohttp has no timeout for writing, and whatever a peer sends counts as its sign of life. Without
+this a peer who asks without end, and never reads an answer, holds memory for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .log import OnceInAWhile, logger
+from .options import DriverOptions
+from .sockets import Socket
+
+LOOKS = 4
+"""Looks within the shortest limit."""
+
+FLOW_UNKNOWN = 4
+"""Times the limit for a peer of whom only the unsent bytes tell what it takes."""
+
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
+_BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked of Linux's struct tcp_info (tcp(7)).
+
+AT_ONCE = 1000
+"""Connections that one look asks before it lets the others run."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A connection that is watched.
+
+    Attributes:
+        transport: Its transport.
+        limit: Seconds within which something of what is unsent has to be taken.
+        setting: Name of the setting that says so.
+        drop: Drops the connection.
+    """
+
+    transport: Any
+    limit: float
+    setting: str
+    drop: Callable[[], object]
+
+
+@dataclass
+class _Standing:
+    """How the sending of a connection stood when it was last seen to move.
+
+    Attributes:
+        acked: Bytes that the peer has acknowledged; None where the system does not tell.
+        unsent: Bytes that wait in this process.
+        since: When that was, on the monotonic clock.
+    """
+
+    acked: int | None
+    unsent: int
+    since: float
+
+
+class UnsentWatch:
+    """Looks at all connections now and then, on the event loop that has started it.
+
+    A connection counts as soon as something waits in this process. What moves is what the peer has
+    acknowledged: the kernel takes bytes in large lots only, so that the bytes that wait here can
+    stand still for a minute while a slow peer reads.
+    """
+
+    def __init__(self, options: DriverOptions, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin without connections.
+
+        Args:
+            options: The driver's settings.
+            clock: Monotonic seconds.
+        """
+        limits = options.keepalive_timeout, options.heartbeat or options.keepalive_timeout
+        self._options = options
+        self._pause = min(limits) / LOOKS
+        self._clock = clock
+        self._sources: list[Callable[[], Iterable[Watched]]] = []
+        self._standings: dict[Any, _Standing] = {}
+        self._lines = OnceInAWhile(clock=clock)
+        self._task: asyncio.Task[None] | None = None
+
+    def add_sockets(self, sockets: Iterable[Socket]) -> None:
+        """Watch WebSockets, which have as long as they have for the answer to a ping.
+
+        Args:
+            sockets: Those that are open; asked at each look.
+        """
+        limit, setting = self._options.heartbeat, "aiohttp_heartbeat"
+        if limit is not None:
+            reason = "the peer takes nothing of what is sent"
+            self._sources.append(
+                lambda: (
+                    Watched(each.transport, limit, setting, partial(each.abort, reason))
+                    for each in tuple(sockets)
+                )
+            )
+
+    def add_connections(self, transports: Callable[[], Iterable[asyncio.Transport | None]]) -> None:
+        """Watch connections of a server.
+
+        Args:
+            transports: Gives those that are open, at each look; None for one that has gone.
+        """
+        limit, setting = self._options.keepalive_timeout, "aiohttp_keepalive_timeout"
+        self._sources.append(
+            lambda: (
+                Watched(each, limit, setting, each.abort)
+                for each in transports()
+                if each is not None
+            )
+        )
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._task = asyncio.ensure_future(self._watch())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._standings.clear()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause)
+            await self.look()
+
+    async def look(self) -> None:
+        """Drop who has taken nothing for too long."""
+        former, self._standings = self._standings, {}
+        for source in self._sources:
+            for number, each in enumerate(tuple(source()), 1):
+                # One that has gone, or that lost its protocol in the midst of TLS, has nothing.
+                with suppress(AttributeError):
+                    if each.transport.get_write_buffer_size():
+                        self._judge(each, former.get(each.transport))
+                if number % AT_ONCE == 0:
+                    await asyncio.sleep(0)
+
+    def _judge(self, each: Watched, former: _Standing | None) -> None:
+        now = self._clock()
+        acked, unsent = bytes_acked(each.transport), each.transport.get_write_buffer_size()
+        if former is None or has_moved(former, acked, unsent):
+            former = _Standing(acked, unsent, now)
+        limit = each.limit if acked is not None else FLOW_UNKNOWN * each.limit
+        if now - former.since >= limit:
+            self._drop(each, limit)
+        else:
+            former.unsent = unsent
+            self._standings[each.transport] = former
+
+    def _drop(self, each: Watched, limit: float) -> None:
+        if self._lines.is_due(each.setting):
+            peer = each.transport.get_extra_info("peername")
+            logger.warning(
+                "Dropped a connection of {}: it took nothing of what was sent for {:g} s ({})",
+                peer[0] if isinstance(peer, tuple) else "a local peer",
+                limit,
+                each.setting,
+            )
+        each.drop()
+
+
+def has_moved(former: _Standing, acked: int | None, unsent: int) -> bool:
+    """Tell whether a peer has taken something since."""
+    return unsent < former.unsent if acked is None else acked != former.acked
+
+
+def bytes_acked(transport: Any) -> int | None:
+    """Ask the system how much the peer has acknowledged.
+
+    Args:
+        transport: The connection's transport.
+
+    Returns:
+        The bytes so far; None where the system does not tell, such as of a Unix socket.
+    """
+    connection = transport.get_extra_info("socket")
+    if _TCP_INFO is None or connection is None:
+        return None
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+        return int(_BYTES_ACKED.unpack(info)[0])
+    except (OSError, struct.error):
+        return None
