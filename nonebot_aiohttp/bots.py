@@ -29,12 +29,16 @@ LOOK_PAUSE = 0.25
 
 
 class Line:
-    """Connections that want the id of one bot, one behind the other."""
+    """Connections that want the id of one bot, one behind the other.
+
+    Attributes:
+        length: How many wait.
+    """
 
     def __init__(self) -> None:
         """Begin with nobody."""
         self._lock = asyncio.Lock()
-        self._waiting = 0
+        self.length = 0
 
     @asynccontextmanager
     async def turn(self, self_id: str, socket: Socket | None) -> AsyncIterator[None]:
@@ -48,13 +52,13 @@ class Line:
             DuplicateBotError: Too many wait.
             WebSocketClosed: The peer has gone.
         """
-        if self._waiting >= LONGEST_LINE:
+        if self.length >= LONGEST_LINE:
             raise DuplicateBotError(self_id)
-        self._waiting += 1
+        self.length += 1
         try:
             await self._wait(socket)
         finally:
-            self._waiting -= 1
+            self.length -= 1
         try:
             yield
         finally:

@@ -45,7 +45,7 @@ class Host:
             config: Its ``host``, ``port`` and ``log_level`` are the defaults.
         """
         self.lifespan = lifespan
-        bodies = BodyReader(options)
+        self._bodies = bodies = BodyReader(options)
         self.asgi = AsgiFace(endpoints, lifespan, options, bodies)
         self._face = AiohttpFace(endpoints, options, bodies)
         self._embedding = Embedding(self._face, lifespan)

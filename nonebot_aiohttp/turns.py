@@ -42,7 +42,7 @@ class Turns:
             self._began = time.monotonic()
 
 
-IN_A_ROW = 8
+IN_A_ROW = 4
 """Requests that one connection may have handled before the others get their turn."""
 
 

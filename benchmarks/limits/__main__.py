@@ -6,7 +6,7 @@ import sys
 from functools import partial
 
 from . import __doc__ as summary
-from . import crowd, fairness, flood
+from . import crowd, fairness, flood, strangers
 from .report import Program, make_parser, run_programs
 
 
@@ -17,6 +17,7 @@ def main() -> int:
         "crowd": partial(crowd.measure, crowd.Options()),
         "flood": partial(flood.measure, flood.Options()),
         **fairness.programs(fairness.Options()),
+        **strangers.programs(strangers.Options()),
     }
     return run_programs(programs, json_file)
 

@@ -18,6 +18,8 @@ from .stats import LoopLag, answer_questions
 
 SLOW_WORK = 0.01
 """Seconds that a handler takes for a message of the second numbered kind: a query, say."""
+LONG_WORK = 2.0
+"""Seconds for the third numbered kind: another service that is slow itself."""
 KINDS = ("exchanges", "numbered", "webhooks", "sent", "unsent", "wrong")
 counts = dict.fromkeys(KINDS, 0)
 """What was handled, by kind; ``wrong`` is what must not be."""
@@ -52,6 +54,9 @@ class LimitBot(Bot):
             self.count_number(chat.number_of(message))
         elif message.startswith(chat.NUMBERED_SLOWLY):
             await asyncio.sleep(SLOW_WORK)
+            self.count_number(chat.number_of(message))
+        elif message.startswith(chat.NUMBERED_LATE):
+            await asyncio.sleep(LONG_WORK)
             self.count_number(chat.number_of(message))
         elif self.request.type == "http":
             await self.handle_webhook(message)
@@ -116,14 +121,25 @@ def make_driver(port: int, settings: dict[str, Any]) -> Driver:
     return driver
 
 
-def serve(port: int, settings: dict[str, Any], webhook_numbers: int) -> None:
+def limit_files(count: int) -> None:
+    """Allow this process no more open files than that."""
+    # Not everywhere.
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
+
+
+def serve(port: int, settings: dict[str, Any], webhook_numbers: int, files: int) -> None:
     """Serve until the runner hangs up.
 
     Args:
         port: Where.
         settings: The ``aiohttp_*`` settings that are not the defaults.
         webhook_numbers: How many webhooks there can be at most.
+        files: How many files may be open; 0 leaves it to the system.
     """
+    if files:
+        limit_files(files)
     webhooks.extend(bytes(webhook_numbers))
     driver = make_driver(port, settings)
 
@@ -140,4 +156,4 @@ def serve(port: int, settings: dict[str, Any], webhook_numbers: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]))
+    serve(int(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

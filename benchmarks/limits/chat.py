@@ -11,8 +11,9 @@ import json
 from typing import Any
 
 EVENT_SIZE = 300
-NUMBERED, NUMBERED_SLOWLY = b"#", b"~"
-"""Begin a message that is only counted, the second kind after a wait; its number follows."""
+NUMBERED, NUMBERED_SLOWLY, NUMBERED_LATE = b"#", b"~", b"^"
+"""Begin a message that is only counted, the others after a wait and a long one; its number follows.
+"""
 
 _PADDING = "x" * (EVENT_SIZE - len(json.dumps({"do": "call", "bot": "00000", "seq": 0, "pad": ""})))
 

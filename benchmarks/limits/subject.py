@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -65,6 +66,12 @@ class Subject:
         times = self._process.cpu_times()
         return float(times.user + times.system)
 
+    def log_lines(self) -> int:
+        """Return how many lines it has logged."""
+        errors = self.child._errors.fileno()
+        # Not read(), which moves the place where the subject writes.
+        return os.pread(errors, os.fstat(errors).st_size, 0).count(b"\n")
+
     @contextlib.contextmanager
     def watched(self) -> Iterator[list[float]]:
         """Take samples of the memory as long as the block lasts.
@@ -95,18 +102,19 @@ class Subject:
 
 
 @contextlib.contextmanager
-def serving(settings: dict[str, Any], webhooks: int = 0) -> Iterator[Subject]:
+def serving(settings: dict[str, Any], webhooks: int = 0, files: int = 0) -> Iterator[Subject]:
     """Run the subject as long as the block lasts.
 
     Args:
         settings: The ``aiohttp_*`` settings that are not the defaults.
         webhooks: How many webhooks it will get at most.
+        files: How many files it may have open; 0 leaves it to the system.
 
     Raises:
         BenchmarkError: It logged a traceback.
     """
     port = free_port()
-    arguments = [port, json.dumps(settings), webhooks]
+    arguments = [port, json.dumps(settings), webhooks, files]
     with start(sys.executable, "limits.bot", arguments, "subject", {}) as child:
         child.wait_listening(port)
         yield Subject(child, port)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -36,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._answered = answered
         self._buffer = b""
         self._number = 0
+        self.posted = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -43,7 +45,7 @@ class Connection(asyncio.Protocol):
 
     def post(self, number: int, request: bytes) -> None:
         """Send one webhook."""
-        self._number = number
+        self._number, self.posted = number, time.monotonic()
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -59,7 +61,14 @@ class Posting:
     """All connections of this process, and what was answered on them."""
 
     def __init__(
-        self, port: int, connections: int, first: int, limit: int, size: int, work: float
+        self,
+        port: int,
+        connections: int,
+        first: int,
+        limit: int,
+        size: int,
+        work: float,
+        cafile: str = "",
     ) -> None:
         """Begin without connections.
 
@@ -70,22 +79,29 @@ class Posting:
             limit: How many webhooks to send at most.
             size: Bytes of a webhook.
             work: Seconds that the bot shall work on each.
+            cafile: Whom to trust with TLS; empty is plain.
         """
         self._port, self._count = port, connections
         self._first, self._last = first, first + limit
         self._size, self._work = size, work
+        self._tls = ssl.create_default_context(cafile=cafile) if cafile else None
         self._next = first
+        self._left_out = 0
         self._accepted = bytearray(limit)
         self._answers: Counter[str] = Counter()
         self._timeline: Counter[float] = Counter()
-        self._free: list[Connection] = []
+        self._latencies: list[tuple[float, float]] | None = None
+        # In turn, for the bot closes those that are idle for long.
+        self._free: deque[Connection] = deque()
         self._free_again: Callable[[Connection], None] = self._free.append
 
     async def connect(self) -> None:
         """Open all connections."""
         loop = asyncio.get_running_loop()
         for _ in range(self._count):
-            create = loop.create_connection(lambda: Connection(self._take), "127.0.0.1", self._port)
+            create = loop.create_connection(
+                lambda: Connection(self._take), "127.0.0.1", self._port, ssl=self._tls
+            )
             self._free.append((await create)[1])
 
     async def flood(self, seconds: float) -> dict[str, Any]:
@@ -97,22 +113,26 @@ class Posting:
             else self._free.append(connection)
         )
         while self._free:
-            self._post(self._free.pop())
+            self._post(self._free.popleft())
         await asyncio.sleep(began + seconds - time.monotonic())
         return await self._result(began)
 
     async def steady(self, rate: float) -> dict[str, Any]:
         """Post at a rate until the runner gives the sign.
 
-        What is due when no connection is free is left out.
+        What is due when no connection is free is left out, and counted.
         """
         began = time.monotonic()
+        self._latencies = []
         sign = asyncio.ensure_future(asyncio.to_thread(sys.stdin.readline))
         posted = 0
         while not sign.done():
             elapsed = time.monotonic() - began
-            for _ in range(min(int(elapsed * rate) - posted, len(self._free))):
-                self._post(self._free.pop())
+            due = int(elapsed * rate) - posted
+            for _ in range(min(due, len(self._free))):
+                self._post(self._free.popleft())
+                due -= 1
+            self._left_out += due
             posted = int(elapsed * rate)
             await asyncio.sleep(TICK)
         return await self._result(began)
@@ -135,10 +155,17 @@ class Posting:
             self._answers["refused"] += 1
         else:
             self._answers["wrong"] += 1
+        if self._latencies is not None:
+            latency = round((time.monotonic() - connection.posted) * 1000, 2)
+            self._latencies.append((round(connection.posted, 3), latency))
         self._free_again(connection)
 
     async def _result(self, began: float) -> dict[str, Any]:
-        """Wait for the last answers, and describe what was answered."""
+        """Wait for the last answers, and describe what was answered.
+
+        Latencies are pairs of when a webhook was sent, in seconds, and of how long its answer took
+        from then, in milliseconds; only steady traffic has them.
+        """
         ended = time.monotonic()
         while len(self._free) < self._count and time.monotonic() < ended + PATIENCE:  # noqa: ASYNC110
             await asyncio.sleep(TICK)
@@ -149,6 +176,8 @@ class Posting:
             "sent": sent,
             "unanswered": sent - self._answers.total(),
             **{kind: self._answers[kind] for kind in ("accepted", "refused", "wrong")},
+            "left out": self._left_out,
+            "latencies": self._latencies or [],
             "timeline": sorted(self._timeline.items()),
             "numbers": pack(self._accepted),
         }

@@ -24,7 +24,11 @@ SMALL = 64 * 1024
 
 
 class BodyReader:
-    """Reads the bodies of requests, whatever carries them."""
+    """Reads the bodies of requests, whatever carries them.
+
+    Attributes:
+        held: Bytes of all bodies that are not complete yet.
+    """
 
     def __init__(self, options: DriverOptions) -> None:
         """Begin with nothing to read.
@@ -35,8 +39,7 @@ class BodyReader:
         self._max_size = options.max_body_size
         self._timeout = options.body_timeout
         self._max_memory = options.max_body_memory
-        # Bytes of all bodies that are not complete yet.
-        self._held = 0
+        self.held = 0
 
     async def read(
         self, headers: Mapping[str, str], next_chunk: Callable[[], Awaitable[bytes | None]]
@@ -72,13 +75,13 @@ class BodyReader:
         try:
             while (chunk := await next_chunk()) is not None:
                 size += len(chunk)
-                self._held += len(chunk)
+                self.held += len(chunk)
                 self.check_size(size)
                 self._check_memory(size)
                 chunks.append(chunk)
             return b"".join(chunks)
         finally:
-            self._held -= size
+            self.held -= size
 
     def check_size(self, size: int) -> None:
         """Refuse a body over the limit.
@@ -102,7 +105,7 @@ class BodyReader:
     def _check_memory(self, size: int) -> None:
         """Refuse a body for which there is no room; small ones have as much again."""
         limit = self._max_memory if size > SMALL else 2 * self._max_memory
-        if self._held > limit:
+        if self.held > limit:
             reason = f"unfinished bodies hold {self._max_memory} bytes (aiohttp_max_body_memory)"
             raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 

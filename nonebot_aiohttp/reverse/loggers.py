@@ -44,13 +44,16 @@ class Limited(logging.Filter):
         if not str(record.msg).startswith(self._only):
             return True
         error = record.exc_info[1] if record.exc_info else None
-        kind = str(record.msg) if self._only == "" else self._only
-        if isinstance(error, HttpProcessingError):
+        kind = self._only or str(record.msg)
+        if self._only:
+            # The traceback is that of the event loop's own code.
+            record.exc_info = None
+        elif isinstance(error, HttpProcessingError):
             record.exc_info = None
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.msg, record.args = "Refused a malformed HTTP request with %d", (error.code,)
             kind = record.getMessage()
-        elif error is not None and not self._only:
+        elif error is not None:
             kind += f" {type(error)} {_place(error)}"
         return self._lines.is_due(kind)
 

@@ -1,0 +1,412 @@
+"""What a stranger can make the driver hold or do is bounded, and others are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import (
+    DriverOptions,
+    HTTPConnection,
+    HTTPResponse,
+    WebSocketClosed,
+    bots,
+    turns,
+)
+from nonebot_aiohttp.sockets import TRY_AGAIN_LATER
+from nonebot_aiohttp.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from tests.functional.test_turns import passes
+from tests.functional.test_websocket_peers import blocked
+from tests.support import frames
+from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.client import RawClient
+from tests.support.clock import FakeClock
+from tests.support.forward import websocket
+from tests.support.hosts import Host, Serving, own_process
+from tests.support.logs import Logs
+from tests.support.server import Connection, ScriptedServer
+from tests.support.sides import Side
+from tests.support.waiting import eventually, within
+
+pytestmark = pytest.mark.both_loops
+
+BOT = {"X-Self-ID": "1"}
+KIB = 1024
+
+
+# Bodies
+
+
+async def begin(host: Host, size: int, sent: int) -> RawClient:
+    """Announce a body, and send the beginning of it."""
+    client = await host.client()
+    await client.send_request(
+        "POST", f"{host.prefix}/recorder/", {**BOT, "Content-Length": str(size)}, b"x" * sent
+    )
+    return client
+
+
+async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
+    serving: Serving, adapter: type[RecordingBot], logs: Logs
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
+    bodies = driver._host._bodies
+    async with serving(driver) as host:
+        first = await begin(host, 200 * KIB, 150 * KIB)
+        await eventually(lambda: bodies.held == 150 * KIB)
+        large = await begin(host, 100 * KIB, 90 * KIB)
+        response = await large.read_response()
+        assert (response.status, response.header("Retry-After")) == (503, "5")
+        assert "aiohttp_max_body_memory" in response.text
+        # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
+        await large.send(b"x" * 10 * KIB)
+        await large.close()
+        await eventually(lambda: bodies.held == 150 * KIB)
+        # Small ones have as much again, and whatever has arrived as a whole passes.
+        small = [await begin(host, 60 * KIB, 50 * KIB) for _ in range(5)]
+        await eventually(lambda: bodies.held == 400 * KIB)
+        async with await begin(host, 60 * KIB, 50 * KIB) as late:
+            assert (await late.read_response()).status == 503
+            await late.send(b"x" * 10 * KIB)
+        assert (await host.post()).status == 200
+        for client in (first, *small):
+            await client.close()
+        await eventually(lambda: bodies.held == 0)
+        assert (await host.post(b"x" * 150 * KIB)).status == 200
+    assert len(logs.matching("aiohttp_max_body_memory", "WARNING")) == 1
+
+
+# Turns
+
+
+@pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
+async def test_requests_behind_each_other_give_way(
+    serving: Serving, adapter: type[RecordingBot], path: str
+) -> None:
+    count = 8 * turns.IN_A_ROW
+    async with serving(make_driver(adapter)) as host:
+        if host.face == "asgi" or (path == "/unknown" and serving is not own_process):
+            pytest.skip("the host's own business")
+        assert (await host.post()).status == 200
+        async with await host.client() as client:
+            head = f"POST {host.prefix}{path} HTTP/1.1\r\nHost: a\r\nX-Self-ID: 1\r\n"
+            with passes() as counted:
+                before = counted[0]
+                await client.send(f"{head}Content-Length: 1\r\n\r\nx".encode() * count)
+                for _ in range(count):
+                    await client.read_response()
+            assert counted[0] - before >= count / turns.IN_A_ROW
+
+
+def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
+    both = turns.RequestTurns()
+    one, other = object(), object()
+    for _ in range(100):
+        assert not both.is_over(one)
+        assert not both.is_over(other)
+
+
+# Answers that nobody takes
+
+
+def verbose() -> type[RecordingBot]:
+    """Make an adapter that refuses at length."""
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            return None, HTTPResponse(403, b"no" * 32 * KIB)
+
+    return Recorder
+
+
+async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
+    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None)
+    async with serving(driver) as host:
+        if host.face == "asgi":
+            pytest.skip("the server's own business")
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", host.port))
+            path = f"{host.prefix}/recorder/".encode()
+            request = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
+            await within(dropped(raw, request))
+        assert (await host.post()).status == 403
+    (line,) = logs.matching("aiohttp_keepalive_timeout", "WARNING")
+    assert "127.0.0.1" in line.message
+
+
+async def dropped(raw: socket.socket, request: bytes) -> None:
+    """Send without reading until the other side has dropped the connection."""
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            await loop.sock_sendall(raw, request * 10)
+            await asyncio.sleep(0.005)
+    except ConnectionError:
+        pass
+
+
+async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
+    side: Side, fake_clock: FakeClock, logs: Logs
+) -> None:
+    async with blocked(side) as (ends, senders):
+        watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
+        watch.add_sockets([ends.socket])
+        # The kernel takes a moment to fill its own buffers.
+        await asyncio.sleep(0.2)
+        await watch.look()
+        await fake_clock.advance(29)
+        # What it sends is no sign that it reads.
+        await ends.peer.send_frame(frames.text("still talking"))
+        await watch.look()
+        assert not ends.socket.closed
+        await fake_clock.advance(2)
+        await watch.look()
+        assert ends.socket.closed
+        results = await within(asyncio.gather(*senders, return_exceptions=True))
+        assert all(isinstance(result, WebSocketClosed) for result in results)
+    assert len(logs.matching("took nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
+
+
+async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
+    async with blocked(side) as (ends, _):
+        watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
+        watch.add_sockets([ends.socket])
+        ends.peer.read_again()
+        for _ in range(10):
+            await watch.look()
+            await fake_clock.advance(20)
+            for _ in range(8):
+                await within(ends.peer.reader.readexactly(64 * KIB))
+        assert not ends.socket.closed
+
+
+@pytest.mark.parametrize("takes", [True, False])
+async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
+    fake_clock: FakeClock, takes: bool
+) -> None:
+    class Transport:
+        """One over a Unix socket."""
+
+        unsent, dropped = 1000, False
+
+        def get_extra_info(self, name: str) -> Any:
+            return None
+
+        def get_write_buffer_size(self) -> int:
+            return self.unsent
+
+        def abort(self) -> None:
+            self.dropped = True
+
+    transport = Transport()
+    watch = UnsentWatch(DriverOptions(keepalive_timeout=10), fake_clock.clock)
+    watch._sources.append(lambda: [Watched(transport, 10, "a setting", transport.abort)])
+    for _ in range(FLOW_UNKNOWN):
+        await watch.look()
+        await fake_clock.advance(10)
+        transport.unsent -= takes
+        assert not transport.dropped
+    await watch.look()
+    assert transport.dropped is not takes
+
+
+# Handlers of one connection
+
+
+def slow() -> type[RecordingBot]:
+    """Make an adapter whose handlers never end."""
+
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            await asyncio.Event().wait()
+
+    return Recorder
+
+
+async def test_a_websocket_with_too_many_events_in_work_is_closed_with_1013(
+    serving: Serving, logs: Logs
+) -> None:
+    driver = make_driver(slow(), aiohttp_max_inflight=20, aiohttp_drain_timeout=0)
+    async with serving(driver) as host, host.connected() as client:
+        await client.send_frame(*(frames.text(str(number)) for number in range(30)))
+        closed = await client.read_frame()
+        assert closed.payload[:2] == TRY_AGAIN_LATER.to_bytes(2, "big")
+        await client.send_frame(frames.close(TRY_AGAIN_LATER))
+        await eventually(lambda: not driver.bots)
+    assert len(logs.matching("run at once", "WARNING")) == 1
+    assert len(logs.matching("aiohttp_max_inflight", "WARNING")) == 1
+
+
+async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
+    logs: Logs,
+) -> None:
+    driver = make_driver(slow(), aiohttp_max_inflight=20, aiohttp_drain_timeout=0)
+    seen: list[int] = []
+
+    async def script(connection: Connection) -> None:
+        await connection.upgrade()
+        await connection.send_frame(*(frames.text(str(number)) for number in range(30)))
+        closed = await connection.read_close()
+        seen.append(int.from_bytes(closed.payload[:2], "big"))
+
+    async with ScriptedServer(script) as server:
+        driver.setup_websocket(websocket(server.ws_url))
+        async with driver.lifespan():
+            await eventually(lambda: logs.matching("aiohttp_max_inflight"))
+            await eventually(lambda: seen)
+    assert seen[0] == TRY_AGAIN_LATER
+
+
+# The line for a bot's id
+
+
+async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
+    async with own_process(driver) as host, host.connected():
+        # The first one never answers the probe.
+        line = [await host.client() for _ in range(1 + bots.LONGEST_LINE)]
+        asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
+        await eventually(lambda: len(adapter.requests) == 1 + len(line))
+        async with await host.client() as client:
+            assert (await host.upgrade(client)).status == 409
+        for client in line[1:]:
+            await client.close()
+        waiting = driver._connections._lines["1"]
+        await eventually(lambda: waiting.length == 0)
+        for each in asking:
+            each.cancel()
+        await line[0].close()
+        driver.bots["1"].request.abort("enough")  # type: ignore[attr-defined]
+
+
+# What cannot be sent
+
+
+UNSENDABLE: dict[str, HTTPResponse] = {
+    "header 5": HTTPResponse(200, b"", {"x-number": 5}),  # type: ignore[dict-item]
+    "header None": HTTPResponse(200, b"", {"x-none": None}),  # type: ignore[dict-item]
+    "line feed": HTTPResponse(200, b"", {"x-lines": "a\r\nset-cookie: b"}),
+    "name": HTTPResponse(200, b"", {"x name": "a"}),
+    "status": HTTPResponse("200", b""),  # type: ignore[arg-type]
+    "informational": HTTPResponse(101),
+    "content": HTTPResponse(200, {"a": 1}),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("what", UNSENDABLE)
+@pytest.mark.parametrize("self_id", ["1", None], ids=["taken", "refused"])
+async def test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter(
+    serving: Serving, logs: Logs, what: str, self_id: str | None
+) -> None:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            return self_id, UNSENDABLE[what]
+
+    async with serving(make_driver(Recorder)) as host:
+        assert (await host.post()).status == 500
+        if self_id is None:
+            async with await host.client() as client:
+                # Servers without the extension of ASGI have a refusal of their own.
+                assert (await host.upgrade(client)).status in (500, 403)
+    assert Recorder.messages == []
+    assert len(logs.matching("The adapter recorder has made a response that cannot be sent")) == 1
+
+
+async def test_framing_is_the_transports_business(serving: Serving) -> None:
+    """Adapters hand on what another server has answered."""
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            framing = {
+                "Transfer-Encoding": "chunked",
+                "Content-Length": "99",
+                "Connection": "close",
+                "Keep-Alive": "timeout=5",
+                "Upgrade": "h2c",
+                "X-Kept": "yes",
+            }
+            return "1", HTTPResponse(200, b"body", framing)
+
+    async with serving(make_driver(Recorder)) as host, await host.client() as client:
+        for _ in range(2):
+            response = await client.request("POST", f"{host.prefix}/recorder/", BOT, b"event")
+            assert (response.status, response.body) == (200, b"body")
+            assert response.header_values("Content-Length") == ["4"]
+            assert response.header("X-Kept") == "yes"
+            for name in ("Transfer-Encoding", "Keep-Alive", "Upgrade"):
+                assert not response.header_values(name)
+
+
+# What is logged
+
+
+async def test_subprotocols_that_nobody_has_are_no_warning(
+    serving: Serving, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+) -> None:
+    """OneBot 12 demands one of its clients."""
+    asked = {**BOT, "Sec-WebSocket-Protocol": "12.onebot, " + "x" * 500}
+    async with serving(make_driver(adapter)) as host:
+        async with host.connected(asked) as client:
+            await client.send_frame(frames.text("event"))
+            await eventually(lambda: adapter.messages)
+        async with await host.client() as client:
+            await host.upgrade(client, {**asked, "X-Self-ID": ""})
+    assert adapter.requests[0].headers["sec-websocket-protocol"] == asked["Sec-WebSocket-Protocol"]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [record for record in warnings if record.name.startswith("aiohttp")]
+
+
+async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
+    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("aiohttp.server", "aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
+    async with own_process(make_driver(adapter)):
+        for name in names:
+            for number in range(100):
+                logging.getLogger(name).warning("A peer has sent %s", number)
+        for _ in range(100):
+            logging.getLogger("asyncio").error("socket.accept() out of system resource\nsocket: 3")
+            logging.getLogger("asyncio").error("something else")
+    assert len([record for record in caplog.records if record.name in names]) == len(names)
+    own = [record.message for record in caplog.records if record.name == "asyncio"]
+    assert len(own) == 101
+    assert not any(logging.getLogger(name).filters for name in (*names, "asyncio"))
+
+
+async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
+    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with own_process(make_driver(adapter)) as host:
+        cookie = "token=" + "secret" * 1536
+        assert (await host.post(headers={**BOT, "Cookie": cookie})).status == 200
+        long = "/recorder/?q=" + "x" * 9 * KIB
+        assert (await host.request("POST", long, BOT, b"event")).status == 200
+        response = await host.post(headers={**BOT, "Cookie": cookie * 3})
+        assert response.status == 400
+        response = await host.request("POST", long * 3, BOT, b"event")
+        assert response.status in (400, 414)
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "target", ["/recorder%2Fws", "/recorder%2fws/", "/recorder%2F", "/%2Frecorder/"]
+)
+async def test_an_encoded_slash_separates_nothing(
+    serving: Serving, adapter: type[RecordingBot], target: str
+) -> None:
+    async with serving(make_driver(adapter)) as host:
+        assert (await host.request("POST", target, BOT, b"event")).status == 404
+        async with await host.client() as client:
+            assert (await host.upgrade(client, target=target)).status in (404, 403)
+    assert adapter.requests == []
