@@ -19,8 +19,11 @@ SERVER = "nonebot_aiohttp.server"
 
 _AIOHTTPS_OWN = ("aiohttp.server", "aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
 
-_NO_DESCRIPTOR = "socket.accept() out of system resource"
-# Where asyncio's selector loop begins the line of a connection for which no descriptor is left.
+_ASYNCIOS_OWN = {
+    "socket.accept() out of system resource": logging.WARNING,
+    "Error on transport creation for incoming connection": logging.INFO,
+}
+# What asyncio says of peers, by the beginning of its text; the latter in its debug mode only.
 
 
 class Limited(logging.Filter):
@@ -29,33 +32,50 @@ class Limited(logging.Filter):
     The traceback of the latter says nothing of the peer, and its text quotes what the peer sent.
     """
 
-    def __init__(self, only: str = "") -> None:
-        """Begin with nothing logged.
-
-        Args:
-            only: What the text of a record has to begin with, for it to be limited.
-        """
+    def __init__(self) -> None:
         super().__init__()
-        self._only = only
         self._lines = OnceInAWhile()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Decide on a record; see ``logging.Filter``."""
-        if not str(record.msg).startswith(self._only):
-            return True
         error = record.exc_info[1] if record.exc_info else None
-        kind = self._only or str(record.msg)
-        if self._only:
-            # The traceback is that of the event loop's own code.
-            record.exc_info = None
-        elif isinstance(error, HttpProcessingError):
-            record.exc_info = None
-            record.levelno, record.levelname = logging.INFO, "INFO"
-            record.msg, record.args = "Refused a malformed HTTP request with %d", (error.code,)
-            kind = record.getMessage()
+        kind = str(record.msg)
+        if isinstance(error, HttpProcessingError):
+            kind = f"Refused a malformed HTTP request with {error.code}"
+            make_plain(record, kind, logging.INFO)
         elif error is not None:
             kind += f" {type(error)} {_place(error)}"
         return self._lines.is_due(kind)
+
+
+class LimitedAccepting(logging.Filter):
+    """Makes one plain line, once in a while, of what asyncio says of connections it cannot take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = OnceInAWhile()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Decide on a record; see ``logging.Filter``."""
+        for beginning, level in _ASYNCIOS_OWN.items():
+            if str(record.msg).startswith(beginning):
+                # The traceback is that of the event loop's own code.
+                make_plain(record, beginning, level)
+                return self._lines.is_due(beginning)
+        return True
+
+
+def make_plain(record: logging.LogRecord, text: str, level: int) -> None:
+    """Make a record one line, without a traceback.
+
+    Args:
+        record: The record.
+        text: The line.
+        level: Its level.
+    """
+    record.exc_info = None
+    record.levelno, record.levelname = level, logging.getLevelName(level)
+    record.msg, record.args = text, ()
 
 
 def _place(error: BaseException) -> tuple[str, int] | None:
@@ -72,8 +92,10 @@ def limited_loggers() -> Iterator[None]:
     Yields:
         Meanwhile.
     """
-    limits = [(logging.getLogger(name), Limited()) for name in (SERVER, *_AIOHTTPS_OWN)]
-    limits.append((logging.getLogger("asyncio"), Limited(_NO_DESCRIPTOR)))
+    limits: list[tuple[logging.Logger, logging.Filter]] = [
+        (logging.getLogger(name), Limited()) for name in (SERVER, *_AIOHTTPS_OWN)
+    ]
+    limits.append((logging.getLogger("asyncio"), LimitedAccepting()))
     for each, limit in limits:
         each.addFilter(limit)
     try:

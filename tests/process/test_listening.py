@@ -68,6 +68,20 @@ async def test_stop_with_websockets_over_tls(
     assert program.journal[-2:] == ["run() returned", "left behind: []"]
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+async def test_silent_clients_of_tls_are_dropped(loop: str, launch: Launch, tls: Tls) -> None:
+    program = launch(
+        own_process(port=0),
+        aiohttp_loop=loop,
+        aiohttp_handshake_timeout=0.2,
+        aiohttp_ssl_certfile=str(tls.cert_file),
+        aiohttp_ssl_keyfile=str(tls.key_file),
+    )
+    async with await RawClient.connect(program.port) as client:
+        assert await client.read_to_end() == b""
+    await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
+
+
 async def test_every_address_of_localhost(launch: Launch) -> None:
     program = launch(own_process(host="localhost", port=0))
     port = program.port

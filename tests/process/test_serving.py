@@ -245,8 +245,8 @@ async def test_the_access_log_shows_no_secrets(caplog: pytest.LogCaptureFixture)
         await served.end()
     lines = [each for each in caplog.records if each.name == "nonebot_aiohttp.access"]
     first, second = (line.getMessage() for line in lines)
-    assert re.fullmatch(r"POST /platform 200 \d+ bytes \d\.\d{3} s", first)
-    assert re.fullmatch(r"GET /\*\*\*/getUpdates 404 \d+ bytes \d\.\d{3} s", second)
+    assert re.fullmatch(r"127\.0\.0\.1 POST /platform 200 \d+ bytes \d\.\d{3} s", first)
+    assert re.fullmatch(r"127\.0\.0\.1 GET /\*\*\*/getUpdates 404 \d+ bytes \d\.\d{3} s", second)
 
 
 async def test_the_access_log_is_off_unless_asked_for(caplog: pytest.LogCaptureFixture) -> None:
