@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,16 @@ from tests.support.frames import Frame, Opcode, close, text
 from tests.support.waiting import eventually
 from tests.support.wire import Response
 
-LIMITS = {"aiohttp_max_body_size": 1000, "aiohttp_max_message_size": 1000}
+LIMITS = {
+    "aiohttp_max_body_size": 1000,
+    # Small bodies have as much again.
+    "aiohttp_max_body_memory": 600,
+    "aiohttp_max_message_size": 1000,
+    "aiohttp_keepalive_timeout": 0.5,
+}
+
+PATIENCE = 3.0
+"""Seconds in which a host drops a peer, or will not."""
 
 
 @pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
@@ -61,6 +71,60 @@ async def test_body_over_the_limit(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         status = (await post(client, host, b"1" * 1001)).status
     check("body limit", host, status == 413)
+
+
+async def test_bodies_that_do_not_end(host: Host, program: Program) -> None:
+    clients = [await RawClient.connect(program.port) for _ in range(3)]
+    head = {"X-Self-ID": "1", "Content-Length": "901"}
+    for client in clients:
+        await client.send_request("POST", f"{host.prefix}/platform", head, b"1" * 500)
+    answers = [asyncio.ensure_future(client.read_response()) for client in clients]
+    done, _ = await asyncio.wait(answers, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    check("body memory", host, [each.result().status for each in done] == [503])
+    for each in answers:
+        await settle_task(each)
+    for client in clients:
+        await client.send(b"1" * 401)
+        await client.close()
+
+
+async def test_response_that_cannot_be_sent(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        status = (await post(client, host, b"1", X_Answer="unsendable")).status
+    check("sendable", host, status == 500)
+
+
+async def test_encoded_slash(host: Host, program: Program) -> None:
+    async with await RawClient.connect(program.port) as client:
+        head = {"X-Self-ID": "1"}
+        response = await client.request("POST", f"{host.prefix}/platform%2Fhttp", head, b"1")
+    check("encoded slash", host, response.status == 404)
+
+
+async def test_answers_that_nobody_reads(host: Host, program: Program) -> None:
+    request = f"POST {host.prefix}/platform HTTP/1.1\r\nHost: a\r\nX-Answer: long\r\n"
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(raw, ("127.0.0.1", program.port))
+        sending = asyncio.ensure_future(
+            send_without_end(raw, f"{request}Content-Length: 0\r\n\r\n".encode())
+        )
+        await asyncio.wait({sending}, timeout=PATIENCE)
+        check("unread", host, sending.done())
+        await settle_task(sending)
+
+
+async def send_without_end(raw: socket.socket, request: bytes) -> None:
+    """Send without reading until the other side has dropped the connection."""
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            await loop.sock_sendall(raw, request * 10)
+            await asyncio.sleep(0.005)
+    except ConnectionError:
+        pass
 
 
 async def test_compressed_body(host: Host, program: Program) -> None:

@@ -409,6 +409,47 @@ DATA = {
     ),
 }
 
-PARTS = (REGISTRY, WEBHOOK, REVERSE_WEBSOCKET, BROWSERS, FORWARD, LIFE, DATA)
+_STRANGERS = "functional/test_strangers.py::"
 
-PROMISES = {**REGISTRY, **WEBHOOK, **REVERSE_WEBSOCKET, **BROWSERS, **FORWARD, **LIFE, **DATA}
+STRANGERS = {
+    "unfinished bodies are bounded over all of them": (
+        f"{_STRANGERS}test_bodies_that_never_end_are_refused_when_they_hold_too_much",
+    ),
+    "requests behind each other give way": (
+        f"{_STRANGERS}test_requests_behind_each_other_give_way",
+    ),
+    "who never reads is dropped": (
+        f"{_STRANGERS}test_who_pipelines_and_never_reads_is_dropped",
+        f"{_STRANGERS}test_a_websocket_whose_peer_takes_nothing_is_dropped",
+        f"{_STRANGERS}test_who_reads_slowly_keeps_its_connection",
+    ),
+    "handlers of one connection are bounded": (
+        f"{_STRANGERS}test_a_websocket_with_too_many_events_in_work_is_closed_with_1013",
+        f"{_STRANGERS}test_a_forward_websocket_with_too_many_events_in_work_is_closed",
+    ),
+    "a queue for one bot's id is short": (
+        f"{_STRANGERS}test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it",
+    ),
+    "a response that cannot be sent is a 500": (
+        f"{_STRANGERS}test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter",
+    ),
+    "framing is the transport's business": (
+        f"{_STRANGERS}test_framing_is_the_transports_business",
+    ),
+    "libraries' loggers are limited": (
+        f"{_STRANGERS}test_aiohttps_loggers_are_limited_while_the_own_process_serves",
+        f"{_STRANGERS}test_subprotocols_that_nobody_has_are_no_warning",
+    ),
+    "an encoded slash separates nothing": (f"{_STRANGERS}test_an_encoded_slash_separates_nothing",),
+    "descriptors are raised, and their end is said once": (
+        "process/test_descriptors.py::test_the_limit_is_raised_while_it_runs_and_put_back",
+        "process/test_descriptors.py::test_that_none_is_left_is_said_and_said_once",
+    ),
+    "a TLS handshake has its time": (
+        "process/test_listening.py::test_silent_clients_of_tls_are_dropped",
+    ),
+}
+
+PARTS = (REGISTRY, WEBHOOK, REVERSE_WEBSOCKET, BROWSERS, FORWARD, LIFE, DATA, STRANGERS)
+
+PROMISES = {name: tests for part in PARTS for name, tests in part.items()}

@@ -26,6 +26,12 @@ WORK_SECONDS = 2.0
 STALL_SECONDS = 0.05
 """Seconds for which a handler blocks the event loop, again and again."""
 
+ANSWERS: dict[str, HTTPResponse] = {
+    "long": HTTPResponse(403, b"x" * 65_536),
+    "unsendable": HTTPResponse(403, b"", {"x-number": 5}),  # type: ignore[dict-item]
+}
+"""Refusals that a request may ask for."""
+
 Note = Callable[[str], object]
 
 _keys = itertools.count()
@@ -47,6 +53,8 @@ class PlatformBot(Bot):
     ) -> tuple[str | None, HTTPResponse | None]:
         """Let in whoever says who it is."""
         self_id = request.headers.get("x-self-id")
+        if "x-answer" in request.headers:
+            return None, ANSWERS[request.headers["x-answer"]]
         return self_id, None if self_id else HTTPResponse(418, b"who are you?")
 
     async def handle_message(self, message: bytes) -> None:
