@@ -36,14 +36,7 @@ class Host:
     def __init__(
         self, endpoints: Reachable, lifespan: Lifespan, options: DriverOptions, config: Any
     ) -> None:
-        """Bind to nothing yet: neither to an event loop nor to a process.
-
-        Args:
-            endpoints: What answers.
-            lifespan: The order of starting and stopping.
-            options: The driver's settings.
-            config: Its ``host``, ``port`` and ``log_level`` are the defaults.
-        """
+        """Bind to nothing yet: neither to an event loop nor to a process."""
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
         self.asgi = AsgiFace(endpoints, lifespan, options, bodies)
@@ -97,11 +90,7 @@ class Host:
         return self._face.transports()
 
     def attach(self, app: web.Application) -> None:
-        """Serve at the root of an application that exists, and live and stop with it.
-
-        Args:
-            app: The application, not started yet.
-        """
+        """Serve at the root of an application that exists, and live and stop with it."""
         self._embedding.install(app, claims_all=False)
 
     @asynccontextmanager
@@ -119,11 +108,6 @@ class Host:
 
     def run(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
         """Run in this process until a signal or ``exit()``; see ``Driver.run``.
-
-        Args:
-            host: See ``Driver.run``.
-            port: See ``Driver.run``.
-            **where: See ``Driver.run``.
 
         Raises:
             SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
@@ -155,17 +139,6 @@ class Host:
         hint: str = "",
     ) -> None:
         """Run on a loop that runs already, until ``exit()``.
-
-        Args:
-            host: See ``Driver.run``.
-            port: See ``Driver.run``.
-            path: See ``Driver.run``.
-            mode: See ``Driver.run``.
-            sock: See ``Driver.run``.
-            ssl_context: See ``Driver.run``.
-            listen: See ``Driver.run``.
-            started: See ``Driver.serve``.
-            hint: What a person can do while it stops, for the log.
 
         Raises:
             StartupError: A port is in use, or a startup hook failed.

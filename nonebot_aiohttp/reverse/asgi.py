@@ -43,14 +43,7 @@ class AsgiFace:
         options: DriverOptions,
         bodies: BodyReader,
     ) -> None:
-        """Take what answers.
-
-        Args:
-            endpoints: The endpoints.
-            lifespan: Started and stopped by the server's lifespan events, where it sends them.
-            options: The driver's settings.
-            bodies: Reads the bodies.
-        """
+        """Take what answers."""
         self._bodies = bodies
         self._endpoints = endpoints
         self._lifespan = lifespan
@@ -163,11 +156,7 @@ class Begun:
     """
 
     def __init__(self, awaitable: Awaitable[Event]) -> None:
-        """Let it run.
-
-        Args:
-            awaitable: What nobody has awaited yet.
-        """
+        """Let it run."""
         self.has_ended = False
         self.result: Event = {}
         # As `await` does it (PEP 492).
@@ -264,14 +253,12 @@ def response_events(answer: HTTPResponse) -> tuple[dict[str, Any], dict[str, Any
     """Say a response in ASGI's events, made anew each time: middleware adds headers to them.
 
     Args:
-        answer: The response; one of another framework that has the same attributes serves.
+        answer: The response.
 
     Returns:
         Its start and its body.
     """
     status, body = answer.status, answer.body or b""
-    if isinstance(body, str):
-        body = body.encode()
     # RFC 9110, section 8.6: not with 204.
     headers = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
     if answer.headers:

@@ -31,14 +31,7 @@ class AsgiSocket(Socket):
     def __init__(
         self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
     ) -> None:
-        """Wrap a connection whose ``websocket.connect`` has been received.
-
-        Args:
-            receive: ASGI's receive.
-            send: ASGI's send.
-            options: The driver's settings.
-            **connection: The fields of ``HTTPConnection``.
-        """
+        """Wrap a connection whose ``websocket.connect`` has been received."""
         super().__init__(**connection)
         self._receive_event = receive
         self._send_event = send

@@ -31,11 +31,7 @@ class BodyReader:
     """
 
     def __init__(self, options: DriverOptions) -> None:
-        """Begin with nothing to read.
-
-        Args:
-            options: The driver's settings.
-        """
+        """Begin with nothing to read."""
         self._max_size = options.max_body_size
         self._timeout = options.body_timeout
         self._max_memory = options.max_body_memory

@@ -36,14 +36,7 @@ class Direct:
     """
 
     def __init__(self, server: web.Server, app: web.Application, face: AiohttpFace) -> None:
-        """Put itself in front of an application.
-
-        Args:
-            server: The application's server, whose ``request_factory`` and ``request_handler`` this
-                replaces.
-            app: The application, frozen.
-            face: What answers.
-        """
+        """Put itself in front of an application."""
         self._face = face
         face.server = server
         self._loop = asyncio.get_running_loop()

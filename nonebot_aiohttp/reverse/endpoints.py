@@ -77,15 +77,7 @@ class Endpoints(Reachable):
         sockets: OpenSockets,
         handlers: TaskSet,
     ) -> None:
-        """Take the parts of the driver that these endpoints work with.
-
-        Args:
-            driver: Whose adapters these are.
-            gate: Lets requests in.
-            connections: Where bots with a WebSocket are entered.
-            sockets: Where the open WebSockets are kept for the stop.
-            handlers: Where the tasks of the message handlers go.
-        """
+        """Take the parts of the driver that these endpoints work with."""
         super().__init__()
         self._driver = driver
         self._adapters = driver._adapters

@@ -31,12 +31,7 @@ class Gate:
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
-        """Begin with nobody inside.
-
-        Args:
-            options: The driver's settings.
-            lifespan: Tells whether events are taken in.
-        """
+        """Begin with nobody inside."""
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
         self.inflight = 0

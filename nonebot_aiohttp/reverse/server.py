@@ -48,13 +48,7 @@ class LateResource(web.AbstractResource):
     """
 
     def __init__(self, face: AiohttpFace, *, claims_all: bool) -> None:
-        """Make the route.
-
-        Args:
-            face: What answers.
-            claims_all: Whether targets that nobody serves are answered here too; False leaves
-                them to the routes of an application that was there before.
-        """
+        """Make the route."""
         super().__init__()
         self._endpoints = face.endpoints
         self._claims_all = claims_all
@@ -120,13 +114,7 @@ class AiohttpFace:
     """
 
     def __init__(self, endpoints: Reachable, options: DriverOptions, bodies: BodyReader) -> None:
-        """Take what answers.
-
-        Args:
-            endpoints: The endpoints.
-            options: The driver's settings.
-            bodies: Reads what has not arrived yet.
-        """
+        """Take what answers."""
         self.endpoints = endpoints
         self._bodies = bodies
         self._headers = endpoints.headers
@@ -272,12 +260,7 @@ class Embedding:
     """
 
     def __init__(self, face: AiohttpFace, lifespan: Lifespan) -> None:
-        """Take what is put into applications.
-
-        Args:
-            face: What answers.
-            lifespan: Started and stopped with an application.
-        """
+        """Take what is put into applications."""
         self.own: web.Application | None = None
         self.past: web.Application | None = None
         self._face = face
@@ -332,9 +315,6 @@ def refuse_expectation(request: web.BaseRequest) -> web.Response | None:
 
     aiohttp's own way fails on a value that is no UTF-8.
 
-    Args:
-        request: The request.
-
     Returns:
         The answer; None to go on.
     """
@@ -345,9 +325,6 @@ def refuse_expectation(request: web.BaseRequest) -> web.Response | None:
 
 async def expect(request: web.Request) -> web.StreamResponse | None:
     """Handle the header ``Expect``, as aiohttp asks its routes to do.
-
-    Args:
-        request: The request.
 
     Returns:
         The answer to what nobody can fulfil; None to go on.

@@ -64,9 +64,6 @@ class Listening:
     def open(self, options: DriverOptions) -> list[socket.socket]:
         """Bind and listen.
 
-        Args:
-            options: The driver's settings.
-
         Returns:
             The sockets.
 
@@ -83,9 +80,6 @@ class Listening:
 
     def context(self, options: DriverOptions) -> ssl.SSLContext | None:
         """Find the TLS context to serve with.
-
-        Args:
-            options: The driver's settings.
 
         Returns:
             The context; None serves plain.
@@ -188,10 +182,6 @@ def log_stopped(deadline: Deadline) -> None:
 def make_runner(app: web.Application, options: DriverOptions) -> web.AppRunner:
     """Make the runner of the own process.
 
-    Args:
-        app: The driver's application.
-        options: The driver's settings.
-
     Returns:
         The runner, not set up yet.
     """
@@ -218,12 +208,6 @@ async def accept(
 ) -> list[asyncio.AbstractServer]:
     """Accept connections.
 
-    Args:
-        runner: The runner, set up.
-        sockets: Where it listens.
-        context: Serve TLS with it; None serves plain.
-        options: The driver's settings.
-
     Returns:
         The servers.
     """
@@ -249,10 +233,6 @@ async def accept(
 def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
     """Say where a socket listens.
 
-    Args:
-        listening: The socket.
-        context: The TLS context that it is served with, or None.
-
     Returns:
         A URL; for a Unix socket its path behind ``http://unix:``.
     """
@@ -266,14 +246,7 @@ def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
 async def end_server(
     runner: web.AppRunner, app: web.Application, leaving: Leaving, deadline: Deadline
 ) -> None:
-    """End aiohttp's server and the application within the deadline, and let go of all connections.
-
-    Args:
-        runner: The runner, set up or not.
-        app: Its application.
-        leaving: The connections that were open when the stop began.
-        deadline: That of the driver's stop.
-    """
+    """End aiohttp's server and the application within the deadline, with all connections."""
     server = runner.server
     if server is None:
         # The start has failed, and what had started in the application ends all the same.
@@ -319,11 +292,7 @@ async def _end_application(
 
 
 def remove_socket_file(path: str | os.PathLike[str] | None) -> None:
-    """Remove the file of a Unix socket, as a later start expects it.
-
-    Args:
-        path: The file, or None.
-    """
+    """Remove the file of a Unix socket, as a later start expects it."""
     if path is not None:
         with suppress(FileNotFoundError):
             os.unlink(path)

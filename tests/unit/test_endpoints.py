@@ -11,15 +11,10 @@ from multidict import CIMultiDict
 from nonebot_aiohttp import DriverOptions, HTTPRequest
 from nonebot_aiohttp.lifespan import Lifespan
 from nonebot_aiohttp.reverse import gate as gate_module
-from nonebot_aiohttp.reverse import headers as headers_module
 from nonebot_aiohttp.reverse.asgi import local_path
 from nonebot_aiohttp.reverse.endpoints import Target, target_of
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
-from nonebot_aiohttp.reverse.headers import (
-    LONGEST_NAME,
-    MOST_NAMES,
-    join_headers,
-)
+from nonebot_aiohttp.reverse.headers import join_headers
 from nonebot_aiohttp.reverse.interface import Refused, upgrade_required
 from tests.support.logs import Logs
 
@@ -66,23 +61,6 @@ def test_headers_are_lowercased_and_joined_in_order(
     pairs: list[tuple[str, str]], headers: dict[str, str]
 ) -> None:
     assert join_headers(CIMultiDict(pairs)) == headers
-
-
-def test_names_are_lowered_once_but_not_kept_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: dict[str, str] = {}
-    monkeypatch.setattr(headers_module, "_lowered", known)
-
-    def lower(name: str) -> str:
-        (lowered,) = join_headers([(name, "")])
-        return lowered
-
-    assert lower("X-Name") == "x-name"
-    assert lower("X-Name" * LONGEST_NAME) == "x-name" * LONGEST_NAME
-    assert known == {"X-Name": "x-name"}
-    for number in range(2 * MOST_NAMES):
-        assert lower(f"X-{number}") == f"x-{number}"
-    assert len(known) <= MOST_NAMES
-    assert lower("X-Name") == "x-name"
 
 
 @pytest.mark.parametrize(
