@@ -73,7 +73,9 @@ class Line:
             while not acquiring.done() and not (socket is not None and socket.has_left):
                 await asyncio.wait({acquiring}, timeout=None if socket is None else LOOK_PAUSE)
             if socket is not None and socket.has_left:
-                raise WebSocketClosed(ABNORMAL, "the peer has gone while it waited")
+                reason = "the peer has gone while it waited"
+                socket.abort(reason)
+                raise WebSocketClosed(ABNORMAL, reason)
         except BaseException:
             if not acquiring.cancel() and not acquiring.cancelled():
                 self._lock.release()

@@ -268,7 +268,7 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
 
 
 async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
-    adapter: type[RecordingBot],
+    adapter: type[RecordingBot], logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
@@ -286,6 +286,7 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
             each.cancel()
         await line[0].close()
         driver.bots["1"].request.abort("enough")  # type: ignore[attr-defined]
+    assert not logs.messages("ERROR")
 
 
 # What cannot be sent
