@@ -57,11 +57,14 @@ class Host:
         While the driver runs elsewhere nothing can be added to it, for nobody would serve that.
         """
         self._app_is_taken = True
-        if self._app is None or self._app is self._embedding.past:
-            self._app, self._app_loop = self._make_app(), None
-        if self.lifespan.state is not State.IDLE and self._exit is None:
-            self._app.freeze()
-        return self._app
+        is_idle = self.lifespan.state is State.IDLE
+        app = self._app
+        if app is None or (is_idle and (app.frozen or app is self._embedding.past)):
+            app, self._app_loop = self._make_app(), None
+            self._app = app
+        if not is_idle and self._exit is None:
+            app.freeze()
+        return app
 
     def _make_app(self) -> web.Application:
         app = web.Application()
@@ -74,7 +77,8 @@ class Host:
         Raises:
             LifecycleError: aiohttp has bound the user's one to another event loop.
         """
-        if self._app is None or not self._app_is_taken:
+        has_lived_elsewhere = self._app is not None and self._app.frozen and self._app_loop is None
+        if self._app is None or not self._app_is_taken or has_lived_elsewhere:
             self._app, self._app_loop = self._make_app(), None
         loop = asyncio.get_running_loop()
         if self._app_loop not in (None, loop):
@@ -172,7 +176,7 @@ class Host:
         finally:
             self._exit = None
             self._stop_asked = False
-            self._embedding.own, self._embedding.past = None, self._embedding.own
+            self._embedding.own = None
 
     async def _serve_without_listening(
         self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str

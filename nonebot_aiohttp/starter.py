@@ -84,11 +84,12 @@ class Starter:
                 self._tasks.add(task, self._owner, self._bot)
 
     def _count(self, task: asyncio.Task[Any]) -> None:
+        assert self._limit is not None
         self._running += 1
         task.add_done_callback(self._discount)
-        if self._running == self._limit:
+        if self._running > self._limit:
             raise TooManyTasks(self._limit)
-        if self._limit and self._running == self._limit // 10 + 1:
+        if self._running == max(self._limit // 10, 2):
             bot = getattr(self._bot, "self_id", "")
             if self._tasks.crowded.is_due(bot):
                 text = "{} {}s of bot {} of {} run at once; at {} its connection is closed"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .log import OnceInAWhile, logger
+from .log import OnceInAWhile, log_exception, logger
 from .options import DriverOptions
 from .sockets import Socket
 
@@ -28,6 +29,8 @@ FLOW_UNKNOWN = 4
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
 _BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked of Linux's struct tcp_info (tcp(7)).
+
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 AT_ONCE = 1000
 """Connections that one look asks before it lets the others run."""
@@ -55,11 +58,13 @@ class _Standing:
     """How the sending of a connection stood when it was last seen to move.
 
     Attributes:
+        watched: The connection.
         acked: Bytes that the peer has acknowledged; None where the system does not tell.
         unsent: Bytes that wait in this process.
         since: When that was, on the monotonic clock.
     """
 
+    watched: Watched
     acked: int | None
     unsent: int
     since: float
@@ -129,30 +134,38 @@ class UnsentWatch:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        now, left = self._clock(), tuple(self._standings.values())
         self._standings.clear()
+        for each in left:
+            # Its server has let go of it, and waits for ever for the rest to be taken.
+            if each.watched.transport.is_closing() and now - each.since > self._pause:
+                reset(each.watched)
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:
+                log_exception("ERROR", "Looking after unsent bytes failed", error)
 
     async def look(self) -> None:
         """Drop who has taken nothing for too long."""
         former, self._standings = self._standings, {}
-        for source in self._sources:
-            for number, each in enumerate(tuple(source()), 1):
-                # One that has gone, or that lost its protocol in the midst of TLS, has nothing.
-                with suppress(AttributeError):
-                    if each.transport.get_write_buffer_size():
-                        self._judge(each, former.get(each.transport))
-                if number % AT_ONCE == 0:
-                    await asyncio.sleep(0)
+        # A server closes who is idle, and knows nothing any more of what it has still to send.
+        watched = {standing.watched.transport: standing.watched for standing in former.values()}
+        watched |= {each.transport: each for source in self._sources for each in source()}
+        for number, (transport, each) in enumerate(watched.items(), 1):
+            unsent = unsent_of(transport)
+            if unsent:
+                self._judge(each, unsent, former.get(transport))
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
-    def _judge(self, each: Watched, former: _Standing | None) -> None:
-        now = self._clock()
-        acked, unsent = bytes_acked(each.transport), each.transport.get_write_buffer_size()
+    def _judge(self, each: Watched, unsent: int, former: _Standing | None) -> None:
+        now, acked = self._clock(), bytes_acked(each.transport)
         if former is None or has_moved(former, acked, unsent):
-            former = _Standing(acked, unsent, now)
+            former = _Standing(each, acked, unsent, now)
         limit = each.limit if acked is not None else FLOW_UNKNOWN * each.limit
         if now - former.since >= limit:
             self._drop(each, limit)
@@ -169,7 +182,34 @@ class UnsentWatch:
                 limit,
                 each.setting,
             )
-        each.drop()
+        reset(each)
+
+
+def reset(each: Watched) -> None:
+    """Drop a connection, and have the system forget what it has taken for the peer.
+
+    Args:
+        each: The connection.
+    """
+    connection = each.transport.get_extra_info("socket")
+    with suppress(OSError, AttributeError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    each.drop()
+
+
+def unsent_of(transport: Any) -> int:
+    """Ask how many bytes wait in this process.
+
+    Args:
+        transport: The transport; None is none.
+
+    Returns:
+        The bytes; 0 for one that has gone, or that lost its protocol in the midst of TLS.
+    """
+    try:
+        return int(transport.get_write_buffer_size())
+    except AttributeError:
+        return 0
 
 
 def has_moved(former: _Standing, acked: int | None, unsent: int) -> bool:

@@ -155,7 +155,8 @@ class RouteEndpoints(Reachable):
     def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         """Find the route of a request; see ``Reachable.find``."""
         found = self._find(path, method, upgrade)
-        if method == "POST" and isinstance(found, Route):
+        # One with a percent sign in it is not what a path that came so would be decoded to.
+        if method == "POST" and isinstance(found, Route) and "%" not in path:
             if len(self.webhooks) >= MOST_WEBHOOKS:
                 # Some peer makes paths up that fit a pattern; those in use come back.
                 self.webhooks.clear()

@@ -31,7 +31,7 @@ BODILESS = frozenset({204, 304})
 """Statuses of responses without a body (RFC 9110, sections 15.3.5 and 15.4.5)."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NO_VALUE = re.compile(r"[\r\n\0]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Unsendable(Exception):
@@ -56,7 +56,7 @@ def sendable(status: Any, body: Any, headers: Any) -> HTTPResponse:
         kind = status if isinstance(status, int) else type(status).__name__
         raise Unsendable(f"its status must be a number from 200 to 599, not {kind}")
     if isinstance(body, str):
-        body = body.encode()
+        body = body.encode(errors="replace")
     elif isinstance(body, (bytearray, memoryview)):
         body = bytes(body)
     if body is not None and not isinstance(body, bytes):
@@ -80,6 +80,20 @@ def _fields(headers: Any) -> Any:
             raise Unsendable("the name of a header must be a token (RFC 9110, section 5.1)")
         if not isinstance(value, str):
             raise Unsendable(f"its header {name} must be text, not {type(value).__name__}")
-        if _NO_VALUE.search(value):
-            raise Unsendable(f"its header {name} must be text of one line")
-    return CIMultiDict((name, value) for name, value in pairs if name.lower() not in FRAMING)
+        if _CONTROL.search(value) or not has_encoding(value):
+            raise Unsendable(f"its header {name} must be printable text of one line")
+    kept = ((name, value.strip()) for name, value in pairs if name.lower() not in FRAMING)
+    return CIMultiDict(kept)
+
+
+def has_encoding(value: str) -> bool:
+    """Tell whether a text can be sent as UTF-8.
+
+    Args:
+        value: The text; bytes that are none are lone surrogates in it.
+    """
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

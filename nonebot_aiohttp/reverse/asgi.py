@@ -13,6 +13,7 @@ from collections.abc import (
     MutableMapping,
 )
 from typing import Any
+from urllib.parse import unquote
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
@@ -86,18 +87,19 @@ class AsgiFace:
             read_headers(scope["headers"], self._endpoints),
             scope["method"],
         )
-        receiving = Begun(receive())
+        refusal = self._endpoints.unavailable(target, request)
+        if refusal is not None:
+            return refusal
         try:
-            # A body that has arrived as a whole, as most have, needs no timer.
+            self._bodies.check_declared(request.headers)
+            # What is begun is ended: middleware may have opened something in it.
+            receiving = Begun(receive())
             if receiving.has_ended and is_whole(receiving.result):
-                request.body = receiving.result.get("body", b"")
+                # A body that has arrived as a whole, as most have, needs no timer.
+                request.body = bytes(receiving.result.get("body", b""))
                 self._bodies.check_size(len(request.body))
             else:
-                refusal = self._endpoints.unavailable(target, request)
-                if refusal is not None:
-                    return refusal
-                chunks = _chunks_of(receiving, receive)
-                request.body = await self._bodies.read(request.headers, chunks)
+                request.body = await self._bodies.read(_chunks_of(receiving, receive))
         except Refused as refused:
             return self._endpoints.refuse(target, refused)
         return await self._endpoints.http(target, request)
@@ -226,7 +228,9 @@ def local_path(scope: Scope) -> str:
     path: str = scope["path"]
     raw: bytes | None = scope.get("raw_path")
     if raw and b"%" in raw:
-        path = decoded(raw.partition(b"?")[0].decode("latin-1"))
+        raw_path = raw.partition(b"?")[0].decode("latin-1")
+        # Unless middleware has made another path of it.
+        path = decoded(raw_path) if unquote(raw_path) == path else path
     root: str | None = scope.get("root_path")
     if not root:
         return path

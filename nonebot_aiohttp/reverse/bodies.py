@@ -37,13 +37,10 @@ class BodyReader:
         self._max_memory = options.max_body_memory
         self.held = 0
 
-    async def read(
-        self, headers: Mapping[str, str], next_chunk: Callable[[], Awaitable[bytes | None]]
-    ) -> bytes:
+    async def read(self, next_chunk: Callable[[], Awaitable[bytes | None]]) -> bytes:
         """Read a body that is not there yet.
 
         Args:
-            headers: The headers of the request.
             next_chunk: Waits for the next bytes; None is the end. It may raise what it likes.
 
         Returns:
@@ -52,7 +49,6 @@ class BodyReader:
         Raises:
             Refused: It is too large, or too slow, or there are too many of them.
         """
-        self._check_declared(headers.get("content-length", ""))
         limit: Any = timeout(self._timeout)
         try:
             # In this task, for a receive of ASGI middleware may open what only the same may close.
@@ -92,8 +88,16 @@ class BodyReader:
             reason = f"the body is larger than {self._max_size} bytes (aiohttp_max_body_size)"
             raise Refused(413, reason, connection="close")
 
-    def _check_declared(self, declared: str) -> None:
-        """Refuse a Content-Length over the limit, before its sender has sent what it announces."""
+    def check_declared(self, headers: Mapping[str, str]) -> None:
+        """Refuse a Content-Length over the limit, before its sender has sent what it announces.
+
+        Args:
+            headers: The headers of the request.
+
+        Raises:
+            Refused: It is.
+        """
+        declared = headers.get("content-length", "")
         # Python reads no number of thousands of digits; with one more than 20 it is large enough.
         digits = declared.lstrip("0") if declared.isdecimal() else ""
         self.check_size(int(digits[:20] or "0"))

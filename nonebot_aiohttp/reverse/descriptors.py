@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 from ..log import OnceInAWhile, logger
 
-try:
-    import resource
-except ImportError:  # Windows has no such limit.
-    resource = None  # type: ignore[assignment]
+# Windows has no such limit.
+resource: Any = import_module("resource") if os.name == "posix" else None
 
 HIGHEST = 65_536
 """Descriptors to which the limit is raised: some programs have a table of as many as may be."""
@@ -27,21 +28,36 @@ def raised_limit() -> Iterator[None]:
     """Raise the soft limit to the hard one, and put it back: children inherit it.
 
     Yields:
-        While it is raised.
+        While it is raised, where the system lets it.
     """
-    if resource is None:
-        yield
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = HIGHEST if hard == resource.RLIM_INFINITY else min(hard, HIGHEST)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        yield
-        return
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, hard = _limits()
+    wanted = min(hard, HIGHEST)
+    raised = soft < wanted and _set(wanted, hard)
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        now, now_hard = _limits()
+        # Whoever has set another one meanwhile has meant it.
+        if raised and now == wanted:
+            _set(min(soft, now_hard), now_hard)
+
+
+def _limits() -> tuple[int, int]:
+    if resource is None:
+        return HIGHEST, HIGHEST
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (sys.maxsize if each == resource.RLIM_INFINITY else each for each in limits)
+    return soft, hard
+
+
+def _set(soft: int, hard: int) -> bool:
+    try:
+        limits = soft, resource.RLIM_INFINITY if hard == sys.maxsize else hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    except (OSError, ValueError):
+        # macOS has a limit below the hard one, and a container may forbid it.
+        return False
+    return True
 
 
 def are_left() -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from .server import AiohttpFace, refuse_expectation
+from .answers import has_encoding
+from .server import AiohttpFace
 
 
 class WebhookRequest(web.BaseRequest):
@@ -43,6 +44,8 @@ class Direct:
         self._app_request: Callable[..., web.BaseRequest] = server.request_factory
         self._app_handler: Callable[[Any], Any] = server.request_handler
         self._webhooks = face.endpoints.webhooks
+        # Another host may have found them, where nothing came before them.
+        self._webhooks.clear()
         if not app.middlewares and not app.on_response_prepare:
             server.request_factory = self._make_request
         server.request_handler = self._handle
@@ -64,8 +67,8 @@ class Direct:
             await asyncio.sleep(0)
         if type(request) is WebhookRequest:
             return await self._face.webhook(request.target, request)
-        refusal = refuse_expectation(request)
-        if refusal is not None:
-            return refusal
+        if not has_encoding(request.headers.get(hdrs.EXPECT, "")):
+            # aiohttp's own way would fail, on paths that nobody has.
+            return web.Response(status=417, body=b"unknown expectation")
         response: web.StreamResponse = await self._app_handler(request)
         return response

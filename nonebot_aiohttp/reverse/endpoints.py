@@ -97,7 +97,8 @@ class Endpoints(Reachable):
         if method not in _ALLOWED[target.is_websocket]:
             return Mismatch(target, _ALLOWED[target.is_websocket])
         # Those of registered adapters are few; other names are made up by peers.
-        if not target.is_websocket and target.adapter in self._adapters:
+        # One with a percent sign in it is not what a path that came so would be decoded to.
+        if not target.is_websocket and target.adapter in self._adapters and "%" not in path:
             self.webhooks[path] = target
         return target
 

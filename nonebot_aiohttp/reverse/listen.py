@@ -99,6 +99,7 @@ def listen_unix(path: str | os.PathLike[str], mode: int) -> socket.socket:
 
     Raises:
         StartupError: Another process listens there, or the path cannot be bound.
+        ValidationError: The mode is no number.
     """
     path = os.fspath(path)
     _remove_stale(path)
@@ -107,6 +108,10 @@ def listen_unix(path: str | os.PathLike[str], mode: int) -> socket.socket:
         listening.bind(path)
         os.chmod(path, mode)
         return _ready(listening)
+    except TypeError:
+        listening.close()
+        os.unlink(path)
+        raise ValidationError({"mode": "must be a number such as 0o660"}) from None
     except OSError as error:
         listening.close()
         raise StartupError(f"Cannot listen on {path}: {error.strerror or error}") from None

@@ -17,7 +17,8 @@ from ..log import OnceInAWhile
 SERVER = "nonebot_aiohttp.server"
 """The logger that aiohttp's server gets here."""
 
-_AIOHTTPS_OWN = ("aiohttp.server", "aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
+_AIOHTTPS_OWN = ("aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
+# Not "aiohttp.server": that is for sites beside this one.
 
 _ASYNCIOS_OWN = {
     "socket.accept() out of system resource": logging.WARNING,

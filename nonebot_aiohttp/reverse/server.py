@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import aiohttp
@@ -25,6 +25,9 @@ from .interface import (
     decoded,
     upgrade_required,
 )
+
+MOST_SEEN = 100
+"""Connections after which those that have gone are forgotten, and twice as many as there are."""
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
@@ -120,7 +123,9 @@ class AiohttpFace:
         self._headers = endpoints.headers
         self._options = options
         self._upgraded: set[web.RequestHandler] = set()
+        # Connections of other hosts, as far as they have asked something.
         self._seen: set[web.RequestHandler] = set()
+        self._most_seen = MOST_SEEN
         self.turns = RequestTurns()
         self.server: web.Server | None = None
 
@@ -137,16 +142,24 @@ class AiohttpFace:
 
     def transports(self) -> Iterator[asyncio.Transport | None]:
         """List the connections that are open, as far as they are known."""
-        if self.server is not None:
-            return (each.transport for each in self.server.connections)
+        if self.server is None:
+            self._forget_gone()
+        connections = self._seen if self.server is None else self.server.connections
+        # WebSockets have a limit of their own.
+        return (each.transport for each in connections if each not in self._upgraded)
+
+    def _forget_gone(self) -> None:
         self._seen = {each for each in self._seen if each.transport is not None}
-        return (each.transport for each in self._seen)
+        self._most_seen = 2 * len(self._seen) + MOST_SEEN
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer a request for which aiohttp's router has found a target."""
-        self._seen.add(request.protocol)
-        if self.turns.is_over(request.protocol):
-            await asyncio.sleep(0)
+        if self.server is None:
+            self._seen.add(request.protocol)
+            if len(self._seen) > self._most_seen:
+                self._forget_gone()
+            if self.turns.is_over(request.protocol):
+                await asyncio.sleep(0)
         match: Any = request.match_info
         found = match.found
         if isinstance(found, Mismatch):
@@ -168,7 +181,8 @@ class AiohttpFace:
                 refusal = self.endpoints.unavailable(target, request)
                 if refusal is not None:
                     return to_response(refusal)
-                request.body = await self._bodies.read(request.headers, _chunks_of(content))
+                self._bodies.check_declared(request.headers)
+                request.body = await self._bodies.read(_chunks_of(content))
         except Refused as refused:
             return to_response(self.endpoints.refuse(target, refused))
         return to_response(await self.endpoints.http(target, request))
@@ -256,7 +270,7 @@ class Embedding:
 
     Attributes:
         own: The application that the own process serves, which starts and stops the driver itself.
-        past: The last one that has had its life.
+        past: The last one that has begun its life, or has tried to.
     """
 
     def __init__(self, face: AiohttpFace, lifespan: Lifespan) -> None:
@@ -280,21 +294,26 @@ class Embedding:
         # what handlers in flight need.
         app.on_shutdown.insert(0, self._keep_receiving)
         app.on_shutdown.insert(1, self._stop)
-        # An application whose later startup fails runs its cleanup only.
-        app.on_cleanup.append(self._stop)
+        # An application whose later startup fails ends its contexts only.
+        app.cleanup_ctx.append(self._stop_at_the_end)
 
     async def _start(self, app: web.Application) -> None:
         if app is not self.own:
+            self.past = app
             await self._lifespan.start()
             self._runs_in = app
 
     async def _keep_receiving(self, _: web.Application) -> None:
         self._face.keep_receiving()
 
+    async def _stop_at_the_end(self, app: web.Application) -> AsyncIterator[None]:
+        yield
+        await self._stop(app)
+
     async def _stop(self, app: web.Application) -> None:
         # Another host may run the driver, because of which the start here has failed.
         if app is self._runs_in:
-            self._runs_in, self.past = None, app
+            self._runs_in = None
             await self._lifespan.stop()
 
 
@@ -310,28 +329,18 @@ def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | Non
     return None
 
 
-def refuse_expectation(request: web.BaseRequest) -> web.Response | None:
-    """Refuse a header ``Expect`` that nobody can fulfil (RFC 9110, section 10.1.1).
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Handle the header ``Expect`` (RFC 9110, section 10.1.1).
 
     aiohttp's own way fails on a value that is no UTF-8.
 
     Returns:
-        The answer; None to go on.
-    """
-    if request.headers.get("expect", "").lower() in ("", "100-continue"):
-        return None
-    return web.Response(status=417, body=b"unknown expectation")
-
-
-async def expect(request: web.Request) -> web.StreamResponse | None:
-    """Handle the header ``Expect``, as aiohttp asks its routes to do.
-
-    Returns:
         The answer to what nobody can fulfil; None to go on.
     """
-    refusal = refuse_expectation(request)
-    if refusal is None and request.version == HttpVersion11:
+    if request.headers.get("expect", "").lower() != "100-continue":
+        return web.Response(status=417, body=b"unknown expectation")
+    if request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is not part of the answer whose bytes are counted.
         request.writer.output_size = 0
-    return refusal
+    return None

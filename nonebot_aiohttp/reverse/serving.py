@@ -135,7 +135,7 @@ async def serve_app(
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
         await race(_start(lifespan, runner, face), stop, grace=lifespan.start_grace)
-        servers = await accept(runner, sockets, context, options)
+        await accept(runner, sockets, context, options, servers)
         for each in sockets:
             logger.info("Listening on {}", url_of(each, context))
         if started is not None:
@@ -159,6 +159,7 @@ async def serve_app(
                 remove_socket_file(where.path)
                 await settle(descriptors)
                 limits.close()
+                face.server = None
     log_stopped(lifespan.deadline)
 
 
@@ -205,12 +206,9 @@ async def accept(
     sockets: list[socket.socket],
     context: ssl.SSLContext | None,
     options: DriverOptions,
-) -> list[asyncio.AbstractServer]:
-    """Accept connections.
-
-    Returns:
-        The servers.
-    """
+    servers: list[asyncio.AbstractServer],
+) -> None:
+    """Accept connections, and add each server as soon as there is one to close."""
     loop, protocol = asyncio.get_running_loop(), runner.server
     assert protocol is not None
     tls: dict[str, Any] = {}
@@ -220,14 +218,14 @@ async def accept(
         if sys.version_info >= (3, 11):
             # asyncio's own 30 seconds for a peer that does not say goodbye outlast any stop.
             tls["ssl_shutdown_timeout"] = options.close_timeout
-    servers: list[asyncio.AbstractServer] = [
-        await loop.create_server(protocol, sock=each, backlog=ACCEPTED_AT_ONCE, **tls)
-        for each in sockets
-    ]
     for each in sockets:
-        # create_server() has set the backlog to what it accepts at once.
+        server: asyncio.AbstractServer = await loop.create_server(
+            protocol, sock=each, backlog=ACCEPTED_AT_ONCE, start_serving=False, **tls
+        )
+        servers.append(server)
+        await server.start_serving()
+        # It has set the backlog to what it accepts at once.
         each.listen(BACKLOG)
-    return servers
 
 
 def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:

@@ -11,6 +11,7 @@ from aiohttp import web
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from nonebot_aiohttp import ValidationError
 from nonebot_aiohttp.reverse import direct
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.hosts import Host, attached, own_process, serve_application, serve_asgi, subapp
@@ -144,6 +145,50 @@ async def test_the_application_stays_the_same_until_it_has_had_its_life(
     async with serve_application(site):
         assert driver.server_app is app
     assert driver.server_app is not app
+
+
+async def test_a_site_that_could_not_start_can_be_made_again(adapter: type[RecordingBot]) -> None:
+    driver = make_driver(adapter)
+
+    async def fail(_: web.Application) -> None:
+        raise RuntimeError("no database")
+
+    site = web.Application()
+    driver.attach(site)
+    site.on_startup.append(fail)
+    runner = web.AppRunner(site)
+    with pytest.raises(RuntimeError, match="no database"):
+        await runner.setup()
+    await runner.cleanup()
+    await driver.serve(port=0, listen=False, started=lambda _: driver.exit())
+    async with driver.lifespan():
+        assert driver.server_app.frozen
+    async with subapp(driver) as host:
+        assert (await host.post()).status == 200
+
+
+async def test_a_start_that_fails_before_it_began_keeps_the_applications_routes(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter)
+    app = driver.server_app
+    app.router.add_get("/health", healthy)
+    with pytest.raises(ValidationError):
+        await driver.serve(port=70_000)
+    assert driver.server_app is app
+    async with own_process(driver) as host:
+        assert (await host.request("GET", "/health")).text == "healthy"
+
+
+async def test_a_route_that_is_there_after_another_host_comes_before_a_webhook(
+    adapter: type[RecordingBot],
+) -> None:
+    driver = make_driver(adapter)
+    async with serve_asgi(driver.asgi) as port:
+        assert (await Host("asgi", port).post()).status == 200
+    driver.server_app.router.add_post("/recorder/", healthy)
+    async with own_process(driver) as host:
+        assert (await host.post()).text == "healthy"
 
 
 async def test_all_routes_of_a_site_can_be_given_to_aiohttp_cors(

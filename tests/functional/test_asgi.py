@@ -7,6 +7,10 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.routing import Mount
 
 from nonebot_aiohttp import (
     HTTPConnection,
@@ -15,6 +19,8 @@ from nonebot_aiohttp import (
 )
 from tests.support.asgi import Call, request, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.client import RawClient
+from tests.support.hosts import serve_asgi
 from tests.support.logs import Logs
 from tests.support.waiting import settle, within
 
@@ -197,6 +203,33 @@ async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[Recor
         await driver.asgi(scope("http", "/recorder/"), receive, send)
     assert set(tasks) == {asyncio.current_task()}
     assert adapter.messages == [b"xx"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/recorder/", {"Origin": "https://evil.example"}, 403),
+        ("/unknown/", {}, 404),
+        ("/recorder/", {"Content-Length": "99999999"}, 413),
+        ("/recorder/", {}, 200),
+    ],
+)
+async def test_middleware_may_open_something_in_its_receive(
+    adapter: type[RecordingBot], path: str, headers: dict[str, str], status: int
+) -> None:
+    """Trap: a receive of Starlette's that is begun and not ended leaves a cancel scope open."""
+
+    async def handle(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    driver = make_driver(adapter)
+    app = Starlette(
+        routes=[Mount("/", driver.asgi)], middleware=[Middleware(BaseHTTPMiddleware, handle)]
+    )
+    async with driver.lifespan(), serve_asgi(app) as port, await RawClient.connect(port) as client:
+        sent = {"X-Self-ID": "1", **headers}
+        await client.send_request("POST", path, sent, b"" if "Content-Length" in sent else b"event")
+        assert (await client.read_response()).status == status
 
 
 async def test_a_server_may_cancel_a_request_that_waits_for_its_body(

@@ -17,6 +17,7 @@ from nonebot_aiohttp import (
     bots,
     turns,
 )
+from nonebot_aiohttp.reverse.server import MOST_SEEN
 from nonebot_aiohttp.sockets import TRY_AGAIN_LATER
 from nonebot_aiohttp.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
 from tests.functional.test_turns import passes
@@ -139,6 +140,64 @@ async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: 
         assert (await host.post()).status == 403
     (line,) = logs.matching("aiohttp_keepalive_timeout", "WARNING")
     assert "127.0.0.1" in line.message
+
+
+async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheless(
+    serving: Serving, logs: Logs
+) -> None:
+    """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
+    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4)
+    async with serving(driver) as host:
+        if host.face == "asgi":
+            pytest.skip("the server's own business")
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(raw, ("127.0.0.1", host.port))
+            head = f"POST {host.prefix}/recorder/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
+            transports = driver._host.transports
+            # So many that the handlers are done, and something is unsent.
+            while not any(each and each.get_write_buffer_size() for each in transports()):
+                await loop.sock_sendall(raw, f"{head}\r\n".encode())
+                await asyncio.sleep(0.02)
+            (transport,) = (each for each in transports() if each)
+            await eventually(lambda: not transport.get_write_buffer_size())
+            with pytest.raises(ConnectionResetError):
+                await read_all(raw)
+    assert logs.matching("aiohttp_keepalive_timeout", "WARNING")
+
+
+async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+    face = driver._host._face
+    async with serving(driver) as host:
+        for _ in range(3 * MOST_SEEN):
+            async with await host.client() as client:
+                await client.request("POST", f"{host.prefix}/recorder/ws", BOT)
+        assert len(face._seen) <= MOST_SEEN + 1
+
+
+async def test_the_watch_goes_on_after_a_failure(logs: Logs) -> None:
+    watch, looks = UnsentWatch(DriverOptions(keepalive_timeout=0.04)), list[int]()
+
+    def source() -> list[Watched]:
+        looks.append(1)
+        raise RuntimeError
+
+    watch._sources.append(source)
+    watch.start()
+    await eventually(lambda: len(looks) > 2)
+    watch.stop()
+    assert logs.matching("Looking after unsent bytes failed", "ERROR")
+
+
+async def read_all(raw: socket.socket) -> None:
+    """Read until the end, which may be a reset."""
+    while await asyncio.get_running_loop().sock_recv(raw, 1 << 20):
+        pass
 
 
 async def dropped(raw: socket.socket, request: bytes) -> None:
@@ -295,6 +354,8 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
 UNSENDABLE: dict[str, HTTPResponse] = {
     "header 5": HTTPResponse(200, b"", {"x-number": 5}),  # type: ignore[dict-item]
     "header None": HTTPResponse(200, b"", {"x-none": None}),  # type: ignore[dict-item]
+    "control": HTTPResponse(200, b"", {"x-control": "a\x01b"}),
+    "no encoding": HTTPResponse(200, b"", {"x-text": "\ud800"}),
     "line feed": HTTPResponse(200, b"", {"x-lines": "a\r\nset-cookie: b"}),
     "name": HTTPResponse(200, b"", {"x name": "a"}),
     "status": HTTPResponse("200", b""),  # type: ignore[arg-type]
@@ -371,7 +432,7 @@ async def test_subprotocols_that_nobody_has_are_no_warning(
 async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
     adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
 ) -> None:
-    names = ("aiohttp.server", "aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
+    names = ("aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
     async with own_process(make_driver(adapter)):
         for name in names:
             for number in range(100):
