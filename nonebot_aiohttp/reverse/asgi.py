@@ -12,6 +12,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,15 +61,17 @@ class AsgiFace:
             send: ASGI's send.
         """
         if scope["type"] == "http":
-            for event in response_events(await self._answer(scope, receive)):
-                await send(event)
+            start, body = response_events(await self._answer(scope, receive))
+            await send(start)
+            await send(body)
         elif scope["type"] == "lifespan":
             await self._serve_lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        self._tell_not_started()
+        if self._lifespan.state is State.IDLE:
+            self._tell_not_started()
         path = scope["path"]
         if scope.get("root_path") or b"%" in (scope.get("raw_path") or b""):
             path = local_path(scope)
@@ -93,13 +96,13 @@ class AsgiFace:
         try:
             self._bodies.check_declared(request.headers)
             # What is begun is ended: middleware may have opened something in it.
-            receiving = Begun(receive())
-            if receiving.has_ended and is_whole(receiving.result):
-                # A body that has arrived as a whole, as most have, needs no timer.
-                request.body = bytes(receiving.result.get("body", b""))
-                self._bodies.check_size(len(request.body))
+            event = begin(receive())
+            if isinstance(event, Rest) or event.get("more_body") or "body" not in event:
+                request.body = await self._bodies.read(_chunks_of(event, receive))
             else:
-                request.body = await self._bodies.read(_chunks_of(receiving, receive))
+                # It has arrived as a whole, as most have, and needs no timer.
+                request.body = bytes(event["body"])
+                self._bodies.check_size(len(request.body))
         except Refused as refused:
             return self._endpoints.refuse(target, refused)
         return await self._endpoints.http(target, request)
@@ -118,7 +121,8 @@ class AsgiFace:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._tell_not_started()
+        if self._lifespan.state is State.IDLE:
+            self._tell_not_started()
         event = await receive()
         if event["type"] != "websocket.connect":
             return
@@ -140,8 +144,8 @@ class AsgiFace:
             await refuse_websocket(scope, send, answer)
 
     def _tell_not_started(self) -> None:
-        """Log once that the driver was not started, if it was not."""
-        if self._lifespan.state is State.IDLE and not self._told:
+        """Log once that the driver was not started."""
+        if not self._told:
             self._told = True
             logger.error(
                 "A request arrived before the driver was started: the ASGI host sends no lifespan"
@@ -149,28 +153,15 @@ class AsgiFace:
             )
 
 
-class Begun:
-    """An awaitable that has run up to its first wait, in the task that goes on with it if it must.
+class Rest:
+    """What is left of an awaitable that has begun, in the task that goes on with it."""
 
-    Attributes:
-        has_ended: Whether it had to wait for nothing.
-        result: What it has returned then.
-    """
-
-    def __init__(self, awaitable: Awaitable[Event]) -> None:
-        """Let it run."""
-        self.has_ended = False
-        self.result: Event = {}
-        # As `await` does it (PEP 492).
-        self._steps: Any = awaitable.__await__()
-        try:
-            self._waits_for = next(self._steps)
-        except StopIteration as end:
-            self.has_ended, self.result = True, end.value
+    def __init__(self, steps: Any, waits_for: Any) -> None:
+        """Take what it waits for."""
+        self._steps = steps
+        self._waits_for = waits_for
 
     def __await__(self) -> Generator[Any, Any, Event]:
-        if self.has_ended:
-            return self.result
         waits_for = self._waits_for
         try:
             while True:
@@ -185,25 +176,36 @@ class Begun:
             return event
 
 
-def is_whole(event: Event) -> bool:
-    """Tell whether an event holds the whole of a body.
+def begin(awaitable: Awaitable[Event]) -> Event | Rest:
+    """Let an awaitable run up to its first wait, as ``await`` does it (PEP 492).
 
     Args:
-        event: What ASGI's receive has returned.
+        awaitable: What nobody has awaited yet.
+
+    Returns:
+        What it has returned, if it had to wait for nothing; else the rest of it, to be awaited.
     """
-    return event["type"] == "http.request" and not event.get("more_body")
+    steps: Any = awaitable.__await__()
+    try:
+        waits_for = next(steps)
+    except StopIteration as end:
+        event: Event = end.value
+        return event
+    return Rest(steps, waits_for)
 
 
-def _chunks_of(receiving: Begun, receive: Receive) -> Callable[[], Awaitable[bytes | None]]:
-    """Read on from what is being received."""
-    coming: Awaitable[Event] | None = receiving
+def _chunks_of(first: Event | Rest, receive: Receive) -> Callable[[], Awaitable[bytes | None]]:
+    """Read on from what is received already, or about to be."""
+    coming: Event | Rest | None = first
     more = True
 
     async def next_chunk() -> bytes | None:
         nonlocal coming, more
         if not more:
             return None
-        event = await (coming or receive())
+        event = await receive() if coming is None else coming
+        if isinstance(event, Rest):
+            event = await event
         coming = None
         if event["type"] == "http.disconnect":
             raise Refused(400, "the client went away before the body was complete")
@@ -238,6 +240,16 @@ def local_path(scope: Scope) -> str:
     return path[len(root) :] if path.startswith(root + "/") else path
 
 
+@lru_cache(maxsize=256)
+def lowered(name: bytes) -> str:
+    """Read the name of a header; the usual ones are known.
+
+    Args:
+        name: The name, lowercased by most servers (ASGI).
+    """
+    return name.decode("latin-1").lower()
+
+
 def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> Any:
     """Read the headers of a scope.
 
@@ -248,9 +260,12 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> An
     Returns:
         The headers.
     """
-    return endpoints.headers(
-        [(str(name, "latin-1"), str(value, "utf-8", "surrogateescape")) for name, value in raw]
-    )
+    raw = list(raw)
+    try:
+        pairs = [(lowered(name), value.decode()) for name, value in raw]
+    except UnicodeDecodeError:
+        pairs = [(lowered(name), value.decode("utf-8", "surrogateescape")) for name, value in raw]
+    return endpoints.headers(pairs)
 
 
 def response_events(answer: HTTPResponse) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from multidict import CIMultiDict, MultiMapping
 
 Received = MultiMapping[str] | list[tuple[str, str]]
-"""Names and values in the order of the request, as a transport has them."""
+"""Names and values in the order of the request; the names of a list are lowercased."""
 
 
 def join_headers(received: Received) -> dict[str, str]:
@@ -18,12 +18,14 @@ def join_headers(received: Received) -> dict[str, str]:
         Lowercased names; the values of a repeated one joined in their order by ``", "``
         (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
     """
-    pairs = received if isinstance(received, list) else received.items()
-    joined = {name.lower(): value for name, value in pairs}
-    if len(joined) < len(received):
+    if isinstance(received, list):
+        pairs = received
+    else:
+        pairs = [(name.lower(), value) for name, value in received.items()]
+    joined = dict(pairs)
+    if len(joined) < len(pairs):
         joined.clear()
         for name, value in pairs:
-            name = name.lower()
             separator = "; " if name == "cookie" else ", "
             joined[name] = f"{joined[name]}{separator}{value}" if name in joined else value
     return joined
