@@ -7,7 +7,7 @@ webhook would pay beyond its handler.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -42,7 +42,7 @@ class Direct:
         face.server = server
         self._loop = asyncio.get_running_loop()
         self._app_request: Callable[..., web.BaseRequest] = server.request_factory
-        self._app_handler: Callable[[Any], Any] = server.request_handler
+        self._app_handler: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
         self._webhooks = face.endpoints.webhooks
         # Another host may have found them, where nothing came before them.
         self._webhooks.clear()
@@ -62,13 +62,24 @@ class Direct:
                 return request
         return self._app_request(message, payload, protocol, writer, task)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _handle(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        # No coroutine, whose frame each idle WebSocket would keep.
         if self._face.turns.is_over(request.protocol):
-            await asyncio.sleep(0)
+            return self._after_a_turn(request)
+        return self._answer(request)
+
+    def _answer(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         if type(request) is WebhookRequest:
-            return await self._face.webhook(request.target, request)
+            return self._face.webhook(request.target, request)
         if not has_encoding(request.headers.get(hdrs.EXPECT, "")):
-            # aiohttp's own way would fail, on paths that nobody has.
-            return web.Response(status=417, body=b"unknown expectation")
-        response: web.StreamResponse = await self._app_handler(request)
-        return response
+            return refuse_expectation()
+        return self._app_handler(request)
+
+    async def _after_a_turn(self, request: web.BaseRequest) -> web.StreamResponse:
+        await asyncio.sleep(0)
+        return await self._answer(request)
+
+
+async def refuse_expectation() -> web.StreamResponse:
+    """Refuse an ``Expect`` that is no UTF-8, on which aiohttp's own way fails."""
+    return web.Response(status=417, body=b"unknown expectation")

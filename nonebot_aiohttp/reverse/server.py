@@ -56,7 +56,10 @@ class LateResource(web.AbstractResource):
         self._endpoints = face.endpoints
         self._claims_all = claims_all
         self._prefix = ""
-        self._route = web.ResourceRoute("*", face.serve, self, expect_handler=expect)
+        self._http, self._websocket, self._mismatch = (
+            web.ResourceRoute("*", handler, self, expect_handler=expect)
+            for handler in (face.http, face.websocket, face.mismatch)
+        )
 
     @property
     def canonical(self) -> str:
@@ -80,7 +83,11 @@ class LateResource(web.AbstractResource):
             if isinstance(found, Mismatch):
                 # Another route of the application may have the method.
                 return None, set(found.allowed)
-        match = Match({}, self._route)
+        if isinstance(found, Mismatch):
+            route = self._mismatch
+        else:
+            route = self._websocket if found.is_websocket else self._http
+        match = Match({}, route)
         match.found = found
         return match, set()
 
@@ -152,21 +159,28 @@ class AiohttpFace:
         self._seen = {each for each in self._seen if each.transport is not None}
         self._most_seen = 2 * len(self._seen) + MOST_SEEN
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request for which aiohttp's router has found a target."""
-        if self.server is None:
-            self._seen.add(request.protocol)
-            if len(self._seen) > self._most_seen:
-                self._forget_gone()
-            if self.turns.is_over(request.protocol):
-                await asyncio.sleep(0)
+    def _has_to_give_way(self, request: web.Request) -> bool:
+        """Take note of a connection, unless the own process has."""
+        if self.server is not None:
+            return False
+        self._seen.add(request.protocol)
+        if len(self._seen) > self._most_seen:
+            self._forget_gone()
+        return self.turns.is_over(request.protocol)
+
+    async def http(self, request: web.Request) -> web.StreamResponse:
+        """Answer an HTTP request for which aiohttp's router has found a webhook."""
+        if self._has_to_give_way(request):
+            await asyncio.sleep(0)
         match: Any = request.match_info
-        found = match.found
-        if isinstance(found, Mismatch):
-            return to_response(self.endpoints.refuse_method(found))
-        if found.is_websocket:
-            return await self.websocket(found, request)
-        return await self.webhook(found, request)
+        return await self.webhook(match.found, request)
+
+    async def mismatch(self, request: web.Request) -> web.StreamResponse:
+        """Refuse a method."""
+        if self._has_to_give_way(request):
+            await asyncio.sleep(0)
+        match: Any = request.match_info
+        return to_response(self.endpoints.refuse_method(match.found))
 
     async def webhook(self, target: Any, received: web.BaseRequest) -> web.StreamResponse:
         """Answer an HTTP request for a webhook."""
@@ -187,9 +201,12 @@ class AiohttpFace:
             return to_response(self.endpoints.refuse(target, refused))
         return to_response(await self.endpoints.http(target, request))
 
-    async def websocket(self, target: Any, request: web.Request) -> web.StreamResponse:
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
-        socket = self._socket(request)
+        if self._has_to_give_way(request):
+            await asyncio.sleep(0)
+        match: Any = request.match_info
+        target, socket = match.found, self._socket(request)
         refused = _not_an_upgrade(request, socket)
         if refused is not None:
             return to_response(self.endpoints.refuse(target, refused))
