@@ -12,7 +12,6 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
-from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -240,14 +239,26 @@ def local_path(scope: Scope) -> str:
     return path[len(root) :] if path.startswith(root + "/") else path
 
 
-@lru_cache(maxsize=256)
+MOST_NAMES, LONGEST_NAME = 256, 64
+"""Names of headers that are kept, and the bytes of the longest: a peer may make up any number."""
+
+_names: dict[bytes, str] = {}
+# Lowercased, by the names as they come: nothing is looked up faster than in a dictionary.
+
+
 def lowered(name: bytes) -> str:
-    """Read the name of a header; the usual ones are known.
+    """Read the name of a header, and keep it unless it is long.
 
     Args:
         name: The name, lowercased by most servers (ASGI).
     """
-    return name.decode("latin-1").lower()
+    text = name.decode("latin-1").lower()
+    if len(name) <= LONGEST_NAME:
+        if len(_names) >= MOST_NAMES:
+            # Some peer makes names up; those in use come back.
+            _names.clear()
+        _names[name] = text
+    return text
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> Any:
@@ -262,8 +273,8 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]], endpoints: Reachable) -> An
     """
     raw = list(raw)
     try:
-        pairs = [(lowered(name), value.decode()) for name, value in raw]
-    except UnicodeDecodeError:
+        pairs = [(_names[name], value.decode()) for name, value in raw]
+    except (KeyError, UnicodeDecodeError):
         pairs = [(lowered(name), value.decode("utf-8", "surrogateescape")) for name, value in raw]
     return endpoints.headers(pairs)
 

@@ -33,6 +33,7 @@ class BodyReader:
     def __init__(self, options: DriverOptions) -> None:
         """Begin with nothing to read."""
         self._max_size = options.max_body_size
+        self._digits = len(str(self._max_size))
         self._timeout = options.body_timeout
         self._max_memory = options.max_body_memory
         self.held = 0
@@ -98,6 +99,8 @@ class BodyReader:
             Refused: It is.
         """
         declared = headers.get("content-length", "")
+        if len(declared) < self._digits:
+            return
         # Python reads no number of thousands of digits; with one more than 20 it is large enough.
         digits = declared.lstrip("0") if declared.isdecimal() else ""
         self.check_size(int(digits[:20] or "0"))

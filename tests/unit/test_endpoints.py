@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from nonebot_aiohttp import DriverOptions, HTTPRequest
 from nonebot_aiohttp.lifespan import Lifespan
+from nonebot_aiohttp.reverse import asgi
 from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.asgi import local_path
 from nonebot_aiohttp.reverse.endpoints import Target, target_of
@@ -61,6 +62,16 @@ def test_headers_are_lowercased_and_joined_in_order(
     pairs: list[tuple[str, str]], headers: dict[str, str]
 ) -> None:
     assert join_headers(CIMultiDict(pairs)) == headers
+
+
+def test_names_of_headers_are_kept_but_not_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[bytes, str] = {}
+    monkeypatch.setattr(asgi, "_names", known)
+    for number in range(2 * asgi.MOST_NAMES):
+        assert asgi.lowered(b"X-%d" % number) == f"x-{number}"
+    assert asgi.lowered(b"X-Long" * asgi.LONGEST_NAME) == "x-long" * asgi.LONGEST_NAME
+    assert len(known) <= asgi.MOST_NAMES
+    assert max(map(len, known)) <= asgi.LONGEST_NAME
 
 
 @pytest.mark.parametrize(
