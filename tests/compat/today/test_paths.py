@@ -1,0 +1,85 @@
+"""Where a path leads that is encoded in an odd way, or that a route takes which came later."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from nonebot.config import Config, Env
+from nonebot.drivers import URL, HTTPServerSetup, Request, Response
+
+from nonebot_aiohttp.nonebot2 import Driver
+
+from ..support.network import within
+
+
+def make_driver() -> Any:
+    """Make the driver of this package."""
+    settings: Any = {"_env_file": None, "host": "127.0.0.1"}
+    return Driver(Env(environment="test"), Config(**settings))
+
+
+def add(driver: Any, path: str) -> None:
+    """Add a route that answers with its own path."""
+
+    async def handle(_: Request) -> Response:
+        return Response(200, content=path)
+
+    # URL would encode what stands for a parameter.
+    driver.setup_http_server(
+        HTTPServerSetup(URL.build(path=path, encoded=True), "POST", path, handle)
+    )
+
+
+@asynccontextmanager
+async def served(driver: Any) -> AsyncIterator[Any]:
+    """Serve, and give what posts to a path and returns the answer."""
+    addresses: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    serving = asyncio.ensure_future(driver.serve(port=0, started=addresses.set_result))
+    port = (await within(addresses))[0][1]
+
+    async def post(path: str) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        answer = (await within(reader.read())).decode()
+        writer.close()
+        head, _, body = answer.partition("\r\n\r\n")
+        return body if " 200 " in head.partition("\r\n")[0] else head.split()[1]
+
+    try:
+        yield post
+    finally:
+        driver.exit()
+        await within(serving)
+
+
+async def test_an_encoded_slash_is_for_parameters_of_paths_only() -> None:
+    driver = make_driver()
+    for path in ("/files/{x:path}", "/plain/http"):
+        add(driver, path)
+    async with served(driver) as post:
+        for _ in range(2):
+            assert await post("/files/a%2Fb") == "/files/{x:path}"
+            assert await post("/plain%2Fhttp") == "404"
+            assert await post("/plain/http") == "/plain/http"
+
+
+async def test_what_was_asked_for_before_tells_nothing_of_other_paths() -> None:
+    driver = make_driver()
+    for path in ("/aA", "/{x}"):
+        add(driver, path)
+    async with served(driver) as post:
+        assert await post("/a%2541") == "/{x}"
+        assert await post("/a%41") == "/aA"
+
+
+async def test_a_route_that_comes_later_is_found() -> None:
+    driver = make_driver()
+    add(driver, "/a")
+    async with served(driver) as post:
+        for _ in range(2):
+            assert await post("/a/") == "/a"
+        add(driver, "/a/")
+        for _ in range(2):
+            assert await post("/a/") == "/a/"
