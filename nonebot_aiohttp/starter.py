@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .log import logger
-from .tasks import TaskSet
+from .tasks import EAGER, TaskSet
 
 
 class TooManyTasks(Exception):
@@ -30,7 +30,16 @@ class Starter:
     """
 
     # Not a closure, which is three times as large: idle connections are many.
-    __slots__ = ("_begin", "_bot", "_limit", "_new_task", "_owner", "_running", "_tasks")
+    __slots__ = (
+        "_begin",
+        "_bot",
+        "_is_over",
+        "_limit",
+        "_new_task",
+        "_owner",
+        "_running",
+        "_tasks",
+    )
 
     def __init__(
         self,
@@ -84,11 +93,19 @@ class Starter:
                 self._tasks.add(task, self._owner, self._bot)
 
     def _count(self, task: asyncio.Task[Any]) -> None:
-        assert self._limit is not None
+        if EAGER:
+            self._enter(task)
+        else:
+            # It has not had its first turn, in which most end; one that is made now is before this.
+            task.get_loop().call_soon(self._enter, task)
+        if self._limit is not None and self._running > self._limit:
+            raise TooManyTasks(self._limit)
+
+    def _enter(self, task: asyncio.Task[Any]) -> None:
+        if task.done() or self._limit is None:
+            return
         self._running += 1
         task.add_done_callback(self._discount)
-        if self._running > self._limit:
-            raise TooManyTasks(self._limit)
         if self._running == max(self._limit // 10, 2):
             bot = getattr(self._bot, "self_id", "")
             if self._tasks.crowded.is_due(bot):

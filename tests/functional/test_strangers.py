@@ -294,13 +294,25 @@ async def test_a_websocket_with_too_many_events_in_work_is_closed_with_1013(
 ) -> None:
     driver = make_driver(slow(), aiohttp_max_inflight=20, aiohttp_drain_timeout=0)
     async with serving(driver) as host, host.connected() as client:
-        await client.send_frame(*(frames.text(str(number)) for number in range(30)))
+        await client.send_frame(*(frames.text(str(number)) for number in range(25)))
+        await asyncio.sleep(0.05)
+        await client.send_frame(*(frames.text(str(number)) for number in range(5)))
         closed = await client.read_frame()
         assert closed.payload[:2] == TRY_AGAIN_LATER.to_bytes(2, "big")
         await client.send_frame(frames.close(TRY_AGAIN_LATER))
         await eventually(lambda: not driver.bots)
     assert len(logs.matching("run at once", "WARNING")) == 1
     assert len(logs.matching("aiohttp_max_inflight", "WARNING")) == 1
+
+
+async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_inflight=5)
+    async with serving(driver) as host, host.connected() as client:
+        await client.send(b"".join(frames.encode(frames.text("x"), b"mask") for _ in range(500)))
+        await eventually(lambda: len(adapter.messages) == 500)
+        assert driver.bots
 
 
 async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
@@ -311,7 +323,9 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
 
     async def script(connection: Connection) -> None:
         await connection.upgrade()
-        await connection.send_frame(*(frames.text(str(number)) for number in range(30)))
+        await connection.send_frame(*(frames.text(str(number)) for number in range(25)))
+        await asyncio.sleep(0.05)
+        await connection.send_frame(*(frames.text(str(number)) for number in range(5)))
         closed = await connection.read_close()
         seen.append(int.from_bytes(closed.payload[:2], "big"))
 

@@ -76,15 +76,16 @@ async def test_body_over_the_limit(host: Host, program: Program) -> None:
 async def test_bodies_that_do_not_end(host: Host, program: Program) -> None:
     clients = [await RawClient.connect(program.port) for _ in range(3)]
     head = {"X-Self-ID": "1", "Content-Length": "901"}
+    event = b'{"do": "note", "id": "late"}'.ljust(901)
     for client in clients:
-        await client.send_request("POST", f"{host.prefix}/platform", head, b"1" * 500)
+        await client.send_request("POST", f"{host.prefix}/platform", head, event[:500])
     answers = [asyncio.ensure_future(client.read_response()) for client in clients]
     done, _ = await asyncio.wait(answers, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     check("body memory", host, [each.result().status for each in done] == [503])
     for each in answers:
         await settle_task(each)
     for client in clients:
-        await client.send(b"1" * 401)
+        await client.send(event[500:])
         await client.close()
 
 
