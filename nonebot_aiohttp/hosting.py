@@ -20,6 +20,7 @@ from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.bodies import BodyReader
 from .reverse.interface import Reachable
+from .reverse.loggers import limited_loggers
 from .reverse.server import AiohttpFace, Embedding
 from .reverse.serving import Listening, log_stopped, log_stopping, serve_app
 from .tasks import Stopped, race
@@ -168,9 +169,10 @@ class Host:
         try:
             if listen:
                 app = self._embedding.own = self._app_to_serve()
-                await serve_app(
-                    app, self._face, self.lifespan, where, self._options, stop, started, hint
-                )
+                with limited_loggers():
+                    await serve_app(
+                        app, self._face, self.lifespan, where, self._options, stop, started, hint
+                    )
             else:
                 await self._serve_without_listening(stop, started, hint)
         finally:

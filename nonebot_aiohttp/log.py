@@ -239,12 +239,10 @@ class OnceInAWhile:
             text: The text. When too many different ones were logged just now, no more are due.
         """
         now = self._clock()
-        if now < self._due.get(text, now):
-            return False
         if len(self._due) >= MOST_TEXTS:
             self._due = {known: due for known, due in self._due.items() if now < due}
-            if len(self._due) >= MOST_TEXTS:
-                return False
+        if now < self._due.get(text, now) or len(self._due) >= MOST_TEXTS:
+            return False
         self._due[text] = now + self._seconds
         return True
 

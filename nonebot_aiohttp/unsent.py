@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -152,17 +152,24 @@ class UnsentWatch:
     async def look(self) -> None:
         """Drop who has taken nothing for too long."""
         former, self._standings = self._standings, {}
-        # A server closes who is idle, and knows nothing any more of what it has still to send.
-        watched = {standing.watched.transport: standing.watched for standing in former.values()}
-        watched |= {each.transport: each for source in self._sources for each in source()}
-        for number, (transport, each) in enumerate(watched.items(), 1):
-            unsent = unsent_of(transport)
-            if unsent:
-                self._judge(each, unsent, former.get(transport))
+        for number, each in enumerate(self._watched(), 1):
+            # One that becomes a WebSocket, or ends as one, may be listed twice.
+            known = self._standings.get(each.transport)
+            self._judge(each, former.pop(each.transport, known))
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
+        # A server closes who is idle, and knows nothing any more of what it has still to send.
+        for standing in former.values():
+            self._judge(standing.watched, standing)
 
-    def _judge(self, each: Watched, unsent: int, former: _Standing | None) -> None:
+    def _watched(self) -> Iterator[Watched]:
+        for source in self._sources:
+            yield from source()
+
+    def _judge(self, each: Watched, former: _Standing | None) -> None:
+        unsent = unsent_of(each.transport)
+        if not unsent:
+            return
         now, acked = self._clock(), bytes_acked(each.transport)
         if former is None or has_moved(former, acked, unsent):
             former = _Standing(each, acked, unsent, now)

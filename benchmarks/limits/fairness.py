@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from ..process import START_TIMEOUT, BenchmarkError, Child
-from .report import Figure, Program, exactly, lag_figures, make_parser, percentile, run_programs
+from .report import Figure, Program, exactly, lag_figures, make_parser, percentile, run_chosen
 from .subject import Subject, serving, start_peer
 
 OTHERS = 50
@@ -171,21 +171,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, default=default.rate, help="events per second of the others")
     add("--seconds", type=float, default=default.seconds, help="for which the others talk")
     add("--bound", type=float, default=default.bound, help="milliseconds at most, p99")
-    add("--only", default="", help="only the peers with this in the name")
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
     parser = make_parser("limits.fairness", __doc__)
     add_options(parser)
-    arguments = vars(parser.parse_args())
-    json_file, only = arguments.pop("json"), arguments.pop("only")
-    chosen = {
-        name: program for name, program in programs(Options(**arguments)).items() if only in name
-    }
-    if not chosen:
-        parser.error(f"no peer has {only!r} in its name")
-    return run_programs(chosen, json_file)
+    return run_chosen(parser, lambda **given: programs(Options(**given)))
 
 
 if __name__ == "__main__":

@@ -112,6 +112,28 @@ def make_parser(program: str, description: str | None) -> argparse.ArgumentParse
 Program = Callable[[], list[Figure]]
 
 
+def run_chosen(
+    parser: argparse.ArgumentParser, programs_of: Callable[..., Mapping[str, Program]]
+) -> int:
+    """Parse a command line with ``--only``, and run the programs that it chooses.
+
+    Args:
+        parser: The command line, of ``make_parser``, with the options of the programs.
+        programs_of: Makes the programs, by their names, of these options.
+
+    Returns:
+        The exit status; see ``run_programs``.
+    """
+    parser.add_argument("--only", default="", help="only the programs with this in the name")
+    arguments = vars(parser.parse_args())
+    json_file, only = arguments.pop("json"), arguments.pop("only")
+    programs = programs_of(**arguments)
+    chosen = {name: program for name, program in programs.items() if only in name}
+    if not chosen:
+        parser.error(f"none of {', '.join(programs)} has {only!r} in its name")
+    return run_programs(chosen, json_file)
+
+
 def run_programs(programs: Mapping[str, Program], json_file: Path) -> int:
     """Run programs in turn, print each one's table, and write all figures to a file.
 

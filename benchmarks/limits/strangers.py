@@ -19,7 +19,7 @@ from typing import Any
 
 from ..process import START_TIMEOUT, BenchmarkError, Child
 from .bot import LONG_WORK
-from .report import Figure, Program, exactly, lag_figures, make_parser, percentile, run_programs
+from .report import Figure, Program, exactly, lag_figures, make_parser, percentile, run_chosen
 from .subject import MIB, Subject, serving, start_peer
 
 PEER_CONNECTIONS = 64
@@ -344,21 +344,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--messages", type=int, default=default.messages, help="of slow handlers")
     add("--rate", type=float, default=default.rate, help="webhooks per second of the peer")
     add("--bound", type=float, default=default.bound, help="milliseconds at most, p99")
-    add("--only", default="", help="only the strangers with this in the name")
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
     parser = make_parser("limits.strangers", __doc__)
     add_options(parser)
-    arguments = vars(parser.parse_args())
-    json_file, only = arguments.pop("json"), arguments.pop("only")
-    chosen = {
-        name: program for name, program in programs(Options(**arguments)).items() if only in name
-    }
-    if not chosen:
-        parser.error(f"no strangers have {only!r} in their name")
-    return run_programs(chosen, json_file)
+    return run_chosen(parser, lambda **given: programs(Options(**given)))
 
 
 if __name__ == "__main__":

@@ -183,11 +183,8 @@ class RouteEndpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._gate.refuse(target.setup.name, refused)
 
-    def unavailable(self, target: Route, request: HTTPRequest) -> HTTPResponse | None:
+    def unavailable(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
         """Refuse what nobody takes now; see ``Reachable.unavailable``."""
-        return self._refusal(target, request)
-
-    def _refusal(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
         try:
             self._gate.admit(connection)
         except Refused as refused:
@@ -196,7 +193,7 @@ class RouteEndpoints(Reachable):
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
         """Hand a request to its handle function; see ``Reachable.http``."""
-        refusal = self._refusal(target, request)
+        refusal = self.unavailable(target, request)
         if refusal is not None:
             return refusal
         name = target.setup.name
@@ -217,7 +214,7 @@ class RouteEndpoints(Reachable):
 
     async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Reachable.websocket``."""
-        refusal = self._refusal(target, socket)
+        refusal = self.unavailable(target, socket)
         if refusal is not None:
             return refusal
         self._sockets.add(socket)

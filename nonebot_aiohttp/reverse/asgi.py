@@ -69,12 +69,8 @@ class AsgiFace:
             await self._serve_websocket(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        if self._lifespan.state is State.IDLE:
-            self._tell_not_started()
-        path = scope["path"]
-        if scope.get("root_path") or b"%" in (scope.get("raw_path") or b""):
-            path = local_path(scope)
-        target: Any = self._endpoints.find(path, scope["method"], False)
+        self._tell_not_started()
+        target: Any = self._endpoints.find(local_path(scope), scope["method"], False)
         if target is None:
             return Refused(404, "not found").response
         if isinstance(target, Mismatch):
@@ -120,8 +116,7 @@ class AsgiFace:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._lifespan.state is State.IDLE:
-            self._tell_not_started()
+        self._tell_not_started()
         event = await receive()
         if event["type"] != "websocket.connect":
             return
@@ -143,8 +138,8 @@ class AsgiFace:
             await refuse_websocket(scope, send, answer)
 
     def _tell_not_started(self) -> None:
-        """Log once that the driver was not started."""
-        if not self._told:
+        """Log once that the driver was not started, if it was not."""
+        if self._lifespan.state is State.IDLE and not self._told:
             self._told = True
             logger.error(
                 "A request arrived before the driver was started: the ASGI host sends no lifespan"

@@ -110,10 +110,10 @@ class Endpoints(Reachable):
         """Log what a transport refuses by itself; see ``Reachable.refuse``."""
         return self._answer(target.adapter, refused)
 
-    def unavailable(self, target: Target, request: HTTPRequest) -> HTTPResponse | None:
+    def unavailable(self, target: Target, connection: HTTPConnection) -> HTTPResponse | None:
         """Refuse what nobody takes now; see ``Reachable.unavailable``."""
         try:
-            self._admit(target, request)
+            self._admit(target, connection)
         except Refused as refused:
             return self._answer(target.adapter, refused)
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from ..drivers import HTTPRequest, HTTPResponse
+from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..sockets import Socket
 from .headers import Received
 
@@ -112,12 +112,12 @@ class Reachable(abc.ABC):
         """
 
     @abc.abstractmethod
-    def unavailable(self, target: Any, request: HTTPRequest) -> HTTPResponse | None:
-        """Refuse, before its body is waited for, what nobody takes now.
+    def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:
+        """Refuse, before a body is waited for, what nobody takes now.
 
         Args:
             target: What ``find`` has returned.
-            request: The request, without its body.
+            connection: The request, without its body; or the handshake.
 
         Returns:
             The response that says why; None to go on.

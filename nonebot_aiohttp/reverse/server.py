@@ -151,7 +151,7 @@ class AiohttpFace:
         """List the connections that are open, as far as they are known."""
         if self.server is None:
             self._forget_gone()
-        connections = self._seen if self.server is None else self.server.connections
+        connections = tuple(self._seen) if self.server is None else self.server.connections
         # WebSockets have a limit of their own.
         return (each.transport for each in connections if each not in self._upgraded)
 

@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from .access import AccessLog
 from .descriptors import watch_descriptors
 from .direct import Direct
 from .listen import BACKLOG, close_all, listen, listen_unix, port_number
-from .loggers import SERVER, limited_loggers
+from .loggers import SERVER
 from .server import AiohttpFace
 
 ACCEPTED_AT_ONCE = 128
@@ -130,8 +130,6 @@ async def serve_app(
     servers: list[asyncio.AbstractServer] = []
     leaving = Leaving()
     descriptors = asyncio.ensure_future(watch_descriptors())
-    limits = ExitStack()
-    limits.enter_context(limited_loggers())
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
         await race(_start(lifespan, runner, face), stop, grace=lifespan.start_grace)
@@ -158,7 +156,6 @@ async def serve_app(
                 close_all(sockets)
                 remove_socket_file(where.path)
                 await settle(descriptors)
-                limits.close()
                 face.server = None
     log_stopped(lifespan.deadline)
 

@@ -26,6 +26,7 @@ from tests.support import frames
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
+from tests.support.deaf import deaf_client, send_until_dropped
 from tests.support.forward import websocket
 from tests.support.hosts import Host, Serving, own_process
 from tests.support.logs import Logs
@@ -130,13 +131,10 @@ async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: 
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
-        with socket.socket() as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            raw.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", host.port))
+        async with deaf_client(host.port) as raw:
             path = f"{host.prefix}/recorder/".encode()
             request = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
-            await within(dropped(raw, request))
+            await within(send_until_dropped(raw, request))
         assert (await host.post()).status == 403
     (line,) = logs.matching("aiohttp_keepalive_timeout", "WARNING")
     assert "127.0.0.1" in line.message
@@ -150,11 +148,8 @@ async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheles
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
-        with socket.socket() as raw:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            raw.setblocking(False)
+        async with deaf_client(host.port) as raw:
             loop = asyncio.get_running_loop()
-            await loop.sock_connect(raw, ("127.0.0.1", host.port))
             head = f"POST {host.prefix}/recorder/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n"
             transports = driver._host.transports
             # So many that the handlers are done, and something is unsent.
@@ -197,17 +192,6 @@ async def test_the_watch_goes_on_after_a_failure(logs: Logs) -> None:
 async def read_all(raw: socket.socket) -> None:
     """Read until the end, which may be a reset."""
     while await asyncio.get_running_loop().sock_recv(raw, 1 << 20):
-        pass
-
-
-async def dropped(raw: socket.socket, request: bytes) -> None:
-    """Send without reading until the other side has dropped the connection."""
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            await loop.sock_sendall(raw, request * 10)
-            await asyncio.sleep(0.005)
-    except ConnectionError:
         pass
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ from tests.process.hosts import HOSTS, Host
 from tests.process.observing import check, post
 from tests.process.programs import Program
 from tests.support.client import RawClient
+from tests.support.deaf import deaf_client, send_until_dropped
 from tests.support.frames import Frame, Opcode, close, text
 from tests.support.waiting import eventually
 from tests.support.wire import Response
@@ -104,28 +104,13 @@ async def test_encoded_slash(host: Host, program: Program) -> None:
 
 async def test_answers_that_nobody_reads(host: Host, program: Program) -> None:
     request = f"POST {host.prefix}/platform HTTP/1.1\r\nHost: a\r\nX-Answer: long\r\n"
-    with socket.socket() as raw:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        raw.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(raw, ("127.0.0.1", program.port))
+    async with deaf_client(program.port) as raw:
         sending = asyncio.ensure_future(
-            send_without_end(raw, f"{request}Content-Length: 0\r\n\r\n".encode())
+            send_until_dropped(raw, f"{request}Content-Length: 0\r\n\r\n".encode())
         )
         await asyncio.wait({sending}, timeout=PATIENCE)
         check("unread", host, sending.done())
         await settle_task(sending)
-
-
-async def send_without_end(raw: socket.socket, request: bytes) -> None:
-    """Send without reading until the other side has dropped the connection."""
-    loop = asyncio.get_running_loop()
-    try:
-        while True:
-            await loop.sock_sendall(raw, request * 10)
-            await asyncio.sleep(0.005)
-    except ConnectionError:
-        pass
 
 
 async def test_compressed_body(host: Host, program: Program) -> None:
