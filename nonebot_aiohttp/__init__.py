@@ -23,6 +23,7 @@ from .drivers import (
 from .exceptions import (
     ApiNotAvailable,
     DuplicateBotError,
+    FastAPINeeded,
     LifecycleError,
     MockApiException,
     NonebotAiohttpError,
@@ -50,6 +51,7 @@ __all__ = (
     "Driver",
     "DriverOptions",
     "DuplicateBotError",
+    "FastAPINeeded",
     "ForwardDriver",
     "HTTPConnection",
     "HTTPPollingSetup",

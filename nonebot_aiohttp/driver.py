@@ -14,6 +14,7 @@ from aiohttp import web
 
 from . import drivers
 from .bots import Connections
+from .exceptions import ValidationError
 from .forward.loop import Supplies
 from .forward.loops import ForwardLoops
 from .hosting import Host
@@ -31,6 +32,12 @@ from .unsent import UnsentWatch
 if TYPE_CHECKING:
     from .adapters import Bot
     from .config import Config, Env
+
+FASTAPI_HINT = (
+    "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
+    " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins"
+)
+"""What to do instead where this face's application is taken for a FastAPI one."""
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
@@ -63,6 +70,10 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         """
         super().__init__(env, config)
         self.options = DriverOptions.from_config(config, **self._option_defaults)
+        if self.options.fastapi:
+            text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"
+            text += " driver.asgi in a FastAPI application instead"
+            raise ValidationError({"aiohttp_fastapi": text})
         handlers, hooks, sockets = TaskSet("handler"), TaskSet("hook"), OpenSockets()
         self._pool = SessionPool(self.options)
         self._connections = Connections(self, self.options, hooks)
@@ -84,7 +95,9 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         endpoints = Endpoints(
             self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
         )
-        self._host = Host(endpoints, self._lifespan, self.options, config)
+        self._host = Host(
+            endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
+        )
         watch.add_connections(self._host.transports)
 
     @property

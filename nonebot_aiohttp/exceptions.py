@@ -7,6 +7,7 @@
     ├── SetupError (also ValueError)            a forward setup can never work as it is
     ├── StartupError (also RuntimeError)        the driver could not start
     ├── LifecycleError (also RuntimeError)      a call that does not fit the driver's state
+    ├── FastAPINeeded (also AttributeError)     an aiohttp application was taken for FastAPI's
     ├── DuplicateBotError                       another live connection holds the bot's id
     ├── WebSocketError
     │   ├── WebSocketClosed (also ConnectionError)      the connection has ended
@@ -58,6 +59,10 @@ class StartupError(NonebotAiohttpError, RuntimeError):
 
 class LifecycleError(NonebotAiohttpError, RuntimeError):
     """A call does not fit the state of the driver, such as its session before the start."""
+
+
+class FastAPINeeded(NonebotAiohttpError, AttributeError):
+    """The driver's aiohttp application was treated as a FastAPI application."""
 
 
 class DuplicateBotError(NonebotAiohttpError):

@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .application import DriverApplication
 from .exceptions import LifecycleError
 from .lifespan import Lifespan, State
 from .log import logger
@@ -19,6 +20,7 @@ from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.bodies import BodyReader
+from .reverse.guest import Guest
 from .reverse.interface import Reachable
 from .reverse.loggers import limited_loggers
 from .reverse.server import AiohttpFace, Embedding
@@ -35,13 +37,32 @@ class Host:
     """
 
     def __init__(
-        self, endpoints: Reachable, lifespan: Lifespan, options: DriverOptions, config: Any
+        self,
+        endpoints: Reachable,
+        lifespan: Lifespan,
+        options: DriverOptions,
+        config: Any,
+        *,
+        guest: Guest | None = None,
+        fastapi_hint: str,
+        asgi_hint: str = "",
     ) -> None:
-        """Bind to nothing yet: neither to an event loop nor to a process."""
+        """Bind to nothing yet: neither to an event loop nor to a process.
+
+        Args:
+            endpoints: The endpoints.
+            lifespan: The driver's life.
+            options: The driver's settings.
+            config: The configuration, for ``host``, ``port`` and ``log_level``.
+            guest: An ASGI application behind the endpoints' own paths; None is none.
+            fastapi_hint: See ``DriverApplication``.
+            asgi_hint: What is logged once under an ASGI server; empty is nothing.
+        """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
-        self.asgi = AsgiFace(endpoints, lifespan, options, bodies)
-        self._face = AiohttpFace(endpoints, options, bodies)
+        self.asgi = AsgiFace(endpoints, lifespan, options, bodies, guest, asgi_hint)
+        self._face = AiohttpFace(endpoints, options, bodies, guest)
+        self._fastapi_hint = fastapi_hint
         self._embedding = Embedding(self._face, lifespan)
         self._options = options
         self._config = config
@@ -68,7 +89,7 @@ class Host:
         return app
 
     def _make_app(self) -> web.Application:
-        app = web.Application()
+        app = DriverApplication(self._fastapi_hint)
         self._embedding.install(app, claims_all=True)
         return app
 

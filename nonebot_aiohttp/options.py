@@ -60,6 +60,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         drain_timeout: Seconds that events in flight get at the stop.
         forward: Whether polling and forward WebSockets run in this process.
         proxy: URL of the proxy for everything outbound; None takes the environment's.
+        fastapi: Whether, under NoneBot2, ``nonebot.get_app()`` is a FastAPI application, served
+            behind the bot's own paths; needs the extra ``fastapi``.
         socket_mode: Mode of the Unix socket of ``run(path=...)``, in octal digits as for chmod.
         loop: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
         access_log: Whether each request is logged.
@@ -88,6 +90,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     drain_timeout: float = Field(default=20.0, ge=0)
     forward: bool = True
     proxy: Optional[str] = None
+    fastapi: bool = False
     socket_mode: str = "0666"
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
     access_log: bool = False

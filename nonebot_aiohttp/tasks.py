@@ -148,6 +148,18 @@ class TaskSet:
             del self._tasks[task]
             self._cut_off.discard(task)
 
+    def hand_over(self, task: asyncio.Task[Any], other: TaskSet) -> None:
+        """Leave a task to another set, where it is waited for in another way.
+
+        Args:
+            task: The task; does nothing if it is not here.
+            other: The set that takes it.
+        """
+        owner = self._tasks.pop(task, None)
+        if owner is not None:
+            task.remove_done_callback(self._forget)
+            other.add(task, owner.adapter, owner.bot)
+
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._finish(task, self._tasks.pop(task))
         self._cut_off.discard(task)

@@ -139,7 +139,7 @@ class UnsentWatch:
         for each in left:
             # Its server has let go of it, and waits for ever for the rest to be taken.
             if each.watched.transport.is_closing() and now - each.since > self._pause:
-                reset(each.watched)
+                reset(each.watched.transport, each.watched.drop)
 
     async def _watch(self) -> None:
         while True:
@@ -189,19 +189,20 @@ class UnsentWatch:
                 limit,
                 each.setting,
             )
-        reset(each)
+        reset(each.transport, each.drop)
 
 
-def reset(each: Watched) -> None:
+def reset(transport: Any, drop: Callable[[], object]) -> None:
     """Drop a connection, and have the system forget what it has taken for the peer.
 
     Args:
-        each: The connection.
+        transport: The connection's transport.
+        drop: Drops it.
     """
-    connection = each.transport.get_extra_info("socket")
+    connection = transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    each.drop()
+    drop()
 
 
 def unsent_of(transport: Any) -> int:

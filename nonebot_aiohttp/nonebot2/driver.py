@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from nonebot.config import Config, Env
@@ -18,6 +18,7 @@ from ..log import logger
 from ..options import DriverOptions
 from ..reverse.asgi import Application
 from ..reverse.gate import Gate
+from ..reverse.guest import Streams
 from ..session import SessionPool
 from ..sockets import OpenSockets
 from ..tasks import TaskSet
@@ -26,6 +27,23 @@ from .client import ClientHalf
 from .events import EventWork
 from .life import LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
+
+if TYPE_CHECKING:
+    from .plugins_app import PluginsApp
+
+FASTAPI_HINT = (
+    "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
+    ' pip install "nonebot-aiohttp[fastapi]"'
+)
+"""What to do where the aiohttp application is taken for a FastAPI one."""
+
+ASGI_HINT = (
+    "The bot is a guest of an ASGI server, which owns the connections: WebSockets are closed before"
+    " the events in flight have ended, dead peers and second connections of a bot are not probed,"
+    " and each event costs more. Run the bot by itself instead (python bot.py), or under gunicorn"
+    " with -k aiohttp.GunicornWebWorker and, as the application, nonebot.get_driver().aiohttp_app"
+)
+"""What is said once under an ASGI server, where ``nb docker`` puts bots."""
 
 
 class NoLoops:
@@ -82,12 +100,13 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         self._pool = SessionPool(self.options)
         watch = UnsentWatch(self.options)
         self._client_sockets = set()
+        streams = Streams(sockets)
         watch.add_sockets(sockets)
         watch.add_sockets(self._client_sockets)
         life = Lifespan(
             session=self._pool,
             loops=NoLoops(),
-            sockets=sockets,
+            sockets=streams,
             work=work,
             hooks=socket_handlers,
             watch=watch,
@@ -100,7 +119,34 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         life.on_shutdown(keeper.stop)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
-        self._host = Host(self._endpoints, life, self.options, config)
+        self._plugins_app: PluginsApp | None = None
+        guest = None
+        if self.options.fastapi:
+            from .plugins_app import PluginsApp, make_guest
+
+            self._plugins_app = PluginsApp(config)
+            guest = make_guest(
+                self._plugins_app,
+                gate=gate,
+                requests=handlers,
+                socket_tasks=socket_handlers,
+                sockets=sockets,
+                streams=streams,
+            )
+            # After NoneBot's startup functions, in which plugins may still add to it.
+            life.on_startup(guest.lifespan.start)
+            life.on_shutdown(guest.lifespan.stop)
+        self._host = Host(
+            self._endpoints,
+            life,
+            self.options,
+            config,
+            guest=guest,
+            fastapi_hint=FASTAPI_HINT,
+            asgi_hint=ASGI_HINT,
+        )
+        if self._plugins_app is not None:
+            self._plugins_app.bot = self._host.asgi
         watch.add_connections(self._host.transports)
 
     def _deadline(self) -> Deadline | None:
@@ -118,14 +164,23 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         return logger
 
     @property
-    def server_app(self) -> web.Application:
+    def server_app(self) -> Any:
+        """What ``nonebot.get_app()`` gives: ``aiohttp_app``, as long as nothing else is set.
+
+        With ``aiohttp_fastapi=true`` it is a FastAPI application, which is served behind the bot's
+        own paths.
+        """
+        return self.aiohttp_app if self._plugins_app is None else self._plugins_app
+
+    @property
+    def aiohttp_app(self) -> web.Application:
         """The driver as an application, for ``add_subapp``, gunicorn, or more routes."""
         return self._host.server_app
 
     @property
     def asgi(self) -> Application:
-        """The driver as an ASGI 3 application."""
-        return self._host.asgi
+        """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
+        return self._host.asgi if self._plugins_app is None else self._plugins_app
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, before those that are there.
@@ -142,10 +197,14 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
     def setup_http_server(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; see ``nonebot.drivers.ASGIMixin``."""
         self._endpoints.add_http(setup)
+        if self._plugins_app is not None:
+            self._plugins_app.list_http(setup)
 
     def setup_websocket_server(self, setup: WebSocketServerSetup) -> None:
         """Add a WebSocket route; see ``nonebot.drivers.ASGIMixin``."""
         self._endpoints.add_websocket(setup)
+        if self._plugins_app is not None:
+            self._plugins_app.list_websocket(setup)
 
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an aiohttp application; see ``nonebot_aiohttp.Driver.attach``."""

@@ -12,7 +12,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ..drivers import HTTPRequest, HTTPResponse
@@ -27,8 +27,12 @@ from .interface import (
     Reachable,
     Refused,
     decoded,
+    is_exact,
     upgrade_required,
 )
+
+if TYPE_CHECKING:
+    from .guest import Guest
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
@@ -43,8 +47,21 @@ class AsgiFace:
         lifespan: Lifespan,
         options: DriverOptions,
         bodies: BodyReader,
+        guest: Guest | None = None,
+        advice: str = "",
     ) -> None:
-        """Take what answers."""
+        """Take what answers.
+
+        Args:
+            endpoints: The endpoints.
+            lifespan: The driver's life.
+            options: The driver's settings.
+            bodies: Reads the bodies of webhooks.
+            guest: The application behind the endpoints' own paths; None is none.
+            advice: What to log once of being a guest of an ASGI server; empty is nothing.
+        """
+        self._guest = guest
+        self._advice = advice
         self._bodies = bodies
         self._endpoints = endpoints
         self._lifespan = lifespan
@@ -59,17 +76,37 @@ class AsgiFace:
             receive: ASGI's receive.
             send: ASGI's send.
         """
-        if scope["type"] == "http":
+        if scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
+        elif self._guest is not None and self._is_for(self._guest, scope):
+            await self._serve_guest(self._guest, scope, receive, send)
+        elif scope["type"] == "http":
             start, body = response_events(await self._answer(scope, receive))
             await send(start)
             await send(body)
-        elif scope["type"] == "lifespan":
-            await self._serve_lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
 
+    def _is_for(self, guest: Guest, scope: Scope) -> bool:
+        upgrade = scope["type"] == "websocket"
+        method = "GET" if upgrade else scope["method"]
+        found = self._endpoints.find(local_path(scope), method, upgrade)
+        return found is None or (not is_exact(found, upgrade) and guest.has_route(scope))
+
+    async def _serve_guest(self, guest: Guest, scope: Scope, receive: Receive, send: Send) -> None:
+        self._look_at_host()
+        refusal = guest.refusal()
+        if refusal is None:
+            await guest.app(guest.with_state(scope), receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await refuse_websocket(scope, send, refusal)
+        else:
+            for event in response_events(refusal):
+                await send(event)
+
     async def _answer(self, scope: Scope, receive: Receive) -> HTTPResponse:
-        self._tell_not_started()
+        self._look_at_host()
         target: Any = self._endpoints.find(local_path(scope), scope["method"], False)
         if target is None:
             return Refused(404, "not found").response
@@ -104,6 +141,7 @@ class AsgiFace:
 
     async def _serve_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        self._give_advice()
         try:
             await self._lifespan.start()
         except Exception as error:
@@ -116,7 +154,7 @@ class AsgiFace:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._tell_not_started()
+        self._look_at_host()
         event = await receive()
         if event["type"] != "websocket.connect":
             return
@@ -137,8 +175,15 @@ class AsgiFace:
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 
-    def _tell_not_started(self) -> None:
-        """Log once that the driver was not started, if it was not."""
+    def _give_advice(self) -> None:
+        """Log once what it costs to be a guest of an ASGI server."""
+        if self._advice:
+            logger.warning("{}", self._advice)
+            self._advice = ""
+
+    def _look_at_host(self) -> None:
+        """Log once what there is to say of a host; that it has not started the driver, say."""
+        self._give_advice()
         if self._lifespan.state is State.IDLE and not self._told:
             self._told = True
             logger.error(

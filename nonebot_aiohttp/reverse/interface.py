@@ -67,6 +67,16 @@ class Mismatch:
         return Refused(405, "method not allowed", allow=", ".join(sorted(self.allowed)))
 
 
+def is_exact(found: Target | Mismatch | None, upgrade: bool) -> bool:
+    """Tell whether a request is just what a target is for, so that no guest could be meant.
+
+    Args:
+        found: What ``Reachable.find`` has returned.
+        upgrade: Whether the request asks for a WebSocket.
+    """
+    return found is not None and not isinstance(found, Mismatch) and found.is_websocket == upgrade
+
+
 class Reachable(abc.ABC):
     """The endpoints of one face, free of any transport.
 

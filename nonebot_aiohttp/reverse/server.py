@@ -1,15 +1,14 @@
-"""The ``aiohttp.web`` face of the endpoints: one resource that finds them at any time."""
+"""The ``aiohttp.web`` face of the endpoints, and the life of a driver within applications."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import HttpVersion11, web
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan
@@ -18,13 +17,11 @@ from ..turns import RequestTurns
 from ..websocket import ServerSocket
 from .bodies import BodyReader
 from .headers import Received
-from .interface import (
-    Mismatch,
-    Reachable,
-    Refused,
-    decoded,
-    upgrade_required,
-)
+from .interface import Reachable, Refused, upgrade_required
+from .resource import LateResource, asks_for_websocket
+
+if TYPE_CHECKING:
+    from .guest import Guest
 
 MOST_SEEN = 100
 """Connections after which those that have gone are forgotten, and twice as many as there are."""
@@ -32,100 +29,26 @@ MOST_SEEN = 100
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
-class Match(web.UrlMappingMatchInfo):
-    """What was found, so that nobody looks it up twice; smaller than a table of it.
-
-    Attributes:
-        found: What ``Reachable.find`` has returned.
-    """
-
-    __slots__ = ("found",)
-
-    found: Any
-
-
-class LateResource(web.AbstractResource):
-    """All paths of all endpoints, those included that come when aiohttp's router is frozen.
-
-    It lists no routes: it has none that anybody could add to, such as headers for browsers.
-    """
-
-    def __init__(self, face: AiohttpFace, *, claims_all: bool) -> None:
-        """Make the route."""
-        super().__init__()
-        self._endpoints = face.endpoints
-        self._claims_all = claims_all
-        self._prefix = ""
-        self._http, self._websocket, self._mismatch = (
-            web.ResourceRoute("*", handler, self, expect_handler=expect)
-            for handler in (face.http, face.websocket, face.mismatch)
-        )
-
-    @property
-    def canonical(self) -> str:
-        """The path as aiohttp's router indexes it."""
-        return f"{self._prefix}/{{target}}"
-
-    async def resolve(
-        self, request: web.Request
-    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        """Find the target of a request; see ``aiohttp.web.AbstractResource``."""
-        path = decoded(request.rel_url.raw_path[len(self._prefix) :])
-        upgrade = request.method == "GET" and _asks_for_websocket(request)
-        found = self._endpoints.find(path, request.method, upgrade)
-        if found is None:
-            return None, set()
-        if not self._claims_all:
-            if not self._endpoints.is_served(
-                found.target if isinstance(found, Mismatch) else found
-            ):
-                return None, set()
-            if isinstance(found, Mismatch):
-                # Another route of the application may have the method.
-                return None, set(found.allowed)
-        if isinstance(found, Mismatch):
-            route = self._mismatch
-        else:
-            route = self._websocket if found.is_websocket else self._http
-        match = Match({}, route)
-        match.found = found
-        return match, set()
-
-    def add_prefix(self, prefix: str) -> None:
-        """Move below a prefix, as ``add_subapp`` asks for."""
-        self._prefix = prefix + self._prefix
-
-    def url_for(self, target: str = "") -> URL:  # type: ignore[override]
-        """Make the URL of a path below the prefix."""
-        return URL(f"{self._prefix}/{target}")
-
-    def get_info(self) -> Any:
-        """Describe the resource; see ``aiohttp.web.AbstractResource``."""
-        return {"formatter": self.canonical}
-
-    def raw_match(self, path: str) -> bool:
-        """Tell whether a path is this resource's own; see ``aiohttp.web.AbstractResource``."""
-        return path == self.canonical
-
-    def __len__(self) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[web.AbstractRoute]:
-        return iter(())
-
-
 class AiohttpFace:
     """Translates between aiohttp's requests and the endpoints.
 
     Attributes:
         endpoints: The endpoints.
+        guest: The ASGI application behind them; None is none.
         turns: Who has to give way to the others.
         server: The own process's server; None under other hosts, which keep theirs to themselves.
     """
 
-    def __init__(self, endpoints: Reachable, options: DriverOptions, bodies: BodyReader) -> None:
+    def __init__(
+        self,
+        endpoints: Reachable,
+        options: DriverOptions,
+        bodies: BodyReader,
+        guest: Guest | None = None,
+    ) -> None:
         """Take what answers."""
         self.endpoints = endpoints
+        self.guest = guest
         self._bodies = bodies
         self._headers = endpoints.headers
         self._options = options
@@ -216,6 +139,28 @@ class AiohttpFace:
         finally:
             self._upgraded.discard(request.protocol)
         return socket.response if answer is None else to_response(answer)
+
+    async def to_guest(self, request: web.Request) -> web.StreamResponse:
+        """Hand a request on to the guest."""
+        if self._has_to_give_way(request):
+            await asyncio.sleep(0)
+        guest, match = self.guest, request.match_info
+        assert guest is not None
+        root_path: str = match.found  # type: ignore[attr-defined]
+        refusal = guest.refusal()
+        if refusal is not None:
+            return to_response(refusal)
+        if request.method != "GET" or not asks_for_websocket(request):
+            return await guest.http(request, root_path)
+        socket = self._socket(request)
+        refused = _not_an_upgrade(request, socket)
+        if refused is not None:
+            return to_response(refused.response)
+        self._upgraded.add(request.protocol)
+        try:
+            return await guest.websocket(request, socket, root_path)
+        finally:
+            self._upgraded.discard(request.protocol)
 
     def _socket(self, request: web.Request) -> ServerSocket:
         handshake = to_request(request, self._headers)
@@ -334,30 +279,9 @@ class Embedding:
             await self._lifespan.stop()
 
 
-def _asks_for_websocket(request: web.Request) -> bool:
-    return "websocket" in request.headers.get("upgrade", "").lower()
-
-
 def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | None:
-    if not _asks_for_websocket(request):
+    if not asks_for_websocket(request):
         return upgrade_required()
     if not socket.is_upgrade:
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
-    return None
-
-
-async def expect(request: web.Request) -> web.StreamResponse | None:
-    """Handle the header ``Expect`` (RFC 9110, section 10.1.1).
-
-    aiohttp's own way fails on a value that is no UTF-8.
-
-    Returns:
-        The answer to what nobody can fulfil; None to go on.
-    """
-    if request.headers.get("expect", "").lower() != "100-continue":
-        return web.Response(status=417, body=b"unknown expectation")
-    if request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # What was written is not part of the answer whose bytes are counted.
-        request.writer.output_size = 0
     return None

@@ -1,0 +1,159 @@
+"""The FastAPI application that plugins get with ``aiohttp_fastapi=true``.
+
+The only module that imports FastAPI, which is an extra.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from nonebot.compat import model_dump, type_validate_python
+from nonebot.config import Config
+from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
+from pydantic import BaseModel, Field
+
+from ..exceptions import ValidationError
+from ..reverse.asgi import Application, Scope
+from ..reverse.asgi_socket import Receive, Send
+from ..reverse.gate import Gate
+from ..reverse.guest import Guest, Streams
+from ..sockets import OpenSockets
+from ..tasks import TaskSet
+
+try:
+    from fastapi import FastAPI, HTTPException, WebSocket
+    from starlette.requests import ClientDisconnect
+    from starlette.routing import Match
+    from starlette.websockets import WebSocketDisconnect
+except ImportError:
+    text = 'needs FastAPI: pip install "nonebot-aiohttp[fastapi]"'
+    raise ValidationError({"aiohttp_fastapi": text}) from None
+
+NAME = "The FastAPI application"
+"""What the log calls it."""
+
+
+class FastapiSettings(BaseModel):
+    """The settings of NoneBot's own FastAPI driver that concern the application.
+
+    Attributes:
+        fastapi_openapi_url: Path of the OpenAPI schema; None is none.
+        fastapi_docs_url: Path of the Swagger page; None is none.
+        fastapi_redoc_url: Path of the ReDoc page; None is none.
+        fastapi_include_adapter_schema: Whether the schema lists the adapters' routes.
+        fastapi_extra: More arguments of ``FastAPI``.
+    """
+
+    # typing.Optional rather than the new notation: pydantic 1 evaluates the annotations.
+    fastapi_openapi_url: str | None = None
+    fastapi_docs_url: str | None = None
+    fastapi_redoc_url: str | None = None
+    fastapi_include_adapter_schema: bool = True
+    fastapi_extra: dict[str, Any] = Field(default_factory=dict)
+
+
+class PluginsApp(FastAPI):
+    """The application of plugins, behind the bot's own paths.
+
+    Whoever calls it as an ASGI application gets the whole bot, as with NoneBot's own driver:
+    ``uvicorn bot:app`` where ``app`` is ``nonebot.get_app()``, or a test client. The driver itself
+    calls ``as_guest``.
+
+    Attributes:
+        bot: The bot as an ASGI application, which leaves to this one what it has no path for.
+    """
+
+    bot: Application
+
+    def __init__(self, config: Config) -> None:
+        """Make an application as NoneBot's own driver does.
+
+        Args:
+            config: NoneBot's configuration.
+        """
+        # NoneBot's compatibility layer reads what a configuration of either pydantic holds.
+        settings = type_validate_python(FastapiSettings, model_dump(config))
+        super().__init__(
+            openapi_url=settings.fastapi_openapi_url,
+            docs_url=settings.fastapi_docs_url,
+            redoc_url=settings.fastapi_redoc_url,
+            **settings.fastapi_extra,
+        )
+        self._lists_adapters = settings.fastapi_include_adapter_schema
+        self.as_guest: Application = partial(FastAPI.__call__, self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the whole bot."""
+        await self.bot(scope, receive, send)
+
+    def list_http(self, setup: HTTPServerSetup) -> None:
+        """List an adapter's route, which the driver serves itself.
+
+        Args:
+            setup: The route.
+        """
+        if self._lists_adapters:
+            path = setup.path.path
+            self.add_api_route(path, _served_before, name=setup.name, methods=[setup.method])
+
+    def list_websocket(self, setup: WebSocketServerSetup) -> None:
+        """List an adapter's WebSocket, which the driver serves itself.
+
+        Args:
+            setup: The route.
+        """
+        if self._lists_adapters:
+            self.add_api_websocket_route(setup.path.path, _accepted_before, name=setup.name)
+
+    def has_route(self, scope: Scope) -> bool:
+        """Tell whether there is a route for just that path and method.
+
+        Args:
+            scope: The scope.
+        """
+        return any(route.matches(scope)[0] is Match.FULL for route in self.router.routes)
+
+
+async def _served_before() -> None:
+    # Only a path that is the adapter's when a slash in it is decoded comes so far.
+    raise HTTPException(404)
+
+
+async def _accepted_before(websocket: WebSocket) -> None:
+    await websocket.close()
+
+
+def make_guest(
+    app: PluginsApp,
+    *,
+    gate: Gate,
+    requests: TaskSet,
+    socket_tasks: TaskSet,
+    sockets: OpenSockets,
+    streams: Streams,
+) -> Guest:
+    """Make a guest of the driver of the application; see ``Guest``.
+
+    Args:
+        app: The application.
+        gate: Knows whether the driver runs.
+        requests: Where HTTP requests are kept while they run.
+        socket_tasks: Where what ends by the stop is kept.
+        sockets: Where the open WebSockets are kept for the stop.
+        streams: Where the event streams are kept for the stop.
+
+    Returns:
+        The guest.
+    """
+    return Guest(
+        app.as_guest,
+        NAME,
+        has_route=app.has_route,
+        ends=(ClientDisconnect, WebSocketDisconnect),
+        gate=gate,
+        requests=requests,
+        socket_tasks=socket_tasks,
+        sockets=sockets,
+        streams=streams,
+    )

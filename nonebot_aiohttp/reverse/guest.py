@@ -1,0 +1,266 @@
+"""``Guest``: an ASGI application that aiohttp serves behind the endpoints' own paths.
+
+The counterpart of ``reverse.asgi``, where the endpoints are the guests of an ASGI server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import web
+
+from ..deadline import Deadline
+from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets
+from ..tasks import TaskSet, settle
+from ..websocket import ServerSocket
+from .gate import Gate
+from .guest_http import HttpExchange, make_scope
+from .guest_lifespan import GuestLifespan
+from .guest_socket import SocketExchange
+
+if TYPE_CHECKING:
+    from .asgi import Application, Scope
+
+LOOK_PAUSE = 0.2
+"""Seconds between looks at who has left: aiohttp 3 tells no handler of it."""
+
+_SCHEMES = {"http": "ws", "https": "wss"}
+
+
+class Exchange(Protocol):
+    """One request, as far as it has to be looked after."""
+
+    over: asyncio.Event
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the client has gone."""
+
+    def leave(self) -> None:
+        """End the exchange, for nobody takes an answer any more."""
+
+
+class Clients:
+    """Looks, while requests are open, whose client has left."""
+
+    def __init__(self) -> None:
+        """Begin without requests."""
+        self._open: set[Exchange] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, exchange: Exchange) -> None:
+        """Look after a request."""
+        self._open.add(exchange)
+        if self._timer is None:
+            self._wait()
+
+    def remove(self, exchange: Exchange) -> None:
+        """Look after a request no more."""
+        self._open.discard(exchange)
+        if not self._open and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wait(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_PAUSE, self._look)
+
+    def _look(self) -> None:
+        for each in tuple(self._open):
+            if each.has_left:
+                each.leave()
+        self._wait()
+
+
+class Streams:
+    """Event streams and WebSockets, which end by the stop only."""
+
+    def __init__(self, sockets: OpenSockets) -> None:
+        """Take the WebSockets."""
+        self._sockets = sockets
+        self._open: set[HttpExchange] = set()
+
+    def add(self, exchange: HttpExchange) -> None:
+        """Take an event stream in."""
+        self._open.add(exchange)
+
+    def remove(self, exchange: HttpExchange) -> None:
+        """Let go of what is no event stream any more, or never was."""
+        self._open.discard(exchange)
+
+    async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
+        """End all; see ``lifespan.Sockets``."""
+        for each in tuple(self._open):
+            each.leave()
+        await self._sockets.close_all(code, reason, deadline)
+
+
+class Guest:
+    """Serves an ASGI application, for as long as the driver runs.
+
+    Attributes:
+        app: The application.
+        name: What it is, for the log.
+        lifespan: Its lifespan.
+        has_route: Tells of a scope whether the application has a route for just that.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        name: str,
+        *,
+        has_route: Callable[[Scope], bool],
+        ends: tuple[type[Exception], ...],
+        gate: Gate,
+        requests: TaskSet,
+        socket_tasks: TaskSet,
+        sockets: OpenSockets,
+        streams: Streams,
+    ) -> None:
+        """Take an application.
+
+        Args:
+            app: The application.
+            name: What it is, for the log.
+            has_route: Tells of a scope whether the application has a route for just that.
+            ends: What its framework raises where a client has left.
+            gate: Knows whether the driver runs.
+            requests: Where HTTP requests are kept while they run; the stop waits for them.
+            socket_tasks: Where what ends by the stop is kept.
+            sockets: Where the open WebSockets are kept for the stop.
+            streams: Where the event streams are kept for the stop.
+        """
+        self.app = app
+        self.name = name
+        self.has_route = has_route
+        self.lifespan = GuestLifespan(app, name)
+        self._ends = ends
+        self._gate = gate
+        self._requests = requests
+        self._socket_tasks = socket_tasks
+        self._sockets = sockets
+        self._streams = streams
+        self._clients = Clients()
+
+    def refusal(self) -> Any:
+        """Refuse while the driver does not run.
+
+        Returns:
+            The response that says why; None while it runs.
+        """
+        if self._gate.lifespan.running:
+            return None
+        return self._gate.refuse(self.name, self._gate.not_running())
+
+    async def http(self, request: web.Request, root_path: str) -> web.StreamResponse:
+        """Answer an HTTP request, and let the application go on when the answer is complete.
+
+        Args:
+            request: The request.
+            root_path: The path below which the application is served, decoded.
+
+        Returns:
+            The response.
+        """
+        exchange = HttpExchange(request, lambda: self._become_stream(task, exchange))
+        scope = self.with_state(make_scope(request, "http", root_path))
+        task = asyncio.ensure_future(self._run_http(scope, exchange))
+        self._keep(task, self._requests, exchange)
+        try:
+            await exchange.over.wait()
+        except asyncio.CancelledError:
+            exchange.leave()
+            raise
+        finally:
+            self._clients.remove(exchange)
+            self._streams.remove(exchange)
+        if exchange.answer.response is not None:
+            return exchange.answer.response
+        return web.Response(status=500, text="Internal Server Error")
+
+    def with_state(self, scope: Scope) -> Scope:
+        """Give a scope what the application's lifespan has left for its requests."""
+        return {**scope, "state": {**(scope.get("state") or {}), **self.lifespan.state}}
+
+    def _keep(self, task: asyncio.Task[None], tasks: TaskSet, exchange: Exchange) -> None:
+        tasks.add(task, self.name)
+        # Even if it is cancelled before it has begun.
+        task.add_done_callback(lambda _: exchange.over.set())
+        self._clients.add(exchange)
+
+    def _become_stream(self, task: asyncio.Task[None], exchange: HttpExchange) -> None:
+        """Have the stop end a request that it would wait for in vain."""
+        self._streams.add(exchange)
+        self._requests.hand_over(task, self._socket_tasks)
+
+    async def _run_http(self, scope: Scope, exchange: HttpExchange) -> None:
+        answer = exchange.answer
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+            if not answer.complete and not answer.lost:
+                raise RuntimeError("The application has ended without the whole of a response")
+        except Exception as error:
+            if not (answer.lost and isinstance(error, self._ends)):
+                self._requests.failures.log(f"{self.name} failed on a request", error)
+        finally:
+            if answer.response is not None and not answer.complete and not answer.lost:
+                answer.cut()
+
+    async def websocket(
+        self, request: web.Request, socket: ServerSocket, root_path: str
+    ) -> web.StreamResponse:
+        """Serve a WebSocket from the handshake to its end.
+
+        Args:
+            request: The handshake.
+            socket: The connection, not accepted yet.
+            root_path: See ``http``.
+
+        Returns:
+            The response.
+        """
+        exchange = SocketExchange(request, socket)
+        scope = self.with_state(make_scope(request, "websocket", root_path))
+        scope["scheme"] = _SCHEMES.get(request.scheme, request.scheme)
+        scope["subprotocols"] = subprotocols_of(request)
+        scope["extensions"] = {"websocket.http.response": {}}
+        del scope["method"]
+        task = asyncio.ensure_future(self._run_socket(scope, exchange))
+        self._keep(task, self._socket_tasks, exchange)
+        self._sockets.add(socket)
+        try:
+            await exchange.over.wait()
+        except asyncio.CancelledError:
+            await settle(task, self.name)
+            raise
+        finally:
+            self._clients.remove(exchange)
+            self._sockets.remove(socket)
+        return exchange.response() or web.Response(status=500, text="Internal Server Error")
+
+    async def _run_socket(self, scope: Scope, exchange: SocketExchange) -> None:
+        code = INTERNAL_ERROR
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+            code = NORMAL
+        except Exception as error:
+            if not (exchange.socket.closed and isinstance(error, (*self._ends, ConnectionError))):
+                text = f"{self.name} failed on a WebSocket"
+                self._socket_tasks.failures.log(text, error)
+        finally:
+            await exchange.finish(code)
+
+
+def subprotocols_of(request: web.Request) -> list[str]:
+    """List the subprotocols that a client offers (RFC 6455, section 11.3.4).
+
+    Args:
+        request: The handshake.
+
+    Returns:
+        Their names, in the client's order.
+    """
+    offers = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ()))
+    return [offer.strip() for offer in offers.split(",") if offer.strip()]
