@@ -20,8 +20,8 @@ EVENT_STREAM = "text/event-stream"
 """Type of a response that has no end of its own (the HTML standard, section 9.2)."""
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
-"""What the scope says of ASGI, as in uvicorn. With 2.4 Starlette would wait for the next ``send`` to
-find that the client has left, and never close a generator that has nothing to send."""
+"""What the scope says of ASGI, as uvicorn does. With 2.4 Starlette would wait for the next ``send``
+to find that the client has left, and never close a generator that has nothing to send."""
 
 _DISCONNECTED = "http.disconnect"
 

@@ -1,4 +1,4 @@
-"""The resource of aiohttp's router that finds the endpoints at any time, and the guest behind them."""
+"""The resource of aiohttp's router, which finds endpoints at any time and the guest behind them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,437 @@
+"""An ASGI application behind the bot's own paths: WebSockets, from the handshake to the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.support.client import RawClient
+from tests.support.frames import Frame, Opcode
+from tests.support.guests import GuestDriver, serving_guest
+from tests.support.hosts import Host
+from tests.support.logs import Logs
+from tests.support.waiting import eventually, settle, within
+
+HOSTS = ["own_process", "subapp", "attached", "asgi"]
+OURS = HOSTS[:3]
+
+pytestmark = pytest.mark.both_loops
+
+
+class Page:
+    """A WebSocket endpoint that a test chooses, and how its connections have ended.
+
+    Attributes:
+        ends: Code and reason of each connection that has ended.
+    """
+
+    def __init__(self, serve: Callable[[WebSocket], Any]) -> None:
+        self.ends: list[tuple[int, str]] = []
+        self._serve = serve
+        self.app = Starlette(routes=[WebSocketRoute("/page/ws", self._endpoint)])
+
+    async def _endpoint(self, ws: WebSocket) -> None:
+        try:
+            await self._serve(ws)
+        except WebSocketDisconnect as end:
+            self.ends.append((end.code, end.reason or ""))
+
+
+async def echo(ws: WebSocket) -> None:
+    """Send back all messages."""
+    await ws.accept()
+    while True:
+        message = await ws.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"], message.get("reason"))
+        if message.get("text") is not None:
+            await ws.send_text(message["text"])
+        else:
+            await ws.send_bytes(message["bytes"])
+
+
+@asynccontextmanager
+async def serving(
+    app: Any, name: str = "own_process", **settings: Any
+) -> AsyncIterator[tuple[Host, GuestDriver, aiohttp.ClientSession, str]]:
+    """Serve an application; give the host, the driver, a client and the URL of the endpoint."""
+    async with (
+        serving_guest(app, name, **settings) as (host, driver),
+        aiohttp.ClientSession() as client,
+    ):
+        yield host, driver, client, f"http://127.0.0.1:{host.port}{host.prefix}/page/ws"
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_messages_of_both_kinds_go_both_ways(name: str) -> None:
+    async with serving(Page(echo).app, name) as (_, _, client, url), client.ws_connect(url) as ws:
+        for text in ("你好", "", "x" * 100_000):
+            await ws.send_str(text)
+            assert await within(ws.receive_str()) == text
+        for data in (b"\x00\xff", b"", b"x" * 100_000):
+            await ws.send_bytes(data)
+            assert await within(ws.receive_bytes()) == data
+
+
+@pytest.mark.parametrize("name", HOSTS)
+@pytest.mark.parametrize("connection", ["Upgrade", "keep-alive, Upgrade"])
+async def test_the_scope_of_a_browsers_handshake(name: str, connection: str) -> None:
+    async def show(ws: WebSocket) -> None:
+        await ws.accept()
+        names = ("type", "scheme", "path", "root_path", "subprotocols", "http_version")
+        await ws.send_text(json.dumps({name: ws.scope[name] for name in names}))
+        await ws.close()
+
+    async with serving(Page(show).app, name) as (host, _, _, _), await host.client() as client:
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": connection,
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol": "chat, superchat",
+        }
+        response = await client.request("GET", f"{host.prefix}/page/ws", headers)
+        assert response.status == 101
+        shown = json.loads((await client.read_message()).payload)
+    assert shown == {
+        "type": "websocket",
+        "scheme": "ws",
+        "path": f"{host.prefix}/page/ws",
+        "root_path": host.prefix,
+        "subprotocols": ["chat", "superchat"],
+        "http_version": "1.1",
+    }
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_the_guest_closes_with_a_code_of_its_own(name: str) -> None:
+    async def refuse(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.close(4001, "wrong token")
+
+    async with serving(Page(refuse).app, name) as (host, _, _, _), await host.client() as client:
+        assert (await client.upgrade(f"{host.prefix}/page/ws")).status == 101
+        frame = await client.read_close()
+        assert frame.payload == b"\x0f\xa1wrong token"
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_the_client_closes_with_a_code_of_its_own(name: str) -> None:
+    page = Page(echo)
+    async with serving(page.app, name) as (_, _, client, url):
+        async with client.ws_connect(url) as ws:
+            await ws.close(code=4001, message=b"had enough")
+        await eventually(lambda: page.ends, what="the end")
+    assert page.ends == [(4001, "had enough")]
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_client_that_is_gone_is_1006(name: str) -> None:
+    page = Page(echo)
+    async with serving(page.app, name) as (host, _, _, _):
+        async with await host.client() as client:
+            assert (await client.upgrade(f"{host.prefix}/page/ws")).status == 101
+            client.reset()
+        await eventually(lambda: page.ends, what="the end")
+    assert page.ends[0][0] == 1006
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_a_subprotocol_and_headers_of_the_answer(name: str) -> None:
+    async def accept(ws: WebSocket) -> None:
+        headers = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+        await ws.accept(subprotocol="superchat", headers=headers)
+        await echo_rest(ws)
+
+    async with serving(Page(accept).app, name) as (_, _, client, url):
+        async with client.ws_connect(url, protocols=("chat", "superchat")) as ws:
+            assert ws.protocol == "superchat"
+        async with client.get(url, headers=HANDSHAKE) as response:
+            assert response.status == 101
+            assert response.headers.getall("set-cookie") == ["a=1", "b=2"]
+
+
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "superchat",
+}
+
+
+async def echo_rest(ws: WebSocket) -> None:
+    """Send back all messages of what is accepted."""
+    async for text in ws.iter_text():
+        await ws.send_text(text)
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_a_refusal_is_a_403(name: str) -> None:
+    async def refuse(ws: WebSocket) -> None:
+        await ws.close(4001)
+
+    async with serving(Page(refuse).app, name) as (_, _, client, url):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(url)
+    assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_a_refusal_may_have_an_answer_of_its_own(name: str) -> None:
+    async def refuse(ws: WebSocket) -> None:
+        response = PlainTextResponse("log in first", 401, headers={"x-realm": "bot"})
+        await ws.send_denial_response(response)
+
+    async with serving(Page(refuse).app, name) as (_, _, client, url):
+        async with client.get(url, headers=HANDSHAKE) as response:
+            assert (response.status, await response.text()) == (401, "log in first")
+            assert response.headers["x-realm"] == "bot"
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_failure_before_the_answer_is_a_500(name: str, logs: Logs) -> None:
+    async def fail(ws: WebSocket) -> None:
+        raise RuntimeError("this endpoint always fails")
+
+    async with serving(Page(fail).app, name) as (_, _, client, url):
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(url)
+    assert refused.value.status == 500
+    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_failure_afterwards_closes_with_1011(name: str, logs: Logs) -> None:
+    async def fail(ws: WebSocket) -> None:
+        await ws.accept()
+        raise RuntimeError("this endpoint always fails")
+
+    async with serving(Page(fail).app, name) as (_, _, client, url):
+        async with client.ws_connect(url) as ws:
+            assert (await within(ws.receive())).data == 1011
+    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_a_guest_that_ends_closes(name: str) -> None:
+    async def leave(ws: WebSocket) -> None:
+        await ws.accept()
+
+    async with serving(Page(leave).app, name) as (_, _, client, url), client.ws_connect(url) as ws:
+        message = await within(ws.receive())
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [{"type": "websocket.push"}],
+        [{"type": "websocket.send", "text": "too early"}],
+        [{"type": "websocket.close"}, {"type": "websocket.accept"}],
+        [{"type": "websocket.http.response.start", "status": 400, "headers": []}],
+    ],
+    ids=["nothing", "unknown", "early", "refused", "half"],
+)
+async def test_a_guest_that_errs_opens_nothing(events: list[dict[str, Any]], logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"
+        for event in events:
+            await send(event)
+
+    async with serving(app) as (host, _, _, _), await host.client() as client:
+        await client.send_request("GET", "/page/ws", HANDSHAKE)
+        status = {"websocket.close": b" 403 ", "websocket.http.response.start": b" 400 "}
+        kind = events[0]["type"] if events else ""
+        head = await within(client.reader.readuntil(b"\r\n"))
+        assert status.get(kind, b" 500 ") in head
+
+
+async def test_an_answer_after_the_accept_is_an_error(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "websocket"
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.http.response.start", "status": 400, "headers": []})
+
+    async with serving(app) as (_, _, client, url), client.ws_connect(url) as ws:
+        assert (await within(ws.receive())).data == 1011
+    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+
+
+@pytest.mark.parametrize("name", ["own_process", "attached"])
+async def test_a_malformed_handshake_is_refused(name: str) -> None:
+    async with serving(Page(echo).app, name) as (host, _, _, _):
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+        assert (await host.request("GET", "/page/ws", headers)).status == 400
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_one_who_only_sends_learns_of_the_end(name: str) -> None:
+    async def show_a_log(ws: WebSocket) -> None:
+        await ws.accept()
+        while True:
+            await ws.send_text("a line")
+            await asyncio.sleep(0)
+
+    page = Page(show_a_log)
+    async with serving(page.app, name) as (_, _, client, url):
+        async with client.ws_connect(url) as ws:
+            assert await within(ws.receive_str()) == "a line"
+        await eventually(lambda: page.ends, what="the end")
+    assert page.ends == [(1006, "")]
+
+
+async def test_pongs_of_one_who_only_sends_are_seen() -> None:
+    async def wait(ws: WebSocket) -> None:
+        await ws.accept()
+        await asyncio.Event().wait()
+
+    async with serving(Page(wait).app, heartbeat=0.1) as (_, driver, client, url):
+        async with client.ws_connect(url) as ws:
+            receiving = asyncio.ensure_future(ws.receive())
+            await asyncio.wait({receiving}, timeout=0.8)
+            assert not receiving.done()
+            await driver.lifespan.stop()
+            assert (await within(receiving)).data == 1001
+
+
+async def test_a_peer_that_sends_more_than_is_taken_has_to_wait() -> None:
+    go_on, received = asyncio.Event(), 0
+
+    async def count(ws: WebSocket) -> None:
+        nonlocal received
+        await ws.accept()
+        await go_on.wait()
+        async for _ in ws.iter_bytes():
+            received += 1
+
+    async with serving(Page(count).app) as (host, _, _, _), await host.client() as client:
+        assert (await client.upgrade("/page/ws")).status == 101
+        sending = asyncio.ensure_future(send_messages(client, 64))
+        await asyncio.wait({sending}, timeout=0.5)
+        assert not sending.done()
+        go_on.set()
+        await within(sending)
+        await eventually(lambda: received == 64, what="all messages")
+
+
+async def send_messages(client: RawClient, times: int) -> None:
+    """Send messages of 1 MiB."""
+    for _ in range(times):
+        await client.send_frame(Frame(Opcode.BINARY, bytes(1024 * 1024)))
+
+
+async def test_what_came_before_the_end_is_received_before_it() -> None:
+    go_on, received = asyncio.Event(), list[str]()
+
+    async def late(ws: WebSocket) -> None:
+        await ws.accept()
+        await go_on.wait()
+        while True:
+            received.append(await ws.receive_text())
+
+    page = Page(late)
+    async with serving(page.app) as (host, _, _, _), await host.client() as client:
+        assert (await client.upgrade("/page/ws")).status == 101
+        for number in range(5):
+            await client.send_frame(Frame(Opcode.TEXT, str(number).encode()))
+        await client.send_frame(Frame(Opcode.CLOSE, b"\x0f\xa1"))
+        await settle()
+        go_on.set()
+        await eventually(lambda: page.ends, what="the end")
+    assert received == ["0", "1", "2", "3", "4"]
+    assert page.ends == [(4001, "")]
+
+
+async def test_a_receive_that_is_given_up_loses_nothing() -> None:
+    async def impatient(ws: WebSocket) -> None:
+        await ws.accept()
+        for _ in range(20):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(ws.receive_text(), 0.001)
+        await ws.send_text("now")
+        await echo_rest(ws)
+
+    async with serving(Page(impatient).app) as (_, _, client, url):
+        async with client.ws_connect(url) as ws:
+            assert await within(ws.receive_str()) == "now"
+            await ws.send_str("heard")
+            assert await within(ws.receive_str()) == "heard"
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_the_stop_closes_with_1001(name: str, logs: Logs) -> None:
+    page = Page(echo)
+    async with serving(page.app, name, drain_timeout=60) as (_, driver, client, url):
+        async with client.ws_connect(url) as ws:
+            await ws.send_str("hello")
+            assert await within(ws.receive_str()) == "hello"
+            stopping = asyncio.ensure_future(driver.lifespan.stop())
+            message = await within(ws.receive())
+            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+            await within(stopping)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.ws_connect(url)
+            assert refused.value.status == 503
+    assert page.ends == [(1001, "the bot stops")]
+    assert not logs.matching("Cut off")
+
+
+async def test_the_stop_cuts_off_a_guest_that_does_not_end(logs: Logs) -> None:
+    async def deaf(ws: WebSocket) -> None:
+        await ws.accept()
+        await asyncio.Event().wait()
+
+    short = {"drain_timeout": 0.1, "close_timeout": 0.3}
+    async with serving(Page(deaf).app, **short) as (_, driver, client, url):
+        async with client.ws_connect(url) as ws:
+            receiving = asyncio.ensure_future(ws.receive())
+            await within(driver.lifespan.stop())
+            assert (await within(receiving)).data == 1001
+    assert logs.matching("Cut off 1 WebSocket handler(s) of The guest", "ERROR")
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_one_who_leaves_before_the_answer(name: str) -> None:
+    heard: list[Any] = []
+
+    async def hesitate(ws: WebSocket) -> None:
+        # Starlette's own receive() takes nothing but the connect before the answer.
+        heard.append(await ws._receive())
+        heard.append(await ws._receive())
+        heard.append(await ws._receive())
+
+    async with serving(Page(hesitate).app, name) as (host, driver, _, _):
+        async with await host.client() as client:
+            await client.send_request("GET", f"{host.prefix}/page/ws", HANDSHAKE)
+            await eventually(lambda: heard, what="the handshake")
+        await eventually(lambda: len(heard) == 3, what="the end")
+        await eventually(lambda: not len(driver.socket_tasks))
+    assert heard[1]["type"] == heard[2]["type"] == "websocket.disconnect"
+    assert heard[1]["code"] == 1006
+
+
+async def test_a_large_message_and_bad_text_are_refused_as_for_bots() -> None:
+    page = Page(echo)
+    async with serving(page.app, max_message_size=1000) as (host, _, _, _):
+        for frame, code in (
+            (Frame(Opcode.TEXT, b"x" * 2000), 1009),
+            (Frame(Opcode.TEXT, b"\xff"), 1007),
+        ):
+            async with await host.client() as client:
+                assert (await client.upgrade("/page/ws")).status == 101
+                await client.send_frame(frame)
+                payload = (await client.read_close()).payload
+                assert int.from_bytes(payload[:2], "big") == code
+        await eventually(lambda: len(page.ends) == 2, what="the ends")

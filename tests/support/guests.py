@@ -1,0 +1,155 @@
+"""A driver with an ASGI application behind its own paths, assembled as NoneBot2's face is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
+
+from nonebot_aiohttp.drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from nonebot_aiohttp.hosting import Host as DriversHost
+from nonebot_aiohttp.lifespan import Lifespan
+from nonebot_aiohttp.options import DriverOptions
+from nonebot_aiohttp.reverse.gate import Gate
+from nonebot_aiohttp.reverse.guest import Guest, Streams
+from nonebot_aiohttp.reverse.headers import join_headers
+from nonebot_aiohttp.reverse.interface import Mismatch, Reachable, Refused
+from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.sockets import OpenSockets, Socket
+from nonebot_aiohttp.tasks import TaskSet
+from nonebot_aiohttp.unsent import UnsentWatch
+from tests.support.hosts import Host, asgi, attached, own_process, subapp
+
+NAME = "The guest"
+
+
+class OwnPaths(Reachable):
+    """The bot's own paths: a webhook at ``/own`` and a WebSocket at ``/own/ws``."""
+
+    headers = staticmethod(join_headers)
+
+    def find(self, path: str, method: str, upgrade: bool) -> Any:
+        """Find a path of the two."""
+        wanted = {"/own": (False, "POST"), "/own/ws": (True, "GET")}.get(path)
+        if wanted is None:
+            return None
+        target = SimpleNamespace(is_websocket=wanted[0])
+        return target if method == wanted[1] else Mismatch(target, frozenset({wanted[1]}))
+
+    def is_served(self, target: Any) -> bool:
+        """Tell that somebody is there."""
+        return True
+
+    def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
+        """Refuse without a word in the log."""
+        return refused.response
+
+    def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:
+        """Take all."""
+        return None
+
+    async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
+        """Answer."""
+        return HTTPResponse(200, b"the bot's own")
+
+    async def websocket(self, target: Any, socket: Socket) -> HTTPResponse | None:
+        """Accept and close."""
+        await socket.accept()
+        await socket.end(1000, "the bot's own")
+        return None
+
+
+class NoLoops:
+    """Stands for forward loops."""
+
+    def start(self) -> None:
+        """Start nothing."""
+
+    async def stop_intake(self) -> None:
+        """Stop nothing."""
+
+    async def stop(self, deadline: Any) -> None:
+        """Wait for nothing."""
+
+
+class GuestDriver:
+    """As much of a driver as the hosts need.
+
+    Attributes:
+        lifespan: The driver's life.
+        requests: The tasks of requests that the stop waits for.
+        socket_tasks: The tasks that end by the stop.
+    """
+
+    def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
+        options = DriverOptions.parse(settings)
+        self.requests, self.socket_tasks = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
+        sockets = OpenSockets()
+        streams, watch = Streams(sockets), UnsentWatch(options)
+        watch.add_sockets(sockets)
+        self.lifespan = Lifespan(
+            session=SessionPool(options),
+            loops=NoLoops(),
+            sockets=streams,
+            work=self.requests,
+            hooks=self.socket_tasks,
+            watch=watch,
+            drain_timeout=options.drain_timeout,
+            close_timeout=options.close_timeout,
+        )
+        guest = Guest(
+            app,
+            NAME,
+            has_route=has_route,
+            ends=(ClientDisconnect, WebSocketDisconnect),
+            gate=Gate(options, self.lifespan),
+            requests=self.requests,
+            socket_tasks=self.socket_tasks,
+            sockets=sockets,
+            streams=streams,
+        )
+        self.lifespan.on_startup(guest.lifespan.start)
+        self.lifespan.on_shutdown(guest.lifespan.stop)
+        self._host = DriversHost(
+            OwnPaths(), self.lifespan, options, None, guest=guest, fastapi_hint="ask for it"
+        )
+        watch.add_connections(self._host.transports)
+        self.asgi = self._host.asgi
+        self.serve, self.attach, self.exit = self._host.serve, self._host.attach, self._host.exit
+
+    @property
+    def server_app(self) -> Any:
+        """The driver's aiohttp application."""
+        return self._host.server_app
+
+
+ServingGuest = Callable[[Any], AbstractAsyncContextManager[Host]]
+
+_SERVING: dict[str, Any] = {
+    "own_process": own_process,
+    "subapp": subapp,
+    "attached": attached,
+    "asgi": asgi,
+}
+
+
+def everywhere(_: Any) -> bool:
+    """Be the ``has_route`` of an application that has every route."""
+    return True
+
+
+@asynccontextmanager
+async def serving_guest(
+    app: Any,
+    host: str = "own_process",
+    has_route: Callable[[Any], bool] = everywhere,
+    **settings: Any,
+) -> AsyncIterator[tuple[Host, GuestDriver]]:
+    """Serve an ASGI application behind a driver's own paths; give the host and the driver."""
+    driver = GuestDriver(app, has_route, **settings)
+    async with _SERVING[host](driver) as serving:
+        yield serving, driver
