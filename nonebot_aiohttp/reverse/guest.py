@@ -178,7 +178,7 @@ class Guest:
             self._streams.remove(exchange)
         if exchange.answer.response is not None:
             return exchange.answer.response
-        return web.Response(status=500, text="Internal Server Error")
+        return _failed()
 
     def with_state(self, scope: Scope) -> Scope:
         """Give a scope what the application's lifespan has left for its requests."""
@@ -238,7 +238,8 @@ class Guest:
         finally:
             self._clients.remove(exchange)
             self._sockets.remove(socket)
-        return exchange.response() or web.Response(status=500, text="Internal Server Error")
+        response = exchange.response()
+        return _failed() if response is None else response
 
     async def _run_socket(self, scope: Scope, exchange: SocketExchange) -> None:
         code = INTERNAL_ERROR
@@ -251,6 +252,10 @@ class Guest:
                 self._socket_tasks.failures.log(text, error)
         finally:
             await exchange.finish(code)
+
+
+def _failed() -> web.Response:
+    return web.Response(status=500, text="Internal Server Error")
 
 
 def subprotocols_of(request: web.Request) -> list[str]:

@@ -112,8 +112,10 @@ class SocketExchange:
         """Give what the server shall return; None where the application has not answered."""
         if self.socket.accepted:
             return self.socket.response
-        # RFC 6455 leaves the status open; ASGI wants 403.
-        return self._answer.response or (web.Response(status=403) if self._refused else None)
+        if self._answer.response is None and self._refused:
+            # RFC 6455 leaves the status open; ASGI wants 403.
+            return web.Response(status=403)
+        return self._answer.response
 
     async def receive(self) -> Event:
         """Receive the next message, or hear that the connection has ended; see ASGI.

@@ -364,10 +364,12 @@ async def test_an_error_amid_a_stream_cuts_the_connection(
         await send({"type": "http.response.body", "body": b"half", "more_body": True})
         raise RuntimeError("this stream always fails")
 
-    async with serving_guest(without_lifespan(app), name) as (host, _):
-        async with await host.client() as client:
-            await client.send_request("GET", f"{host.prefix}/")
-            received = await client.read_to_end()
+    async with (
+        serving_guest(without_lifespan(app), name) as (host, _),
+        await host.client() as client,
+    ):
+        await client.send_request("GET", f"{host.prefix}/")
+        received = await client.read_to_end()
     assert b"half" in received
     assert not received.endswith(b"0\r\n\r\n")
     assert b"500" not in received
@@ -473,7 +475,7 @@ async def test_the_stop_cuts_off_what_does_not_end(begun: bool, logs: Logs) -> N
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
         await asyncio.Event().wait()
 
-    short = {"drain_timeout": 0.1, "close_timeout": 0.5}
+    short: dict[str, Any] = {"drain_timeout": 0.1, "close_timeout": 0.5}
     async with (
         serving_guest(without_lifespan(app), **short) as (host, driver),
         await host.client() as client,

@@ -193,10 +193,12 @@ async def test_a_refusal_may_have_an_answer_of_its_own(name: str) -> None:
         response = PlainTextResponse("log in first", 401, headers={"x-realm": "bot"})
         await ws.send_denial_response(response)
 
-    async with serving(Page(refuse).app, name) as (_, _, client, url):
-        async with client.get(url, headers=HANDSHAKE) as response:
-            assert (response.status, await response.text()) == (401, "log in first")
-            assert response.headers["x-realm"] == "bot"
+    async with (
+        serving(Page(refuse).app, name) as (_, _, client, url),
+        client.get(url, headers=HANDSHAKE) as response,
+    ):
+        assert (response.status, await response.text()) == (401, "log in first")
+        assert response.headers["x-realm"] == "bot"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -217,9 +219,11 @@ async def test_a_failure_afterwards_closes_with_1011(name: str, logs: Logs) -> N
         await ws.accept()
         raise RuntimeError("this endpoint always fails")
 
-    async with serving(Page(fail).app, name) as (_, _, client, url):
-        async with client.ws_connect(url) as ws:
-            assert (await within(ws.receive())).data == 1011
+    async with (
+        serving(Page(fail).app, name) as (_, _, client, url),
+        client.ws_connect(url) as ws,
+    ):
+        assert (await within(ws.receive())).data == 1011
     assert logs.matching("The guest failed on a WebSocket", "ERROR")
 
 
@@ -297,13 +301,15 @@ async def test_pongs_of_one_who_only_sends_are_seen() -> None:
         await ws.accept()
         await asyncio.Event().wait()
 
-    async with serving(Page(wait).app, heartbeat=0.1) as (_, driver, client, url):
-        async with client.ws_connect(url) as ws:
-            receiving = asyncio.ensure_future(ws.receive())
-            await asyncio.wait({receiving}, timeout=0.8)
-            assert not receiving.done()
-            await driver.lifespan.stop()
-            assert (await within(receiving)).data == 1001
+    async with (
+        serving(Page(wait).app, heartbeat=0.1) as (_, driver, client, url),
+        client.ws_connect(url) as ws,
+    ):
+        receiving = asyncio.ensure_future(ws.receive())
+        await asyncio.wait({receiving}, timeout=0.8)
+        assert not receiving.done()
+        await driver.lifespan.stop()
+        assert (await within(receiving)).data == 1001
 
 
 async def test_a_peer_that_sends_more_than_is_taken_has_to_wait() -> None:
@@ -363,27 +369,31 @@ async def test_a_receive_that_is_given_up_loses_nothing() -> None:
         await ws.send_text("now")
         await echo_rest(ws)
 
-    async with serving(Page(impatient).app) as (_, _, client, url):
-        async with client.ws_connect(url) as ws:
-            assert await within(ws.receive_str()) == "now"
-            await ws.send_str("heard")
-            assert await within(ws.receive_str()) == "heard"
+    async with (
+        serving(Page(impatient).app) as (_, _, client, url),
+        client.ws_connect(url) as ws,
+    ):
+        assert await within(ws.receive_str()) == "now"
+        await ws.send_str("heard")
+        assert await within(ws.receive_str()) == "heard"
 
 
 @pytest.mark.parametrize("name", OURS)
 async def test_the_stop_closes_with_1001(name: str, logs: Logs) -> None:
     page = Page(echo)
-    async with serving(page.app, name, drain_timeout=60) as (_, driver, client, url):
-        async with client.ws_connect(url) as ws:
-            await ws.send_str("hello")
-            assert await within(ws.receive_str()) == "hello"
-            stopping = asyncio.ensure_future(driver.lifespan.stop())
-            message = await within(ws.receive())
-            assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
-            await within(stopping)
-            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await client.ws_connect(url)
-            assert refused.value.status == 503
+    async with (
+        serving(page.app, name, drain_timeout=60) as (_, driver, client, url),
+        client.ws_connect(url) as ws,
+    ):
+        await ws.send_str("hello")
+        assert await within(ws.receive_str()) == "hello"
+        stopping = asyncio.ensure_future(driver.lifespan.stop())
+        message = await within(ws.receive())
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        await within(stopping)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.ws_connect(url)
+        assert refused.value.status == 503
     assert page.ends == [(1001, "the bot stops")]
     assert not logs.matching("Cut off")
 
@@ -393,12 +403,14 @@ async def test_the_stop_cuts_off_a_guest_that_does_not_end(logs: Logs) -> None:
         await ws.accept()
         await asyncio.Event().wait()
 
-    short = {"drain_timeout": 0.1, "close_timeout": 0.3}
-    async with serving(Page(deaf).app, **short) as (_, driver, client, url):
-        async with client.ws_connect(url) as ws:
-            receiving = asyncio.ensure_future(ws.receive())
-            await within(driver.lifespan.stop())
-            assert (await within(receiving)).data == 1001
+    short: dict[str, Any] = {"drain_timeout": 0.1, "close_timeout": 0.3}
+    async with (
+        serving(Page(deaf).app, **short) as (_, driver, client, url),
+        client.ws_connect(url) as ws,
+    ):
+        receiving = asyncio.ensure_future(ws.receive())
+        await within(driver.lifespan.stop())
+        assert (await within(receiving)).data == 1001
     assert logs.matching("Cut off 1 WebSocket handler(s) of The guest", "ERROR")
 
 
