@@ -62,7 +62,7 @@ def make_site(host: str) -> web.Application:
     driver: Any = nonebot.get_driver()
     site = web.Application()
     if host == "subapp":
-        site.add_subapp("/bots/here", driver.server_app)
+        site.add_subapp("/bots/here", driver.aiohttp_app)
     else:
         driver.attach(site)
     return site

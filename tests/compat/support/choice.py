@@ -77,7 +77,11 @@ class Candidate:
     @property
     def exit_codes(self) -> set[int]:
         """What a process ends with after SIGTERM: uvicorn raises it again when it has stopped."""
-        by_uvicorn = "fastapi" in self.line or self.host in ("uvicorn", "Starlette")
+        by_uvicorn = "fastapi" in self.line or self.host in (
+            "uvicorn",
+            "uvicorn get_app",
+            "Starlette",
+        )
         return {0, -15} if by_uvicorn else {0}
 
     def __str__(self) -> str:
@@ -142,6 +146,21 @@ def _served(host: str, *server: str, prefix: str = "") -> Candidate:
 HOSTED = _hosted()
 """Drivers under all of their hosts."""
 
+
+def _with_fastapi() -> list[Candidate]:
+    """List NoneBot's own driver, and ours with a FastAPI application under its hosts."""
+    found = [Candidate(OURS), Candidate(OURS, "subapp", prefix="/bots/here")]
+    found += [Candidate(OURS, "uvicorn")]
+    found.append(_served("uvicorn get_app", "uvicorn", "--port", "{port}", "{program}:get_app"))
+    if has_all_of("gunicorn"):
+        worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
+        found.append(_served("gunicorn", "gunicorn", *worker, "{program}:aiohttp_app"))
+    return [Candidate("~fastapi+~aiohttp"), *_ours(*found)]
+
+
+FASTAPI = _with_fastapi()
+"""Drivers whose application is FastAPI's."""
+
 FORERUNNERS = [
     Candidate("nonebot.drivers.fastapi"),
     *_ours(Candidate(OURS)),
@@ -161,6 +180,7 @@ GROUPS = {
     "forward_driver": FORWARD,
     "mixed_driver": MIXED,
     "hosted_driver": HOSTED,
+    "fastapi_driver": FASTAPI,
     "old_driver": FORERUNNERS,
     "old_forward_driver": FORWARD_FORERUNNERS,
 }

@@ -1,0 +1,250 @@
+"""A bot whose plugins add to the FastAPI application that ``nonebot.get_app()`` gives."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import hosting
+import nonebot
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from journal import note
+from nonebot.drivers import URL, ASGIMixin, HTTPServerSetup, WebSocketServerSetup
+from nonebot.drivers import Request as NonebotRequest
+from nonebot.drivers import Response as NonebotResponse
+from nonebot.drivers import WebSocket as NonebotWebSocket
+from starlette.background import BackgroundTask
+from starlette.websockets import WebSocketDisconnect
+
+hosting.init()
+driver = nonebot.get_driver()
+assert isinstance(driver, ASGIMixin)
+app: FastAPI = nonebot.get_app()
+
+note(
+    "application",
+    get_app=isinstance(app, FastAPI) or type(app).__name__,
+    server_app=driver.server_app is app,
+    asgi=nonebot.get_asgi() is app,
+)
+
+
+async def hook(request: NonebotRequest) -> NonebotResponse:
+    """Answer as an adapter's webhook."""
+    return NonebotResponse(200, content="hook", headers={"Content-Type": "text/plain"})
+
+
+async def hook_ws(websocket: NonebotWebSocket) -> None:
+    """Accept as an adapter's WebSocket."""
+    await websocket.accept()
+    await websocket.send("hook")
+    await websocket.close()
+
+
+driver.setup_http_server(HTTPServerSetup(URL("/hook"), "POST", "hook", hook))
+driver.setup_websocket_server(WebSocketServerSetup(URL("/hook/ws"), "hook-ws", hook_ws))
+
+
+@asynccontextmanager
+async def living(_: FastAPI) -> AsyncIterator[None]:
+    """Note when a plugin's router lives."""
+    note("step", name="router starts")
+    if getattr(driver.config, "router_fails", False):
+        raise RuntimeError("this router always fails")
+    yield
+    note("step", name="router stops")
+
+
+router = APIRouter(prefix="/plugin", lifespan=living)
+
+
+def has_token(token: str = "") -> str:
+    """Refuse without a token."""
+    if token != "secret":
+        raise HTTPException(401, "no token")
+    return token
+
+
+@router.get("/items/{number}")
+async def item(number: int, token: str = Depends(has_token)) -> dict[str, Any]:
+    """Parse and validate as FastAPI does."""
+    return {"number": number, "token": token}
+
+
+@router.get("/sync")
+def sync() -> str:
+    """Run in a thread."""
+    return "from a thread"
+
+
+app.include_router(router)
+
+
+@app.get("/hook")
+async def page_of_hook() -> PlainTextResponse:
+    """Be a page where an adapter has a webhook."""
+    return PlainTextResponse("a page")
+
+
+@app.api_route("/show", methods=["GET", "PUT"])
+async def show(request: Request) -> dict[str, Any]:
+    """Show what has come."""
+    scope = request.scope
+    return {
+        "http_version": scope["http_version"],
+        "url": str(request.url),
+        "client": request.client.host if request.client else None,
+        "path": scope["path"],
+        "root_path": scope["root_path"],
+    }
+
+
+@app.get("/cookies")
+async def cookies() -> Response:
+    """Set two cookies."""
+    response = PlainTextResponse("cookies")
+    response.set_cookie("a", "1")
+    response.set_cookie("b", "2")
+    return response
+
+
+@app.post("/upload")
+async def upload(request: Request) -> list[Any]:
+    """Digest a body as it comes."""
+    digest, size = hashlib.sha256(), 0
+    async for chunk in request.stream():
+        digest.update(chunk)
+        size += len(chunk)
+    return [size, digest.hexdigest()]
+
+
+@app.get("/events")
+async def events() -> StreamingResponse:
+    """Send events, and note when nobody takes them any more."""
+
+    async def make() -> AsyncIterator[str]:
+        try:
+            yield "data: first\n\n"
+            await asyncio.Event().wait()
+        finally:
+            note("events have ended")
+
+    return StreamingResponse(make(), media_type="text/event-stream")
+
+
+@app.get("/half")
+async def half() -> StreamingResponse:
+    """Fail amid a stream."""
+
+    async def make() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise RuntimeError("this stream always fails")
+
+    return StreamingResponse(make())
+
+
+@app.get("/background")
+async def background(port: int) -> Response:
+    """Answer, and go on until the test lets go."""
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.read()
+        writer.close()
+        note("the background task has ended")
+
+    return PlainTextResponse("taken", background=BackgroundTask(work))
+
+
+@app.get("/fail")
+async def fail() -> None:
+    """Fail."""
+    raise RuntimeError("this page always fails")
+
+
+@app.websocket("/ws")
+async def ws_echo(ws: WebSocket) -> None:
+    """Send back all messages, and note the end."""
+    await ws.accept()
+    try:
+        while True:
+            await ws.send_text(await ws.receive_text())
+    except WebSocketDisconnect as end:
+        note("closed", code=end.code, reason=end.reason or "")
+
+
+@app.websocket("/ws/close")
+async def ws_close(ws: WebSocket) -> None:
+    """Close with a code of its own."""
+    await ws.accept(subprotocol="chat" if "chat" in ws.scope["subprotocols"] else None)
+    await ws.close(4001, "wrong token")
+
+
+@app.websocket("/ws/refuse")
+async def ws_refuse(ws: WebSocket) -> None:
+    """Refuse."""
+    await ws.close(4001)
+
+
+class Mark:
+    """Marks the answers of plugins; ``app.middleware("http")`` would end half a stream in order."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Add a header."""
+
+        async def marked(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                event["headers"] = [*event["headers"], (b"x-marked", b"yes")]
+            await send(event)
+
+        await self.app(scope, receive, marked)
+
+
+app.add_middleware(Mark)
+
+
+@app.exception_handler(404)
+async def not_found(request: Request, error: Exception) -> JSONResponse:
+    """Answer for unknown paths."""
+    return JSONResponse({"nothing": request.scope["path"]}, 404)
+
+
+folder = Path("pages")
+folder.mkdir(exist_ok=True)
+(folder / "index.html").write_text("<h1>你好</h1>", encoding="utf-8")
+app.mount("/pages", StaticFiles(directory=folder, html=True))
+
+
+@driver.on_startup
+async def late() -> None:
+    """Add a page when the bot starts, as many plugins do."""
+    note("step", name="startup")
+
+    @app.get("/late")
+    async def page() -> str:
+        return "late"
+
+
+@driver.on_shutdown
+async def shutdown() -> None:
+    """Note the shutdown."""
+    note("step", name="shutdown")
+
+
+asgi = nonebot.get_asgi()
+get_app = app
+aiohttp_app = getattr(driver, "aiohttp_app", None)
+
+if __name__ == "__main__":
+    note("routes", paths=json.dumps([getattr(each, "path", "") for each in app.routes]))
+    hosting.run()
