@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "drain_timeout": 20,
     "forward": True,
     "proxy": None,
+    "fastapi": False,
     "socket_mode": "0666",
     "loop": "auto",
     "access_log": False,
@@ -74,6 +75,7 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "stable_after": (0, 0),
     "drain_timeout": (0, 0),
     "forward": ("false", False),
+    "fastapi": ("true", True),
     "proxy": ("http://user:word@proxy:3128", "http://user:word@proxy:3128"),
     "socket_mode": (660, "660"),
     "loop": ("asyncio", "asyncio"),
@@ -109,6 +111,7 @@ WRONG: dict[str, list[Any]] = {
     "backoff_max": [0, SECRET, math.inf],
     "stable_after": [-1, SECRET, math.inf],
     "drain_timeout": [-1, SECRET, math.inf],
+    "fastapi": [SECRET, None],
     "forward": [SECRET, None],
     "proxy": [
         f"socks5://user:{SECRET}@proxy",

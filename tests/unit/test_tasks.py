@@ -468,3 +468,16 @@ async def test_what_is_left_bears_the_name_of_its_function(
     assert logs.messages("ERROR")[0].startswith("Waiting.run: left something")
     waiting.released.set()
     await eventually(lambda: not tasks._left)
+
+
+async def test_a_task_is_handed_over_to_another_set(logs: Logs) -> None:
+    first, second, waiting = TaskSet("handler"), TaskSet("hook"), Waiting()
+    task = asyncio.ensure_future(waiting.run())
+    first.add(task, "fake")
+    first.hand_over(task, second)
+    first.hand_over(task, second)
+    assert (first.in_work(), second.in_work()) == ("", "1 hook(s)")
+    await turns()
+    assert await second.cancel() is True
+    assert logs.matching("Cut off 1 hook(s) of fake", "ERROR")
+    assert second.in_work() == ""

@@ -161,6 +161,12 @@ def _with_fastapi() -> list[Candidate]:
 FASTAPI = _with_fastapi()
 """Drivers whose application is FastAPI's."""
 
+CONSOLES = [
+    Candidate("~fastapi+~httpx+~websockets"),
+    *_ours(Candidate(OURS), Candidate(f"~fastapi+{OURS}")),
+]
+"""Drivers that run the web consoles of NoneBot's store."""
+
 FORERUNNERS = [
     Candidate("nonebot.drivers.fastapi"),
     *_ours(Candidate(OURS)),
@@ -181,6 +187,7 @@ GROUPS = {
     "mixed_driver": MIXED,
     "hosted_driver": HOSTED,
     "fastapi_driver": FASTAPI,
+    "console_driver": CONSOLES,
     "old_driver": FORERUNNERS,
     "old_forward_driver": FORWARD_FORERUNNERS,
 }
