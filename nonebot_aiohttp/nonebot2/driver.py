@@ -38,10 +38,11 @@ FASTAPI_HINT = (
 """What to do where the aiohttp application is taken for a FastAPI one."""
 
 ASGI_HINT = (
-    "The bot is a guest of an ASGI server, which owns the connections: WebSockets are closed before"
-    " the events in flight have ended, dead peers and second connections of a bot are not probed,"
-    " and each event costs more. Run the bot by itself instead (python bot.py), or under gunicorn"
-    " with -k aiohttp.GunicornWebWorker and, as the application, nonebot.get_driver().aiohttp_app"
+    "The bot is a guest of an ASGI server, which owns the connections. At a stop it closes"
+    " WebSockets before the events in flight have ended; nobody pings peers, or asks a bot's first"
+    " connection whether it lives; and each event costs more. Run it by itself instead: python"
+    ' bot.py, in Docker CMD ["python", "bot.py"]. Or have gunicorn run'
+    " nonebot.get_driver().aiohttp_app with -k aiohttp.GunicornWebWorker"
 )
 """What is said once under an ASGI server, where ``nb docker`` puts bots."""
 

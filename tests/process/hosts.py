@@ -80,6 +80,7 @@ PROMISES: dict[str, str] = {
     "invalid text": "Invalid UTF-8 in a text frame closes with 1007",
     "heartbeat": "`aiohttp_heartbeat` pings WebSockets",
     "probe": "A second connection of a bot whose first one lives gets 409",
+    "pages": "With `aiohttp_fastapi=true` plugins' FastAPI pages are served behind the bot's paths",
     "exit": "`driver.exit()` stops the process",
     "drain": "Handlers in flight at the stop end, with API calls over HTTP",
     "matchers": "Events that NoneBot2's matchers handle at the stop end, too",

@@ -15,6 +15,7 @@ PAGE = (ROOT / "docs" / "hosts.md").read_text("utf-8")
 TESTS = [
     *(ROOT / "tests" / "process").glob("test_hosts_*.py"),
     ROOT / "tests" / "compat" / "today" / "test_events.py",
+    ROOT / "tests" / "compat" / "today" / "test_fastapi.py",
 ]
 
 

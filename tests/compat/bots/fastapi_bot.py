@@ -20,6 +20,7 @@ from nonebot.drivers import URL, ASGIMixin, HTTPServerSetup, WebSocketServerSetu
 from nonebot.drivers import Request as NonebotRequest
 from nonebot.drivers import Response as NonebotResponse
 from nonebot.drivers import WebSocket as NonebotWebSocket
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.websockets import WebSocketDisconnect
 
@@ -242,8 +243,13 @@ async def shutdown() -> None:
 
 
 asgi = nonebot.get_asgi()
-get_app = app
-aiohttp_app = getattr(driver, "aiohttp_app", None)
+server_app: Any = getattr(driver, "aiohttp_app", None)
+
+
+def site() -> Starlette:
+    """Make a Starlette application with the bot in it."""
+    return hosting.make_starlette(driver)
+
 
 if __name__ == "__main__":
     note("routes", paths=json.dumps([getattr(each, "path", "") for each in app.routes]))

@@ -146,19 +146,10 @@ def _served(host: str, *server: str, prefix: str = "") -> Candidate:
 HOSTED = _hosted()
 """Drivers under all of their hosts."""
 
-
-def _with_fastapi() -> list[Candidate]:
-    """List NoneBot's own driver, and ours with a FastAPI application under its hosts."""
-    found = [Candidate(OURS), Candidate(OURS, "subapp", prefix="/bots/here")]
-    found += [Candidate(OURS, "uvicorn")]
-    found.append(_served("uvicorn get_app", "uvicorn", "--port", "{port}", "{program}:get_app"))
-    if has_all_of("gunicorn"):
-        worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
-        found.append(_served("gunicorn", "gunicorn", *worker, "{program}:aiohttp_app"))
-    return [Candidate("~fastapi+~aiohttp"), *_ours(*found)]
-
-
-FASTAPI = _with_fastapi()
+FASTAPI = [
+    *HOSTED,
+    *_ours(_served("uvicorn get_app", "uvicorn", "--port", "{port}", "{program}:app")),
+]
 """Drivers whose application is FastAPI's."""
 
 CONSOLES = [

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import pytest
 
+from tests.process.hosts import HOSTS
+from tests.process.observing import check
 from tests.support.ports import free_port
 
 from ..support.choice import Candidate
@@ -61,6 +63,19 @@ async def test_pages(
     assert await get(client, bot, path) == (status, said)
 
 
+async def test_the_table_of_hosts(client: aiohttp.ClientSession, bot: Bot) -> None:
+    name = {"run": "run()", "serve": "serve()", "subapp": "add_subapp"}.get(
+        bot.candidate.host, bot.candidate.host
+    )
+    page, hook = await get(client, bot, "/late"), client.post(bot.url("/hook"))
+    async with hook as answer:
+        are_both_there = page == (200, '"late"') and answer.status == 200
+    assert are_both_there
+    for host in HOSTS:
+        if host.name == name:
+            check("pages", host, are_both_there)
+
+
 async def test_adapters_routes_are_served_as_ever(client: aiohttp.ClientSession, bot: Bot) -> None:
     for path in ("/hook", "/hook"):
         async with client.post(bot.url(path), data=b"event") as answer:
@@ -71,6 +86,7 @@ async def test_adapters_routes_are_served_as_ever(client: aiohttp.ClientSession,
         assert answer.status == 405
 
 
+@pytest.mark.not_under("attach", "what nobody has a route for stays the application's")
 async def test_unknown_paths_are_the_applications(client: aiohttp.ClientSession, bot: Bot) -> None:
     async with client.get(bot.url("/nothing")) as answer:
         assert answer.status == 404
@@ -143,6 +159,7 @@ async def test_a_background_task(client: aiohttp.ClientSession, bot: Bot) -> Non
         await bot.note("the background task has ended", ended + 1)
 
 
+@pytest.mark.not_under("hypercorn", "it tells applications 1006")
 async def test_the_client_closes_a_websocket(client: aiohttp.ClientSession, bot: Bot) -> None:
     closed = len(bot.noted("closed"))
     async with client.ws_connect(bot.url("/ws", scheme="ws")) as ws:

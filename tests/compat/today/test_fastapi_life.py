@@ -106,10 +106,20 @@ async def test_an_encoded_slash_reaches_nothing_of_an_adapters(tmp_path: Path) -
         assert refused.value.status == 403
 
 
-async def test_a_guest_of_an_asgi_server_is_told_so_once(tmp_path: Path) -> None:
-    async with running("server_bot", Candidate(OURS, "uvicorn"), tmp_path) as bot:
-        await bot.stop()
+_WORKER = ("-k", "uvicorn.workers.UvicornWorker", "-b", "127.0.0.1:{port}")
+NB_DOCKER = Candidate(OURS, "uvicorn", server=("gunicorn", *_WORKER, "{program}:asgi"))
+"""As ``nb docker`` has bots run."""
+
+
+@pytest.mark.parametrize(
+    "guest", [Candidate(OURS, "uvicorn"), NB_DOCKER], ids=["uvicorn", "docker"]
+)
+async def test_a_guest_of_an_asgi_server_is_told_so_once(tmp_path: Path, guest: Candidate) -> None:
+    async with running("fastapi_bot", guest, tmp_path, aiohttp_fastapi=True) as bot:
+        bot.send_stop()
+        await bot.ended()
     assert bot.log.count(ADVICE) == 1
+    assert "python bot.py" in bot.log
     assert "aiohttp.GunicornWebWorker" in bot.log
 
 

@@ -69,14 +69,13 @@ async def watch_a_chat(client: aiohttp.ClientSession, bot: Bot, token: str) -> N
         call = await call_of(platform)
         assert call["action"] == "get_msg"
         data = {**event, "real_id": 1}
-        answer = {"status": "ok", "retcode": 0, "data": data, "echo": call["echo"]}
-        await platform.send_str(json.dumps(answer))
+        result = {"status": "ok", "retcode": 0, "data": data, "echo": call["echo"]}
+        await platform.send_str(json.dumps(result))
         seen = await next_of(page, "new_message")
         assert "hello console" in json.dumps(seen, ensure_ascii=False)
-        async with client.get(
-            bot.url("/web_console/api/status"), headers={"Authorization": token}
-        ) as status:
-            assert SELF_ID in await status.text()
+        logs, headers = bot.url("/web_console/api/logs"), {"Authorization": token}
+        async with client.get(logs, headers=headers) as answer:
+            assert "hello console" in await answer.text()
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await client.ws_connect(bot.url("/web_console/ws?token=wrong", scheme="ws"))
     assert refused.value.status == 403
