@@ -12,7 +12,6 @@ from .support.choice import has_all_of, is_absent, nonebot_version, parametrize,
 
 TODAY = (
     "aiohttp",
-    "aiohttp-asgi",
     "fastapi",
     "httpx",
     "nb-cli",
