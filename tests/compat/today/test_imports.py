@@ -24,10 +24,13 @@ driver = nonebot.get_driver()
 asyncio.run(live())
 """
 COMBINED = "import nonebot, sys; nonebot.init(driver=sys.argv[1]); nonebot.get_driver()"
+ANOTHER, EXTRA = "a16", "plugins_app"
+"""The modules for another NoneBot, and for what an extra brings."""
+
 FACE = [
     f"{OURS}.{found.name}"
     for found in pkgutil.iter_modules(nonebot_aiohttp.nonebot2.__path__)
-    if found.name != "a16"
+    if found.name not in (ANOTHER, EXTRA)
 ]
 MODULES = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
