@@ -76,18 +76,20 @@ class AsgiFace:
             receive: ASGI's receive.
             send: ASGI's send.
         """
-        if scope["type"] == "lifespan":
-            await self._serve_lifespan(receive, send)
-        elif self._guest is not None and self._is_for(self._guest, scope):
+        if self._guest is not None and self._is_for(self._guest, scope):
             await self._serve_guest(self._guest, scope, receive, send)
         elif scope["type"] == "http":
             start, body = response_events(await self._answer(scope, receive))
             await send(start)
             await send(body)
+        elif scope["type"] == "lifespan":
+            await self._serve_lifespan(receive, send)
         elif scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
 
     def _is_for(self, guest: Guest, scope: Scope) -> bool:
+        if scope["type"] not in ("http", "websocket"):
+            return False
         upgrade = scope["type"] == "websocket"
         method = "GET" if upgrade else scope["method"]
         found = self._endpoints.find(local_path(scope), method, upgrade)
@@ -177,13 +179,14 @@ class AsgiFace:
 
     def _give_advice(self) -> None:
         """Log once what it costs to be a guest of an ASGI server."""
-        if self._advice:
-            logger.warning("{}", self._advice)
-            self._advice = ""
+        advice, self._advice = self._advice, ""
+        if advice:
+            logger.warning("{}", advice)
 
     def _look_at_host(self) -> None:
         """Log once what there is to say of a host; that it has not started the driver, say."""
-        self._give_advice()
+        if self._advice:
+            self._give_advice()
         if self._lifespan.state is State.IDLE and not self._told:
             self._told = True
             logger.error(

@@ -223,7 +223,7 @@ class Guest:
         """
         exchange = SocketExchange(request, socket)
         scope = self.with_state(make_scope(request, "websocket", root_path))
-        scope["scheme"] = _SCHEMES.get(request.scheme, request.scheme)
+        scope["scheme"] = _SCHEMES.get(scope["scheme"], scope["scheme"])
         scope["subprotocols"] = subprotocols_of(request)
         scope["extensions"] = {"websocket.http.response": {}}
         del scope["method"]

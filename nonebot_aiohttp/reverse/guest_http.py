@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -26,6 +27,10 @@ to find that the client has left, and never close a generator that has nothing t
 _DISCONNECTED = "http.disconnect"
 
 
+Client = tuple[str, int] | None
+"""Address and port of a peer; None where it has none."""
+
+
 def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any]:
     """Describe a request as ASGI does.
 
@@ -37,6 +42,9 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
     Returns:
         The scope.
     """
+    scheme, client = request.scheme, _client_of(request)
+    if _is_from_here(request):
+        scheme, client = forwarded(request, scheme, client)
     raw_path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
     query = request.rel_url.raw_query_string.encode("utf-8", "surrogateescape")
     version = request.version
@@ -45,25 +53,60 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
         "asgi": dict(ASGI),
         "http_version": f"{version.major}.{version.minor}",
         "method": request.method,
-        "scheme": request.scheme,
+        "scheme": scheme,
         "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
         "query_string": query,
         "root_path": root_path,
         "headers": [(name.lower(), value) for name, value in request.raw_headers],
-        "client": _client_of(request),
+        "client": client,
         "server": _server_of(request),
         "extensions": {},
     }
 
 
-def _client_of(request: web.Request) -> tuple[str, int] | None:
+def _client_of(request: web.Request) -> Client:
     """Name the peer; one that the application's middleware has read from a header has no port."""
     peer, remote = request.get_extra_info("peername"), request.remote
     if not remote:
         return None
     known = isinstance(peer, tuple) and peer[0] == remote
     return remote, peer[1] if known else 0
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Tell whether the peer runs on this machine: nginx, say, over TCP or a Unix socket."""
+    peer = request.get_extra_info("peername")
+    return _is_loopback(peer[0]) if isinstance(peer, tuple) else request.transport is not None
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def forwarded(request: web.Request, scheme: str, client: Client) -> tuple[str, Client]:
+    """Read what a proxy on this machine says, as uvicorn does it: pages link to their own URLs.
+
+    Args:
+        request: The request, of a proxy that is trusted.
+        scheme: That of the request.
+        client: The proxy.
+
+    Returns:
+        The scheme and the peer that the proxy has seen. Of several peers it is the last one that is
+        no proxy of this machine, for whoever comes before can be made up.
+    """
+    said = request.headers.get("X-Forwarded-Proto", "").strip().lower()
+    peers = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
+    peers = [each for each in peers if each]
+    for each in reversed(peers):
+        client = each, 0
+        if not _is_loopback(each):
+            break
+    return (said if said in ("http", "https") else scheme), client
 
 
 def _server_of(request: web.Request) -> tuple[str, int | None] | None:

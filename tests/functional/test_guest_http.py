@@ -8,8 +8,10 @@ import json
 import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest import mock
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.middleware import Middleware
@@ -18,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Match, Route
 
+from nonebot_aiohttp.reverse.guest_http import make_scope
 from tests.support.client import RawClient
 from tests.support.guests import serving_guest
 from tests.support.hosts import PREFIX
@@ -59,6 +62,35 @@ async def test_the_scope_says_what_has_come(name: str) -> None:
     assert shown["client"][1] > 0
     assert shown["server"] == ["127.0.0.1", host.port]
     assert shown["headers"] == [["x-many", "b"], ["x-many", "a"], ["host", "bot.example"]]
+
+
+@pytest.mark.parametrize(
+    ("headers", "scheme", "client"),
+    [
+        ({"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}, "https", "192.0.2.1"),
+        ({"X-Forwarded-For": "made.up, 192.0.2.1, 127.0.0.1"}, "http", "192.0.2.1"),
+        ({"X-Forwarded-For": "::1, 127.0.0.1"}, "http", "::1"),
+        ({"X-Forwarded-Proto": "gopher", "X-Forwarded-For": ", ,"}, "http", "127.0.0.1"),
+    ],
+)
+async def test_a_proxy_on_this_machine_says_for_whom(
+    headers: dict[str, str], scheme: str, client: str
+) -> None:
+    app = Starlette(routes=[Route("/show/{rest:path}", show)])
+    async with serving_guest(app) as (host, _):
+        shown = json.loads((await host.request("GET", "/show/", headers)).body)
+    assert (shown["scheme"], shown["client"][0]) == (scheme, client)
+
+
+@pytest.mark.parametrize(
+    ("peer", "scheme"), [(("192.0.2.7", 1), "http"), (("::1", 1, 0, 0), "https"), ("", "https")]
+)
+async def test_nobody_else_is_believed(peer: Any, scheme: str) -> None:
+    transport = mock.Mock()
+    transport.get_extra_info = {"peername": peer, "sslcontext": None}.get
+    headers = {"X-Forwarded-Proto": "https"}
+    request = make_mocked_request("GET", "/", headers, transport=transport)
+    assert make_scope(request, "http", "")["scheme"] == scheme
 
 
 async def test_http_1_0_is_told_as_such() -> None:

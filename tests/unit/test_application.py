@@ -22,7 +22,7 @@ USES: dict[str, Any] = {
     "get the root": lambda app: app.get(""),
     "get with more": lambda app: app.get("/x", response_model=None),
     "get with a default": lambda app: app.get("/x", None, tags=["x"]),
-    **{name: lambda app, name=name: getattr(app, name)("/x") for name in FASTAPI_NAMES},
+    **{name: lambda app, name=name: getattr(app, name)("/x") for name in sorted(FASTAPI_NAMES)},
 }
 
 

@@ -108,6 +108,15 @@ async def test_the_request(client: aiohttp.ClientSession, bot: Bot) -> None:
     }
 
 
+@pytest.mark.not_under("hypercorn", "it reads no such headers")
+async def test_a_proxy_on_this_machine(client: aiohttp.ClientSession, bot: Bot) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1", "Host": "bot.example"}
+    async with client.get(bot.url("/show"), headers=headers) as answer:
+        shown = await answer.json()
+    assert shown["url"] == f"https://bot.example{bot.candidate.prefix}/show"
+    assert shown["client"] == "192.0.2.1"
+
+
 async def test_two_cookies(client: aiohttp.ClientSession, bot: Bot) -> None:
     async with client.get(bot.url("/cookies")) as answer:
         values = answer.headers.getall("set-cookie")
