@@ -164,10 +164,10 @@ class Guest:
         Returns:
             The response.
         """
-        exchange = HttpExchange(request, lambda: self._become_stream(task, exchange))
+        exchange = HttpExchange(request, self._become_stream)
         scope = self.with_state(make_scope(request, "http", root_path))
-        task = asyncio.ensure_future(self._run_http(scope, exchange))
-        self._keep(task, self._requests, exchange)
+        exchange.task = asyncio.ensure_future(self._run_http(scope, exchange))
+        self._keep(exchange.task, self._requests, exchange)
         try:
             await exchange.over.wait()
         except asyncio.CancelledError:
@@ -190,10 +190,11 @@ class Guest:
         task.add_done_callback(lambda _: exchange.over.set())
         self._clients.add(exchange)
 
-    def _become_stream(self, task: asyncio.Task[None], exchange: HttpExchange) -> None:
+    def _become_stream(self, exchange: HttpExchange) -> None:
         """Have the stop end a request that it would wait for in vain."""
+        assert exchange.task is not None
         self._streams.add(exchange)
-        self._requests.hand_over(task, self._socket_tasks)
+        self._requests.hand_over(exchange.task, self._socket_tasks)
 
     async def _run_http(self, scope: Scope, exchange: HttpExchange) -> None:
         answer = exchange.answer

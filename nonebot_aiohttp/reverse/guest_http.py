@@ -239,15 +239,15 @@ class HttpExchange:
     Attributes:
         answer: The response.
         over: Set when the response is complete, its client has left, or the application has ended.
-        streams: Whether the response is an event stream.
+        task: What runs the application; None before it has begun.
     """
 
-    def __init__(self, request: web.Request, on_stream: Callable[[], object]) -> None:
+    def __init__(self, request: web.Request, on_stream: Callable[[HttpExchange], object]) -> None:
         """Take a request.
 
         Args:
             request: The request.
-            on_stream: Called when its response turns out to be an event stream.
+            on_stream: Called with the exchange when its response turns out to be an event stream.
         """
         self._request = request
         self._on_stream = on_stream
@@ -255,6 +255,7 @@ class HttpExchange:
         self._more = True
         self.answer = Answer(request)
         self.over = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
 
     @property
     def has_left(self) -> bool:
@@ -316,7 +317,7 @@ class HttpExchange:
         if event["type"] == "http.response.start":
             headers = list(event.get("headers", ()))
             if _is_event_stream(headers):
-                self._on_stream()
+                self._on_stream(self)
             await self.answer.start(event["status"], headers)
         elif event["type"] == "http.response.body":
             await self.answer.body(bytes(event.get("body", b"")), event.get("more_body", False))
