@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from .connections.connector import Connector, request_class
+from .connections.interim import BoundedResponse
 from .connections.proxies import Proxies
 from .connections.redirects import raising
 from .exceptions import LifecycleError, SetupError, ValidationError
@@ -175,6 +176,7 @@ class SessionPool:
             connector=self._open_connector(),
             connector_owner=False,
             request_class=self._request_class,
+            response_class=BoundedResponse,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
             **kwargs,
