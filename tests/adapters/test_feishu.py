@@ -12,7 +12,7 @@ The platform is written from Feishu's own documents:
 - https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/events/receive
   (events)
 - https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/create (answers)
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

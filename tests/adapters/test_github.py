@@ -9,7 +9,7 @@ The platform is written from GitHub's own documents:
   (tokens of the App)
 - https://docs.github.com/en/rest/apps/apps (the App itself, tokens of an installation)
 - https://docs.github.com/en/rest/issues/comments#create-an-issue-comment (answers)
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ REPOSITORY = "friend/project"
 USER_LINKS = (
     "avatar events followers following gists organizations received_events repos starred "
     "subscriptions"
-).split()
+)
 REPOSITORY_LINKS = (
     "archive assignees blobs branches clone collaborators comments commits compare contents "
     "contributors deployments downloads events forks git git_commits git_refs git_tags hooks "
     "issue_comment issue_events issues keys labels languages merges milestones mirror "
     "notifications pulls releases ssh stargazers statuses subscribers subscription svn tags teams "
     "trees"
-).split()
+)
 REPOSITORY_COUNTS = (
     "forks forks_count open_issues open_issues_count size stargazers_count watchers watchers_count"
-).split()
-REACTIONS = "total_count +1 -1 laugh hooray confused heart rocket eyes".split()
+)
+REACTIONS = "total_count +1 -1 laugh hooray confused heart rocket eyes"
 
 
-def links(url: str, names: Iterable[str]) -> dict[str, Any]:
+def links(url: str, names: str) -> dict[str, Any]:
     """Make the addresses that GitHub's objects are full of."""
-    return {"url": url, **{f"{name}_url": f"{url}/{name}" for name in names}}
+    return {"url": url, **{f"{name}_url": f"{url}/{name}" for name in names.split()}}
 
 
 def user(login: str, number: int) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def repository() -> dict[str, Any]:
         "default_branch": "main",
         "visibility": "public",
         "topics": [],
-        **dict.fromkeys(REPOSITORY_COUNTS, 0),
+        **dict.fromkeys(REPOSITORY_COUNTS.split(), 0),
         **dict.fromkeys(("has_pages", "has_issues", "has_wiki", "archived", "disabled"), False),
         **dict.fromkeys(("created_at", "updated_at", "pushed_at"), WHEN),
         **links(f"{WEB}/repos/{REPOSITORY}", REPOSITORY_LINKS),
@@ -117,7 +117,7 @@ def entry(number: int, body: str, url: str) -> dict[str, Any]:
         "url": url,
         "html_url": url,
         "performed_via_github_app": None,
-        "reactions": {"url": f"{url}/reactions", **dict.fromkeys(REACTIONS, 0)},
+        "reactions": {"url": f"{url}/reactions", **dict.fromkeys(REACTIONS.split(), 0)},
     }
 
 
@@ -126,7 +126,7 @@ def issue() -> dict[str, Any]:
     url = f"{WEB}/repos/{REPOSITORY}/issues/7"
     return {
         **entry(4, "a question", url),
-        **links(url, ["comments", "events", "labels", "repository"]),
+        **links(url, "comments events labels repository"),
         "number": 7,
         "title": "Hello",
         "state": "open",

@@ -23,6 +23,7 @@ from typing import Any
 
 import aiohttp
 import msgpack
+import pytest
 from aiohttp import WSMsgType, web
 
 from tests.compat.support.network import within
@@ -227,12 +228,9 @@ class TestReverseWebSocket(Conversation):
 
     async def test_refuses_a_wrong_token(self, bot: Bot, there: Reverse) -> None:
         """Before it accepts, which is a refused handshake (403) to the implementation."""
-        try:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await within(there.connect(bot, "wrong"))
-        except aiohttp.WSServerHandshakeError as error:
-            assert error.status == 403
-        else:
-            raise AssertionError("it has been accepted")
+        assert caught.value.status == 403
 
 
 class TestWebhook(Conversation):

@@ -1,12 +1,11 @@
 """A bot with one adapter, as its user would write it: it repeats what it is told.
 
-``/say hello`` is answered with ``hello`` at once, ``/wait hello`` when there is a file ``go`` in the
-bot's folder.
+``/say hello`` is answered with ``hello`` at once, ``/wait hello`` when SIGUSR1 has come.
 """
 
 import asyncio
 import importlib
-from pathlib import Path
+import signal
 from typing import Any
 
 import adapters_bot
@@ -35,9 +34,10 @@ async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
 @wait.handle()
 async def do_wait(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
     """Answer when the test says so."""
+    go = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go.set)
     note("begun")
-    while not await asyncio.to_thread(Path("go").exists):
-        await asyncio.sleep(0.01)
+    await go.wait()
     await answer(bot, event, text)
 
 
