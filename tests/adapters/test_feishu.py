@@ -1,4 +1,4 @@
-"""The adapter for Feishu (Lark): the encrypted webhook.
+"""The adapter for Feishu (Lark): the encrypted webhook, and the long connection.
 
 The platform is written from Feishu's own documents:
 
@@ -12,6 +12,8 @@ The platform is written from Feishu's own documents:
 - https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/events/receive
   (events)
 - https://open.feishu.cn/document/uAjLw4CM/ukTMukTMukTM/reference/im-v1/message/create (answers)
+- https://github.com/larksuite/oapi-sdk-go/tree/v3_main/ws (frames of the long connection, whose
+  only document is Feishu's SDK)
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from tests.compat.support.process import Bot
 
 from .support.conversation import Conversation
-from .support.platform import Webhook
+from .support.platform import Gateway, Platform, Webhook
+from .support.protobuf import Fields, decode, encode
 
 APP_ID = "cli_a1b2c3"
 APP_SECRET = "an app's secret"
@@ -40,6 +43,16 @@ ENCRYPT_KEY = "test key"
 VERIFICATION_TOKEN = "a verification token"
 ACCESS_TOKEN = "t-access"
 PERSON = "ou_84aad35d084aa403a838cf73ee18467"
+
+# The numbers of a frame's fields, and its methods.
+SEQUENCE, LOG, SERVICE, METHOD, HEADERS, PAYLOAD = 1, 2, 3, 4, 5, 8
+CONTROL, DATA = 0, 1
+PING_CONFIG = {
+    "PingInterval": 120,
+    "ReconnectCount": -1,
+    "ReconnectInterval": 120,
+    "ReconnectNonce": 30,
+}
 
 
 def encrypt(text: str) -> str:
@@ -58,11 +71,11 @@ def ok(**data: Any) -> web.Response:
     return web.json_response({"code": 0, "msg": "ok", **data})
 
 
-class Feishu(Webhook):
-    """Feishu's HTTP API, and its webhooks."""
+class Feishu(Platform):
+    """Feishu's HTTP API."""
 
     adapter = "nonebot.adapters.feishu"
-    path = f"/feishu/{APP_ID}"
+    protocol: str
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -81,6 +94,7 @@ class Feishu(Webhook):
             "app_secret": APP_SECRET,
             "encrypt_key": ENCRYPT_KEY,
             "verification_token": VERIFICATION_TOKEN,
+            "protocol": self.protocol,
         }
         return {"feishu_api_base": self.url, "feishu_bots": [bot]}
 
@@ -137,6 +151,13 @@ class Feishu(Webhook):
         sender = {"sender_id": person, "sender_type": "user", "tenant_key": "2ca1d211f64f6438"}
         return {"schema": "2.0", "header": header, "event": {"sender": sender, "message": message}}
 
+
+class FeishuWebhook(Feishu, Webhook):
+    """Feishu with the address of a server."""
+
+    path = f"/feishu/{APP_ID}"
+    protocol = "http"
+
     def delivery(self, text: str) -> tuple[bytes, dict[str, str]]:
         return self.encrypted(self.event(text))
 
@@ -153,10 +174,83 @@ class Feishu(Webhook):
         }
 
 
-class TestWebhook(Conversation):
-    platform = Feishu
+class FeishuGateway(Feishu, Gateway):
+    """Feishu with a long connection: a WebSocket with Protocol Buffers both ways."""
 
-    async def test_answers_the_challenge(self, bot: Bot, there: Feishu) -> None:
+    protocol = "ws"
+    service = 300_000_001
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.acknowledged: list[str] = []
+        """The types of the messages that the bot has acknowledged."""
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [
+            *super().routes(),
+            web.post("/callback/ws/endpoint", self.tell_gateway),
+            web.get("/ws/v2", self.accept),
+        ]
+
+    async def tell_gateway(self, request: web.Request) -> web.StreamResponse:
+        """Tell the bot where to connect to, and how often it shall ping."""
+        assert await request.json() == {"AppID": APP_ID, "AppSecret": APP_SECRET}
+        query = f"device_id=1&service_id={self.service}&ticket=a-ticket"
+        url = f"ws://127.0.0.1:{self.port}/ws/v2?{query}"
+        return ok(data={"URL": url, "ClientConfig": PING_CONFIG})
+
+    async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:
+        assert request.query["ticket"] == "a-ticket"
+        self.welcome()
+        async for message in ws:
+            assert message.type is WSMsgType.BINARY
+            frame = decode(message.data)
+            assert frame[SERVICE] == [self.service]
+            kind = headers_of(frame)["type"]
+            if frame[METHOD] == [CONTROL]:
+                assert kind == "ping"
+                await ws.send_bytes(self.frame(CONTROL, "pong", PING_CONFIG))
+            else:
+                assert json.loads(bytes(frame[PAYLOAD][0]))["code"] == 200
+                self.acknowledged.append(kind)
+
+    async def transmit(self, ws: web.WebSocketResponse, payload: dict[str, Any]) -> None:
+        """Send an event in a frame."""
+        await ws.send_bytes(self.frame(DATA, "event", payload))
+
+    def frame(self, method: int, kind: str, payload: dict[str, Any]) -> bytes:
+        """Make a frame, of a message that has only this one."""
+        number = next(self.numbers)
+        headers = {"type": kind, "message_id": f"message {number}", "sum": "1", "seq": "0"}
+        return encode(
+            (SEQUENCE, number),
+            (LOG, number),
+            (SERVICE, self.service),
+            (METHOD, method),
+            *((HEADERS, encode((1, k.encode()), (2, v.encode()))) for k, v in headers.items()),
+            (PAYLOAD, json.dumps(payload).encode()),
+        )
+
+
+def headers_of(frame: Fields) -> dict[str, str]:
+    """Return the headers of a frame."""
+    pairs = (decode(header) for header in frame[HEADERS] if isinstance(header, bytes))
+    return {bytes(pair[1][0]).decode(): bytes(pair[2][0]).decode() for pair in pairs}
+
+
+class TestLongConnection(Conversation):
+    platform = FeishuGateway
+
+    def assert_seen(self, there: FeishuGateway) -> None:
+        assert there.acknowledged == ["event", "event"]
+
+
+class TestWebhook(Conversation):
+    platform = FeishuWebhook
+
+    async def test_answers_the_challenge_and_refuses_a_wrong_token(
+        self, bot: Bot, there: FeishuWebhook
+    ) -> None:
         challenge = {
             "challenge": "ajls384kdjx98XX",
             "token": VERIFICATION_TOKEN,
@@ -164,7 +258,5 @@ class TestWebhook(Conversation):
         }
         status, answer = await there.post(bot, *there.encrypted(challenge))
         assert (status, json.loads(answer)) == (200, {"challenge": "ajls384kdjx98XX"})
-
-    async def test_refuses_a_wrong_token(self, bot: Bot, there: Feishu) -> None:
         request = there.encrypted(there.event("/say no", "wrong"))
-        assert (await there.post(bot, *request))[0] == 403
+        assert await there.post(bot, *request) == (403, b"Verification token check failed")

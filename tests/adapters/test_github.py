@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -245,12 +244,10 @@ def test_the_signature_is_that_of_the_documents() -> None:
 class TestWebhook(Conversation):
     platform = GitHub
 
-    @pytest.mark.parametrize("signature", [None, sign(b"another body")], ids=["none", "another"])
-    async def test_refuses_a_wrong_signature(
-        self, bot: Bot, there: GitHub, signature: str | None
-    ) -> None:
+    async def test_refuses_a_wrong_signature(self, bot: Bot, there: GitHub) -> None:
         body, headers = there.delivery("/say no")
+        refused = (400, b"Invalid Signature")
         del headers["X-Hub-Signature-256"]
-        if signature:
-            headers["X-Hub-Signature-256"] = signature
-        assert await there.post(bot, body, headers) == (400, b"Invalid Signature")
+        assert await there.post(bot, body, headers) == refused
+        headers["X-Hub-Signature-256"] = sign(b"another body")
+        assert await there.post(bot, body, headers) == refused

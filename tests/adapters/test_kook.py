@@ -26,11 +26,9 @@ from typing import Any
 import trustme
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.network import eventually
-from tests.compat.support.process import Bot
 from tests.compat.support.proxy import Proxy, proxying
 
-from .support.conversation import Conversation, assert_answers
+from .support.conversation import Conversation
 from .support.platform import Gateway
 
 API_HOST, GATEWAY_HOST = "www.kaiheila.cn", "ws.kaiheila.cn"
@@ -164,11 +162,8 @@ class Kook(Gateway):
 class TestGateway(Conversation):
     platform = Kook
 
-    async def test_everything_goes_through_the_proxy(self, bot: Bot, there: Kook) -> None:
-        await assert_answers(bot, there, "one")
+    def assert_seen(self, there: Kook) -> None:
         assert there.proxy is not None
-        assert set(there.proxy.asked) == {
-            f"CONNECT {API_HOST}:443",
-            f"CONNECT {GATEWAY_HOST}:443",
-        }
-        await eventually(lambda: there.heartbeats, "a heartbeat")
+        hosts = {f"CONNECT {API_HOST}:443", f"CONNECT {GATEWAY_HOST}:443"}
+        assert set(there.proxy.asked) == hosts
+        assert len(there.heartbeats) >= 2, "each connection begins with one"

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -140,7 +139,9 @@ def test_the_key_is_that_of_the_documents() -> None:
 class TestWebhook(Conversation):
     platform = QQWebhook
 
-    async def test_answers_the_challenge_of_the_documents(self, bot: Bot, there: QQWebhook) -> None:
+    async def test_answers_the_challenge_of_the_documents_and_refuses_what_is_not_signed(
+        self, bot: Bot, there: QQWebhook
+    ) -> None:
         challenge = {"plain_token": "Arq0D5A61EgUu4OxUvOp", "event_ts": "1725442341"}
         headers = {"User-Agent": "QQBot-Callback", "X-Bot-Appid": APP_ID}
         body = json.dumps({"d": challenge, "op": CHALLENGE}).encode()
@@ -153,15 +154,10 @@ class TestWebhook(Conversation):
                 "1bcfcadc0842edac85e85205028a1132afe09280305f13aa6909ffc2d652c706",
             },
         )
-
-    @pytest.mark.parametrize("name", ["X-Bot-Appid", "X-Signature-Ed25519"])
-    async def test_refuses_what_is_not_signed(self, bot: Bot, there: QQWebhook, name: str) -> None:
         body, headers = there.delivery("/say no")
-        del headers[name]
-        assert (await there.post(bot, body, headers))[0] == 403
-
-    async def test_refuses_what_is_signed_otherwise(self, bot: Bot, there: QQWebhook) -> None:
-        body, headers = there.delivery("/say no")
+        for name in ("X-Bot-Appid", "X-Signature-Ed25519", "X-Signature-Timestamp"):
+            less = {key: value for key, value in headers.items() if key != name}
+            assert (await there.post(bot, body, less))[0] == 403, name
         status, answer = await there.post(bot, body.replace(b"no", b"yes"), headers)
         assert (status, answer) == (403, b"Invalid signature")
 
@@ -219,10 +215,5 @@ class QQGateway(QQ, Gateway):
 class TestGateway(Conversation):
     platform = QQGateway
 
-    async def test_resumes_its_session(self, bot: Bot, there: QQGateway) -> None:
-        await there.say(bot, "/say one")
-        assert await within(there.sent.get()) == "one"
-        await there.restart()
-        await there.say(bot, "/say two")
-        assert await within(there.sent.get()) == "two"
+    def assert_seen(self, there: QQGateway) -> None:
         assert there.introductions == [IDENTIFY, RESUME]

@@ -18,9 +18,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.compat.support.network import within
-from tests.compat.support.process import Bot
 
-from .support.conversation import Conversation, assert_answers
+from .support.conversation import Conversation
 from .support.platform import Gateway
 
 TOKEN = "a token"
@@ -103,8 +102,5 @@ class Satori(Gateway):
 class TestWebSocket(Conversation):
     platform = Satori
 
-    async def test_resumes_behind_the_last_event(self, bot: Bot, there: Satori) -> None:
-        await assert_answers(bot, there, "one")
-        await there.restart()
-        await assert_answers(bot, there, "two")
+    def assert_seen(self, there: Satori) -> None:
         assert there.resumed_at == [None, 1]

@@ -64,6 +64,13 @@ class Conversation:
         await bot.note("answered", 2)
         await bot.stop()
         assert {entry["error"] for entry in bot.noted("called")} == {None}
+        self.assert_seen(there)
+
+    def assert_seen(self, there: Any) -> None:
+        """Assert what a platform has seen of a bot that has answered twice, with a restart between.
+
+        A subclass says more, where its protocol has more.
+        """
 
     @pytest.mark.stock_is_wrong("~fastapi", "it waits for no matcher")
     async def test_answers_at_the_stop_what_a_matcher_has_begun(
