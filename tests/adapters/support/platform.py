@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import io
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -170,7 +171,7 @@ class Webhook(Platform):
         """Send a request to the webhook and return the status and the body of the answer."""
         async with (
             aiohttp.ClientSession() as client,
-            client.post(bot.url(self.path), data=body, headers=headers) as got,
+            client.post(bot.url(self.path), data=io.BytesIO(body), headers=headers) as got,
         ):
             return got.status, await got.read()
 
