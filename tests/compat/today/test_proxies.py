@@ -119,7 +119,7 @@ async def test_a_handshake_is_redirected_on_its_own_host(
 ) -> None:
     @recorder.answer("/moved")
     async def answer(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound(echoing.replace("ws://", "http://"))
+        raise web.HTTPFound("/echo")
 
     url = recorder.url("/moved", scheme="ws")
     async with driver.websocket(Request("GET", url, headers={"X-Token": SECRET})) as ws:
