@@ -14,6 +14,7 @@ from aiohttp import web
 
 from . import drivers
 from .bots import Connections
+from .connections.descriptors import DescriptorWatch
 from .exceptions import ValidationError
 from .forward.loop import Supplies
 from .forward.loops import ForwardLoops
@@ -88,7 +89,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             sockets=sockets,
             work=handlers,
             hooks=hooks,
-            watch=watch,
+            watches=(watch, DescriptorWatch()),
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )

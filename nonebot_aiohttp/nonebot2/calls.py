@@ -24,7 +24,7 @@ def send(
     setup: Request,
     url: URL,
     timeout: aiohttp.ClientTimeout,
-    proxy: str | URL | None,
+    proxy: str | None = None,
 ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     """Send a request.
 
@@ -33,8 +33,7 @@ def send(
         setup: The request.
         url: Where to.
         timeout: The limits.
-        proxy: The proxy, if the request names none. Those of the environment are the client's
-            business, which asks anew at each redirect.
+        proxy: The proxy, if the request names none; None takes the setting's or the environment's.
 
     Returns:
         A context manager that gives the answer.

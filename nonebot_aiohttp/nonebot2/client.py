@@ -20,6 +20,7 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
+from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
@@ -44,6 +45,7 @@ class Session(HTTPClientSession):
         proxy: str | None = None,
         *,
         pool: SessionPool,
+        follows_redirects: bool = True,
     ) -> None:
         """Take what every request of the session has; see ``HTTPClientMixin.get_session``.
 
@@ -55,10 +57,12 @@ class Session(HTTPClientSession):
             timeout: Seconds, a ``Timeout``, None for no limit, or UNSET for NoneBot's default.
             proxy: URL of a proxy; None takes the driver's.
             pool: Where the connector is.
+            follows_redirects: Whether aiohttp does; else ``Redirected`` is raised.
 
         Raises:
             RuntimeError: aiohttp does not speak that version.
         """
+        self._trace_configs = None if follows_redirects else [raising()]
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
         self._headers = CIMultiDict(headers) if headers is not None else None
         self._cookies = cookie_pairs(Cookies(cookies)) if cookies is not None else None
@@ -103,6 +107,7 @@ class Session(HTTPClientSession):
             # aiohttp's own default would cut longer limits of a handshake short.
             timeout=_NOT_SAID,
             version=self._version,
+            trace_configs=self._trace_configs,
         )
 
     async def close(self) -> None:
@@ -142,8 +147,7 @@ class Session(HTTPClientSession):
     def _send(self, setup: Request) -> Any:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
-        proxy = self._proxy or self._pool.proxy
-        return send(self.client, setup, url, self._timeout_of(setup), proxy)
+        return send(self.client, setup, url, self._timeout_of(setup), self._proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
         if _is_said(setup.timeout):
@@ -181,7 +185,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         client = pool.lend()
         try:
             timeout = to_timeout(setup.timeout, default_timeout())
-            async with send(client, setup, setup.url, timeout, pool.proxy) as answer:
+            async with send(client, setup, setup.url, timeout) as answer:
                 return to_response(answer, await answer.read(), setup)
         finally:
             await pool.take_back(client)
@@ -223,7 +227,8 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             asyncio.TimeoutError: The handshake took too long.
         """
         limits = SocketLimits.of(setup.timeout, self.options)
-        async with Session(version=setup.version, pool=self._pool) as session:
+        session = Session(version=setup.version, pool=self._pool, follows_redirects=False)
+        async with session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
             socket = NonebotWebSocket(setup, connected, limits.receive)
@@ -241,13 +246,18 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         headers = setup.headers.copy()
         if setup.cookies:
             headers.update(setup.cookies.as_header(setup))
-        connected = await client.ws_connect(
-            setup.url,
-            method=setup.method,
-            headers=headers,
-            proxy=setup.proxy or self._pool.proxy_for(setup.url),
-            **connect_arguments(options, decode_text=True),
-        )
+        arguments = connect_arguments(options, decode_text=True)
+
+        async def send(request: Outgoing) -> Any:
+            return await client.ws_connect(
+                request.url,
+                method=request.method,
+                headers=request.headers,
+                proxy=setup.proxy,
+                **arguments,
+            )
+
+        connected = await following(send, Outgoing(setup.method, setup.url, headers))
         url = setup.url
         return ClientSocket(
             connected, options, http_version="1.1", scheme=url.scheme, path=url.path

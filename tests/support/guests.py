@@ -97,7 +97,7 @@ class GuestDriver:
             sockets=streams,
             work=self.requests,
             hooks=self.socket_tasks,
-            watch=watch,
+            watches=(watch,),
             drain_timeout=options.drain_timeout,
             close_timeout=options.close_timeout,
         )

@@ -114,9 +114,9 @@ WRONG: dict[str, list[Any]] = {
     "fastapi": [SECRET, None],
     "forward": [SECRET, None],
     "proxy": [
-        f"socks5://user:{SECRET}@proxy",
+        f"socks4://user:{SECRET}@proxy",
         f"//{SECRET}",
-        f"{SECRET}:3128",
+        f"{SECRET}:port",
         f"http://user:{SECRET}@[::1",
         "http://",
     ],

@@ -10,14 +10,7 @@ from nonebot.exception import WebSocketClosed
 
 from ..support.network import faster_than, timing_out, within
 from ..support.proxy import Proxy
-from ..support.recorder import Recorder, echo, websocket
-
-
-@pytest.fixture
-def echoing(recorder: Recorder) -> str:
-    """The URL of a WebSocket that sends back what it gets."""
-    recorder.answers["/echo"] = echo
-    return recorder.url("/echo", scheme="ws")
+from ..support.recorder import Recorder, websocket
 
 
 async def last_word(ws: web.WebSocketResponse) -> WSMessage:
