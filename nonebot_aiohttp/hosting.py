@@ -20,10 +20,11 @@ from .options import DriverOptions
 from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.bodies import BodyReader
+from .reverse.embedding import Embedding
 from .reverse.guest import Guest
 from .reverse.interface import Reachable
 from .reverse.loggers import limited_loggers
-from .reverse.server import AiohttpFace, Embedding
+from .reverse.server import AiohttpFace
 from .reverse.serving import Listening, log_stopped, log_stopping, serve_app
 from .tasks import Stopped, race
 

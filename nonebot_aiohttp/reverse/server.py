@@ -1,24 +1,32 @@
-"""The ``aiohttp.web`` face of the endpoints, and the life of a driver within applications."""
+"""The ``aiohttp.web`` face of the endpoints: one resource that finds them at any time."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import aiohttp
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
 from ..drivers import HTTPRequest, HTTPResponse
-from ..lifespan import Lifespan
 from ..options import DriverOptions
 from ..turns import RequestTurns
 from ..websocket import ServerSocket
 from .bodies import BodyReader
+from .guest_http import make_scope
 from .headers import Received
-from .interface import Reachable, Refused, upgrade_required
-from .resource import LateResource, asks_for_websocket
+from .interface import (
+    Mismatch,
+    Reachable,
+    Refused,
+    decoded,
+    is_exact,
+    upgrade_required,
+)
 
 if TYPE_CHECKING:
     from .guest import Guest
@@ -27,6 +35,101 @@ MOST_SEEN = 100
 """Connections after which those that have gone are forgotten, and twice as many as there are."""
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+
+
+class Match(web.UrlMappingMatchInfo):
+    """What was found, so that nobody looks it up twice; smaller than a table of it.
+
+    Attributes:
+        found: What ``Reachable.find`` has returned; for a guest the path below which it is served.
+    """
+
+    __slots__ = ("found",)
+
+    found: Any
+
+
+class LateResource(web.AbstractResource):
+    """All paths of all endpoints, those included that come when aiohttp's router is frozen.
+
+    It lists no routes: it has none that anybody could add to, such as headers for browsers.
+    """
+
+    def __init__(self, face: AiohttpFace, *, claims_all: bool) -> None:
+        """Make the route."""
+        super().__init__()
+        self._endpoints = face.endpoints
+        self._claims_all = claims_all
+        self._prefix = ""
+        self._guest = face.guest
+        self._http, self._websocket, self._mismatch, self._to_guest = (
+            web.ResourceRoute("*", handler, self, expect_handler=expect)
+            for handler in (face.http, face.websocket, face.mismatch, face.to_guest)
+        )
+
+    @property
+    def canonical(self) -> str:
+        """The path as aiohttp's router indexes it."""
+        return f"{self._prefix}/{{target}}"
+
+    async def resolve(
+        self, request: web.Request
+    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        """Find the target of a request; see ``aiohttp.web.AbstractResource``."""
+        path = decoded(request.rel_url.raw_path[len(self._prefix) :])
+        upgrade = request.method == "GET" and _asks_for_websocket(request)
+        found = self._endpoints.find(path, request.method, upgrade)
+        if self._guest is not None and self._is_for(self._guest, request, found, upgrade):
+            match = Match({}, self._to_guest)
+            match.found = unquote(self._prefix)
+            return match, set()
+        if found is None:
+            return None, set()
+        if not self._claims_all:
+            if not self._endpoints.is_served(
+                found.target if isinstance(found, Mismatch) else found
+            ):
+                return None, set()
+            if isinstance(found, Mismatch):
+                # Another route of the application may have the method.
+                return None, set(found.allowed)
+        if isinstance(found, Mismatch):
+            route = self._mismatch
+        else:
+            route = self._websocket if found.is_websocket else self._http
+        match = Match({}, route)
+        match.found = found
+        return match, set()
+
+    def _is_for(self, guest: Guest, request: web.Request, found: Any, upgrade: bool) -> bool:
+        if is_exact(found, upgrade):
+            return False
+        kind = "websocket" if upgrade else "http"
+        return (found is None and self._claims_all) or guest.has_route(
+            make_scope(request, kind, unquote(self._prefix))
+        )
+
+    def add_prefix(self, prefix: str) -> None:
+        """Move below a prefix, as ``add_subapp`` asks for."""
+        self._prefix = prefix + self._prefix
+
+    def url_for(self, target: str = "") -> URL:  # type: ignore[override]
+        """Make the URL of a path below the prefix."""
+        return URL(f"{self._prefix}/{target}")
+
+    def get_info(self) -> Any:
+        """Describe the resource; see ``aiohttp.web.AbstractResource``."""
+        return {"formatter": self.canonical}
+
+    def raw_match(self, path: str) -> bool:
+        """Tell whether a path is this resource's own; see ``aiohttp.web.AbstractResource``."""
+        return path == self.canonical
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[web.AbstractRoute]:
+        return iter(())
 
 
 class AiohttpFace:
@@ -150,7 +253,7 @@ class AiohttpFace:
         refusal = guest.refusal()
         if refusal is not None:
             return to_response(refusal)
-        if request.method != "GET" or not asks_for_websocket(request):
+        if request.method != "GET" or not _asks_for_websocket(request):
             return await guest.http(request, root_path)
         socket = self._socket(request)
         refused = _not_an_upgrade(request, socket)
@@ -227,61 +330,30 @@ def to_response(answer: HTTPResponse) -> web.Response:
     return response
 
 
-class Embedding:
-    """The life of a driver within applications, which start and stop it by their signals.
-
-    Attributes:
-        own: The application that the own process serves, which starts and stops the driver itself.
-        past: The last one that has begun its life, or has tried to.
-    """
-
-    def __init__(self, face: AiohttpFace, lifespan: Lifespan) -> None:
-        """Take what is put into applications."""
-        self.own: web.Application | None = None
-        self.past: web.Application | None = None
-        self._face = face
-        self._lifespan = lifespan
-        self._runs_in: web.Application | None = None
-
-    def install(self, app: web.Application, claims_all: bool) -> None:
-        """Put the endpoints and the life of the driver into an application.
-
-        Args:
-            app: The application, not started yet.
-            claims_all: See ``LateResource``.
-        """
-        app.router.register_resource(LateResource(self._face, claims_all=claims_all))
-        app.on_startup.append(self._start)
-        # First, for what arrives until then is lost; and the application's own shutdown may close
-        # what handlers in flight need.
-        app.on_shutdown.insert(0, self._keep_receiving)
-        app.on_shutdown.insert(1, self._stop)
-        # An application whose later startup fails ends its contexts only.
-        app.cleanup_ctx.append(self._stop_at_the_end)
-
-    async def _start(self, app: web.Application) -> None:
-        if app is not self.own:
-            self.past = app
-            await self._lifespan.start()
-            self._runs_in = app
-
-    async def _keep_receiving(self, _: web.Application) -> None:
-        self._face.keep_receiving()
-
-    async def _stop_at_the_end(self, app: web.Application) -> AsyncIterator[None]:
-        yield
-        await self._stop(app)
-
-    async def _stop(self, app: web.Application) -> None:
-        # Another host may run the driver, because of which the start here has failed.
-        if app is self._runs_in:
-            self._runs_in = None
-            await self._lifespan.stop()
+def _asks_for_websocket(request: web.Request) -> bool:
+    return "websocket" in request.headers.get("upgrade", "").lower()
 
 
 def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | None:
-    if not asks_for_websocket(request):
+    if not _asks_for_websocket(request):
         return upgrade_required()
     if not socket.is_upgrade:
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
+    return None
+
+
+async def expect(request: web.Request) -> web.StreamResponse | None:
+    """Handle the header ``Expect`` (RFC 9110, section 10.1.1).
+
+    aiohttp's own way fails on a value that is no UTF-8.
+
+    Returns:
+        The answer to what nobody can fulfil; None to go on.
+    """
+    if request.headers.get("expect", "").lower() != "100-continue":
+        return web.Response(status=417, body=b"unknown expectation")
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # What was written is not part of the answer whose bytes are counted.
+        request.writer.output_size = 0
     return None
