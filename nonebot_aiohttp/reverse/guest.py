@@ -13,7 +13,7 @@ from aiohttp import web
 
 from ..deadline import Deadline
 from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets
-from ..tasks import TaskSet, settle
+from ..tasks import TaskSet
 from ..websocket import ServerSocket
 from .gate import Gate
 from .guest_http import HttpExchange, make_scope
@@ -234,7 +234,8 @@ class Guest:
         try:
             await exchange.over.wait()
         except asyncio.CancelledError:
-            await settle(task, self.name)
+            # The application hears of it, and is waited for where all tasks are.
+            exchange.leave()
             raise
         finally:
             self._clients.remove(exchange)

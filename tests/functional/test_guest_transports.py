@@ -40,6 +40,7 @@ class Site:
                 Route("/half", self.half),
                 Route("/stream", self.stream),
                 WebSocketRoute("/ws", self.websocket),
+                WebSocketRoute("/ws/wait", self.wait),
             ]
         )
 
@@ -50,6 +51,13 @@ class Site:
         await ws.accept()
         await ws.send_text(json.dumps({name: ws.scope[name] for name in NAMES}))
         await ws.close(4001)
+
+    async def wait(self, ws: WebSocket) -> None:
+        await ws.accept()
+        try:
+            await ws.receive_text()
+        finally:
+            self.closed.set()
 
     async def half(self, request: Request) -> Response:
         async def parts() -> AsyncIterator[bytes]:
@@ -142,6 +150,16 @@ async def test_where_handlers_are_cancelled_when_their_clients_leave(logs: Logs)
     site = Site()
     async with attached(site.app, web.Application(), handler_cancellation=True) as port:
         await leave_a_stream(port, site)
+    assert not logs.matching("", "ERROR")
+
+
+async def test_where_websockets_are_cancelled_when_their_clients_leave(logs: Logs) -> None:
+    site = Site()
+    async with attached(site.app, web.Application(), handler_cancellation=True) as port:
+        async with await RawClient.connect(port) as client:
+            assert (await client.upgrade("/ws/wait")).status == 101
+            client.reset()
+        await within(site.closed.wait())
     assert not logs.matching("", "ERROR")
 
 
