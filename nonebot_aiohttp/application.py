@@ -99,6 +99,18 @@ class DriverApplication(_Quiet, web.Application):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _refuse(self, name: str) -> NoReturn:
-        raise FastAPINeeded(
-            f"This is an aiohttp application, which has no FastAPI {name!r}: {self._fastapi_hint}"
-        )
+        refuse_fastapi("an aiohttp application", name, self._fastapi_hint)
+
+
+def refuse_fastapi(kind: str, name: str, hint: str) -> NoReturn:
+    """Say that something is no FastAPI application.
+
+    Args:
+        kind: What it is.
+        name: What was wanted of it.
+        hint: What to do instead.
+
+    Raises:
+        FastAPINeeded: Always.
+    """
+    raise FastAPINeeded(f"This is {kind}, which has no FastAPI {name!r}: {hint}")

@@ -61,7 +61,15 @@ class Host:
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
-        self.asgi = AsgiFace(endpoints, lifespan, options, bodies, guest, asgi_hint)
+        self.asgi = AsgiFace(
+            endpoints,
+            lifespan,
+            options,
+            bodies,
+            guest,
+            fastapi_hint=fastapi_hint,
+            advice=asgi_hint,
+        )
         self._face = AiohttpFace(endpoints, options, bodies, guest)
         self._fastapi_hint = fastapi_hint
         self._embedding = Embedding(self._face, lifespan)

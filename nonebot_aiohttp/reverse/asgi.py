@@ -15,6 +15,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ..application import FASTAPI_NAMES, refuse_fastapi
 from ..drivers import HTTPRequest, HTTPResponse
 from ..lifespan import Lifespan, State
 from ..log import log_exception, logger
@@ -48,6 +49,8 @@ class AsgiFace:
         options: DriverOptions,
         bodies: BodyReader,
         guest: Guest | None = None,
+        *,
+        fastapi_hint: str = "",
         advice: str = "",
     ) -> None:
         """Take what answers.
@@ -58,15 +61,22 @@ class AsgiFace:
             options: The driver's settings.
             bodies: Reads the bodies of webhooks.
             guest: The application behind the endpoints' own paths; None is none.
+            fastapi_hint: See ``DriverApplication``.
             advice: What to log once of being a guest of an ASGI server; empty is nothing.
         """
         self._guest = guest
+        self._fastapi_hint = fastapi_hint
         self._advice = advice
         self._bodies = bodies
         self._endpoints = endpoints
         self._lifespan = lifespan
         self._options = options
         self._told = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "get" or name in FASTAPI_NAMES:
+            refuse_fastapi("an ASGI application", name, self._fastapi_hint)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or the lifespan.

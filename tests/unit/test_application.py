@@ -81,6 +81,16 @@ def test_this_face_has_no_fastapi_application() -> None:
         make().server_app.get("/x")
 
 
+def test_nor_is_its_asgi_application_one() -> None:
+    asgi: Any = make().asgi
+    for name in ("get", "include_router"):
+        with pytest.raises(FastAPINeeded, match=r"an ASGI application.*app\.router\.add_get"):
+            getattr(asgi, name)
+    with pytest.raises(AttributeError, match="'AsgiFace' object has no attribute 'x'"):
+        asgi.x  # noqa: B018
+    assert getattr(asgi, "routes", []) == []
+
+
 def test_the_setting_is_for_nonebot2() -> None:
     with pytest.raises(ValidationError, match=r"aiohttp_fastapi: .*nonebot_aiohttp\.nonebot2"):
         make(aiohttp_fastapi=True)

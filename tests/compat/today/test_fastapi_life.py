@@ -184,6 +184,8 @@ def test_without_the_setting_the_error_names_it(use: str) -> None:
     assert driver.server_app is driver.aiohttp_app
     with pytest.raises(AttributeError, match=r"AIOHTTP_FASTAPI=true.*nonebot-aiohttp\[fastapi\]"):
         USES[use](driver.server_app)
+    with pytest.raises(AttributeError, match="AIOHTTP_FASTAPI=true"):
+        USES[use](driver.asgi)
 
 
 def test_with_the_setting_the_aiohttp_application_is_public() -> None:
