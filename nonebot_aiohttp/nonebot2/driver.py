@@ -19,7 +19,7 @@ from ..log import logger
 from ..options import DriverOptions
 from ..reverse.asgi import Application
 from ..reverse.gate import Gate
-from ..reverse.guest import Streams
+from ..reverse.guest import Guest, Kept, Streams
 from ..session import SessionPool
 from ..sockets import OpenSockets
 from ..tasks import TaskSet
@@ -83,6 +83,8 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         options: The settings, validated.
     """
 
+    _plugins_app: PluginsApp | None = None
+
     def __init__(self, env: Env, config: Config) -> None:
         """Assemble a driver; NoneBot does.
 
@@ -102,13 +104,13 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         self._pool = SessionPool(self.options)
         watch = UnsentWatch(self.options)
         self._client_sockets = set()
-        streams = Streams(sockets)
+        kept = Kept(handlers, socket_handlers, sockets, Streams(sockets))
         watch.add_sockets(sockets)
         watch.add_sockets(self._client_sockets)
         life = Lifespan(
             session=self._pool,
             loops=NoLoops(),
-            sockets=streams,
+            sockets=kept.streams,
             work=work,
             hooks=socket_handlers,
             watches=(watch, DescriptorWatch()),
@@ -121,35 +123,29 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         life.on_shutdown(keeper.stop)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
-        self._plugins_app: PluginsApp | None = None
-        guest = None
-        if self.options.fastapi:
-            from .plugins_app import PluginsApp, make_guest
-
-            self._plugins_app = PluginsApp(config)
-            guest = make_guest(
-                self._plugins_app,
-                gate=gate,
-                requests=handlers,
-                socket_tasks=socket_handlers,
-                sockets=sockets,
-                streams=streams,
-            )
-            # After NoneBot's startup functions, in which plugins may still add to it.
-            life.on_startup(guest.lifespan.start)
-            life.on_shutdown(guest.lifespan.stop)
         self._host = Host(
             self._endpoints,
             life,
             self.options,
             config,
-            guest=guest,
+            guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
             fastapi_hint=FASTAPI_HINT,
             asgi_hint=ASGI_HINT,
         )
         if self._plugins_app is not None:
             self._plugins_app.bot = self._host.asgi
         watch.add_connections(self._host.transports)
+
+    def _make_guest(self, config: Config, gate: Gate, kept: Kept) -> Guest:
+        """Make the application of plugins, which needs an extra."""
+        from .plugins_app import PluginsApp, make_guest
+
+        self._plugins_app = PluginsApp(config)
+        guest = make_guest(self._plugins_app, gate, kept)
+        # After NoneBot's startup functions, in which plugins may still add to it.
+        gate.lifespan.on_startup(guest.lifespan.start)
+        gate.lifespan.on_shutdown(guest.lifespan.stop)
+        return guest
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan

@@ -17,9 +17,7 @@ from ..exceptions import ValidationError
 from ..reverse.asgi import Application, Scope
 from ..reverse.asgi_socket import Receive, Send
 from ..reverse.gate import Gate
-from ..reverse.guest import Guest, Streams
-from ..sockets import OpenSockets
-from ..tasks import TaskSet
+from ..reverse.guest import Guest, Kept
 
 try:
     from fastapi import FastAPI, HTTPException, WebSocket
@@ -124,24 +122,13 @@ async def _accepted_before(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def make_guest(
-    app: PluginsApp,
-    *,
-    gate: Gate,
-    requests: TaskSet,
-    socket_tasks: TaskSet,
-    sockets: OpenSockets,
-    streams: Streams,
-) -> Guest:
+def make_guest(app: PluginsApp, gate: Gate, kept: Kept) -> Guest:
     """Make a guest of the driver of the application; see ``Guest``.
 
     Args:
         app: The application.
         gate: Knows whether the driver runs.
-        requests: Where HTTP requests are kept while they run.
-        socket_tasks: Where what ends by the stop is kept.
-        sockets: Where the open WebSockets are kept for the stop.
-        streams: Where the event streams are kept for the stop.
+        kept: Where what runs is kept.
 
     Returns:
         The guest.
@@ -152,8 +139,5 @@ def make_guest(
         has_route=app.has_route,
         ends=(ClientDisconnect, WebSocketDisconnect),
         gate=gate,
-        requests=requests,
-        socket_tasks=socket_tasks,
-        sockets=sockets,
-        streams=streams,
+        kept=kept,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
@@ -96,6 +97,23 @@ class Streams:
         await self._sockets.close_all(code, reason, deadline)
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Where a driver keeps what runs, for its stop.
+
+    Attributes:
+        requests: HTTP requests; the stop waits for them.
+        socket_tasks: What ends by the stop.
+        sockets: The open WebSockets.
+        streams: The event streams.
+    """
+
+    requests: TaskSet
+    socket_tasks: TaskSet
+    sockets: OpenSockets
+    streams: Streams
+
+
 class Guest:
     """Serves an ASGI application, for as long as the driver runs.
 
@@ -114,10 +132,7 @@ class Guest:
         has_route: Callable[[Scope], bool],
         ends: tuple[type[Exception], ...],
         gate: Gate,
-        requests: TaskSet,
-        socket_tasks: TaskSet,
-        sockets: OpenSockets,
-        streams: Streams,
+        kept: Kept,
     ) -> None:
         """Take an application.
 
@@ -127,10 +142,7 @@ class Guest:
             has_route: Tells of a scope whether the application has a route for just that.
             ends: What its framework raises where a client has left.
             gate: Knows whether the driver runs.
-            requests: Where HTTP requests are kept while they run; the stop waits for them.
-            socket_tasks: Where what ends by the stop is kept.
-            sockets: Where the open WebSockets are kept for the stop.
-            streams: Where the event streams are kept for the stop.
+            kept: Where what runs is kept.
         """
         self.app = app
         self.name = name
@@ -138,10 +150,8 @@ class Guest:
         self.lifespan = GuestLifespan(app, name)
         self._ends = ends
         self._gate = gate
-        self._requests = requests
-        self._socket_tasks = socket_tasks
-        self._sockets = sockets
-        self._streams = streams
+        self._requests, self._socket_tasks = kept.requests, kept.socket_tasks
+        self._sockets, self._streams = kept.sockets, kept.streams
         self._clients = Clients()
 
     def refusal(self) -> Any:

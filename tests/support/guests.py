@@ -15,7 +15,7 @@ from nonebot_aiohttp.hosting import Host as DriversHost
 from nonebot_aiohttp.lifespan import Lifespan
 from nonebot_aiohttp.options import DriverOptions
 from nonebot_aiohttp.reverse.gate import Gate
-from nonebot_aiohttp.reverse.guest import Guest, Streams
+from nonebot_aiohttp.reverse.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
 from nonebot_aiohttp.reverse.interface import Mismatch, Reachable, Refused
 from nonebot_aiohttp.session import SessionPool
@@ -107,10 +107,7 @@ class GuestDriver:
             has_route=has_route,
             ends=(ClientDisconnect, WebSocketDisconnect),
             gate=Gate(options, self.lifespan),
-            requests=self.requests,
-            socket_tasks=self.socket_tasks,
-            sockets=sockets,
-            streams=streams,
+            kept=Kept(self.requests, self.socket_tasks, sockets, streams),
         )
         self.lifespan.on_startup(guest.lifespan.start)
         self.lifespan.on_shutdown(guest.lifespan.stop)
