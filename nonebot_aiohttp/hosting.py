@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -21,12 +21,14 @@ from .process import DEFAULT_LEVEL, serve_process
 from .reverse.asgi import AsgiFace
 from .reverse.bodies import BodyReader
 from .reverse.embedding import Embedding
-from .reverse.guest import Guest
 from .reverse.interface import Reachable
 from .reverse.loggers import limited_loggers
 from .reverse.server import AiohttpFace
 from .reverse.serving import Listening, log_stopped, log_stopping, serve_app
 from .tasks import Stopped, race
+
+if TYPE_CHECKING:
+    from .reverse.guest import Guest
 
 
 class Host:

@@ -119,6 +119,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         )
         self._lifespan.on_shutdown(self._functions.run)
         keeper = LifespanKeeper(self._lifespan, self._functions)
+        life.on_startup(self._begin)
         life.on_startup(keeper.start)
         life.on_shutdown(keeper.stop)
         gate = Gate(self.options, life)
@@ -142,10 +143,14 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 
         self._plugins_app = PluginsApp(config)
         guest = make_guest(self._plugins_app, gate, kept)
-        # After NoneBot's startup functions, in which plugins may still add to it.
+        # Within the life of NoneBot's functions, in which plugins still add pages.
         gate.lifespan.on_startup(guest.lifespan.start)
         gate.lifespan.on_shutdown(guest.lifespan.stop)
         return guest
+
+    def _begin(self) -> None:
+        if self._plugins_app is not None:
+            self._plugins_app.begin()
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan

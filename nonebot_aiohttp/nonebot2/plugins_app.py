@@ -81,6 +81,14 @@ class PluginsApp(FastAPI):
         self._lists_adapters = settings.fastapi_include_adapter_schema
         self.as_guest: Application = partial(FastAPI.__call__, self)
 
+    def begin(self) -> None:
+        """Put the middleware together, as it is when startup functions run under NoneBot's driver.
+
+        Plugins wrap ``middleware_stack`` in theirs.
+        """
+        if self.middleware_stack is None:
+            self.middleware_stack = self.build_middleware_stack()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the whole bot."""
         await self.bot(scope, receive, send)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..deadline import GRACE
 from ..exceptions import StartupError
-from ..log import describe, log_exception, logger
+from ..log import describe, log_exception
 from ..tasks import settle
 from .asgi_socket import Event
 
@@ -51,15 +51,17 @@ class GuestLifespan:
         except BaseException:
             await settle(self._task, self._name)
             raise
-        if answer is None:
-            # As uvicorn has it, for not every ASGI application knows of lifespans.
-            error = await self._failure()
-            said = f": {describe(error)}" if error is not None else ""
-            logger.info("{} has no lifespan{}", self._name, said)
-        elif answer["type"] == "lifespan.startup.failed":
-            message = str(answer.get("message") or "").strip().rpartition("\n")[2]
-            text = f"{self._name} could not start: {message or 'it does not say why'}"
-            raise StartupError(text) from await self._failure()
+        if answer is not None and answer["type"] == "lifespan.startup.complete":
+            return
+        error = await self._failure()
+        if answer is None and error is None:
+            # Not every ASGI application knows of lifespans.
+            return
+        message = str((answer or {}).get("message") or "").strip().rpartition("\n")[2]
+        if not message and error is not None:
+            message = describe(error)
+        text = f"{self._name} could not start: {message or 'it does not say why'}"
+        raise StartupError(text) from error
 
     async def stop(self) -> None:
         """Tell the application to stop, and wait until it has."""

@@ -39,6 +39,8 @@ if _installed is None or _installed < (2, 4) or not has_all_of(*TODAY):
     collect_ignore.append("today")
 if not has_all_of("nonebot-plugin-shiro-web-console"):
     collect_ignore.append("today/test_store_plugins.py")
+if not has_all_of("nonebot-plugin-botui"):  # It needs the newest NoneBot2.
+    collect_ignore.append("today/test_botui.py")
 if _installed != (2, 0, 0) or not has_all_of("nonebot-adapter-cqhttp"):
     collect_ignore.append("a16")
 

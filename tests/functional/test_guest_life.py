@@ -114,12 +114,24 @@ async def test_a_guest_that_hangs_is_cut_off(at: str, logs: Logs) -> None:
 
 async def test_a_guest_without_a_lifespan_is_served(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "http"
-        await PlainTextResponse("page")(scope, receive, send)
+        if scope["type"] == "http":
+            await PlainTextResponse("page")(scope, receive, send)
 
     async with serving_guest(app) as (host, _):
         assert (await host.request("GET", "/")).text == "page"
-    assert logs.matching("The guest has no lifespan: AssertionError", "INFO")
+    assert not logs.matching("", "ERROR")
+
+
+async def test_a_guest_that_fails_without_an_answer_fails_the_start() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise TypeError("a middleware always fails")
+
+    driver = GuestDriver(app, everywhere)
+    with pytest.raises(
+        StartupError, match="could not start: TypeError: a middleware always"
+    ) as got:
+        await driver.lifespan.start()
+    assert isinstance(got.value.__cause__, TypeError)
 
 
 async def test_a_guest_whose_lifespan_ends_early_is_served(logs: Logs) -> None:

@@ -250,8 +250,7 @@ async def test_a_guest_that_ends_closes(name: str) -> None:
 )
 async def test_a_guest_that_errs_opens_nothing(events: list[dict[str, Any]], logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "websocket"
-        for event in events:
+        for event in events if scope["type"] == "websocket" else ():
             await send(event)
 
     async with serving(app) as (host, _, _, _), await host.client() as client:
@@ -264,7 +263,8 @@ async def test_a_guest_that_errs_opens_nothing(events: list[dict[str, Any]], log
 
 async def test_an_answer_after_the_accept_is_an_error(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        assert scope["type"] == "websocket"
+        if scope["type"] == "lifespan":
+            return
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.http.response.start", "status": 400, "headers": []})
 

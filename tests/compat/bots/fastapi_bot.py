@@ -230,6 +230,7 @@ app.mount("/pages", StaticFiles(directory=folder, html=True))
 async def late() -> None:
     """Add a page when the bot starts, as many plugins do."""
     note("step", name="startup")
+    note("middleware", is_there=app.middleware_stack is not None)
 
     @app.get("/late")
     async def page() -> str:

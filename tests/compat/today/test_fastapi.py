@@ -215,3 +215,5 @@ async def test_adapters_routes_are_listed(bot: Bot) -> None:
 async def test_the_plugins_live_within_the_bots_life(bot: Bot) -> None:
     await eventually(lambda: len(bot.noted("step")) >= 2, "the start")
     assert {entry["name"] for entry in bot.noted("step")} == {"startup", "router starts"}
+    # Plugins wrap it when the bot starts, which needs one to be there.
+    assert (await bot.note("middleware"))["is_there"]
