@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .interim import guard
 from .proxies import (
     HAS_SOCKS,
     SOCKS_MISSING,
@@ -95,11 +96,14 @@ class Connector(aiohttp.TCPConnector):
         socks = getattr(req, "socks", None)
         try:
             if socks is None:
-                return await super().connect(req, *args, **kwargs)
-            return await self._through(socks, req, *args, **kwargs)
+                connection = await super().connect(req, *args, **kwargs)
+            else:
+                connection = await self._through(socks, req, *args, **kwargs)
         except BaseException:
             self._forget_address(req.proxy or req.url)
             raise
+        guard(connection)
+        return connection
 
     async def _through(self, socks: URL, req: Any, *args: Any, **kwargs: Any) -> Any:
         if not HAS_SOCKS:
