@@ -127,6 +127,41 @@ async def test_closed_by_us(
     assert (await bot.note(f"closed {name}"))["closed"]
 
 
+async def relayed(client: aiohttp.ClientSession, bot: Bot, code: int, reason: str | None) -> Any:
+    """Have the bot close with a code and a reason, and return what came of it."""
+    async with connect(client, bot, "relay", autoclose=False) as ws:
+        await ws.send_str(json.dumps([code, reason]))
+        message = await ws.receive(timeout=5)
+    assert message.type is aiohttp.WSMsgType.CLOSE, message
+    return message.data, message.extra or ""
+
+
+@pytest.mark.parametrize("code", [1000, 1003, 1014, 3000, 4999])
+async def test_codes_of_ones_own(client: aiohttp.ClientSession, bot: Bot, code: int) -> None:
+    assert await relayed(client, bot, code, None) == (code, "")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it drops the connection, or sends 1005")
+@pytest.mark.parametrize(("code", "sent"), [(1005, 1000), (1006, 1011), (1015, 1011)])
+async def test_codes_that_no_frame_may_carry_can_be_handed_on(
+    client: aiohttp.ClientSession, bot: Bot, code: int, sent: int
+) -> None:
+    assert await relayed(client, bot, code, "because") == (sent, "because")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it drops the connection")
+async def test_a_reason_with_half_a_surrogate_pair(client: aiohttp.ClientSession, bot: Bot) -> None:
+    assert await relayed(client, bot, 4000, "half \ud83d") == (4000, "half \ufffd")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it sends them, or drops the connection")
+async def test_other_codes_are_an_error(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with connect(client, bot, "wrong-code") as ws:
+        found = json.loads(await ws.receive_str(timeout=5))
+    assert found[1::2] == [False] * 5
+    assert all(error.startswith("Cannot close a WebSocket with") for error in found[::2])
+
+
 async def test_refusal(client: aiohttp.ClientSession, bot: Bot) -> None:
     with pytest.raises(REFUSED) as caught:
         await connect(client, bot, "refuse")
