@@ -272,7 +272,7 @@ class OpenSockets:
         return ended
 
 
-def sendable_code(code: int) -> int:
+def sendable_code(code: Any) -> int:
     """Find the code that a close frame carries for the one that was asked for.
 
     Three codes stand for a close that no frame has told of. Who relays a close hands them on, and
@@ -288,10 +288,11 @@ def sendable_code(code: int) -> int:
     Raises:
         ValueError: The code must not be sent, or is no int.
     """
-    if isinstance(code, int) and not isinstance(code, bool):
-        code = _SENT_INSTEAD.get(code, int(code))
-        if (1000 <= code <= 1014 and code != _RESERVED) or 3000 <= code <= 4999:
-            return code
+    # A bool is an int to Python.
+    number = int(code) if isinstance(code, int) and not isinstance(code, bool) else 0
+    number = _SENT_INSTEAD.get(number, number)
+    if (1000 <= number <= 1014 and number != _RESERVED) or 3000 <= number <= 4999:
+        return number
     raise ValueError(
         f"Cannot close a WebSocket with {code!r}: choose 1000 to 1003, 1007 to 1014, or a code of"
         " your own from 4000 to 4999"

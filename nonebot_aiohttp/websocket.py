@@ -17,6 +17,7 @@ from aiohttp import WSMessage, WSMsgType, hdrs, web
 
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
+from .probe import counted_bytes
 from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket
 from .turns import BETWEEN_LOOKS, Turns
 
@@ -150,14 +151,18 @@ class AiohttpSocket(Socket):
                 self._heard.set()
 
     async def is_alive(self, timeout: float) -> bool:
-        """Ping the peer; see ``Socket.is_alive``."""
+        """Ping the peer, and count what it sends meanwhile; see ``Socket.is_alive``."""
         self._heard = asyncio.Event()
-        try:
-            await asyncio.wait_for(self._ping(self._heard), timeout)
-        except (asyncio.TimeoutError, ConnectionError):
-            return False
-        finally:
-            self._heard = None
+        with counted_bytes(self._transport) as counter:
+            try:
+                await asyncio.wait_for(self._ping(self._heard), timeout)
+            except asyncio.TimeoutError:
+                # In the middle of a message it cannot answer.
+                return counter.count > 0 and not self.closed
+            except ConnectionError:
+                return False
+            finally:
+                self._heard = None
         return not self.closed
 
     async def _ping(self, answered: asyncio.Event) -> None:

@@ -184,7 +184,7 @@ async def ws_relay(ws: WebSocket) -> None:
 
 async def ws_wrong_code(ws: WebSocket) -> None:
     """Close with what must not be sent, before and after accepting, and go on."""
-    found = []
+    found: list[str | bool] = []
     for code in (999, 1004, 5000, "1000", True):
         found.append(await _error_of(ws.close(code)))  # type: ignore[arg-type]
         await ws.accept()
