@@ -201,6 +201,19 @@ async def _error_of(closing: Awaitable[None]) -> str:
     return ""
 
 
+async def ws_send_on(ws: WebSocket) -> None:
+    """Send and never receive, until that is an error."""
+    await ws.accept()
+    for _ in range(500):
+        try:
+            await ws.send("more")
+        except Exception as error:
+            code = getattr(error, "code", None)
+            note(f"refused {ws.request.url.query['name']}", kind=type(error).__name__, code=code)
+            return
+        await asyncio.sleep(0.01)
+
+
 async def ws_tasks(ws: WebSocket) -> None:
     """Send from another task while this one receives."""
     await ws.accept()
@@ -247,6 +260,7 @@ def register() -> None:
         "raise": ws_raise,
         "close": ws_close,
         "relay": ws_relay,
+        "send-on": ws_send_on,
         "wrong-code": ws_wrong_code,
         "tasks": ws_tasks,
         "param/{name}": ws_inspect,

@@ -8,7 +8,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from nonebot.drivers import Request
 from nonebot.exception import WebSocketClosed
 
-from ..support.network import faster_than, timing_out, within
+from ..support.network import eventually, faster_than, timing_out, within
 from ..support.proxy import Proxy
 from ..support.recorder import Recorder, websocket
 
@@ -139,6 +139,23 @@ async def test_messages_before_the_close_are_read(driver: Any, recorder: Recorde
         assert [await ws.receive(), await ws.receive()] == ["one", b"two"]
         with pytest.raises(WebSocketClosed):
             await ws.receive()
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it knows of the close only when it receives")
+async def test_a_close_shows_before_anybody_receives(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/bye")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            await ws.send_str("before")
+            await ws.close(code=4000, message=b"bye")
+        return ws
+
+    async with driver.websocket(Request("GET", recorder.url("/bye", scheme="ws"))) as ws:
+        await eventually(lambda: ws.closed, "the close", 3)
+        assert await within(ws.receive()) == "before"
+        with pytest.raises(WebSocketClosed) as caught:
+            await within(ws.receive())
+        assert (caught.value.code, caught.value.reason) == (4000, "bye")
 
 
 @pytest.mark.stock_is_wrong("aiohttp", "it raises TypeError", before="2.5")

@@ -104,6 +104,19 @@ async def test_closed_by_the_peer(
         assert end["reason"] == reason
 
 
+async def test_sending_to_a_peer_that_has_closed_is_an_error(
+    client: aiohttp.ClientSession, bot: Bot, name: str
+) -> None:
+    async with connect(client, bot, f"send-on?name={name}") as ws:
+        assert await ws.receive_str(timeout=5) == "more"
+        await ws.close(code=4000)
+        refused = await bot.note(f"refused {name}")
+    if bot.candidate.is_ours:  # Starlette's own error comes through, and the code is lost
+        assert refused["kind"] == "WebSocketClosed"
+        # An ASGI server tells the code only to who receives.
+        assert refused["code"] == (4000 if bot.candidate.host == "run" else 1006)
+
+
 async def test_lost_peer(client: aiohttp.ClientSession, bot: Bot, name: str) -> None:
     async with connect(client, bot, f"echo?name={name}") as ws:
         await ws.send_str("here")
