@@ -129,6 +129,13 @@ REVERSE_WEBSOCKET = {
         "functional/test_close_codes.py::test_a_server_refuses_any_other_code_and_goes_on",
         "functional/test_close_codes.py::test_any_reason_closes",
     ),
+    "a close shows before anybody receives it": (
+        "functional/test_unread_close.py::test_a_close_that_nobody_has_received_shows",
+    ),
+    "subprotocols are offered as a setup says, and never chosen": (
+        "functional/test_subprotocols.py::test_what_a_setup_names_is_offered",
+        "functional/test_subprotocols.py::test_none_is_chosen_and_only_clients_that_insist_refuse",
+    ),
     "or replaces the old one, or is rejected": (
         "functional/test_bots.py::test_replace_asks_nobody",
         "functional/test_bots.py::test_reject_keeps_the_old_one",

@@ -39,6 +39,33 @@ async def test_cookies(driver: Any, recorder: Recorder, echoing: str) -> None:
     assert recorder.last.cookies == {"a": "1", "b": "2"}
 
 
+@pytest.mark.stock_is_wrong("httpx", "websockets refuses an answer to what it has not offered")
+async def test_a_subprotocol_of_the_headers_is_offered(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/chooses")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        ws = web.WebSocketResponse(protocols=("12.onebot",))
+        await ws.prepare(request)
+        await ws.send_str(str(ws.ws_protocol))
+        await ws.close()
+        return ws
+
+    url, headers = recorder.url("/chooses", scheme="ws"), {"Sec-WebSocket-Protocol": "12.onebot"}
+    async with driver.websocket(Request("GET", url, headers=headers)) as ws:
+        assert await within(ws.receive()) == "12.onebot"
+    assert recorder.last.header("sec-websocket-protocol") == ["12.onebot"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Sec-WebSocket-Protocol": "12.onebot"}])
+async def test_no_subprotocol_need_be_chosen(
+    driver: Any, recorder: Recorder, echoing: str, headers: dict[str, str]
+) -> None:
+    async with driver.websocket(Request("GET", echoing, headers=headers)) as ws:
+        await ws.send("hello")
+        assert await within(ws.receive()) == "hello"
+    offered = recorder.last.header("sec-websocket-protocol")
+    assert offered == list(headers.values())
+
+
 async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
     @recorder.answer("/no")
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -62,6 +62,18 @@ async def test_request(client: aiohttp.ClientSession, bot: Bot, path: str) -> No
     assert [found[part] for part in ("content", "json", "data", "files")] == [None] * 4
 
 
+@pytest.mark.filterwarnings("ignore")
+async def test_no_subprotocol_is_chosen(client: aiohttp.ClientSession, bot: Bot) -> None:
+    """NoneBot has no way for an adapter to choose one."""
+    async with connect(client, bot, "echo", protocols=("12.onebot", "11.onebot")) as ws:
+        assert ws.protocol is None
+        assert "Sec-WebSocket-Protocol" not in ws._response.headers
+        await ws.send_str("still there")
+        assert await ws.receive_str(timeout=5) == "still there"
+    found = await inspect(client, bot, "inspect", protocols=("12.onebot",))
+    assert dict(found["headers"])["sec-websocket-protocol"] == "12.onebot"
+
+
 @pytest.mark.parametrize("data", ["", "文字", "x" * 100_000, b"", b"\x00\xff"], ids=len)
 @pytest.mark.parametrize("path", ["echo", "text", "bytes"])
 async def test_messages(
