@@ -173,10 +173,12 @@ class Socket(WebSocket):
         Raises:
             ValueError: The code must not be sent. Nothing has happened then.
         """
+        # Whatever can raise comes first: an ending that is noted is not begun again.
         code, reason = sendable_code(code), encodable(reason or "")
+        words = fitting(reason)
         self._end_as(code, reason or "closed by this side")
         if self._closing is None and self._is_open():
-            self._closing = asyncio.ensure_future(self._shake_hands(code, fitting(reason)))
+            self._closing = asyncio.ensure_future(self._shake_hands(code, words))
         if self._closing is not None:
             await asyncio.shield(self._closing)
 

@@ -148,6 +148,14 @@ async def test_a_client_closes_with_any_reason(side: Side, reason: str | None, s
         assert ends.socket.closed
 
 
+@pytest.mark.parametrize("reason", [b"bytes", "再见".encode(), 1, ["why"]])
+async def test_a_reason_that_is_no_text_has_done_nothing(side: Side, reason: Any) -> None:
+    async with side() as ends:
+        with pytest.raises(AttributeError):
+            await ends.socket.end(4000, reason)
+        assert not ends.socket.closed
+
+
 def test_the_rule_of_codes() -> None:
     allowed = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
     for code in range(-1, 66000):
