@@ -11,7 +11,9 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
+from .cookies import ExactCookieJar
 from .exceptions import LifecycleError, SetupError, ValidationError
+from .locations import ExactRequest
 from .log import logger
 from .options import DriverOptions, is_proxy_url
 
@@ -30,6 +32,8 @@ MAX_SPARE = 100
 """Sessions that are kept for requests to come; more requests at once are rare."""
 
 _PROXY_SCHEMES = {"ws": "http", "wss": "https"}
+
+_EXACT_REDIRECTS: dict[str, Any] = {"requote_redirect_url": False, "request_class": ExactRequest}
 
 
 class SessionPool:
@@ -155,7 +159,7 @@ class SessionPool:
         Raises:
             LifecycleError: The pool is not open.
         """
-        arguments = {**self._proxy_arguments(), **kwargs}
+        arguments = {**_EXACT_REDIRECTS, **self._proxy_arguments(), **kwargs}
         return aiohttp.ClientSession(
             connector=self._open_connector(), connector_owner=False, **arguments
         )
@@ -174,9 +178,7 @@ class SessionPool:
         if self._spare:
             session = self._spare.pop()
         else:
-            # unsafe: cookies of hosts without a name count too, as with httpx.
-            jar = aiohttp.CookieJar(unsafe=True)
-            session = self.isolated(cookie_jar=jar, timeout=aiohttp.ClientTimeout())
+            session = self.isolated(cookie_jar=ExactCookieJar(), timeout=aiohttp.ClientTimeout())
         self.hold()
         return session
 

@@ -20,11 +20,12 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
+from ..cookies import ExactCookieJar, given_cookies
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
 from ..websocket import ClientSocket
-from .calls import cookie_pairs, exact_chunks, http_version, send, to_response
+from .calls import cookies_of, exact_chunks, http_version, send, text_headers, to_response
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
@@ -61,7 +62,7 @@ class Session(HTTPClientSession):
         """
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
         self._headers = CIMultiDict(headers) if headers is not None else None
-        self._cookies = cookie_pairs(Cookies(cookies)) if cookies is not None else None
+        self._cookies = cookies_of(Cookies(cookies)) if cookies is not None else []
         self._version = http_version(version)
         self._timeout = timeout
         self._proxy = proxy
@@ -86,20 +87,22 @@ class Session(HTTPClientSession):
 
         Raises:
             RuntimeError: It is open already.
+            TypeError: A header is nothing that can be sent.
         """
         if self._client is not None:
             raise RuntimeError("The session is open already")
+        headers = None if self._headers is None else text_headers(self._headers)
         if not self._pool.is_open:
             # Before the start, after the stop and on another event loop the session brings a
             # connector of its own.
             self._pool = self._own_pool = self._shared_pool.another()
             await self._own_pool.open()
+        jar = ExactCookieJar()
+        jar.update_cookies(self._cookies)
         self._connector = self._pool.hold()
         self._client = self._pool.isolated(
-            # unsafe: cookies of hosts without a name count too, as with httpx.
-            cookie_jar=aiohttp.CookieJar(unsafe=True),
-            cookies=self._cookies,
-            headers=self._headers,
+            cookie_jar=jar,
+            headers=headers,
             # aiohttp's own default would cut longer limits of a handshake short.
             timeout=_NOT_SAID,
             version=self._version,
@@ -120,7 +123,7 @@ class Session(HTTPClientSession):
 
     async def request(self, setup: Request) -> Response:
         """Send a request; see ``HTTPClientMixin.request``."""
-        async with self._send(setup) as answer:
+        async with await self._send(setup) as answer:
             return to_response(answer, await answer.read(), setup)
 
     async def stream_request(
@@ -135,15 +138,15 @@ class Session(HTTPClientSession):
         Yields:
             A response for each chunk; none for an empty body.
         """
-        async with self._send(setup) as answer:
+        async with await self._send(setup) as answer:
             async for chunk in exact_chunks(answer.content, chunk_size):
                 yield to_response(answer, chunk, setup)
 
-    def _send(self, setup: Request) -> Any:
+    async def _send(self, setup: Request) -> aiohttp.ClientResponse:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
         proxy = self._proxy or self._pool.proxy
-        return send(self.client, setup, url, self._timeout_of(setup), proxy)
+        return await send(self.client, setup, url, self._timeout_of(setup), proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
         if _is_said(setup.timeout):
@@ -181,7 +184,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         client = pool.lend()
         try:
             timeout = to_timeout(setup.timeout, default_timeout())
-            async with send(client, setup, setup.url, timeout, pool.proxy) as answer:
+            async with await send(client, setup, setup.url, timeout, pool.proxy) as answer:
                 return to_response(answer, await answer.read(), setup)
         finally:
             await pool.take_back(client)
@@ -238,16 +241,16 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
     ) -> ClientSocket:
         options = limits.apply_to(self.options)
-        headers = setup.headers.copy()
-        if setup.cookies:
-            headers.update(setup.cookies.as_header(setup))
-        connected = await client.ws_connect(
-            setup.url,
-            method=setup.method,
-            headers=headers,
-            proxy=setup.proxy or self._pool.proxy_for(setup.url),
-            **connect_arguments(options, decode_text=True),
-        )
+        # As NoneBot's ~websockets sends them.
+        headers = CIMultiDict((name, str(value)) for name, value in setup.headers.items())
+        with given_cookies(cookies_of(setup.cookies), setup.url):
+            connected = await client.ws_connect(
+                setup.url,
+                method=setup.method,
+                headers=headers,
+                proxy=setup.proxy or self._pool.proxy_for(setup.url),
+                **connect_arguments(options, decode_text=True),
+            )
         url = setup.url
         return ClientSocket(
             connected, options, http_version="1.1", scheme=url.scheme, path=url.path
