@@ -31,6 +31,9 @@ from .websocket import NonebotWebSocket
 
 _NOT_SAID = aiohttp.ClientTimeout()
 
+NEVER = 10.0 * 365 * 24 * 3600
+"""Seconds that nobody sees the end of; event loops know no infinity."""
+
 
 class Session(HTTPClientSession):
     """An isolated session on the shared connector: cookies, headers and parameters of its own."""
@@ -216,6 +219,9 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         Args:
             setup: The handshake. A timeout in seconds limits the handshake and the closing one;
                 only the ``read`` of a ``Timeout`` limits how long a message may be waited for.
+                Where NoneBot has them (after 2.5.0), ``ping_interval`` is the heartbeat instead of
+                the setting's, None for none, and the ``ping`` of a ``Timeout`` limits how long its
+                answer may be waited for, instead of half of that.
 
         Yields:
             The connection.
@@ -226,6 +232,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             asyncio.TimeoutError: The handshake took too long.
         """
         limits = SocketLimits.of(setup.timeout, self.options)
+        limits.heartbeat = getattr(setup, "ping_interval", UNSET)
         async with Session(version=setup.version, pool=self._pool) as session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
@@ -251,6 +258,9 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
                 proxy=setup.proxy or self._pool.proxy_for(setup.url),
                 **connect_arguments(options, decode_text=True),
             )
+        if limits.pong is not UNSET:
+            # Private: aiohttp has half of the heartbeat for it, which nothing public changes.
+            connected._pong_heartbeat = NEVER if limits.pong is None else limits.pong
         url = setup.url
         return ClientSocket(
             connected, options, http_version="1.1", scheme=url.scheme, path=url.path
@@ -264,7 +274,13 @@ class SocketLimits:
         handshake: Seconds; None is no limit.
         receive: Seconds that a message may be waited for; None is no limit.
         close: Seconds for the closing handshake; None takes the setting.
+        heartbeat: Seconds between pings; None turns them off, UNSET takes the setting.
+        pong: Seconds that the answer to a ping may be waited for; None is no limit, UNSET half of
+            the heartbeat.
     """
+
+    heartbeat: Any = UNSET
+    pong: Any = UNSET
 
     def __init__(
         self, handshake: float | None, receive: float | None = None, close: float | None = None
@@ -293,16 +309,25 @@ class SocketLimits:
             handshake = connect if connect is not None else total
             if handshake is None and timeout.connect is UNSET and timeout.total is UNSET:
                 handshake = options.handshake_timeout
-            return cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+            limits = cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+            limits.pong = getattr(timeout, "ping", UNSET)
+            return limits
         if not _is_said(timeout):
             return cls(options.handshake_timeout)
         return cls(timeout, close=timeout)
 
     def apply_to(self, options: DriverOptions) -> DriverOptions:
-        """Put the limit of the closing handshake into the settings of one connection."""
-        if self.close is None:
-            return options
-        return options.replaced(close_timeout=self.close)
+        """Put what counts for one connection into the settings.
+
+        Raises:
+            ValidationError: The heartbeat is none.
+        """
+        changes: dict[str, Any] = {}
+        if self.close is not None:
+            changes["close_timeout"] = self.close
+        if self.heartbeat is not UNSET:
+            changes["heartbeat"] = self.heartbeat
+        return options.replaced(**changes) if changes else options
 
 
 def _is_said(timeout: Any) -> bool:
