@@ -33,12 +33,12 @@ class ExactCookieJar(aiohttp.CookieJar):
 
         What a server sets in the course of a request replaces what the request was given.
         """
-        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
-        exact = list(_exact(pairs))
-        super().update_cookies(exact, response_url)
+        exact = list(_exact(cookies.items() if isinstance(cookies, Mapping) else cookies))
         given = _given.get()
         if given is not None and given is not self:
-            given.update_cookies(exact, response_url)
+            # Copies: aiohttp 3.10 writes into those that it keeps.
+            given.update_cookies([(name, each.copy()) for name, each in exact], response_url)
+        super().update_cookies(exact, response_url)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Take the cookies of a response in; see ``aiohttp.CookieJar``."""
@@ -100,7 +100,9 @@ def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
 
 def _exact(cookies: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Morsel[str]]]:
     for name, cookie in cookies:
-        if isinstance(cookie, Morsel):
+        if isinstance(cookie, Morsel) and cookie.value == cookie.coded_value:
+            yield name, cookie
+        elif isinstance(cookie, Morsel):
             # Python 3.13.13 and newer refuse control characters, and so does aiohttp.
             with suppress(CookieError):
                 yield name, exact_cookie(cookie.key, cookie.coded_value, **cookie)
