@@ -14,6 +14,7 @@ from aiohttp import web
 
 from . import drivers
 from .bots import Connections
+from .connections.descriptors import DescriptorWatch
 from .forward.loop import Supplies
 from .forward.loops import ForwardLoops
 from .hosting import Host
@@ -77,7 +78,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             sockets=sockets,
             work=handlers,
             hooks=hooks,
-            watch=watch,
+            watches=(watch, DescriptorWatch()),
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )

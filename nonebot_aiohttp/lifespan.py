@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from .deadline import GRACE, Deadline
@@ -119,7 +119,7 @@ class Lifespan:
         sockets: Sockets,
         work: Work,
         hooks: TaskSet,
-        watch: Watch,
+        watches: Sequence[Watch] = (),
         drain_timeout: float,
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
@@ -132,7 +132,7 @@ class Lifespan:
             sockets: All WebSockets, both sides.
             work: The events in flight; drained before the sockets close.
             hooks: Tasks of connect and disconnect hooks; drained after.
-            watch: Looks after connections until the end.
+            watches: Look after connections from the end of the startup hooks until the end.
             drain_timeout: Seconds that events in flight get at the stop.
             close_timeout: Seconds that hooks get at least, and seconds that peers get.
             clock: Monotonic seconds.
@@ -146,7 +146,7 @@ class Lifespan:
         self._sockets = sockets
         self._work = work
         self._hooks = hooks
-        self._watch = watch
+        self._watches = watches
         self._drain_timeout = drain_timeout
         self._close_timeout = close_timeout
         self._clock = clock
@@ -188,7 +188,8 @@ class Lifespan:
             await self._close(self._new_deadline(0))
             raise
         self._become(State.RUNNING)
-        self._watch.start()
+        for watch in self._watches:
+            watch.start()
         self._loops.start()
 
     @property
@@ -263,7 +264,8 @@ class Lifespan:
                 closing = self._session.close()
                 await end_within(closing, seconds, deadline, "the closing of the session")
         finally:
-            self._watch.stop()
+            for watch in self._watches:
+                watch.stop()
             self._become(State.IDLE)
 
     def cut_off(self) -> None:

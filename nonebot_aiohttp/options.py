@@ -17,6 +17,7 @@ import pydantic
 from pydantic import BaseModel, Field
 from yarl import URL
 
+from .connections.proxies import problems_of_proxy
 from .exceptions import ValidationError
 from .log import logger
 
@@ -170,8 +171,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
                 yield PREFIX + name, "is not a file that can be read"
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
-        if self.proxy is not None and not is_proxy_url(self.proxy):
-            yield PREFIX + "proxy", "must be an absolute http or https URL"
+        if self.proxy is not None:
+            yield from ((PREFIX + "proxy", text) for text in problems_of_proxy(self.proxy))
         if not _MODE.fullmatch(self.socket_mode):
             yield PREFIX + "socket_mode", 'must be octal digits such as "0660"'
         for origin in self.allowed_origins:
@@ -206,22 +207,6 @@ def _warn_unknown(name: str) -> None:
     close = get_close_matches(name, _field_names(), n=1)
     hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
     logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
-
-
-def is_proxy_url(text: str) -> bool:
-    """Tell whether a text is the URL of a proxy that aiohttp can speak to.
-
-    Args:
-        text: The text.
-
-    Returns:
-        Whether it is.
-    """
-    try:
-        url = URL(text)
-    except ValueError:
-        return False
-    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def _is_origin(text: str) -> bool:

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from .connections.descriptors import raised_limit
 from .deadline import LEAST_GRACE, Deadline
 from .ending import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .exceptions import NonebotAiohttpError, ValidationError
 from .log import console_logging, is_level, log_exception, logger
-from .reverse.descriptors import raised_limit
 from .signals import StopSignals, signals_handled
 
 FORCED_END = 0.9

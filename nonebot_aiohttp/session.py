@@ -3,45 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import ssl
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from yarl import URL
 
-from .cookies import ExactCookieJar
+from .connections.connector import Connector, request_class
+from .connections.cookies import ExactCookieJar
+from .connections.proxies import Proxies
+from .connections.redirects import raising
 from .exceptions import LifecycleError, SetupError, ValidationError
-from .locations import ExactRequest
-from .log import logger
-from .options import DriverOptions, is_proxy_url
+from .options import DriverOptions
 
 HTTP_VERSIONS = {"1.0": aiohttp.HttpVersion10, "1.1": aiohttp.HttpVersion11}
 
-SESSION_TAKES_PROXY = "proxy" in inspect.signature(aiohttp.ClientSession.__init__).parameters
-"""Whether a session can have a proxy of its own (aiohttp 3.11)."""
-
-REQUEST_TIMEOUT = 300.0
-"""Seconds for a request of an adapter that brings no timeout of its own."""
-
-DNS_CACHE_TTL = 300
-"""Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30)
+"""Seconds for a request of an adapter that brings no timeout of its own: aiohttp's defaults."""
 
 MAX_SPARE = 100
 """Sessions that are kept for requests to come; more requests at once are rare."""
 
-_PROXY_SCHEMES = {"ws": "http", "wss": "https"}
-
-_EXACT_REDIRECTS: dict[str, Any] = {"requote_redirect_url": False, "request_class": ExactRequest}
+MAX_HEADER = 64 * 1024
+"""Bytes that a line of the head of an answer may have; aiohttp's own 8,190 are few for cookies."""
 
 
 class SessionPool:
     """One connector, and on it the sessions: shared ones, lent ones, and isolated ones.
 
     There is a shared one for each HTTP version that is asked for, for aiohttp binds the version to
-    the session. It keeps no cookies: those of one bot are none of another's business. Proxies of
-    the environment are honoured as they are at the opening.
+    the session, and as many for the forward loops, which have rules of their own. None of these
+    keeps cookies: those of one bot are none of another's business. Proxies of the environment are
+    honoured as they are at the opening.
     """
 
     def __init__(self, options: DriverOptions) -> None:
@@ -53,8 +45,10 @@ class SessionPool:
         self._options = options
         self._connector: aiohttp.BaseConnector | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._loop_sessions: dict[str, aiohttp.ClientSession] = {}
         self._spare: list[aiohttp.ClientSession] = []
-        self._environment: dict[str, URL] | None = None
+        self._proxies = Proxies(options.proxy)
+        self._request_class = request_class(self._proxies)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders: dict[aiohttp.BaseConnector, int] = {}
 
@@ -62,11 +56,6 @@ class SessionPool:
     def is_open(self) -> bool:
         """Whether there is a connector, and it belongs to the event loop that runs."""
         return self._connector is not None and self._loop is asyncio.get_running_loop()
-
-    @property
-    def proxy(self) -> URL | None:
-        """The proxy of the setting ``aiohttp_proxy``, if any."""
-        return URL(self._options.proxy) if self._options.proxy is not None else None
 
     def another(self) -> SessionPool:
         """Make a pool of the same settings with a connector of its own, not open yet."""
@@ -78,19 +67,16 @@ class SessionPool:
         Raises:
             ValidationError: ``aiohttp_ssl_cafile`` holds no certificate.
         """
-        self._environment = None
+        self._proxies.forget_environment()
         self._loop = asyncio.get_running_loop()
-        # Unlimited: forward WebSockets and long polls hold their connections for days, and the
-        # hundredth of them must not starve the API calls.
-        self._connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=DNS_CACHE_TTL, ssl=self._ssl()
-        )
+        self._connector = Connector(self._trusted())
 
     async def close(self) -> None:
         """Close all sessions and connections; those that are held stay until they are let go."""
         connector, self._connector = self._connector, None
-        sessions = [*self._sessions.values(), *self._spare]
+        sessions = [*self._sessions.values(), *self._loop_sessions.values(), *self._spare]
         self._sessions.clear()
+        self._loop_sessions.clear()
         self._spare.clear()
         for session in sessions:
             await session.close()
@@ -123,7 +109,7 @@ class SessionPool:
                 await connector.close()
 
     def get(self, http_version: str = "1.1") -> aiohttp.ClientSession:
-        """Get the session for an HTTP version.
+        """Get the session of the adapters for an HTTP version.
 
         Args:
             http_version: ``"1.0"`` or ``"1.1"``.
@@ -135,17 +121,44 @@ class SessionPool:
             SetupError: aiohttp does not speak that version.
             LifecycleError: The pool is not open.
         """
+        return self._shared(http_version, self._sessions, timeout=REQUEST_TIMEOUT)
+
+    def for_loops(self, http_version: str = "1.1") -> aiohttp.ClientSession:
+        """Get the session of the forward loops for an HTTP version.
+
+        It raises ``Redirected`` rather than follow, decodes no bodies, and has no limit of time:
+        the loops have settings for these.
+
+        Args:
+            http_version: ``"1.0"`` or ``"1.1"``.
+
+        Returns:
+            The session, as ``get`` does.
+
+        Raises:
+            SetupError: aiohttp does not speak that version.
+            LifecycleError: The pool is not open.
+        """
+        return self._shared(
+            http_version,
+            self._loop_sessions,
+            timeout=aiohttp.ClientTimeout(),
+            trace_configs=[raising()],
+            auto_decompress=False,
+        )
+
+    def _shared(
+        self, http_version: str, sessions: dict[str, aiohttp.ClientSession], **arguments: Any
+    ) -> aiohttp.ClientSession:
         if http_version not in HTTP_VERSIONS:
             raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
-        if http_version not in self._sessions:
-            self._sessions[http_version] = self.isolated(
+        if http_version not in sessions:
+            sessions[http_version] = self.isolated(
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # aiohttp's default, without the limit on connecting that it has besides: that
-                # would cut a longer aiohttp_handshake_timeout short.
-                timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
                 version=HTTP_VERSIONS[http_version],
+                **arguments,
             )
-        return self._sessions[http_version]
+        return sessions[http_version]
 
     def isolated(self, **kwargs: Any) -> aiohttp.ClientSession:
         """Create a session of its own on the shared connector; the caller closes it.
@@ -159,9 +172,15 @@ class SessionPool:
         Raises:
             LifecycleError: The pool is not open.
         """
-        arguments = {**_EXACT_REDIRECTS, **self._proxy_arguments(), **kwargs}
         return aiohttp.ClientSession(
-            connector=self._open_connector(), connector_owner=False, **arguments
+            connector=self._open_connector(),
+            connector_owner=False,
+            request_class=self._request_class,
+            # The requests quote what they must.
+            requote_redirect_url=False,
+            max_line_size=MAX_HEADER,
+            max_field_size=MAX_HEADER,
+            **kwargs,
         )
 
     def lend(self) -> aiohttp.ClientSession:
@@ -205,40 +224,7 @@ class SessionPool:
             )
         return self._connector
 
-    def proxy_for(self, url: URL) -> URL | None:
-        """Find the proxy for a URL: the setting, or else the environment's.
-
-        aiohttp alone looks up ``wss_proxy`` for ``wss://``, which nobody sets.
-
-        Args:
-            url: Where to connect, ``ws`` and ``wss`` included.
-
-        Returns:
-            The proxy's URL; None for a direct connection.
-        """
-        if self._options.proxy is not None:
-            return URL(self._options.proxy)
-        proxy = self._proxies().get(_PROXY_SCHEMES.get(url.scheme, url.scheme))
-        if proxy is None or url.host is None or proxy_bypass(url.host):
-            return None
-        return proxy
-
-    def _proxies(self) -> dict[str, URL]:
-        # Once for each opening: reading them takes a tenth of the time of a request.
-        if self._environment is None:
-            self._environment = _environment_proxies()
-        return self._environment
-
-    def _proxy_arguments(self) -> dict[str, Any]:
-        if self._options.proxy is None:
-            # With trust_env aiohttp asks two threads per request, so only where there is a proxy.
-            return {"trust_env": bool(self._proxies())}
-        if SESSION_TAKES_PROXY:
-            return {"proxy": self._options.proxy}
-        logger.warning("aiohttp_proxy reaches driver.session only with aiohttp 3.11 or newer")
-        return {}
-
-    def _ssl(self) -> ssl.SSLContext | bool:
+    def _trusted(self) -> ssl.SSLContext | bool:
         if self._options.ssl_cafile is None:
             return True
         context = ssl.create_default_context()
@@ -248,16 +234,3 @@ class SessionPool:
             text = f"cannot be used as a CA: {error.strerror or error}"
             raise ValidationError({"aiohttp_ssl_cafile": text}) from None
         return context
-
-
-def _environment_proxies() -> dict[str, URL]:
-    """Read the environment's proxies that aiohttp can speak to, by the scheme that they serve."""
-    proxies = {}
-    for scheme, proxy in getproxies().items():
-        if scheme not in ("http", "https"):
-            continue
-        if is_proxy_url(proxy):
-            proxies[scheme] = URL(proxy)
-        else:
-            logger.warning("{}_PROXY is ignored: it is no http or https URL", scheme.upper())
-    return proxies

@@ -6,7 +6,9 @@ Pure: no clock, no sleep, no I/O; the random numbers are injected.
 from __future__ import annotations
 
 import enum
+import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -23,6 +25,7 @@ MINIMUM_DELAY = 1.0
 RETRY_AFTER_LIMIT = 3600.0
 """Seconds that a peer's ``Retry-After`` may keep a bot away."""
 
+_SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
 _WORTH_RETRYING = {408, 425, 429}
 
 
@@ -95,8 +98,9 @@ def retry_after(error: BaseException, now: datetime | None = None) -> float:
     if not isinstance(error, aiohttp.ClientResponseError) or error.headers is None:
         return 0.0
     value = error.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        seconds = float(value)
+    if _SECONDS.fullmatch(value):
+        # Some say it with a fraction, and mean it: what comes earlier is refused again.
+        seconds = float(math.ceil(min(float(value), RETRY_AFTER_LIMIT)))
     else:
         try:
             date = parsedate_to_datetime(value)

@@ -7,13 +7,16 @@ import re
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict
 from yarl import URL
 
 from ..adapters import Bot, create_bot
+from ..connections.redirects import Outgoing, following
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
-from ..reading import read_up_to
 from ..starter import Starter
+from .encodings import ACCEPTED, read_answer
 from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05
@@ -81,25 +84,29 @@ class PollingLoop(ForwardLoop):
         return max(self._interval, pace, 0.0)
 
     async def _poll(self, setup: Any, url: URL) -> bytes:
-        session = self._supplies.pool.get(setup.http_version)
-        async with session.request(
-            setup.method.upper(),
-            url,
-            data=setup.body or None,
-            headers=setup.headers,
-            proxy=self._supplies.pool.proxy_for(url),
-            # The loop's own deadline is the only one.
-            timeout=aiohttp.ClientTimeout(total=None),
-        ) as response:
-            if not 200 <= response.status < 300:
-                raise aiohttp.ClientResponseError(
-                    response.request_info,
-                    response.history,
-                    status=response.status,
-                    message=response.reason or "",
-                    headers=response.headers,
-                )
-            return await read_answer(response, self._supplies.options.max_body_size)
+        session = self._supplies.pool.for_loops(setup.http_version)
+
+        async def send(request: Outgoing) -> bytes:
+            headers = CIMultiDict(request.headers or {})
+            headers.setdefault(hdrs.ACCEPT_ENCODING, ACCEPTED)
+            async with session.request(
+                request.method, request.url, data=request.body, headers=headers
+            ) as response:
+                return await self._read(response)
+
+        method, body = setup.method.upper(), setup.body or None
+        return await following(send, Outgoing(method, url, setup.headers, body))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        if not 200 <= response.status < 300:
+            raise aiohttp.ClientResponseError(
+                response.request_info,
+                response.history,
+                status=response.status,
+                message=response.reason or "",
+                headers=response.headers,
+            )
+        return await read_answer(response, self._supplies.options.max_body_size)
 
     def _make_bot(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
         """Make the bot of the setup, or take the one of the last poll."""
@@ -117,28 +124,6 @@ class PollingLoop(ForwardLoop):
         bot, self._bot = self._bot, None
         if bot is not None:
             self._supplies.connections.disconnect(bot, self._name)
-
-
-async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read the body of an answer.
-
-    Args:
-        response: The answer.
-        limit: Bytes that its body may have.
-
-    Returns:
-        The body.
-
-    Raises:
-        aiohttp.ClientPayloadError: The body is larger, or incomplete.
-    """
-    too_large = (response.content_length or 0) > limit
-    body = b"" if too_large else await read_up_to(response.content, limit + 1)
-    if too_large or len(body) > limit:
-        raise aiohttp.ClientPayloadError(
-            f"the answer is larger than {limit} bytes (aiohttp_max_body_size)"
-        )
-    return body
 
 
 def polling_request(setup: Any, url: URL) -> HTTPRequest:

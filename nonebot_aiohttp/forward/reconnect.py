@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
+from ..connections.redirects import Outgoing, following
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger, redact_url
 from ..options import DriverOptions
@@ -49,9 +50,12 @@ class ReconnectLoop(ForwardLoop):
 
     async def _connect(self, setup: Any, url: URL) -> ClientSocket:
         pool, options = self._supplies.pool, self._supplies.options
-        connected = await pool.get().ws_connect(
-            url, headers=setup.headers, proxy=pool.proxy_for(url), **connect_arguments(options)
-        )
+        session, arguments = pool.for_loops(), connect_arguments(options)
+
+        async def send(request: Outgoing) -> Any:
+            return await session.ws_connect(request.url, headers=request.headers, **arguments)
+
+        connected = await following(send, Outgoing("GET", url, setup.headers))
         return ClientSocket(
             connected,
             options,

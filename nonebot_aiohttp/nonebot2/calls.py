@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from http.cookies import Morsel
 from typing import Any
 
@@ -11,7 +12,7 @@ from multidict import CIMultiDict
 from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
-from ..cookies import exact_cookie, given_cookies
+from ..connections.cookies import exact_cookie, given_cookies
 from ..session import HTTP_VERSIONS
 from .bodies import body_arguments
 
@@ -26,7 +27,7 @@ async def send(
     setup: Request,
     url: URL,
     timeout: aiohttp.ClientTimeout,
-    proxy: str | URL | None,
+    proxy: str | None = None,
 ) -> aiohttp.ClientResponse:
     """Send a request.
 
@@ -35,8 +36,7 @@ async def send(
         setup: The request.
         url: Where to.
         timeout: The limits.
-        proxy: The proxy, if the request names none. Those of the environment are the client's
-            business, which asks anew at each redirect.
+        proxy: The proxy, if the request names none; None takes the setting's or the environment's.
 
     Returns:
         The answer, whose body is still to be read, as a context manager.
@@ -45,7 +45,8 @@ async def send(
         TypeError: A header or a part of the body is nothing that can be sent.
         ValueError: JSON has no form for a number in the body.
     """
-    calling = client.request(
+    call = partial(
+        client.request,
         setup.method,
         url,
         headers=text_headers(setup.headers),
@@ -54,9 +55,9 @@ async def send(
         **body_arguments(setup),
     )
     if not setup.cookies:
-        return await calling
+        return await call()
     with given_cookies(cookies_of(setup.cookies), url):
-        return await calling
+        return await call()
 
 
 def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:

@@ -20,7 +20,8 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
-from ..cookies import ExactCookieJar, given_cookies
+from ..connections.cookies import ExactCookieJar, given_cookies
+from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
@@ -48,6 +49,7 @@ class Session(HTTPClientSession):
         proxy: str | None = None,
         *,
         pool: SessionPool,
+        follows_redirects: bool = True,
     ) -> None:
         """Take what every request of the session has; see ``HTTPClientMixin.get_session``.
 
@@ -59,10 +61,12 @@ class Session(HTTPClientSession):
             timeout: Seconds, a ``Timeout``, None for no limit, or UNSET for NoneBot's default.
             proxy: URL of a proxy; None takes the driver's.
             pool: Where the connector is.
+            follows_redirects: Whether aiohttp does; else ``Redirected`` is raised.
 
         Raises:
             RuntimeError: aiohttp does not speak that version.
         """
+        self._trace_configs = None if follows_redirects else [raising()]
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
         self._headers = CIMultiDict(headers) if headers is not None else None
         self._cookies = cookies_of(Cookies(cookies)) if cookies is not None else []
@@ -109,6 +113,7 @@ class Session(HTTPClientSession):
             # aiohttp's own default would cut longer limits of a handshake short.
             timeout=_NOT_SAID,
             version=self._version,
+            trace_configs=self._trace_configs,
         )
 
     async def close(self) -> None:
@@ -148,8 +153,7 @@ class Session(HTTPClientSession):
     async def _send(self, setup: Request) -> aiohttp.ClientResponse:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
-        proxy = self._proxy or self._pool.proxy
-        return await send(self.client, setup, url, self._timeout_of(setup), proxy)
+        return await send(self.client, setup, url, self._timeout_of(setup), self._proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
         if _is_said(setup.timeout):
@@ -187,7 +191,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         client = pool.lend()
         try:
             timeout = to_timeout(setup.timeout, default_timeout())
-            async with await send(client, setup, setup.url, timeout, pool.proxy) as answer:
+            async with await send(client, setup, setup.url, timeout) as answer:
                 return to_response(answer, await answer.read(), setup)
         finally:
             await pool.take_back(client)
@@ -233,7 +237,8 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         """
         limits = SocketLimits.of(setup.timeout, self.options)
         limits.heartbeat = getattr(setup, "ping_interval", UNSET)
-        async with Session(version=setup.version, pool=self._pool) as session:
+        session = Session(version=setup.version, pool=self._pool, follows_redirects=False)
+        async with session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
             socket = NonebotWebSocket(setup, connected, limits.receive)
@@ -250,14 +255,19 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         options = limits.apply_to(self.options)
         # As NoneBot's ~websockets sends them.
         headers = CIMultiDict((name, str(value)) for name, value in setup.headers.items())
-        with given_cookies(cookies_of(setup.cookies), setup.url):
-            connected = await client.ws_connect(
-                setup.url,
-                method=setup.method,
-                headers=headers,
-                proxy=setup.proxy or self._pool.proxy_for(setup.url),
-                **connect_arguments(options, decode_text=True),
+        arguments = connect_arguments(options, decode_text=True)
+
+        async def send(request: Outgoing) -> Any:
+            return await client.ws_connect(
+                request.url,
+                method=request.method,
+                headers=request.headers,
+                proxy=setup.proxy,
+                **arguments,
             )
+
+        with given_cookies(cookies_of(setup.cookies), setup.url):
+            connected = await following(send, Outgoing(setup.method, setup.url, headers))
         if limits.pong is not UNSET:
             # Private: aiohttp has half of the heartbeat for it, which nothing public changes.
             connected._pong_heartbeat = NEVER if limits.pong is None else limits.pong

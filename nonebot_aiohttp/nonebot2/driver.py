@@ -11,6 +11,7 @@ from nonebot.config import Config, Env
 from nonebot.drivers import ASGIMixin, HTTPServerSetup, WebSocketServerSetup
 from nonebot.drivers import Driver as NonebotDriver
 
+from ..connections.descriptors import DescriptorWatch
 from ..deadline import GRACE, Deadline
 from ..hosting import Host
 from ..lifespan import Lifespan, State
@@ -90,7 +91,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             sockets=sockets,
             work=work,
             hooks=socket_handlers,
-            watch=watch,
+            watches=(watch, DescriptorWatch()),
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -217,8 +218,9 @@ class Mixin(ClientHalf):
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
         self._client_sockets = set()
-        self._watch = UnsentWatch(self.options)
-        self._watch.add_sockets(self._client_sockets)
+        unsent = UnsentWatch(self.options)
+        unsent.add_sockets(self._client_sockets)
+        self._watches = unsent, DescriptorWatch()
         self.on_startup(self._start_up)  # type: ignore[attr-defined]
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
 
@@ -236,7 +238,8 @@ class Mixin(ClientHalf):
 
     async def _start_up(self) -> None:
         await self._pool.open()
-        self._watch.start()
+        for watch in self._watches:
+            watch.start()
 
     async def _shut_down(self) -> None:
         if in_work := self._work.in_work():
@@ -247,7 +250,8 @@ class Mixin(ClientHalf):
         try:
             await self._functions.run()
         finally:
-            self._watch.stop()
+            for watch in self._watches:
+                watch.stop()
             await self._pool.close()
 
     @property

@@ -26,9 +26,8 @@ from ..leaving import Leaving
 from ..lifespan import Lifespan
 from ..log import logger
 from ..options import DriverOptions
-from ..tasks import Stopped, end_within, race, settle
+from ..tasks import Stopped, end_within, race
 from .access import AccessLog
-from .descriptors import watch_descriptors
 from .direct import Direct
 from .listen import BACKLOG, close_all, listen, listen_unix, port_number
 from .loggers import SERVER
@@ -129,7 +128,6 @@ async def serve_app(
     runner = make_runner(app, options)
     servers: list[asyncio.AbstractServer] = []
     leaving = Leaving()
-    descriptors = asyncio.ensure_future(watch_descriptors())
     try:
         # Raced, for a startup hook that hangs must not hold up the stop.
         await race(_start(lifespan, runner, face), stop, grace=lifespan.start_grace)
@@ -155,7 +153,6 @@ async def serve_app(
             finally:
                 close_all(sockets)
                 remove_socket_file(where.path)
-                await settle(descriptors)
                 face.server = None
     log_stopped(lifespan.deadline)
 

@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Script, float, str]] = {
         FIRST_DELAY,
         "503",
     ),
-    "a redirect to nowhere": (scripts.status(302, b"", {"Location": "http://["}), FIRST_DELAY, ""),
+    "a redirect to nowhere": (scripts.status(302, b"", {"Location": "http://["}), SLOWEST, "302"),
     "400": (scripts.status(400), SLOWEST, "400 "),
     "401": (scripts.status(401), SLOWEST, "401 "),
     "403": (scripts.status(403), SLOWEST, "403 "),

@@ -10,17 +10,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from yarl import URL
 
-from nonebot_aiohttp import Driver, DriverOptions, LifecycleError, SetupError, session
-from nonebot_aiohttp.session import DNS_CACHE_TTL, SESSION_TAKES_PROXY, SessionPool
+from nonebot_aiohttp import DriverOptions, LifecycleError, SetupError
+from nonebot_aiohttp.connections.connector import DNS_CACHE_TTL
+from nonebot_aiohttp.session import SessionPool
 from tests.support import scripts
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls
-from tests.support.clock import FakeClock
-from tests.support.forward import POLLING, WEBSOCKET, Way, answers, clocked_driver
-from tests.support.logs import Logs
-from tests.support.proxy import RecordingProxy
+from tests.support.forward import answers
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually
 
@@ -181,7 +178,7 @@ async def test_a_ca_file_is_trusted_besides_the_systems(tls: Tls) -> None:
             assert await response.read() == b"answer"
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await pool.get().get(bad.url)
-        context = pool._ssl()
+        context = pool._trusted()
         assert isinstance(context, ssl.SSLContext)
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
@@ -194,186 +191,3 @@ async def test_without_a_ca_file_the_systems_are_trusted(tls: Tls) -> None:
     ):
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await pool.get().get(server.url)
-
-
-# Proxies of the environment, and of the settings
-
-
-@pytest.fixture(params=[POLLING, WEBSOCKET], ids=lambda way: way.name)
-def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to connect."""
-    found: Way = request.param
-    return found
-
-
-async def connect(way: Way, driver: Driver, server: ScriptedServer, adapter: Adapter) -> None:
-    """Let an event arrive over a connection to the server."""
-    way.add(driver, way.setup(way.url(server) + "/path"))
-    async with driver.lifespan():
-        await eventually(lambda: adapter.messages)
-
-
-@pytest.mark.parametrize("secure", [False, True])
-async def test_proxies_of_the_environment_are_honoured(
-    way: Way,
-    secure: bool,
-    fake_clock: FakeClock,
-    adapter: Adapter,
-    tls: Tls,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Trap: `trust_env` is off by default, and `HTTPS_PROXY` ignored for `wss://`."""
-    async with (
-        RecordingProxy() as proxy,
-        ScriptedServer(way.good, ssl_context=tls.server if secure else None) as server,
-    ):
-        monkeypatch.setenv("HTTPS_PROXY" if secure else "HTTP_PROXY", proxy.url)
-        # The other one is not asked.
-        monkeypatch.setenv("HTTP_PROXY" if secure else "HTTPS_PROXY", "http://127.0.0.1:1")
-        driver = clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
-        await connect(way, driver, server, adapter)
-        target = f"127.0.0.1:{server.port}"
-        expected = f"CONNECT {target} " if secure else _request_to(way, target)
-        assert proxy.start_lines[0].startswith(expected)
-        assert len(server.attempts) == 1
-
-
-def _request_to(way: Way, target: str) -> str:
-    return f"{'POST' if way is POLLING else 'GET'} {way.scheme}://{target}/path "
-
-
-async def test_no_proxy_is_honoured(
-    way: Way, fake_clock: FakeClock, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Trap: an explicit `proxy=` bypasses `NO_PROXY`."""
-    async with RecordingProxy() as proxy, ScriptedServer(way.good) as server:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "example.org,127.0.0.1")
-        await connect(way, clocked_driver(fake_clock, adapter), server, adapter)
-        assert not proxy.attempts
-
-
-async def test_the_setting_overrides_the_environment(
-    way: Way, fake_clock: FakeClock, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Trap: proxy options silently ignored (nonebot2#2908)."""
-    async with RecordingProxy() as proxy, ScriptedServer(way.good) as server:
-        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        driver = clocked_driver(fake_clock, adapter, proxy=proxy.url)
-        await connect(way, driver, server, adapter)
-        assert len(proxy.attempts) == 1
-
-
-@pytest.mark.parametrize("source", ["environment", "setting"])
-@pytest.mark.parametrize("secure", [False, True])
-async def test_api_calls_go_through_the_proxy_too(
-    secure: bool, source: str, tls: Tls, monkeypatch: pytest.MonkeyPatch, logs: Logs
-) -> None:
-    async with (
-        RecordingProxy() as proxy,
-        ScriptedServer(
-            scripts.status(200, b"answer"), ssl_context=tls.server if secure else None
-        ) as server,
-    ):
-        settings: dict[str, Any] = {"ssl_cafile": tls.ca_file}
-        if source == "setting":
-            settings["proxy"] = proxy.url
-        else:
-            monkeypatch.setenv("HTTPS_PROXY" if secure else "HTTP_PROXY", proxy.url)
-        async with opened(**settings) as pool, pool.get().get(server.url) as response:
-            assert await response.read() == b"answer"
-    # An older aiohttp has no proxies of sessions, which is said rather than ignored.
-    possible = SESSION_TAKES_PROXY or source == "environment"
-    assert len(proxy.attempts) == possible
-    assert bool(logs.matching("only with aiohttp 3.11", "WARNING")) == (not possible)
-
-
-async def test_an_older_aiohttp_is_warned_of(monkeypatch: pytest.MonkeyPatch, logs: Logs) -> None:
-    monkeypatch.setattr(session, "SESSION_TAKES_PROXY", False)
-    async with opened(proxy=f"http://user:{SECRET}@127.0.0.1:1") as pool:
-        pool.get()
-    assert logs.messages("WARNING") == [
-        "aiohttp_proxy reaches driver.session only with aiohttp 3.11 or newer"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://example.org", "http://plain:1"),
-        ("ws://example.org", "http://plain:1"),
-        ("https://example.org", "http://tls:2"),
-        ("wss://example.org", "http://tls:2"),
-        ("http://internal.example", None),
-        ("wss://sub.internal.example:8443/x", None),
-        ("/relative", None),
-    ],
-)
-def test_the_proxy_of_a_url(
-    url: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://plain:1")
-    monkeypatch.setenv("https_proxy", "http://tls:2")
-    monkeypatch.setenv("NO_PROXY", "internal.example")
-    found = SessionPool(DriverOptions()).proxy_for(URL(url))
-    assert found == (URL(expected) if expected else None)
-    setting = SessionPool(DriverOptions.parse({"proxy": "http://own:3"}))
-    assert setting.proxy_for(URL(url)) == URL("http://own:3")
-
-
-@pytest.mark.parametrize(
-    "proxy",
-    [
-        f"socks5://user:{SECRET}@127.0.0.1:1080",
-        "127.0.0.1:3128",
-        f"http://user:{SECRET}@127.0.0.1:port",
-    ],
-)
-async def test_a_proxy_that_aiohttp_cannot_speak_to_is_not_ignored_silently(
-    proxy: str, monkeypatch: pytest.MonkeyPatch, logs: Logs
-) -> None:
-    """Trap: proxy options silently ignored (nonebot2#2908)."""
-    monkeypatch.setenv("HTTP_PROXY", proxy)
-    monkeypatch.setenv("ALL_PROXY", proxy)
-    async with opened() as pool:
-        for _ in range(2):
-            assert pool.proxy_for(URL("http://example.org")) is None
-            assert not pool.get().trust_env
-    assert logs.messages("WARNING") == ["HTTP_PROXY is ignored: it is no http or https URL"]
-
-
-async def test_the_environment_is_read_once_for_each_opening(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    url = URL("http://example.org")
-    async with opened() as pool:
-        assert pool.proxy_for(url) is None
-        monkeypatch.setenv("HTTP_PROXY", "http://new:1")
-        assert pool.proxy_for(url) is None
-        await pool.close()
-        await pool.open()
-        assert pool.proxy_for(url) == URL("http://new:1")
-        # Of the same settings, with a connector of its own.
-        another = pool.another()
-        assert not another.is_open
-        assert another.proxy_for(url) == URL("http://new:1")
-        assert pool.is_open
-
-
-async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
-    way: Way, fake_clock: FakeClock, adapter: Adapter, logs: Logs
-) -> None:
-    async with ScriptedServer(scripts.status(407)) as proxy, ScriptedServer(way.good) as server:
-        url = proxy.url.replace("://", f"://user:{SECRET}@")
-        driver = clocked_driver(fake_clock, adapter, proxy=url)
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-            await proxy.refuse()
-            await fake_clock.advance_to_next()
-            await fake_clock.slept(2)
-        assert (proxy.attempts[0].request.header("Proxy-Authorization") or "").startswith("Basic ")
-        assert not server.attempts
-    assert len(logs.matching("of bot 1 (recorder): ", "WARNING")) == 2
-    assert SECRET not in logs.output

@@ -1,4 +1,4 @@
-"""File descriptors of the own process: the limit, and what is said when none is left."""
+"""File descriptors: the limit, and what is said when few are left, or none."""
 
 from __future__ import annotations
 
@@ -86,3 +86,102 @@ def test_that_none_is_left_is_said_and_said_once(loop: str) -> None:
     assert done.stderr.count("No file descriptor is left") == 1
     assert len(done.stderr.splitlines()) < 12
     assert "Traceback" not in done.stderr
+
+
+CALLS = """
+import asyncio, resource, socket, sys
+from types import SimpleNamespace
+import aiohttp
+from aiohttp import web
+from nonebot_aiohttp import Driver
+
+soft, hard, loop, host = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+config = SimpleNamespace(host="127.0.0.1", port=0, aiohttp_loop=loop, aiohttp_proxy=None)
+driver = Driver(SimpleNamespace(environment="test"), config)
+held = []
+
+async def hold(reader, writer):
+    # A platform that accepts and never answers.
+    held.append(writer)
+
+async def call(port):
+    async with driver.session.get(f"http://127.0.0.1:{port}/"):
+        pass
+
+async def main():
+    silent = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    calls = [asyncio.ensure_future(call(port)) for _ in range(int(sys.argv[5]))]
+    while len(held) < len(calls):
+        await asyncio.sleep(0.05)
+    try:
+        async with aiohttp.ClientSession() as client, client.get(where[0]) as answer:
+            print("others are served", answer.status, flush=True)
+    except OSError as error:
+        print("others are not served", error, flush=True)
+    await asyncio.sleep(2.5)
+    for each in calls:
+        each.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    for writer in held:
+        writer.close()
+    silent.close()
+
+where = []
+
+async def embedded():
+    app = web.Application()
+    driver.attach(app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    where.append(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+    await main()
+    await runner.cleanup()
+
+if host == "own":
+    sock = socket.create_server(("127.0.0.1", 0))
+    where.append(f"http://127.0.0.1:{sock.getsockname()[1]}/")
+
+    async def later():
+        await main()
+        driver.exit()
+
+    @driver.on_startup
+    async def begin():
+        global task
+        task = asyncio.ensure_future(later())
+
+    driver.run(sock=sock)
+else:
+    asyncio.run(embedded())
+"""
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the second program."""
+    return subprocess.run(
+        [sys.executable, "-c", CALLS, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_calls_that_hang_keep_nobody_out_of_the_own_process(loop: str) -> None:
+    """Each call and the platform's end of it have a descriptor: far more than the soft limit."""
+    done = call("256", "4096", loop, "own", "600")
+    assert done.stdout.splitlines() == ["others are served 404"]
+    assert "file descriptor" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["own", "embedded"])
+def test_one_warning_says_that_three_quarters_are_in_use(host: str) -> None:
+    done = call("400", "400", "asyncio", host, "160")
+    assert done.stdout.splitlines() == ["others are served 404"]
+    assert done.stderr.count("Three quarters of the 400 file descriptors are in use") == 1
+    assert "No file descriptor" not in done.stderr

@@ -14,7 +14,7 @@ class Tls:
     """A certificate authority and what it has signed.
 
     Attributes:
-        server: A server's context for `localhost` and `127.0.0.1`.
+        server: A server's context for `localhost`, `127.0.0.1` and `platform.test`.
         client: A client's context that trusts `server`.
         untrusted_server: As `server`, but signed by an authority that `client` does not know.
         wrong_name_server: Signed by the right authority, for another host.
@@ -35,7 +35,7 @@ class Tls:
 def make_tls(directory: Path) -> Tls:
     """Return new certificates, the files of which are written into the directory."""
     authority, stranger = trustme.CA(), trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    certificate = authority.issue_cert("localhost", "127.0.0.1", "platform.test")
     tls = Tls(
         server=_server_context(certificate),
         client=ssl.create_default_context(),

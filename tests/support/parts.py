@@ -37,7 +37,6 @@ class Parts:
             sockets=_Sockets(self),
             work=self.handlers,
             hooks=self.hooks,
-            watch=_Watch(),
             drain_timeout=drain_timeout,
             close_timeout=close_timeout,
             clock=clock,
@@ -85,16 +84,6 @@ class _Loops:
 
     async def stop(self, deadline: Deadline) -> None:
         await self.parts.happen("loops stop")
-
-
-class _Watch:
-    """What has nothing to look after."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self) -> None:
-        """End."""
 
 
 class _Sockets:

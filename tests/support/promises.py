@@ -239,10 +239,25 @@ FORWARD = {
         "functional/test_forward_faults.py::test_the_host_is_never_sent_twice",
     ),
     "proxies of the environment and of the setting are honoured": (
-        "functional/test_session.py::test_proxies_of_the_environment_are_honoured",
-        "functional/test_session.py::test_no_proxy_is_honoured",
-        "functional/test_session.py::test_the_setting_overrides_the_environment",
-        "functional/test_session.py::test_the_proxy_of_a_url",
+        "functional/test_proxies.py::test_proxies_of_the_environment_are_honoured",
+        "functional/test_proxies.py::test_no_proxy_is_honoured",
+        "functional/test_proxies.py::test_the_setting_overrides_the_environment",
+        "functional/test_proxies.py::"
+        "test_events_and_calls_go_through_a_socks_proxy_that_resolves_the_names",
+        "unit/test_proxies.py::test_the_proxy_of_a_url",
+    ),
+    "a proxy that is named is used or is an error, never passed by": (
+        "unit/test_proxies.py::test_a_proxy_that_cannot_be_used_is_never_passed_by",
+        "functional/test_proxies.py::"
+        "test_without_the_extra_there_is_a_clear_error_and_never_a_direct_connection",
+    ),
+    ".netrc is never read": (
+        "functional/test_proxies.py::test_the_passwords_of_netrc_are_never_read",
+    ),
+    "what a setup holds goes to its own host only, and a POST never becomes a GET": (
+        "functional/test_redirects.py::test_another_origin_gets_nothing_of_the_setups",
+        "functional/test_redirects.py::test_never_from_tls_to_plain",
+        "functional/test_redirects.py::test_a_post_never_becomes_a_get",
     ),
     "URLs are logged without secrets": (
         "functional/test_forward_faults.py::test_no_secret_of_a_url_is_logged",

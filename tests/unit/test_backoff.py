@@ -129,7 +129,10 @@ def test_an_answer_that_is_no_http_is_worth_a_retry(status: int) -> None:
         (" 120 ", 120),
         ("9" * 400, RETRY_AFTER_LIMIT),
         ("-5", 0),
-        ("1.5", 0),
+        # Rounded up, for what comes earlier is refused again.
+        ("120.5", 121),
+        ("1.0", 1),
+        ("1.5.2", 0),
         ("soon", 0),
         ("", 0),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90),

@@ -111,9 +111,9 @@ WRONG: dict[str, list[Any]] = {
     "drain_timeout": [-1, SECRET, math.inf],
     "forward": [SECRET, None],
     "proxy": [
-        f"socks5://user:{SECRET}@proxy",
+        f"socks4://user:{SECRET}@proxy",
         f"//{SECRET}",
-        f"{SECRET}:3128",
+        f"{SECRET}:port",
         f"http://user:{SECRET}@[::1",
         "http://",
     ],

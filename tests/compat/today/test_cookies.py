@@ -1,5 +1,6 @@
 """Cookies go out as they were given, or as a server has set them: nothing is quoted or unquoted."""
 
+from http.cookies import CookieError
 from typing import Any
 
 import aiohttp
@@ -164,14 +165,16 @@ async def test_the_domain_and_the_path_of_a_cookie_count(
     assert cookies(recorder) == (["a=1=="] if expected else [])
 
 
-@pytest.mark.skipif(
-    tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 13),
-    reason="older versions refuse such names",
-)
 @pytest.mark.parametrize("name", ["c[0]", "version", "a:b"])
 async def test_odd_names(driver: Any, recorder: Recorder, home: str, name: str) -> None:
-    await driver.request(Request("GET", home, cookies={name: "1=="}))
-    assert cookies(recorder) == [f"{name}=1=="]
+    request = Request("GET", home, cookies={name: "1=="})
+    try:
+        await driver.request(request)
+    except CookieError:
+        # Until aiohttp 3.13 it could not be made to send them.
+        assert not hasattr(aiohttp.CookieJar, "quote_cookie")
+    else:
+        assert cookies(recorder) == [f"{name}=1=="]
 
 
 async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:

@@ -16,6 +16,9 @@ import aiohttp
 from aiohttp.abc import AbstractCookieJar
 from yarl import URL
 
+TAKES_ANY_NAME = hasattr(aiohttp.CookieJar, "quote_cookie")
+"""Whether aiohttp sends names that are no token, or mean something in ``Set-Cookie`` (3.13)."""
+
 _NOWHERE = URL()
 
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)
@@ -87,13 +90,15 @@ def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
         The cookie.
 
     Raises:
-        http.cookies.CookieError: A control character is in it.
+        http.cookies.CookieError: A control character is in it, or aiohttp cannot send the name.
     """
     cookie: Morsel[str] = Morsel()
-    # Not set(), which refuses names that other clients send (c[0], version); pickle's way in.
-    cookie.__setstate__(  # type: ignore[attr-defined]
-        {"key": name, "value": value, "coded_value": value}
-    )
+    if TAKES_ANY_NAME:
+        # Pickle's way in: set() refuses names that other clients send (c[0], version).
+        state = {"key": name, "value": value, "coded_value": value}
+        cookie.__setstate__(state)  # type: ignore[attr-defined]
+    else:
+        cookie.set(name, value, value)
     cookie.update(attributes)
     return cookie
 

@@ -7,7 +7,6 @@ by which a space in it ends up in the request line. This is in between, as curl 
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -18,33 +17,29 @@ _SAFE = ":/?#[]@!$&'()*+,;=~%"
 _UNSAFE = re.compile(r"[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]")
 
 
-class ExactRequest(aiohttp.ClientRequest):
-    """A request whose target is quoted only where it must be.
-
-    For sessions with ``requote_redirect_url=False``, which give it the URL of a redirect unquoted.
-    """
-
-    def __init__(self, method: str, url: URL, *args: Any, **kwargs: Any) -> None:
-        """Make the request; see ``aiohttp.ClientRequest``."""
-        super().__init__(method, as_it_stands(url), *args, **kwargs)
-
-
 def as_it_stands(url: URL) -> URL:
     """Quote what cannot be sent in a URL, and nothing else.
 
     Args:
-        url: The URL; from a redirect it has whatever the server has sent.
+        url: The URL; from a redirect it has whatever the server has sent, unquoted.
 
     Returns:
         The URL.
+
+    Raises:
+        aiohttp.InvalidURL: Its host is none.
     """
     path, query = url.raw_path, url.raw_query_string
     if not _UNSAFE.search(path) and not _UNSAFE.search(query) and url.raw_authority.isascii():
         return url
+    try:
+        # A name that is no ASCII is encoded as IDNA has it, as in any other URL.
+        authority = URL(f"{url.scheme}://{url.raw_authority}").raw_authority
+    except ValueError:
+        raise aiohttp.InvalidURL(url) from None
     return URL.build(
         scheme=url.scheme,
-        # A name that is no ASCII is encoded as IDNA has it, as in any other URL.
-        authority=URL(f"{url.scheme}://{url.raw_authority}").raw_authority,
+        authority=authority,
         path=quote(path, _SAFE, errors="replace"),
         query_string=quote(query, _SAFE, errors="replace"),
         encoded=True,

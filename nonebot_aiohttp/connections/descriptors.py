@@ -1,0 +1,122 @@
+"""File descriptors: each connection takes one, whoever has opened it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from ..log import OnceInAWhile, logger
+
+# Windows has no such limit.
+resource: Any = import_module("resource") if os.name == "posix" else None
+
+HIGHEST = 65_536
+"""Descriptors to which the limit is raised: some programs have a table of as many as may be."""
+
+PAUSE = 1.0
+"""Seconds between looks at how many are left."""
+
+MANY = 0.75
+"""The part of them from which on a warning is due."""
+
+ADVICE = "Raise the limit: ulimit -n, or LimitNOFILE= of systemd"
+
+
+@contextmanager
+def raised_limit() -> Iterator[None]:
+    """Raise the soft limit to the hard one, and put it back: children inherit it.
+
+    Yields:
+        While it is raised, where the system lets it.
+    """
+    soft, hard = _limits()
+    wanted = min(hard, HIGHEST)
+    raised = soft < wanted and _set(wanted, hard)
+    try:
+        yield
+    finally:
+        now, now_hard = _limits()
+        # Whoever has set another one meanwhile has meant it.
+        if raised and now == wanted:
+            _set(min(soft, now_hard), now_hard)
+
+
+def _limits() -> tuple[int, int]:
+    if resource is None:
+        return HIGHEST, HIGHEST
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = (sys.maxsize if each == resource.RLIM_INFINITY else each for each in limits)
+    return soft, hard
+
+
+def _set(soft: int, hard: int) -> bool:
+    try:
+        limits = soft, resource.RLIM_INFINITY if hard == sys.maxsize else hard
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    except (OSError, ValueError):
+        # macOS has a limit below the hard one, and a container may forbid it.
+        return False
+    return True
+
+
+def in_use() -> float:
+    """Tell what part of the descriptors is in use at least.
+
+    Returns:
+        A number from 0 to 1, which is none left: the system gives out the lowest that is free.
+    """
+    soft, _ = _limits()
+    try:
+        lowest = os.open(os.devnull, os.O_RDONLY)
+    except OSError as error:
+        return 1.0 if error.errno in (errno.EMFILE, errno.ENFILE) else 0.0
+    os.close(lowest)
+    # Windows counts connections elsewhere.
+    return 0.0 if resource is None else lowest / soft
+
+
+class DescriptorWatch:
+    """Says that few descriptors are left, and that none is: some hosts refuse without a word."""
+
+    def __init__(self) -> None:
+        """Begin with nothing said."""
+        self._lines = OnceInAWhile()
+        self._warned = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._task = asyncio.ensure_future(self._watch())
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        part = in_use()
+        if part >= 1.0 and self._lines.is_due(""):
+            logger.error(
+                "No file descriptor is left: nobody can connect until others have gone. {}", ADVICE
+            )
+        elif part >= MANY and not self._warned:
+            logger.warning(
+                "Three quarters of the {} file descriptors are in use, one for each connection. {}",
+                _limits()[0],
+                ADVICE,
+            )
+        # One that goes up and down around it says it once.
+        self._warned = part >= MANY or (self._warned and part >= MANY / 2)

@@ -1,0 +1,109 @@
+"""Bodies of answers that came compressed: decoded as far as allowed, and only if complete.
+
+aiohttp takes a gzip body that is cut off for a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import Any
+
+import aiohttp
+from aiohttp import hdrs
+
+ACCEPTED = "gzip, deflate"
+"""What ``read_answer`` can decode, for the header ``Accept-Encoding``."""
+
+LOT = 1024 * 1024
+"""Bytes that are decoded before others get a turn."""
+
+
+async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Read the body of an answer, which a session without ``auto_decompress`` has received.
+
+    Args:
+        response: The answer.
+        limit: Bytes that its body may have, compressed or not.
+
+    Returns:
+        The body.
+
+    Raises:
+        aiohttp.ClientPayloadError: It is larger, or incomplete, or encoded in another way.
+    """
+    if (response.content_length or 0) > limit:
+        raise _too_large(limit)
+    body = await _read(response.content, limit)
+    if not body and response.content_length == 0:
+        # Servers say how they would have encoded something.
+        return body
+    for encoding in reversed(_encodings(response)):
+        body = await decode(encoding, body, limit)
+    return body
+
+
+async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
+    chunks, size = [], 0
+    while chunk := await content.readany():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _encodings(response: aiohttp.ClientResponse) -> list[str]:
+    """List the encodings of a body, in the order in which they were applied (RFC 9110, 8.4)."""
+    named = response.headers.getall(hdrs.CONTENT_ENCODING, ())
+    encodings = (each.strip().lower() for each in ",".join(named).split(","))
+    return [each for each in encodings if each not in ("", "identity")]
+
+
+async def decode(encoding: str, body: bytes, limit: int) -> bytes:
+    """Decode a body.
+
+    Args:
+        encoding: ``gzip`` or ``deflate`` (RFC 9110, section 8.4.1).
+        body: The body as it has come.
+        limit: Bytes that it may have afterwards.
+
+    Returns:
+        The body.
+
+    Raises:
+        aiohttp.ClientPayloadError: It is larger, or incomplete, or encoded in another way.
+    """
+    parts, size = [], 0
+    try:
+        while body:
+            decoder = _decoder(encoding, body)
+            while not decoder.eof:
+                parts.append(decoder.decompress(body, LOT))
+                size += len(parts[-1])
+                if size > limit:
+                    raise _too_large(limit)
+                if not parts[-1] and not decoder.unconsumed_tail and not decoder.eof:
+                    raise aiohttp.ClientPayloadError(f"the answer's {encoding} is cut off")
+                body = decoder.unconsumed_tail
+                await asyncio.sleep(0)
+            # A gzip file may have several members (RFC 1952, section 2.2).
+            body = decoder.unused_data
+    except zlib.error:
+        raise aiohttp.ClientPayloadError(f"the answer is no {encoding}") from None
+    return b"".join(parts)
+
+
+def _decoder(encoding: str, body: bytes) -> Any:
+    if encoding in ("gzip", "x-gzip"):
+        return zlib.decompressobj(16 + zlib.MAX_WBITS)
+    if encoding == "deflate":
+        # Some send it without the head that it has to have (RFC 9110, section 8.4.1.2).
+        return zlib.decompressobj(zlib.MAX_WBITS if body[0] & 0x0F == 8 else -zlib.MAX_WBITS)
+    text = f"the answer is encoded as {encoding!r}, which was not asked for"
+    raise aiohttp.ClientPayloadError(text)
+
+
+def _too_large(limit: int) -> aiohttp.ClientPayloadError:
+    text = f"the answer is larger than {limit} bytes (aiohttp_max_body_size)"
+    return aiohttp.ClientPayloadError(text)
