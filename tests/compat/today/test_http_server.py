@@ -252,6 +252,14 @@ async def test_a_header_that_is_a_number_is_a_500(client: aiohttp.ClientSession,
             assert got.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+@pytest.mark.stock_is_wrong("fastapi", "it shows a traceback")
+async def test_the_log_names_who_has_made_it(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with client.get(bot.url("/number")):
+        pass
+    expected = "GET /number has made a response that cannot be sent: its header X-Number"
+    await eventually(lambda: expected in bot.log, "the line")
+
+
 async def test_the_text_of_a_failure_is_plain(client: aiohttp.ClientSession, bot: Bot) -> None:
     async with client.get(bot.url("/fail")) as got:
         assert (got.status, await got.text()) == (500, "Internal Server Error")
