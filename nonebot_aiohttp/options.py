@@ -70,7 +70,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         ssl_cafile: PEM file of a CA to trust outbound, besides the system's.
     """
 
-    max_body_size: int = Field(default=16 * MIB, gt=0)
+    max_body_size: int = Field(default=32 * MIB, gt=0)
     max_body_memory: int = Field(default=256 * MIB, gt=0)
     max_header_size: int = Field(default=16 * 1024, gt=0)
     body_timeout: float = Field(default=30.0, gt=0)

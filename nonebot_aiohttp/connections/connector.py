@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from .interim import guard
+from .locations import as_it_stands
 from .proxies import (
     HAS_SOCKS,
     SOCKS_MISSING,
@@ -43,7 +44,8 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
     """Make the class of the requests of a session.
 
     It spares aiohttp's ``trust_env``, which reads the passwords of ``.netrc`` along with the
-    proxies, and asks anew for the target of each redirect.
+    proxies, and asks anew for the target of each redirect. That is quoted only where it must be:
+    the session has ``requote_redirect_url=False``.
 
     Args:
         proxies: Tell the proxy of a request that names none.
@@ -54,6 +56,10 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
 
     class Request(ProxiedRequest):
         # Not the constructor, whose twenty arguments take half as long as all it does.
+        def update_host(self, url: URL) -> None:
+            self.url = as_it_stands(self.url)
+            super().update_host(self.url)
+
         def update_proxy(self, proxy: URL | None, *rest: Any) -> None:
             proxy = proxies.of_url(self.url) if proxy is None else _named(proxy)
             if proxy is not None and is_socks(proxy):

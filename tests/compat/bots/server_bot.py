@@ -79,6 +79,23 @@ async def framed(request: Request) -> Response:
     return Response(200, content="framed", headers={**headers, "X-Kind": "framed"})
 
 
+async def page(request: Request) -> Response:
+    """Answer without a type, as text or as bytes."""
+    content = "<p>页"
+    return Response(200, content=content.encode() if "bytes" in request.url.query else content)
+
+
+async def number(request: Request) -> Response:
+    """Answer with a header that is no text."""
+    headers: Any = {"X-Number": 1}
+    return Response(200, content="number", headers=headers)
+
+
+async def size(request: Request) -> Response:
+    """Answer with the size of the body."""
+    return Response(200, content=str(len(request.content or b"")))
+
+
 async def fail(request: Request) -> Response:
     raise RuntimeError("this handler always fails")
 
@@ -244,7 +261,9 @@ def register() -> None:
     http("POST", "/deep/{rest:path}", inspect)
     http("post", "/lower", text)
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
-    answers["framed"] = framed
+    answers |= {"framed": framed, "page": page, "number": number}
+    http("POST", "/page", page)
+    http("POST", "/size", size)
     http("GET", "/order/{name}", text)
     http("GET", "/order/plain", binary)
     for name, handle in {**answers, "late": late, "in-flight": in_flight}.items():
