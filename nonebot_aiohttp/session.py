@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 
 from .connections.connector import Connector, request_class
-from .connections.interim import BoundedResponse
 from .connections.cookies import ExactCookieJar
+from .connections.interim import BoundedResponse
 from .connections.proxies import Proxies
 from .connections.redirects import raising
 from .exceptions import LifecycleError, SetupError, ValidationError
