@@ -43,7 +43,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             None turns it off.
         duplicate_bot: What a second connection of one bot's id meets: ``"probe"`` pings the old
             one and replaces it when it is silent, ``"replace"`` and ``"reject"`` do not ask.
-        probe_timeout: Seconds that the old connection has to answer the probe.
+        probe_timeout: Seconds that the old connection has to answer the probe. One that is in the
+            middle of sending a message cannot, and is alive if any of it arrives meanwhile.
         compress: Whether WebSockets offer and accept permessage-deflate.
         allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
         max_inflight: Webhooks that may be in work at once; more are answered 503. And handlers of
@@ -71,7 +72,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         ssl_cafile: PEM file of a CA to trust outbound, besides the system's.
     """
 
-    max_body_size: int = Field(default=16 * MIB, gt=0)
+    max_body_size: int = Field(default=32 * MIB, gt=0)
     max_body_memory: int = Field(default=256 * MIB, gt=0)
     max_header_size: int = Field(default=16 * 1024, gt=0)
     body_timeout: float = Field(default=30.0, gt=0)

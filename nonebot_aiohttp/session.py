@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from .connections.connector import Connector, request_class
+from .connections.cookies import ExactCookieJar
 from .connections.interim import BoundedResponse
 from .connections.proxies import Proxies
 from .connections.redirects import raising
@@ -177,6 +178,8 @@ class SessionPool:
             connector_owner=False,
             request_class=self._request_class,
             response_class=BoundedResponse,
+            # The requests quote what they must.
+            requote_redirect_url=False,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
             **kwargs,
@@ -196,9 +199,7 @@ class SessionPool:
         if self._spare:
             session = self._spare.pop()
         else:
-            # unsafe: cookies of hosts without a name count too, as with httpx.
-            jar = aiohttp.CookieJar(unsafe=True)
-            session = self.isolated(cookie_jar=jar, timeout=aiohttp.ClientTimeout())
+            session = self.isolated(cookie_jar=ExactCookieJar(), timeout=aiohttp.ClientTimeout())
         self.hold()
         return session
 

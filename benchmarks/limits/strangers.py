@@ -33,7 +33,7 @@ ALONE = 1.5
 PATIENCE = 90.0
 """Seconds that an attack, or the last answers, may take."""
 BODY = 16 * MIB
-"""Bytes of a body; ``aiohttp_max_body_size`` is the same."""
+"""Bytes of a body, half of ``aiohttp_max_body_size``."""
 FULL = 20
 """Bodies of which some may be kept to the end; ``aiohttp_max_body_memory`` has room for 16."""
 BODY_MEMORY, BODY_MARGIN = 256.0, 128.0

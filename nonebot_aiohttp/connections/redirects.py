@@ -6,7 +6,6 @@ and to nobody else.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from ..log import redact_url
+from .locations import as_it_stands
 
 MOST_REDIRECTS = 10
 """Redirects in a row, as many as aiohttp follows."""
@@ -23,7 +23,6 @@ MOST_REDIRECTS = 10
 _SECURE = frozenset({"https", "wss"})
 _SCHEMES = _SECURE | {"http", "ws"}
 _SOCKET_SCHEMES = frozenset({"ws", "wss"})
-_PRINTABLE = re.compile("[!-~]*")
 
 _T = TypeVar("_T")
 
@@ -123,8 +122,7 @@ def _target(url: URL, answer: aiohttp.ClientResponse) -> URL:
     if location is None:
         raise refused(answer, "redirected without a Location")
     try:
-        # As it stands, for it may be signed; but what has no form on the wire is encoded.
-        target = url.join(URL(location, encoded=_PRINTABLE.fullmatch(location) is not None))
+        target = as_it_stands(url.join(URL(location, encoded=True)))
         port = target.port
     except ValueError:
         raise refused(answer, "redirected to what is no URL") from None

@@ -1,64 +1,112 @@
-"""Bodies of outgoing requests: what NoneBot's ``Request`` has, as aiohttp sends it."""
+"""Bodies of outgoing requests: NoneBot's ``Request``, byte for byte as ``~httpx`` sends it.
+
+It guards the rule that nothing is made up: a type that nobody has given would be part of a
+signature that nobody has made.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+import json
+import mimetypes
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-from aiohttp.payload import BytesPayload
+from aiohttp import hdrs
+from aiohttp.payload import BytesPayload, Payload, get_payload
 from nonebot.drivers import Request
 
 URLENCODED = "application/x-www-form-urlencoded"
+JSON = "application/json"
 OCTETS = "application/octet-stream"
 
 FormValue = str | bytes | io.IOBase
+
+_UNTYPED: dict[str, Any] = {"skip_auto_headers": (hdrs.CONTENT_TYPE,)}
+# aiohttp gives these no type anyway, and they are most of all requests.
+_BODILESS = frozenset({"GET", "HEAD"})
+
+# As browsers write names (WHATWG HTML, "multipart/form-data"), and httpx besides: backslashes
+# doubled, and all control characters encoded except for ESC, by which ISO-2022-JP switches.
+_ESCAPED = {'"': "%22", "\\": "\\\\"} | {chr(c): f"%{c:02X}" for c in range(0x20) if c != 0x1B}
+_TO_ESCAPE = re.compile("|".join(map(re.escape, _ESCAPED)))
 
 
 def body_arguments(setup: Request) -> dict[str, Any]:
     """Make the arguments of ``ClientSession.request`` for a body.
 
     Args:
-        setup: The request: its content wins over its data and files; json goes alone.
+        setup: The request. Its body is the first that is there of content, files, data and json;
+            empty ones do not count, except for json, of which None alone is none.
 
     Returns:
-        Keyword arguments, none for a request without a body.
+        Keyword arguments.
 
     Raises:
-        ValueError: The request has both data and json.
+        TypeError: A form has what cannot be sent in one.
+        ValueError: JSON has no form for a number in it (NaN, infinity).
     """
-    if setup.content or setup.files or setup.data is not None:
-        data = setup.content or _form(setup)
-        if setup.json is not None:
-            raise ValueError("A request cannot have both json and data, content or files")
-        return {"data": data}
-    return {} if setup.json is None else {"json": setup.json}
+    if setup.content:
+        return {"data": _bytes_of(setup.content), **_UNTYPED}
+    if setup.files:
+        return {"data": multipart(form_pairs(setup.data or {}), setup.files)}
+    if setup.data:
+        return _data_arguments(setup.data)
+    if setup.json is not None:
+        return {"data": BytesPayload(encode_json(setup.json), content_type=JSON)}
+    return {} if setup.method in _BODILESS else _UNTYPED
 
 
-def _form(setup: Request) -> Any:
-    data: Any = {} if setup.data is None else setup.data
+def encode_json(value: Any) -> bytes:
+    """Write JSON as httpx does since 0.28: in UTF-8, without spaces.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The text. Half a surrogate pair in it, which has no UTF-8, is escaped.
+
+    Raises:
+        ValueError: A number is none that JSON has.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode(errors="backslashreplace")
+
+
+def _data_arguments(data: Any) -> dict[str, Any]:
+    if isinstance(data, (str, bytes)):
+        return {"data": _bytes_of(data), **_UNTYPED}
     if not isinstance(data, Mapping):
-        # Text, bytes, pairs, an aiohttp.FormData: what aiohttp takes needs no help.
-        return multipart(data, (), setup.files) if setup.files else data
+        # Pairs, an aiohttp.FormData: what aiohttp takes needs no help.
+        return {"data": data}
     pairs = list(form_pairs(data))
-    if setup.files or any(isinstance(value, io.IOBase) for _, value in pairs):
-        return multipart((), pairs, setup.files or ())
+    if any(isinstance(value, io.IOBase) for _, value in pairs):
+        return {"data": multipart(pairs, ())}
     # Not aiohttp.FormData, which makes a file of bytes.
-    return BytesPayload(urlencode(pairs).encode(), content_type=URLENCODED)
+    return {"data": BytesPayload(urlencode(pairs).encode(), content_type=URLENCODED)}
 
 
-def form_pairs(data: Mapping[str, Any]) -> Iterable[tuple[str, FormValue]]:
+def form_pairs(data: Any) -> Iterator[tuple[str, FormValue]]:
     """List the fields of a form.
 
     Args:
-        data: Fields; a list or tuple is a field that occurs again and again.
+        data: Fields as a mapping, in which a list or tuple is a field that occurs again and again;
+            or as pairs.
 
     Yields:
         Names and values: bytes and files as they are, all else as text.
+
+    Raises:
+        TypeError: These are no fields.
     """
-    for name, value in data.items():
+    if not isinstance(data, (Mapping, list, tuple)):
+        raise TypeError(f"Beside files, data must be a mapping or pairs, not {type(data).__name__}")
+    for name, value in data.items() if isinstance(data, Mapping) else data:
         for item in value if isinstance(value, (list, tuple)) else (value,):
             yield name, item if isinstance(item, (bytes, io.IOBase)) else _text(item)
 
@@ -70,46 +118,68 @@ def _text(value: Any) -> str:
 
 
 def multipart(
-    fields: Any,
     pairs: Iterable[tuple[str, FormValue]],
     files: Iterable[tuple[str, tuple[Any, Any, Any]]],
-) -> aiohttp.FormData:
-    """Make a multipart form, names in UTF-8 as browsers send them.
+) -> aiohttp.MultipartWriter:
+    """Make a multipart form (RFC 7578), names in UTF-8 as browsers send them.
+
+    Not by ``aiohttp.FormData``, which gives each field a type and each file a name.
 
     Args:
-        fields: Fields as ``aiohttp.FormData`` takes them.
-        pairs: More fields; open files among them are uploaded.
-        files: Names, and of each file its name, content and type. A file name of None is none.
+        pairs: Fields; open files among them are uploaded under their own names.
+        files: Names, and of each file its name, content and type. Without a name it is sent as a
+            field; without a type its name tells it.
 
     Returns:
         The form.
 
     Raises:
-        TypeError: ``aiohttp.FormData`` does not take the fields.
+        TypeError: The content of a file is none.
     """
-    form = aiohttp.FormData(fields, quote_fields=False)
+    form = aiohttp.MultipartWriter("form-data")
     for name, value in pairs:
-        form.add_field(name, BytesPayload(value) if isinstance(value, bytes) else value)
+        filename = _name_of(value, name) if isinstance(value, io.IOBase) else None
+        form.append_payload(_part(name, value, filename, None))
     for name, (filename, content, kind) in files:
-        if filename is None:
-            part = nameless(content, kind)
-            # The type makes the form multipart, as a file name does.
-            form.add_field(name, part, content_type=part.content_type)
-        else:
-            form.add_field(name, content, filename=filename, content_type=kind)
+        form.append_payload(_part(name, content, filename, kind))
     return form
 
 
-def nameless(content: Any, kind: str | None) -> BytesPayload:
-    """Make a part without a file name, which aiohttp would make up.
+def _part(name: str, content: Any, filename: str | None, kind: str | None) -> Payload:
+    part = _payload(content)
+    # What aiohttp has made up.
+    part.headers.clear()
+    disposition = f'form-data; name="{_escape(name)}"'
+    if filename:
+        disposition += f'; filename="{_escape(filename)}"'
+        kind = kind or mimetypes.guess_type(filename)[0] or OCTETS
+    part.headers[hdrs.CONTENT_DISPOSITION] = disposition
+    if kind:
+        part.headers[hdrs.CONTENT_TYPE] = kind
+    return part
 
-    Args:
-        content: Bytes, text, or a file to read.
-        kind: Its type; None is bytes of any kind.
 
-    Returns:
-        The part.
-    """
-    data = content if isinstance(content, (bytes, str)) else content.read()
-    value = data.encode() if isinstance(data, str) else data
-    return BytesPayload(value, content_type=kind or OCTETS)
+def _payload(content: Any) -> Payload:
+    """Make what aiohttp sends; a file is sent from its beginning, whoever has read it before."""
+    if isinstance(content, io.BytesIO):
+        # It may be sent again, and aiohttp before 3.12 closes what it has sent.
+        content = content.getvalue()
+    elif hasattr(content, "read"):
+        with suppress(io.UnsupportedOperation):
+            content.seek(0)
+        if not isinstance(content, io.IOBase):
+            content = content.read()
+    return get_payload(_bytes_of(content))
+
+
+def _bytes_of(content: Any) -> Any:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _name_of(file: io.IOBase, otherwise: str) -> str:
+    path = getattr(file, "name", None)
+    return PurePath(path).name if isinstance(path, str) else otherwise
+
+
+def _escape(name: str) -> str:
+    return _TO_ESCAPE.sub(lambda match: _ESCAPED[match[0]], name)

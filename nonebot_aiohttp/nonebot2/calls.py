@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from functools import partial
+from http.cookies import Morsel
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
+from ..connections.cookies import exact_cookie, given_cookies
 from ..session import HTTP_VERSIONS
 from .bodies import body_arguments
 
@@ -19,13 +22,13 @@ _VERSIONS: dict[Any, aiohttp.HttpVersion] = {
 }
 
 
-def send(
+async def send(
     client: aiohttp.ClientSession,
     setup: Request,
     url: URL,
     timeout: aiohttp.ClientTimeout,
     proxy: str | None = None,
-) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+) -> aiohttp.ClientResponse:
     """Send a request.
 
     Args:
@@ -36,20 +39,51 @@ def send(
         proxy: The proxy, if the request names none; None takes the setting's or the environment's.
 
     Returns:
-        A context manager that gives the answer.
+        The answer, whose body is still to be read, as a context manager.
+
+    Raises:
+        TypeError: A header or a part of the body is nothing that can be sent.
+        ValueError: JSON has no form for a number in the body.
     """
-    proxy = setup.proxy or proxy
-    optional: dict[str, Any] = {"proxy": proxy} if proxy else {}
-    if setup.cookies:
-        optional["cookies"] = cookie_pairs(setup.cookies)
-    return client.request(
+    call = partial(
+        client.request,
         setup.method,
         url,
-        headers=setup.headers,
+        headers=text_headers(setup.headers),
         timeout=timeout,
+        proxy=setup.proxy or proxy,
         **body_arguments(setup),
-        **optional,
     )
+    if not setup.cookies:
+        return await call()
+    with given_cookies(cookies_of(setup.cookies), url):
+        return await call()
+
+
+def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:
+    """Check the values of headers before anything is connected; bytes become text, as in httpx.
+
+    Args:
+        headers: The headers.
+
+    Returns:
+        The headers, as text.
+
+    Raises:
+        TypeError: A value is neither text nor bytes.
+    """
+    if all(type(value) is str for value in headers.values()):
+        return headers
+    return CIMultiDict([(name, _text_header(name, value)) for name, value in headers.items()])
+
+
+def _text_header(name: str, value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise TypeError(f"The value of the header {name} must be text, not {kind}: use str()")
+    return value
 
 
 def to_response(answer: aiohttp.ClientResponse, content: bytes, setup: Request) -> Response:
@@ -88,16 +122,25 @@ def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
     return found
 
 
-def cookie_pairs(cookies: Cookies) -> list[tuple[str, str]]:
-    """List cookies by name and value.
+def cookies_of(cookies: Cookies) -> list[tuple[str, Morsel[str]]]:
+    """List cookies by name, for a jar of aiohttp's.
 
     Args:
         cookies: NoneBot's cookies.
 
     Returns:
-        The pairs.
+        Names and cookies; one without a value is none.
     """
-    return [(cookie.name, cookie.value) for cookie in cookies.jar if cookie.value is not None]
+    return [
+        (
+            each.name,
+            exact_cookie(
+                each.name, each.value, domain=each.domain, path=each.path, secure=each.secure
+            ),
+        )
+        for each in cookies.jar
+        if each.value is not None
+    ]
 
 
 async def exact_chunks(stream: aiohttp.StreamReader, size: int) -> AsyncIterator[bytes]:

@@ -20,16 +20,20 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
+from ..connections.cookies import ExactCookieJar, given_cookies
 from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
 from ..websocket import ClientSocket
-from .calls import cookie_pairs, exact_chunks, http_version, send, to_response
+from .calls import cookies_of, exact_chunks, http_version, send, text_headers, to_response
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
 _NOT_SAID = aiohttp.ClientTimeout()
+
+NEVER = 10.0 * 365 * 24 * 3600
+"""Seconds that nobody sees the end of; event loops know no infinity."""
 
 
 class Session(HTTPClientSession):
@@ -65,7 +69,7 @@ class Session(HTTPClientSession):
         self._trace_configs = None if follows_redirects else [raising()]
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
         self._headers = CIMultiDict(headers) if headers is not None else None
-        self._cookies = cookie_pairs(Cookies(cookies)) if cookies is not None else None
+        self._cookies = cookies_of(Cookies(cookies)) if cookies is not None else []
         self._version = http_version(version)
         self._timeout = timeout
         self._proxy = proxy
@@ -90,20 +94,22 @@ class Session(HTTPClientSession):
 
         Raises:
             RuntimeError: It is open already.
+            TypeError: A header is nothing that can be sent.
         """
         if self._client is not None:
             raise RuntimeError("The session is open already")
+        headers = None if self._headers is None else text_headers(self._headers)
         if not self._pool.is_open:
             # Before the start, after the stop and on another event loop the session brings a
             # connector of its own.
             self._pool = self._own_pool = self._shared_pool.another()
             await self._own_pool.open()
+        jar = ExactCookieJar()
+        jar.update_cookies(self._cookies)
         self._connector = self._pool.hold()
         self._client = self._pool.isolated(
-            # unsafe: cookies of hosts without a name count too, as with httpx.
-            cookie_jar=aiohttp.CookieJar(unsafe=True),
-            cookies=self._cookies,
-            headers=self._headers,
+            cookie_jar=jar,
+            headers=headers,
             # aiohttp's own default would cut longer limits of a handshake short.
             timeout=_NOT_SAID,
             version=self._version,
@@ -125,7 +131,7 @@ class Session(HTTPClientSession):
 
     async def request(self, setup: Request) -> Response:
         """Send a request; see ``HTTPClientMixin.request``."""
-        async with self._send(setup) as answer:
+        async with await self._send(setup) as answer:
             return to_response(answer, await answer.read(), setup)
 
     async def stream_request(
@@ -140,14 +146,14 @@ class Session(HTTPClientSession):
         Yields:
             A response for each chunk; none for an empty body.
         """
-        async with self._send(setup) as answer:
+        async with await self._send(setup) as answer:
             async for chunk in exact_chunks(answer.content, chunk_size):
                 yield to_response(answer, chunk, setup)
 
-    def _send(self, setup: Request) -> Any:
+    async def _send(self, setup: Request) -> aiohttp.ClientResponse:
         http_version(setup.version)
         url = merge_query(self._params, setup.url) if self._params else setup.url
-        return send(self.client, setup, url, self._timeout_of(setup), self._proxy)
+        return await send(self.client, setup, url, self._timeout_of(setup), self._proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
         if _is_said(setup.timeout):
@@ -185,7 +191,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         client = pool.lend()
         try:
             timeout = to_timeout(setup.timeout, default_timeout())
-            async with send(client, setup, setup.url, timeout) as answer:
+            async with await send(client, setup, setup.url, timeout) as answer:
                 return to_response(answer, await answer.read(), setup)
         finally:
             await pool.take_back(client)
@@ -217,6 +223,9 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         Args:
             setup: The handshake. A timeout in seconds limits the handshake and the closing one;
                 only the ``read`` of a ``Timeout`` limits how long a message may be waited for.
+                Where NoneBot has them (after 2.5.0), ``ping_interval`` is the heartbeat instead of
+                the setting's, None for none, and the ``ping`` of a ``Timeout`` limits how long its
+                answer may be waited for, instead of half of that.
 
         Yields:
             The connection.
@@ -227,6 +236,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             asyncio.TimeoutError: The handshake took too long.
         """
         limits = SocketLimits.of(setup.timeout, self.options)
+        limits.heartbeat = getattr(setup, "ping_interval", UNSET)
         session = Session(version=setup.version, pool=self._pool, follows_redirects=False)
         async with session:
             handshake = self._handshake(session.client, setup, limits)
@@ -243,9 +253,8 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
     ) -> ClientSocket:
         options = limits.apply_to(self.options)
-        headers = setup.headers.copy()
-        if setup.cookies:
-            headers.update(setup.cookies.as_header(setup))
+        # As NoneBot's ~websockets sends them.
+        headers = CIMultiDict((name, str(value)) for name, value in setup.headers.items())
         arguments = connect_arguments(options, decode_text=True)
 
         async def send(request: Outgoing) -> Any:
@@ -257,7 +266,11 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
                 **arguments,
             )
 
-        connected = await following(send, Outgoing(setup.method, setup.url, headers))
+        with given_cookies(cookies_of(setup.cookies), setup.url):
+            connected = await following(send, Outgoing(setup.method, setup.url, headers))
+        if limits.pong is not UNSET:
+            # Private: aiohttp has half of the heartbeat for it, which nothing public changes.
+            connected._pong_heartbeat = NEVER if limits.pong is None else limits.pong
         url = setup.url
         return ClientSocket(
             connected, options, http_version="1.1", scheme=url.scheme, path=url.path
@@ -271,7 +284,13 @@ class SocketLimits:
         handshake: Seconds; None is no limit.
         receive: Seconds that a message may be waited for; None is no limit.
         close: Seconds for the closing handshake; None takes the setting.
+        heartbeat: Seconds between pings; None turns them off, UNSET takes the setting.
+        pong: Seconds that the answer to a ping may be waited for; None is no limit, UNSET half of
+            the heartbeat.
     """
+
+    heartbeat: Any = UNSET
+    pong: Any = UNSET
 
     def __init__(
         self, handshake: float | None, receive: float | None = None, close: float | None = None
@@ -300,16 +319,25 @@ class SocketLimits:
             handshake = connect if connect is not None else total
             if handshake is None and timeout.connect is UNSET and timeout.total is UNSET:
                 handshake = options.handshake_timeout
-            return cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+            limits = cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+            limits.pong = getattr(timeout, "ping", UNSET)
+            return limits
         if not _is_said(timeout):
             return cls(options.handshake_timeout)
         return cls(timeout, close=timeout)
 
     def apply_to(self, options: DriverOptions) -> DriverOptions:
-        """Put the limit of the closing handshake into the settings of one connection."""
-        if self.close is None:
-            return options
-        return options.replaced(close_timeout=self.close)
+        """Put what counts for one connection into the settings.
+
+        Raises:
+            ValidationError: The heartbeat is none.
+        """
+        changes: dict[str, Any] = {}
+        if self.close is not None:
+            changes["close_timeout"] = self.close
+        if self.heartbeat is not UNSET:
+            changes["heartbeat"] = self.heartbeat
+        return options.replaced(**changes) if changes else options
 
 
 def _is_said(timeout: Any) -> bool:

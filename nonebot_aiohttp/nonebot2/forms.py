@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import logging
 import re
-from collections.abc import Iterable
 from io import BytesIO
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote
+
+from ..log import logger
+
+try:
+    import python_multipart
+    from python_multipart.exceptions import FormParserError
+except ModuleNotFoundError:
+    python_multipart = None  # type: ignore[assignment]
 
 MAX_HEAD = 8192
 """Bytes that the headers of one part may have."""
@@ -14,17 +24,28 @@ MAX_HEAD = 8192
 MAX_PARTS = 1000
 """Parts that a form may have."""
 
+MAX_PADDING = 1 << 16
+"""Bytes of a form that belong to no part, in which the parser goes from byte to byte; and those
+that it parses before somebody looks."""
+
 FormFile = tuple[str, tuple["str | None", IO[bytes], "str | None"]]
 
 Form = tuple[dict[str, Any], list[FormFile]]
 
-# Linear: of the quotes that open a value, at most one is never closed.
+# Linear: of the quotes that open a value, at most one is never closed. Not python-multipart's own
+# function, which passes over the file names of RFC 5987.
 _PARAMETER = re.compile(
     r""";\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*("((?:[^"\\]|\\.)*)"|[^;\s]*)""", re.ASCII | re.DOTALL
 )
 # What RFC 5987 demands; Python's other codecs are not all meant for strangers.
 _CHARSETS = ("utf-8", "iso-8859-1")
 _ESCAPED = re.compile(r'\\(["\\])')
+
+_LIMITS: dict[str, Any] = {"max_header_count": MAX_HEAD, "max_header_size": MAX_HEAD}
+# Its own (since 0.0.27) are lower than the one of this module, which counts a head as a whole.
+
+# Not in the tree of loggers: the parser warns of what any stranger sends.
+_SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 
 class _Malformed(Exception):
@@ -58,44 +79,133 @@ def parse_multipart(kind: str, body: bytes) -> Form:
 
     Returns:
         The fields, the last of those of one name, and the files; nothing for a body that is none,
-        or has more than ``MAX_PARTS`` parts, or a part whose head is over ``MAX_HEAD``.
+        or has more than ``MAX_PARTS`` parts, or a part whose head is over ``MAX_HEAD``. Nothing
+        without python-multipart, which NoneBot's own servers need for it, too.
     """
-    try:
-        return _collect(_parts(_parameters(kind).get("boundary", ""), body))
-    except _Malformed:
+    if python_multipart is None:
+        _tell_missing()
         return {}, []
+    reader = _FormReader()
+    try:
+        reader.read(_parameters(kind).get("boundary", ""), body)
+    except (_Malformed, FormParserError):
+        return {}, []
+    return reader.fields, reader.files
 
 
-def _collect(parts: Iterable[tuple[str, bytes]]) -> Form:
-    fields: dict[str, Any] = {}
-    files: list[FormFile] = []
-    for head, content in parts:
-        headers = _headers(head)
-        said = _parameters(headers.get("content-disposition", ""))
-        name, filename = _text(said, "name"), _text(said, "filename")
-        if name is not None and filename is not None:
-            files.append((name, (filename, BytesIO(content), headers.get("content-type"))))
-        elif name is not None:
-            fields[name] = content.decode("utf-8", "replace")
-    return fields, files
+@functools.cache
+def _tell_missing() -> None:
+    logger.warning(
+        "A multipart form has arrived, and python-multipart is not installed: its fields and files"
+        ' are passed over. Install the extra: pip install "nonebot-aiohttp[multipart]"'
+    )
 
 
-def _parts(boundary: str, body: bytes) -> Iterable[tuple[str, bytes]]:
-    """Split a multipart body (RFC 2046, section 5.1.1) into heads and contents."""
-    # One split more than there may be parts: what is last then has to be the end.
-    parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(errors="replace"), MAX_PARTS + 1)
-    if not boundary or len(parts) < 2 or not parts[-1].startswith(b"--"):
-        raise _Malformed
-    for part in parts[1:-1]:
-        end = part.find(b"\r\n\r\n", 0, MAX_HEAD + 4)
-        if end < 0:
+def _make_parser(boundary: bytes, callbacks: Any) -> python_multipart.MultipartParser:
+    known = inspect.signature(python_multipart.MultipartParser).parameters
+    limits = {name: limit for name, limit in _LIMITS.items() if name in known}
+    parser = python_multipart.MultipartParser(boundary, callbacks, **limits)
+    parser.logger = _SILENT
+    return parser
+
+
+class _FormReader:
+    """Collects the parts that python-multipart finds.
+
+    Attributes:
+        fields: The fields, the last of those of one name.
+        files: The files.
+    """
+
+    def __init__(self) -> None:
+        """Begin without parts."""
+        self.fields: dict[str, Any] = {}
+        self.files: list[FormFile] = []
+        self._is_complete = False
+        self._parts = 0
+        self._framing = 0
+        self._accounted = 0
+
+    def read(self, boundary: str, body: bytes) -> None:
+        """Take a body apart.
+
+        Raises:
+            _Malformed: It is no form, or over the limits.
+            FormParserError: It is no form.
+        """
+        delimiter = b"\r\n--" + boundary.encode(errors="replace")
+        # The parser goes from byte to byte wherever a line begins like a boundary, which none in
+        # a part may (RFC 2046, section 5.1.1).
+        if not boundary or body.count(delimiter) > MAX_PARTS + 1:
             raise _Malformed
-        yield part[:end].decode("utf-8", "replace"), part[end + 4 :]
+        # Of a part: its delimiter, the line break behind it, and its empty line.
+        self._framing = len(delimiter) + len("\r\n\r\n")
+        parser = _make_parser(delimiter[4:], self._callbacks())
+        for start in range(0, len(body), MAX_PADDING):
+            end = start + parser.write(body[start : start + MAX_PADDING])
+            if self._is_complete:
+                return
+            if end - self._accounted > MAX_PADDING:
+                break
+        raise _Malformed
 
+    def _callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin_part,
+            "on_header_field": self._take_name,
+            "on_header_value": self._take_value,
+            "on_header_end": self._end_header,
+            "on_part_data": self._take_content,
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
 
-def _headers(head: str) -> dict[str, str]:
-    pairs = (line.partition(":") for line in head.split("\r\n"))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    def _begin_part(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise _Malformed
+        self._accounted += self._framing
+        self._headers: dict[str, str] = {}
+        self._name, self._value = b"", b""
+        self._head = 0
+        self._content: list[bytes] = []
+
+    def _take_name(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        self._name += data[start:end]
+
+    def _take_value(self, data: bytes, start: int, end: int) -> None:
+        self._count(end - start)
+        self._value += data[start:end]
+
+    def _count(self, size: int) -> None:
+        self._accounted += size
+        self._head += size
+        if self._head > MAX_HEAD:
+            raise _Malformed
+
+    def _end_header(self) -> None:
+        self._count(len(": \r\n"))
+        name, value = (text.decode("utf-8", "replace") for text in (self._name, self._value))
+        self._headers[name.lower()] = value.strip()
+        self._name, self._value = b"", b""
+
+    def _take_content(self, data: bytes, start: int, end: int) -> None:
+        self._accounted += end - start
+        self._content.append(data[start:end])
+
+    def _end_part(self) -> None:
+        said = _parameters(self._headers.get("content-disposition", ""))
+        name, filename = _text(said, "name"), _text(said, "filename")
+        content = b"".join(self._content)
+        if name is not None and filename is not None:
+            kind = self._headers.get("content-type")
+            self.files.append((name, (filename, BytesIO(content), kind)))
+        elif name is not None:
+            self.fields[name] = content.decode("utf-8", "replace")
+
+    def _end(self) -> None:
+        self._is_complete = True
 
 
 def _parameters(header: str) -> dict[str, str]:

@@ -58,6 +58,8 @@ class InboundRequest(Request):
         self.content = connection.body if isinstance(connection, HTTPRequest) else None
         self.timeout = UNSET if HAS_UNSET else None
         self.proxy = None
+        # After NoneBot 2.5.0 its requests have one.
+        self.ping_interval = UNSET
 
     @cached_property
     def headers(self) -> CIMultiDict[str]:  # type: ignore[override]

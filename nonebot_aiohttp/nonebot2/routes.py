@@ -15,10 +15,11 @@ import nonebot.exception
 from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..log import logger
 from ..reverse.answers import Unsendable, sendable
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
-from ..reverse.interface import Mismatch, Reachable, Refused
+from ..reverse.interface import Mismatch, Reachable, Refused, plain
 from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
 from ..tasks import TaskSet, settle, start_task
 from .models import InboundRequest
@@ -67,15 +68,17 @@ class RouteTable:
         """Add a route.
 
         Args:
-            path: Its path; ``{name}`` and ``{name:convertor}`` stand for parameters.
+            path: Its path; ``{name}`` and ``{name:convertor}`` stand for parameters. One without
+                its leading slash, which NoneBot's own servers take and never find, gets one.
             route: The route.
 
         Raises:
-            ValueError: The path does not begin with a slash, or its convertor is unknown.
+            ValueError: The path's convertor is unknown.
         """
         if not path.startswith("/"):
-            name = route.setup.name
-            raise ValueError(f"The path {path!r} of the setup {name!r} has no leading slash")
+            text = "The path {!r} of the setup {!r} has no leading slash; it is served as {!r}"
+            logger.warning(text, path, route.setup.name, "/" + path)
+            path = "/" + path
         numbered = next(self._number), route
         if _PARAMETER.search(path):
             self._patterns.append((compile_path(path), numbered))
@@ -204,10 +207,10 @@ class RouteEndpoints(Reachable):
             return sendable(response.status_code, response.content, response.headers)
         except Unsendable as error:
             self._gate.warn(f"{name} has made a response that cannot be sent: {error}")
-            return HTTPResponse(500, b"Internal Server Error")
+            return plain(500, "Internal Server Error")
         except Exception as error:
             self._handlers.failures.log(failed(name), error)
-            return HTTPResponse(500, b"Internal Server Error")
+            return plain(500, "Internal Server Error")
         finally:
             self._gate.inflight -= 1
             self._handlers.leave(task)

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from .answers import has_encoding
-from .server import AiohttpFace
+from .server import AiohttpFace, unknown_expectation
 
 
 class WebhookRequest(web.BaseRequest):
@@ -82,4 +82,4 @@ class Direct:
 
 async def refuse_expectation() -> web.StreamResponse:
     """Refuse an ``Expect`` that is no UTF-8, on which aiohttp's own way fails."""
-    return web.Response(status=417, body=b"unknown expectation")
+    return unknown_expectation()

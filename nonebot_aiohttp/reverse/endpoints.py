@@ -21,7 +21,7 @@ from ..tasks import TaskSet
 from .answers import Unsendable, sendable
 from .gate import Gate
 from .headers import join_headers
-from .interface import Mismatch, Reachable, Refused
+from .interface import Mismatch, Reachable, Refused, plain
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 """What may stand behind an adapter's name in a path."""
@@ -232,7 +232,7 @@ class Endpoints(Reachable):
             self._gate.warn(f"The adapter {name} has made a response that cannot be sent: {error}")
         else:
             self._handlers.failures.log(f"The adapter {name} failed on a request", error)
-        return HTTPResponse(500, b"the adapter failed", {"content-type": "text/plain"})
+        return plain(500, "the adapter failed")
 
 
 def is_id(self_id: Any) -> TypeGuard[str]:

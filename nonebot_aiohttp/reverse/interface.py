@@ -37,9 +37,23 @@ class Refused(Exception):
         self.status = status
         self.reason = reason
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        fields["content-type"] = "text/plain; charset=utf-8"
-        # A reason may name what the peer has sent, which is no UTF-8 always.
-        self.response = HTTPResponse(status, reason.encode(errors="replace"), fields)
+        self.response = plain(status, reason, **fields)
+
+
+def plain(status: int, text: str, **headers: str) -> HTTPResponse:
+    """Make a response of the driver's own.
+
+    Args:
+        status: Its status.
+        text: What it says.
+        **headers: More headers, lowercased.
+
+    Returns:
+        The response.
+    """
+    headers["content-type"] = "text/plain; charset=utf-8"
+    # A reason may name what the peer has sent, which is no UTF-8 always.
+    return HTTPResponse(status, text.encode(errors="replace"), headers)
 
 
 class Target(Protocol):

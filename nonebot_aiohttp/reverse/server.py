@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import aiohttp
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -312,6 +312,19 @@ def to_request(request: web.BaseRequest, headers: Callable[[Received], Any]) -> 
     )
 
 
+class Untyped(web.Response):
+    """A response without a type, for which aiohttp makes one up: a browser would save the page.
+
+    RFC 9110, section 8.3, leaves it to the sender whether there is one.
+    """
+
+    async def _prepare_headers(self) -> None:
+        # Private: aiohttp adds the type here, and right behind it sends the headers. The signal
+        # on_response_prepare, between the two, is the application's, and ends the short way.
+        await super()._prepare_headers()
+        self.headers.popall(hdrs.CONTENT_TYPE, None)
+
+
 def to_response(answer: HTTPResponse) -> web.Response:
     """Make aiohttp's response of the contract's.
 
@@ -324,7 +337,8 @@ def to_response(answer: HTTPResponse) -> web.Response:
     # None for an empty one, which aiohttp sends the same way, but sooner.
     body: Any = answer.body or None
     headers = answer.headers
-    response = web.Response(status=answer.status, body=body, headers=headers or None)
+    kind = web.Response if headers and "content-type" in headers else Untyped
+    response = kind(status=answer.status, body=body, headers=headers or None)
     if headers.get("connection") == "close":
         response.force_close()
     return response
@@ -342,6 +356,11 @@ def _not_an_upgrade(request: web.Request, socket: ServerSocket) -> Refused | Non
     return None
 
 
+def unknown_expectation() -> web.StreamResponse:
+    """Refuse an ``Expect`` that nobody can fulfil (RFC 9110, section 10.1.1)."""
+    return to_response(Refused(417, "unknown expectation").response)
+
+
 async def expect(request: web.Request) -> web.StreamResponse | None:
     """Handle the header ``Expect`` (RFC 9110, section 10.1.1).
 
@@ -351,7 +370,7 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
         The answer to what nobody can fulfil; None to go on.
     """
     if request.headers.get("expect", "").lower() != "100-continue":
-        return web.Response(status=417, body=b"unknown expectation")
+        return unknown_expectation()
     if request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # What was written is not part of the answer whose bytes are counted.

@@ -232,7 +232,7 @@ async def test_an_adapter_that_raises_in_check_permission_gets_500(
         for _ in range(2):
             response = await host.post()
             assert (response.status, response.text) == (500, "the adapter failed")
-            assert response.header("Content-Type") == "text/plain"
+            assert response.header("Content-Type") == "text/plain; charset=utf-8"
     assert Recorder.messages == []
     failure = logs.matching("The adapter recorder failed", "ERROR")[0]
     assert "{braces} <markup>" in failure.output

@@ -30,6 +30,17 @@ async def test_a_body_over_the_limit_gets_413(
     assert len(logs.matching("413", "WARNING")) == 1
 
 
+async def test_the_largest_webhook_of_github_is_taken(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    """Its payloads are capped at 25 MB, and sent as a whole; larger ones are not sent."""
+    body = b"x" * (25 << 20)
+    async with serving(make_driver(adapter)) as host:
+        assert (await host.post(body)).status == 200
+        await eventually(lambda: adapter.messages)
+    assert adapter.messages == [body]
+
+
 async def test_a_declared_body_over_the_limit_is_not_waited_for(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:

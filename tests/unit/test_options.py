@@ -22,7 +22,7 @@ from tests.support.logs import Logs
 MIB = 1024 * 1024
 
 DEFAULTS: dict[str, Any] = {
-    "max_body_size": 16 * MIB,
+    "max_body_size": 32 * MIB,
     "max_body_memory": 256 * MIB,
     "max_header_size": 16 * 1024,
     "body_timeout": 30,

@@ -16,6 +16,8 @@ class Seen:
     """One request as it came over the wire."""
 
     method: str
+    target: str
+    """The path and the query as they stood in the request line."""
     path: str
     query: list[tuple[str, str]]
     headers: list[tuple[str, str]]
@@ -105,6 +107,7 @@ class Recorder:
 async def _record(request: web.Request) -> Seen:
     return Seen(
         request.method,
+        request.raw_path,
         request.path,
         list(request.query.items()),
         list(request.headers.items()),

@@ -3,11 +3,19 @@
 from typing import Any
 from urllib.parse import quote
 
+import nonebot.log
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nonebot_aiohttp.nonebot2.forms import MAX_HEAD, MAX_PARTS, parse_form, parse_multipart
+from nonebot_aiohttp.nonebot2 import forms
+from nonebot_aiohttp.nonebot2.forms import (
+    MAX_HEAD,
+    MAX_PADDING,
+    MAX_PARTS,
+    parse_form,
+    parse_multipart,
+)
 
 BOUNDARY = "3f1c5d0e"
 KIND = f"multipart/form-data; boundary={BOUNDARY}"
@@ -110,7 +118,7 @@ def test_number_of_parts(number: int, fields: int) -> None:
 @pytest.mark.parametrize(("more", "fields"), [(0, {"a": "1"}), (1, {})])
 def test_size_of_a_head(more: int, fields: dict[str, str]) -> None:
     head = named("a") + "\r\nX-Padding: "
-    # The line break behind the boundary counts.
+    # The line break behind the last of them counts.
     head += "x" * (MAX_HEAD - len("\r\n") - len(head) + more)
     assert read(KIND, encode((head, b"1"))) == (fields, [])
 
@@ -122,3 +130,76 @@ def test_nasty_head(piece: str) -> None:
     huge = encode((head + piece * ((1 << 20) // len(piece)), b"1"))
     assert read(KIND, huge) == ({}, [])
     assert read(KIND, encode((head + piece * (8000 // len(piece)), b"1"))) == ({}, [])
+
+
+LONG = 1 << 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\r", b"\r\n", b"\r\n--", f"\r\n--{BOUNDARY[:-1]}".encode(), b"--", b" "],
+    ids=repr,
+)
+def test_content_that_begins_like_a_boundary(content: bytes) -> None:
+    data = content * (LONG // len(content))
+    assert read(KIND, encode((named("f", "a"), data))) == ({}, [("f", "a", data, None)])
+
+
+@pytest.mark.parametrize("end", [" ", "-", "x", "\r", "\r\n"])
+def test_lines_that_begin_with_the_boundary(end: str) -> None:
+    """In each of them the parser would go from byte to byte."""
+    line = f"\r\n--{BOUNDARY}{end}".encode()
+    assert read(KIND, encode((named("f", "a"), line * (LONG // len(line))))) == ({}, [])
+
+
+@pytest.mark.parametrize("end", [" ", "\t"])
+def test_padding_is_limited(end: str) -> None:
+    """A boundary may have spaces behind it (RFC 2046, section 5.1.1), not a megabyte of them."""
+    body = f"--{BOUNDARY}\r\n{named('a')}\r\n\r\n1\r\n--{BOUNDARY}{end * LONG}\r\n".encode()
+    fields, files = read(KIND, body + encode((named("b"), b"2")))
+    # To python-multipart before 0.0.33 such a line belongs to the part.
+    assert (fields, files) == ({}, []) or len(fields["a"]) > LONG
+
+
+@pytest.mark.parametrize("head", ["a:{}", "{}:b", "a: b{}", "a: b\r\n{}"])
+def test_spaces_in_heads_are_limited(head: str) -> None:
+    parts = [(head.format(" " * (MAX_HEAD - 10)), b"")] * MAX_PARTS
+    assert read(KIND, encode(*parts)) == ({}, [])
+
+
+def test_line_breaks_before_the_form_are_limited() -> None:
+    form = encode((named("a"), b"1"))
+    assert read(KIND, b"\r\n" + form) == ({"a": "1"}, [])
+    assert read(KIND, b"\r\n" * MAX_PADDING + form) == ({}, [])
+
+
+def test_what_follows_the_form_is_not_read() -> None:
+    form = encode((named("a"), b"1"))
+    assert read(KIND, form + b"x" * LONG + form) == ({"a": "1"}, [])
+
+
+def test_a_form_of_many_chunks() -> None:
+    contents = [bytes([i]) * (MAX_PADDING // 2 + i * 97) for i in range(20)]
+    body = encode(*((named("f", str(i)), content) for i, content in enumerate(contents)))
+    assert [file[2] for file in read(KIND, body)[1]] == contents
+
+
+def test_what_strangers_send_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for body in (b"--x\r\n\x00: 1\r\n", b"nothing of the kind", b"--x\r\na\r\n\r\n--x--x"):
+        assert read("multipart/form-data; boundary=x", body) == ({}, [])
+    assert caplog.records == []
+
+
+def test_without_python_multipart_the_log_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "python_multipart", None)
+    forms._tell_missing.cache_clear()
+    lines: list[str] = []
+    sink = nonebot.log.logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        for _ in range(2):
+            assert read(KIND, encode((named("a"), b"1"))) == ({}, [])
+        assert parse_form("application/x-www-form-urlencoded", b"a=1") == ({"a": "1"}, [])
+    finally:
+        nonebot.log.logger.remove(sink)
+    assert len(lines) == 1
+    assert "nonebot-aiohttp[multipart]" in lines[0]

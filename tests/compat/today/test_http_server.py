@@ -233,6 +233,45 @@ async def test_bytes_with_headers(client: aiohttp.ClientSession, bot: Bot) -> No
         assert got.headers["set-cookie"] == "a=1; Path=/"
 
 
+@pytest.mark.parametrize("path", ["/page", "/page?bytes"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_no_type_is_made_up(
+    client: aiohttp.ClientSession, bot: Bot, method: str, path: str
+) -> None:
+    """A browser shows the page: it would save octet-stream, and show text/plain as source."""
+    for _ in range(2):
+        async with client.request(method, bot.url(path)) as got:
+            assert await got.read() == "<p>页".encode()
+            assert got.headers.getall("content-type", []) == []
+
+
+async def test_a_header_that_is_a_number_is_a_500(client: aiohttp.ClientSession, bot: Bot) -> None:
+    for _ in range(2):
+        async with client.get(bot.url("/number")) as got:
+            assert (got.status, await got.text()) == (500, "Internal Server Error")
+            assert got.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.stock_is_wrong("fastapi", "it shows a traceback")
+async def test_the_log_names_who_has_made_it(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with client.get(bot.url("/number")):
+        pass
+    expected = "GET /number has made a response that cannot be sent: its header X-Number"
+    await eventually(lambda: expected in bot.log, "the line")
+
+
+async def test_the_text_of_a_failure_is_plain(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with client.get(bot.url("/fail")) as got:
+        assert (got.status, await got.text()) == (500, "Internal Server Error")
+        assert got.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_the_largest_webhook_of_github(client: aiohttp.ClientSession, bot: Bot) -> None:
+    size = 25 << 20
+    async with client.post(bot.url("/size"), data=io.BytesIO(b"x" * size)) as got:
+        assert (got.status, await got.text()) == (200, str(size))
+
+
 async def test_nothing(client: aiohttp.ClientSession, bot: Bot) -> None:
     async with client.get(bot.url("/nothing")) as got:
         assert (got.status, await got.read()) == (204, b"")

@@ -4,13 +4,10 @@ from typing import Any
 
 import pytest
 from multidict import CIMultiDict
-from nonebot.drivers import URL, HTTPServerSetup, WebSocketServerSetup
+from nonebot.drivers import URL
 
 from nonebot_aiohttp.drivers import HTTPRequest
 from nonebot_aiohttp.nonebot2.models import InboundRequest
-
-from ..support.choice import OURS, Candidate
-from ..support.inprocess import make_driver
 
 
 def url_of(host: str | None, path: str = "/x", query: bytes = b"") -> URL:
@@ -53,13 +50,3 @@ def test_path(host: str, path: str) -> None:
     url = url_of(host, path, b"a=%2B&b=?")
     assert (url.path, url.raw_query_string) == (path, "a=%2B&b=?")
     assert url.origin() == URL(f"http://{host}").origin()
-
-
-@pytest.mark.parametrize("path", ["", "here", "{name}/here"])
-def test_path_without_a_leading_slash(path: str) -> None:
-    driver = make_driver(Candidate(OURS))
-    handle: Any = None
-    with pytest.raises(ValueError, match=r"my hook.*leading slash"):
-        driver.setup_http_server(HTTPServerSetup(URL(path), "GET", "my hook", handle))
-    with pytest.raises(ValueError, match=r"my socket.*leading slash"):
-        driver.setup_websocket_server(WebSocketServerSetup(URL(path), "my socket", handle))

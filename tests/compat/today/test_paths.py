@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from nonebot.config import Config, Env
-from nonebot.drivers import URL, HTTPServerSetup, Request, Response
+import aiohttp
+import nonebot.log
+import pytest
+from nonebot.drivers import URL, HTTPServerSetup, Request, Response, WebSocket, WebSocketServerSetup
 
-from nonebot_aiohttp.nonebot2 import Driver
-
+from ..support import inprocess
+from ..support.choice import OURS, Candidate
 from ..support.network import within
 
 
 def make_driver() -> Any:
     """Make the driver of this package."""
-    settings: Any = {"_env_file": None, "host": "127.0.0.1"}
-    return Driver(Env(environment="test"), Config(**settings))
+    return inprocess.make_driver(Candidate(OURS), host="127.0.0.1")
 
 
 def add(driver: Any, path: str) -> None:
@@ -47,6 +48,7 @@ async def served(driver: Any) -> AsyncIterator[Any]:
         head, _, body = answer.partition("\r\n\r\n")
         return body if " 200 " in head.partition("\r\n")[0] else head.split()[1]
 
+    post.port = port  # type: ignore[attr-defined]
     try:
         yield post
     finally:
@@ -83,3 +85,37 @@ async def test_a_route_that_comes_later_is_found() -> None:
         add(driver, "/a/")
         for _ in range(2):
             assert await post("/a/") == "/a/"
+
+
+@pytest.mark.parametrize("path", ["", "here", "{name}/here"])
+def test_a_path_without_its_slash_stops_nobody(server_driver: Candidate, path: str) -> None:
+    """The adapter for Minecraft has one."""
+    handle: Any = None
+    driver = inprocess.make_driver(server_driver)
+    driver.setup_http_server(HTTPServerSetup(URL(path), "GET", "my hook", handle))
+    driver.setup_websocket_server(WebSocketServerSetup(URL(path), "my socket", handle))
+
+
+async def test_a_path_without_its_slash_is_served_as_with_it() -> None:
+    async def echo(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send(await websocket.receive())
+
+    lines: list[str] = []
+    sink = nonebot.log.logger.add(lines.append, level="WARNING", format="{message}")
+    try:
+        driver = make_driver()
+        add(driver, "hook/{name}")
+        driver.setup_websocket_server(WebSocketServerSetup(URL("here/ws"), "my socket", echo))
+    finally:
+        nonebot.log.logger.remove(sink)
+    expected = "The path 'here/ws' of the setup 'my socket' has no leading slash"
+    assert expected in lines[-1]
+    assert [line.count("/hook/{name}") for line in lines] == [1, 0]
+    async with served(driver) as post:
+        for _ in range(2):
+            assert await post("/hook/a") == "hook/{name}"
+        url = f"ws://127.0.0.1:{post.port}/here/ws"
+        async with aiohttp.ClientSession() as client, client.ws_connect(url) as ws:
+            await ws.send_str("echo")
+            assert await ws.receive_str(timeout=5) == "echo"

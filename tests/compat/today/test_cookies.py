@@ -1,0 +1,183 @@
+"""Cookies go out as they were given, or as a server has set them: nothing is quoted or unquoted."""
+
+from http.cookies import CookieError
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from nonebot.drivers import Cookies, Request
+
+from ..support.network import eventually
+from ..support.recorder import Recorder, websocket
+
+pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes them")
+
+VALUES = ["A-B/C+D==", "x%2Fy", "a b", 'q"q', "", '"A/B=="', "a,b", '{"x":[1]}']
+
+SETTABLE = ["A-B/C+D==", "x%2Fy", '"A/B=="', "a:b@c", ""]
+"""What aiohttp 3.10.4 reads as it stands in a `Set-Cookie`."""
+
+
+@pytest.fixture
+def home(recorder: Recorder) -> str:
+    """Where cookies are set, by name: few jars keep those of addresses."""
+    return recorder.url("/home", host="localhost")
+
+
+def setting(recorder: Recorder, path: str, *cookies: str, to: str | None = None) -> str:
+    """Answer a path with cookies, and perhaps with a redirect; give its URL."""
+
+    @recorder.answer(path)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.Response(status=302 if to else 200)
+        if to:
+            response.headers["Location"] = to
+        for cookie in cookies:
+            response.headers.add("Set-Cookie", cookie)
+        return response
+
+    return recorder.url(path, host="localhost")
+
+
+def cookies(recorder: Recorder) -> list[str]:
+    """List the cookies of the latest request as they came."""
+    return [c for header in recorder.last.header("cookie") for c in header.split("; ")]
+
+
+@pytest.mark.parametrize("value", VALUES)
+async def test_given_to_a_request(driver: Any, recorder: Recorder, value: str) -> None:
+    for url in (recorder.url(), recorder.url(host="localhost")):
+        await driver.request(Request("GET", url, cookies={"b": value}))
+        assert cookies(recorder) == [f"b={value}"]
+
+
+@pytest.mark.needs_nonebot("2.5")
+async def test_given_to_a_stream(driver: Any, recorder: Recorder) -> None:
+    request = Request("GET", recorder.url(), cookies={"b": VALUES[0]})
+    async for _ in driver.stream_request(request):
+        assert cookies(recorder) == [f"b={VALUES[0]}"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+async def test_given_to_a_session(driver: Any, recorder: Recorder, value: str) -> None:
+    async with driver.get_session(cookies={"a": value}) as session:
+        for url in (recorder.url(), recorder.url(host="localhost")):
+            await session.request(Request("GET", url, cookies={"b": value}))
+            assert sorted(cookies(recorder)) == [f"a={value}", f"b={value}"]
+        await session.request(Request("GET", url))
+        assert cookies(recorder) == [f"a={value}"]
+
+
+@pytest.mark.parametrize("value", VALUES)
+async def test_given_to_a_handshake(driver: Any, recorder: Recorder, value: str) -> None:
+    @recorder.answer("/ws")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            return ws
+
+    url = recorder.url("/ws", scheme="ws")
+    async with driver.websocket(Request("GET", url, cookies={"b": value})):
+        await eventually(lambda: recorder.seen)
+    assert cookies(recorder) == [f"b={value}"]
+
+
+@pytest.mark.parametrize("value", SETTABLE)
+async def test_set_by_a_redirect(driver: Any, recorder: Recorder, value: str) -> None:
+    url = setting(recorder, "/login", f"b={value}; Path=/; HttpOnly", to="/home")
+    await driver.request(Request("GET", url))
+    assert cookies(recorder) == [f"b={value}"]
+
+
+@pytest.mark.parametrize("value", SETTABLE)
+async def test_set_in_a_session(driver: Any, recorder: Recorder, home: str, value: str) -> None:
+    url = setting(recorder, "/login", f"b={value}; Path=/", "c=1; Path=/other", "d=2; Path=/")
+    async with driver.get_session() as session:
+        await session.request(Request("GET", url))
+        for _ in range(2):
+            await session.request(Request("GET", home))
+            assert sorted(cookies(recorder)) == [f"b={value}", "d=2"]
+        await session.request(Request("GET", home, cookies={"a": "A=="}))
+        assert sorted(cookies(recorder)) == ["a=A==", f"b={value}", "d=2"]
+
+
+@pytest.mark.stock_is_wrong("websockets", "its jar keeps nothing between redirects")
+@pytest.mark.parametrize("value", SETTABLE)
+async def test_set_by_the_redirect_of_a_handshake(
+    driver: Any, recorder: Recorder, value: str
+) -> None:
+    @recorder.answer("/ws")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        async with websocket(request) as ws:
+            return ws
+
+    url = setting(recorder, "/login", f"b={value}; Path=/", to="/ws")
+    request = Request("GET", url.replace("http:", "ws:"), cookies={"a": "A/B=="})
+    async with driver.websocket(request):
+        assert sorted(cookies(recorder)) == ["a=A/B==", f"b={value}"]
+
+
+async def test_what_a_redirect_sets_replaces_what_was_given(
+    driver: Any, recorder: Recorder
+) -> None:
+    url = setting(recorder, "/login", "session=new==; Path=/", to="/home")
+    await driver.request(Request("GET", url, cookies={"session": "old=="}))
+    assert cookies(recorder) == ["session=new=="]
+    async with driver.get_session() as session:
+        await session.request(Request("GET", url, cookies={"session": "old=="}))
+        assert cookies(recorder) == ["session=new=="]
+        await session.request(Request("GET", recorder.url("/home", host="localhost")))
+        assert cookies(recorder) == ["session=new=="]
+
+
+async def test_what_is_given_to_a_request_goes_before_the_sessions(
+    driver: Any, recorder: Recorder
+) -> None:
+    async with driver.get_session(cookies={"a": "1=="}) as session:
+        await session.request(Request("GET", recorder.url(), cookies={"a": "2=="}))
+        assert cookies(recorder) == ["a=2=="]
+        await session.request(Request("GET", recorder.url()))
+        assert cookies(recorder) == ["a=1=="]
+
+
+async def test_no_cookie_goes_to_another_host(driver: Any, recorder: Recorder) -> None:
+    there = recorder.url("/there", host="127.0.0.1")
+    url = setting(recorder, "/away", "b=1; Path=/", to=there)
+    await driver.request(Request("GET", url, cookies={"a": "1"}))
+    assert (recorder.last.path, cookies(recorder)) == ("/there", [])
+
+
+@pytest.mark.stock_is_wrong("httpx", "its jar takes localhost for localhost.local")
+@pytest.mark.parametrize(
+    ("domain", "path", "expected"),
+    [("localhost", "/", True), ("other.example", "/", False), ("localhost", "/far", False)],
+)
+async def test_the_domain_and_the_path_of_a_cookie_count(
+    driver: Any, recorder: Recorder, domain: str, path: str, expected: bool
+) -> None:
+    given = Cookies()
+    given.set("a", "1==", domain, path)
+    request = Request("GET", recorder.url("/near", host="localhost"), cookies=given)
+    await driver.request(request)
+    assert cookies(recorder) == (["a=1=="] if expected else [])
+    async with driver.get_session(cookies=given) as session:
+        await session.request(Request("GET", recorder.url("/near", host="localhost")))
+    assert cookies(recorder) == (["a=1=="] if expected else [])
+
+
+@pytest.mark.parametrize("name", ["c[0]", "version", "a:b"])
+async def test_odd_names(driver: Any, recorder: Recorder, home: str, name: str) -> None:
+    request = Request("GET", home, cookies={name: "1=="})
+    try:
+        await driver.request(request)
+    except CookieError:
+        # Until aiohttp 3.13 it could not be made to send them.
+        assert not hasattr(aiohttp.CookieJar, "quote_cookie")
+    else:
+        assert cookies(recorder) == [f"{name}=1=="]
+
+
+async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:
+    headers = {"Cookie": 'a=A/B==; q="C/D=="'}
+    await driver.request(Request("GET", recorder.url(), headers=headers))
+    assert cookies(recorder) == ["a=A/B==", 'q="C/D=="']

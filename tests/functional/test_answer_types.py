@@ -1,0 +1,130 @@
+"""The `Content-Type` of what is answered: the adapter's or none, under every host alike."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+
+from nonebot_aiohttp import HTTPConnection, HTTPResponse
+from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.client import RawClient
+from tests.support.hosts import Serving, own_process, serve_application
+from tests.support.wire import Response
+
+pytestmark = pytest.mark.both_loops
+
+PLAIN = ["text/plain; charset=utf-8"]
+
+
+class Answering(RecordingBot):
+    """Answers with what it is told."""
+
+    answer = HTTPResponse(200)
+
+    @classmethod
+    async def decide(cls, request: HTTPConnection) -> Decision:
+        return request.headers.get("x-self-id"), cls.answer
+
+
+def answering(answer: HTTPResponse) -> type[Answering]:
+    return type("Recorder", (Answering,), {"answer": answer})
+
+
+def types(response: Response) -> list[str]:
+    return [value for name, value in response.headers if name.lower() == "content-type"]
+
+
+@pytest.mark.parametrize("self_id", ["1", ""], ids=["taken", "refused"])
+@pytest.mark.parametrize(
+    "body", [b"<!doctype html><p>page", b"", None], ids=["page", "empty", "none"]
+)
+async def test_no_type_is_made_up(serving: Serving, body: bytes | None, self_id: str) -> None:
+    """A browser would save a page as octet-stream, and show it as source as text/plain."""
+    async with serving(make_driver(answering(HTTPResponse(200, body)))) as host:
+        # Twice: the own process takes the second one past aiohttp's router.
+        for _ in range(2):
+            response = await host.post(headers={"X-Self-ID": self_id})
+            assert (response.status, response.body) == (200, body or b"")
+            assert types(response) == []
+
+
+async def test_no_type_is_made_up_for_http_1_0(serving: Serving) -> None:
+    driver = make_driver(answering(HTTPResponse(200, b"answer")))
+    async with serving(driver) as host, await host.client() as client:
+        path = f"{host.prefix}/recorder/".encode()
+        await client.send(b"POST " + path + b" HTTP/1.0\r\nX-Self-ID: 1\r\n\r\n")
+        response = await client.read_response()
+    assert (response.body, types(response)) == (b"answer", [])
+
+
+async def test_no_type_is_made_up_when_a_websocket_is_refused(serving: Serving) -> None:
+    driver = make_driver(answering(HTTPResponse(403, b"<p>no")))
+    async with serving(driver) as host, await host.client() as client:
+        response = await host.upgrade(client, {"X-Self-ID": ""})
+    assert (response.status, response.body) == (403, b"<p>no")
+    # uvicorn makes one up for refused handshakes, whatever the application has said.
+    assert types(response) == ([] if host.face == "aiohttp" else PLAIN)
+
+
+@pytest.mark.parametrize("name", ["content-type", "Content-Type"])
+async def test_the_adapters_type_is_kept(serving: Serving, name: str) -> None:
+    answer = HTTPResponse(200, b"<p>page", {name: "text/html"})
+    async with serving(make_driver(answering(answer))) as host:
+        for _ in range(2):
+            assert types(await host.post()) == ["text/html"]
+
+
+async def test_what_an_application_adds_is_kept() -> None:
+    app = web.Application()
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Content-Type"] = "text/x-mine"
+
+    app.on_response_prepare.append(add)
+    make_driver(answering(HTTPResponse(200, b"answer"))).attach(app)
+    async with serve_application(app) as port, await RawClient.connect(port) as client:
+        for _ in range(2):
+            response = await client.request("POST", "/recorder/", {"X-Self-ID": "1"}, b"event")
+            assert types(response) == ["text/x-mine"]
+
+
+class Failing(RecordingBot):
+    """Fails on whatever it is asked."""
+
+    @classmethod
+    async def decide(cls, request: HTTPConnection) -> Decision:
+        raise RuntimeError("this adapter always fails")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/recorder/", 500),
+        ("GET", "/recorder/", 405),
+        ("GET", "/recorder/ws", 426),
+        ("POST", "/nobody/", 404),
+        ("POST", "/large/", 413),
+    ],
+)
+async def test_texts_of_the_driver_are_plain(
+    serving: Serving, method: str, path: str, status: int, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(type("Recorder", (Failing,), {}), aiohttp_max_body_size=10)
+    driver.register_adapter("large", adapter)
+    body = b"x" * (20 if status == 413 else 5)
+    async with serving(driver) as host:
+        for _ in range(2):
+            response = await host.request(method, path, {"X-Self-ID": "1"}, body)
+            if response.status == 404 and serving is not own_process:
+                continue  # An application's own.
+            assert (response.status, types(response)) == (status, PLAIN)
+
+
+@pytest.mark.parametrize("path", ["/recorder/", "/other"])
+@pytest.mark.parametrize("expected", ["\xf7", "tea"])
+async def test_the_text_for_an_unknown_expectation_is_plain(
+    path: str, expected: str, adapter: type[RecordingBot]
+) -> None:
+    async with own_process(make_driver(adapter)) as host:
+        response = await host.request("POST", path, {"Expect": expected}, b"event")
+    assert (response.status, types(response)) == (417, PLAIN)
