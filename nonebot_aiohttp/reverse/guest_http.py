@@ -261,7 +261,11 @@ class HttpExchange:
     def has_left(self) -> bool:
         """Whether the client has gone; aiohttp tells nobody who does not ask."""
         transport = self._request.transport
-        return transport is None or transport.is_closing()
+        try:
+            return transport is None or transport.is_closing()
+        except AttributeError:
+            # On CPython 3.11 to 3.13 TLS that was closed twice has no protocol any more to ask.
+            return True
 
     def leave(self) -> None:
         """End the exchange: nobody is there any more who takes an answer."""

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Match, Route
 
-from nonebot_aiohttp.reverse.guest_http import make_scope
+from nonebot_aiohttp.reverse.guest_http import HttpExchange, make_scope
 from tests.support.client import RawClient
 from tests.support.guests import serving_guest
 from tests.support.hosts import PREFIX
@@ -92,6 +92,13 @@ async def test_nobody_else_is_believed(peer: Any, scheme: str) -> None:
     headers = {"X-Forwarded-Proto": "https"}
     request = make_mocked_request("GET", "/", headers, transport=transport)
     assert make_scope(request, "http", "")["scheme"] == scheme
+
+
+async def test_a_transport_that_cannot_be_asked_has_gone() -> None:
+    transport = mock.Mock()
+    transport.is_closing.side_effect = AttributeError
+    request = make_mocked_request("GET", "/", transport=transport)
+    assert HttpExchange(request, lambda _: None).has_left
 
 
 async def test_http_1_0_is_told_as_such() -> None:
