@@ -99,7 +99,8 @@ async def served(app: Any, *, settings: dict[str, Any], **where: Any) -> AsyncIt
 async def test_over_tls(tls: Tls) -> None:
     settings = {"ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
     where = {"host": "127.0.0.1", "port": 0}
-    async with served(Site().app, settings=settings, **where) as (_, port):
+    site = Site()
+    async with served(site.app, settings=settings, **where) as (_, port):
         async with await RawClient.connect(port, ssl_context=tls.client) as client:
             shown = json.loads((await client.request("GET", "/show")).body)
             assert (shown["scheme"], shown["server"]) == ("https", ["127.0.0.1", port])
@@ -109,6 +110,10 @@ async def test_over_tls(tls: Tls) -> None:
         async with await RawClient.connect(port, ssl_context=tls.client) as client:
             await client.send_request("GET", "/half")
             assert not (await client.read_to_end()).endswith(b"0\r\n\r\n")
+        async with await RawClient.connect(port, ssl_context=tls.client) as client:
+            await client.send_request("GET", "/stream")
+            await within(client.reader.readuntil(b"begun"))
+        await within(site.closed.wait())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no Unix sockets here")
