@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from starlette.applications import Starlette
@@ -25,6 +27,8 @@ from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.both_loops
+
+AIOHTTP = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:2]))
 
 NAMES = ("scheme", "client", "server")
 
@@ -99,8 +103,7 @@ async def served(app: Any, *, settings: dict[str, Any], **where: Any) -> AsyncIt
 async def test_over_tls(tls: Tls) -> None:
     settings = {"ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
     where = {"host": "127.0.0.1", "port": 0}
-    site = Site()
-    async with served(site.app, settings=settings, **where) as (_, port):
+    async with served(Site().app, settings=settings, **where) as (_, port):
         async with await RawClient.connect(port, ssl_context=tls.client) as client:
             shown = json.loads((await client.request("GET", "/show")).body)
             assert (shown["scheme"], shown["server"]) == ("https", ["127.0.0.1", port])
@@ -110,6 +113,16 @@ async def test_over_tls(tls: Tls) -> None:
         async with await RawClient.connect(port, ssl_context=tls.client) as client:
             await client.send_request("GET", "/half")
             assert not (await client.read_to_end()).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11) and AIOHTTP < (3, 11),
+    reason="asyncio warns of TLS that is gone, and that aiohttp has not closed",
+)
+async def test_a_client_that_leaves_over_tls(tls: Tls) -> None:
+    settings = {"ssl_certfile": tls.cert_file, "ssl_keyfile": tls.key_file}
+    site = Site()
+    async with served(site.app, settings=settings, host="127.0.0.1", port=0) as (_, port):
         async with await RawClient.connect(port, ssl_context=tls.client) as client:
             await client.send_request("GET", "/stream")
             await within(client.reader.readuntil(b"begun"))
