@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from base64 import b64encode
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
+from multidict import CIMultiDict
 from yarl import URL
 
 from .interim import guard
@@ -22,12 +26,11 @@ from .proxies import (
     Proxies,
     UnusableProxy,
     is_socks,
-    read_proxy,
+    proxy_of_request,
 )
-from .resolver import SystemResolver
+from .resolver import CACHE_TTL, Names, SystemResolver
 
-DNS_CACHE_TTL = 300
-"""Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
+_FOR_EVER = 86_400.0
 
 
 class ProxiedRequest(aiohttp.ClientRequest):
@@ -60,20 +63,47 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
             self.url = as_it_stands(self.url)
             super().update_host(self.url)
 
-        def update_proxy(self, proxy: URL | None, *rest: Any) -> None:
-            proxy = proxies.of_url(self.url) if proxy is None else _named(proxy)
+        def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
+            proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)
             if proxy is not None and is_socks(proxy):
-                self.socks, proxy = proxy, None
-            super().update_proxy(proxy, *rest)
+                self.socks, proxy = with_login(proxy, proxy_auth), None
+            elif proxy is not None and proxy.user is not None:
+                proxy_headers = CIMultiDict(proxy_headers or {})
+                # aiohttp shows the URL in its errors, and cannot encode every password.
+                headers = proxy_headers if self.is_ssl() else self.headers
+                headers[hdrs.PROXY_AUTHORIZATION] = basic(proxy)
+                proxy = proxy.with_user(None)
+            super().update_proxy(proxy, proxy_auth, proxy_headers)
 
     return Request
 
 
-def _named(proxy: URL) -> URL:
-    try:
-        return read_proxy(str(proxy))
-    except ValueError as error:
-        raise UnusableProxy(f"The proxy of the request {error}") from None
+def with_login(proxy: URL, login: Any) -> URL:
+    """Put a login into the URL of a proxy that has none.
+
+    Args:
+        proxy: The URL.
+        login: aiohttp's ``BasicAuth``; None is none.
+
+    Returns:
+        The URL.
+    """
+    if login is None or proxy.user is not None:
+        return proxy
+    return proxy.with_user(login.login).with_password(login.password)
+
+
+def basic(proxy: URL) -> str:
+    """Make the credentials of a proxy (RFC 7617), in UTF-8.
+
+    Args:
+        proxy: Its URL, with a user.
+
+    Returns:
+        The value of the header ``Proxy-Authorization``.
+    """
+    login = f"{proxy.user}:{proxy.password or ''}"
+    return "Basic " + b64encode(login.encode(errors="replace")).decode()
 
 
 class Connector(aiohttp.TCPConnector):
@@ -90,10 +120,13 @@ class Connector(aiohttp.TCPConnector):
             trusted: Says which certificates are; see ``ssl`` of ``aiohttp.TCPConnector``.
         """
         self._arguments: dict[str, Any] = {"limit": 0, "ssl": trusted}
-        self._socks: dict[URL, aiohttp.TCPConnector] = {}
-        super().__init__(ttl_dns_cache=DNS_CACHE_TTL, resolver=SystemResolver(), **self._arguments)
+        # One for each address that a proxy's name has.
+        self._socks: dict[tuple[URL, str], aiohttp.TCPConnector] = {}
+        resolver = SystemResolver()
+        self._socks_names = Names(resolver)
+        super().__init__(ttl_dns_cache=CACHE_TTL, resolver=resolver, **self._arguments)
 
-    async def connect(self, req: Any, *args: Any, **kwargs: Any) -> Any:
+    async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         """Connect, or take a connection that stands; see ``aiohttp.BaseConnector``.
 
         Raises:
@@ -102,16 +135,18 @@ class Connector(aiohttp.TCPConnector):
         socks = getattr(req, "socks", None)
         try:
             if socks is None:
-                connection = await super().connect(req, *args, **kwargs)
+                connection = await super().connect(req, traces, timeout)
             else:
-                connection = await self._through(socks, req, *args, **kwargs)
+                connection = await self._through(socks, req, traces, timeout)
         except BaseException:
-            self._forget_address(req.proxy or req.url)
+            self._forget(socks or req.proxy or req.url)
             raise
         guard(connection)
         return connection
 
-    async def _through(self, socks: URL, req: Any, *args: Any, **kwargs: Any) -> Any:
+    async def _through(
+        self, socks: URL, req: Any, traces: Any, timeout: aiohttp.ClientTimeout
+    ) -> Any:
         if not HAS_SOCKS:
             raise UnusableProxy(SOCKS_MISSING)
         # Not at the top, for it is an extra.
@@ -119,24 +154,35 @@ class Connector(aiohttp.TCPConnector):
 
         key = req.connection_key
         try:
-            return await self._connector_for(socks).connect(req, *args, **kwargs)
+            connectors = await self._connectors_for(socks)
+            return await _connect_by_one(connectors, req, traces, patient(timeout))
+        except (aiohttp.ClientError, asyncio.TimeoutError):
+            raise
         except ProxyTimeoutError:
             raise aiohttp.ConnectionTimeoutError(f"{_peer(socks)} did not answer") from None
-        except (ProxyConnectionError, ProxyError) as error:
-            failure = OSError(None, f"{_peer(socks)}: {error}")
-            raise aiohttp.ClientProxyConnectionError(key, failure) from error
         except ssl.CertificateError as error:
             raise aiohttp.ClientConnectorCertificateError(key, error) from error
         except ssl.SSLError as error:
             raise aiohttp.ClientConnectorSSLError(key, error) from error
+        except (ProxyConnectionError, ProxyError, OSError, EOFError, ValueError) as error:
+            # A proxy that leaves in between, or a name that is too long for it, among others.
+            failure = OSError(None, f"{_peer(socks)}: {str(error) or type(error).__name__}")
+            raise aiohttp.ClientProxyConnectionError(key, failure) from error
 
-    def _connector_for(self, socks: URL) -> aiohttp.TCPConnector:
-        connector = self._socks.get(socks)
+    async def _connectors_for(self, socks: URL) -> list[Any]:
+        """Find the connectors of a proxy, one for each address of its name."""
+        if self.closed:
+            raise aiohttp.ClientConnectionError("Connector is closed.")
+        addresses = await self._socks_names.addresses(socks.host or "")
+        return [self._connector_for(socks, address) for address in addresses]
+
+    def _connector_for(self, socks: URL, address: str) -> Any:
+        connector = self._socks.get((socks, address))
         if connector is None:
             from aiohttp_socks import ProxyConnector
 
-            connector = self._socks[socks] = ProxyConnector(
-                host=socks.host or "",
+            connector = self._socks[socks, address] = ProxyConnector(
+                host=address,
                 port=socks.port or SOCKS_PORT,
                 username=socks.user,
                 # One of no characters is one (RFC 1929, section 2).
@@ -147,10 +193,11 @@ class Connector(aiohttp.TCPConnector):
             )
         return connector
 
-    def _forget_address(self, url: URL) -> None:
+    def _forget(self, url: URL) -> None:
         """Forget what a name has meant, for it may have moved."""
         if url.raw_host is not None and url.port is not None:
             self.clear_dns_cache(url.raw_host, url.port)
+            self._socks_names.forget(url.raw_host)
 
     async def close(self, **how: Any) -> None:
         """Close all connections; see ``aiohttp.BaseConnector``."""
@@ -159,6 +206,35 @@ class Connector(aiohttp.TCPConnector):
         await asyncio.gather(super().close(**how), *(each.close(**how) for each in socks))
 
 
+async def _connect_by_one(
+    connectors: list[Any], req: Any, traces: Any, timeout: aiohttp.ClientTimeout
+) -> Any:
+    from aiohttp_socks import ProxyConnectionError
+
+    *others, last = connectors
+    for each in others:
+        # One of the addresses of localhost, say, where the proxy listens on the other.
+        with suppress(ProxyConnectionError):
+            return await each.connect(req, traces, timeout)
+    return await last.connect(req, traces, timeout)
+
+
+def patient(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """Put a limit on connecting where none is said, for python-socks has one of its own.
+
+    Args:
+        timeout: aiohttp's.
+
+    Returns:
+        One whose ``sock_connect`` is none of those that come before others.
+    """
+    if timeout.sock_connect is not None:
+        return timeout
+    return aiohttp.ClientTimeout(
+        total=timeout.total, connect=timeout.connect, sock_connect=_FOR_EVER
+    )
+
+
 def _peer(socks: URL) -> str:
     """Name a proxy without its password."""
-    return f"the SOCKS proxy {socks.host}:{socks.port}"
+    return f"the SOCKS proxy {socks.raw_authority.rpartition('@')[2]}"

@@ -19,10 +19,13 @@ resource: Any = import_module("resource") if os.name == "posix" else None
 HIGHEST = 65_536
 """Descriptors to which the limit is raised: some programs have a table of as many as may be."""
 
-PAUSE = 1.0
-"""Seconds between looks at how many are left."""
+INTERVAL = 1.0
+"""Seconds between looks at whether any is left."""
 
-MANY = 0.75
+LOOKS = 5
+"""Looks between two counts."""
+
+WARNING_THRESHOLD = 0.75
 """The part of them from which on a warning is due."""
 
 ADVICE = "Raise the limit: ulimit -n, or LimitNOFILE= of systemd"
@@ -65,20 +68,25 @@ def _set(soft: int, hard: int) -> bool:
     return True
 
 
-def in_use() -> float:
-    """Tell what part of the descriptors is in use at least.
+def are_left() -> bool:
+    """Tell whether this process can still open anything."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in (errno.EMFILE, errno.ENFILE)
+    return True
+
+
+def part_in_use() -> float:
+    """Tell what part of the descriptors is in use.
 
     Returns:
-        A number from 0 to 1, which is none left: the system gives out the lowest that is free.
+        A number from 0 to 1; 0 where the system does not tell.
     """
-    soft, _ = _limits()
     try:
-        lowest = os.open(os.devnull, os.O_RDONLY)
-    except OSError as error:
-        return 1.0 if error.errno in (errno.EMFILE, errno.ENFILE) else 0.0
-    os.close(lowest)
-    # Windows counts connections elsewhere.
-    return 0.0 if resource is None else lowest / soft
+        return len(os.listdir("/dev/fd")) / _limits()[0]
+    except OSError:
+        return 0.0
 
 
 class DescriptorWatch:
@@ -102,21 +110,24 @@ class DescriptorWatch:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(PAUSE)
-            self.look()
+            for _ in range(LOOKS):
+                await asyncio.sleep(INTERVAL)
+                self.look()
+            self.count()
 
     def look(self) -> None:
-        """Look once."""
-        part = in_use()
-        if part >= 1.0 and self._lines.is_due(""):
+        """Look whether any is left."""
+        if not are_left() and self._lines.is_due(""):
             logger.error(
                 "No file descriptor is left: nobody can connect until others have gone. {}", ADVICE
             )
-        elif part >= MANY and not self._warned:
+
+    def count(self) -> None:
+        """Count how many are in use, which takes a while where they are many."""
+        if not self._warned and part_in_use() >= WARNING_THRESHOLD:
+            self._warned = True
             logger.warning(
                 "Three quarters of the {} file descriptors are in use, one for each connection. {}",
                 _limits()[0],
                 ADVICE,
             )
-        # One that goes up and down around it says it once.
-        self._warned = part >= MANY or (self._warned and part >= MANY / 2)

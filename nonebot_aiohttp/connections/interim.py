@@ -13,7 +13,7 @@ from weakref import ref
 
 import aiohttp
 
-MOST_INTERIM = 256 * 1024
+MAX_INTERIM = 256 * 1024
 """Bytes that may come before the answer proper."""
 
 # A transport that has closed may have none, or be none: that of TLS loses what it stands on.
@@ -72,22 +72,29 @@ class _Guard(asyncio.Protocol):
         self._protocol.data_received(data)
         if self._expected is not _nothing:
             self._size += len(data)
-            if self._size > MOST_INTERIM:
+            if not self._is_waiting():
+                self._expected = _nothing
+            elif self._size > MAX_INTERIM:
                 with suppress(*_GONE):
                     self._give_a_turn()
 
-    def _give_a_turn(self) -> None:
-        # One who has paused the reading himself takes no more before he has a reader.
-        if self._is_waiting() and self._transport.is_reading():
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._look)
-
     def _is_waiting(self) -> bool:
         response = self._expected()
-        if response is not None and response.status is None:
-            return True
-        self._expected = _nothing
-        return False
+        if response is not None and response.status == 101:
+            self._step_aside()
+        return response is not None and response.status is None
+
+    def _step_aside(self) -> None:
+        """Leave a WebSocket to itself: no answer comes on it any more."""
+        with suppress(*_GONE):
+            if self._transport.get_protocol() is self:
+                self._transport.set_protocol(self._protocol)
+
+    def _give_a_turn(self) -> None:
+        # One who has paused the reading himself takes no more before he has a reader.
+        if self._transport.is_reading():
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
         """Go on with an answer that has come; who reads it had a turn before this."""

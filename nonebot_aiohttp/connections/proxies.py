@@ -37,6 +37,9 @@ _PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?")
 
+MAX_KNOWN = 256
+"""Hosts whose way is remembered."""
+
 Network = IPv4Network | IPv6Network
 
 
@@ -66,6 +69,24 @@ def read_proxy(text: str) -> URL:
         raise ValueError("must be a URL of http, https, socks5 or socks5h")
     url = url.with_scheme(_SCHEMES[url.scheme])
     return url.with_port(SOCKS_PORT) if port is None else url
+
+
+def proxy_of_request(proxy: str | URL | None) -> URL | None:
+    """Read the proxy that a request names.
+
+    Args:
+        proxy: Its URL; None or empty is none.
+
+    Returns:
+        The URL; see ``read_proxy``.
+
+    Raises:
+        UnusableProxy: It is none; the text does not show it, for it may hold a password.
+    """
+    try:
+        return read_proxy(str(proxy)) if proxy else None
+    except ValueError as error:
+        raise UnusableProxy(f"The proxy of the request {error}") from None
 
 
 def problems_of_proxy(text: str) -> Iterator[str]:
@@ -122,52 +143,52 @@ class Proxies:
             return self._setting
         # Once for each opening: reading them takes a tenth of the time of a request.
         if self._environment is None:
-            self._environment = _Environment.read()
+            self._environment = _Environment()
         return self._environment.of_url(url)
 
 
-@dataclass(frozen=True)
 class _Environment:
-    """What the environment, or the system's settings, say of proxies.
+    """What the environment, or else the system's settings, say of proxies."""
 
-    Attributes:
-        proxies: The proxies as they are named, by the scheme of URLs, or ``all``.
-        exceptions: What is reached without.
-        asks_system: Whether the system's settings have exceptions of their own.
-    """
-
-    proxies: dict[str, str]
-    exceptions: Exceptions
-    asks_system: bool
-
-    @classmethod
-    def read(cls) -> _Environment:
+    def __init__(self) -> None:
         named = getproxies()
-        proxies = {name: named[name] for name in ("http", "https", "all") if named.get(name)}
-        exceptions = Exceptions.parse(named.get("no", ""))
-        return cls(proxies, exceptions, not getproxies_environment())
+        self._proxies = {name: named[name] for name in ("http", "https", "all") if named.get(name)}
+        self._no_proxy = NoProxy.parse(named.get("no", ""))
+        self._is_systems = not getproxies_environment()
+        self._known: dict[tuple[str, str | None, int | None], URL | None] = {}
 
     def of_url(self, url: URL) -> URL | None:
-        if not self.proxies:
+        if not self._proxies:
             return None
+        # Each call of an API asks, for a few hosts.
+        key = url.scheme, url.raw_host, url.port
+        if key not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = self._find(url)
+        return self._known[key]
+
+    def _find(self, url: URL) -> URL | None:
         scheme = _PLAIN_SCHEMES.get(url.scheme, url.scheme)
-        name = scheme if scheme in self.proxies else "all"
-        if name not in self.proxies or not url.host or self._is_exception(url):
+        name = scheme if scheme in self._proxies else "all"
+        if name not in self._proxies or not url.host or self._is_direct(url.host, url):
             return None
         try:
-            return read_proxy(self.proxies[name])
+            return read_proxy(self._proxies[name])
         except ValueError as error:
-            raise UnusableProxy(f"{name.upper()}_PROXY {error}") from None
+            where = "The system's proxy" if self._is_systems else f"{name.upper()}_PROXY"
+            raise UnusableProxy(f"{where} {error}") from None
 
-    def _is_exception(self, url: URL) -> bool:
-        host = url.host or ""
-        if is_loopback(host) or self.exceptions.include(url):
+    def _is_direct(self, host: str, url: URL) -> bool:
+        if is_loopback(host) or self._no_proxy.includes(url):
             return True
-        return self.asks_system and bool(proxy_bypass(host))
+        # Windows and macOS have exceptions of their own. Before Python 3.13 this may look the name
+        # up, which is one more reason to remember the answer.
+        return self._is_systems and bool(proxy_bypass(host))
 
 
 @dataclass(frozen=True)
-class Exceptions:
+class NoProxy:
     """Hosts that are reached without the environment's proxy: ``NO_PROXY``.
 
     Attributes:
@@ -181,7 +202,7 @@ class Exceptions:
     names: tuple[tuple[str, int | None], ...]
 
     @classmethod
-    def parse(cls, text: str) -> Exceptions:
+    def parse(cls, text: str) -> NoProxy:
         """Read a list as curl, Go and Python's ``requests`` have it.
 
         Args:
@@ -203,17 +224,20 @@ class Exceptions:
                 names.append((host.removeprefix("*").strip("."), port))
         return cls("*" in entries, tuple(networks), tuple(names))
 
-    def include(self, url: URL) -> bool:
+    def includes(self, url: URL) -> bool:
         """Tell whether a URL is reached without the proxy; names are not resolved for it."""
         return self.all or any(self._matching(url))
 
     def _matching(self, url: URL) -> Iterator[bool]:
-        host, port = (url.host or "").lower().rstrip("."), url.port
+        hosts = [f".{each.lower().rstrip('.')}" for each in (url.host or "", url.raw_host or "")]
+        port = url.port
         try:
-            address = ip_address(host)
+            address = ip_address(hosts[0][1:])
         except ValueError:
             for name, only in self.names:
-                yield only in (None, port) and bool(name) and f".{host}".endswith(f".{name}")
+                # A name that is no ASCII has two forms.
+                is_one = any(each.endswith(f".{name}") for each in hosts)
+                yield only in (None, port) and bool(name) and is_one
         else:
             for network, only in self.networks:
                 yield only in (None, port) and address in network

@@ -17,7 +17,7 @@ from yarl import URL
 from ..log import redact_url
 from .locations import as_it_stands
 
-MOST_REDIRECTS = 10
+MAX_REDIRECTS = 10
 """Redirects in a row, as many as aiohttp follows."""
 
 _SECURE = frozenset({"https", "wss"})
@@ -91,7 +91,7 @@ async def following(send: Callable[[Outgoing], Awaitable[_T]], request: Outgoing
     Raises:
         RedirectRefused: An answer leads to where the request must not go.
     """
-    for _ in range(MOST_REDIRECTS):
+    for _ in range(MAX_REDIRECTS):
         try:
             return await send(request)
         except Redirected as redirected:
@@ -99,7 +99,7 @@ async def following(send: Callable[[Outgoing], Awaitable[_T]], request: Outgoing
     try:
         return await send(request)
     except Redirected as redirected:
-        raise refused(redirected.answer, f"more than {MOST_REDIRECTS} redirects") from None
+        raise refused(redirected.answer, f"more than {MAX_REDIRECTS} redirects") from None
 
 
 def _next(request: Outgoing, answer: aiohttp.ClientResponse) -> Outgoing:

@@ -6,14 +6,18 @@ import asyncio
 import socket
 import threading
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from .proxies import is_loopback
 
-MOST_LOOKUPS = 128
+MAX_LOOKUPS = 128
 """Names that are looked up at once: each takes a thread until the system has an answer."""
+
+CACHE_TTL = 300
+"""Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
 
 # As aiohttp's own resolvers have it: no addresses of a kind that no interface has.
 _ONLY_CONFIGURED = getattr(socket, "AI_ADDRCONFIG", 0)
@@ -61,12 +65,16 @@ class SystemResolver(AbstractResolver):
     async def close(self) -> None:
         """Do nothing: what is looked up ends by itself, and nobody waits for it."""
 
+    def _forget(self, key: _Key, lookup: asyncio.Future[Addresses]) -> None:
+        if self._running.get(key) is lookup:
+            del self._running[key]
+
     def _start(self, key: _Key) -> asyncio.Future[Addresses]:
-        if len(self._running) >= MOST_LOOKUPS:
+        if len(self._running) >= MAX_LOOKUPS:
             raise OSError(None, "too many names are being looked up: does the name server answer?")
         loop = asyncio.get_running_loop()
         lookup: asyncio.Future[Addresses] = loop.create_future()
-        lookup.add_done_callback(lambda _: self._running.pop(key, None))
+        lookup.add_done_callback(lambda _: self._forget(key, lookup))
 
         def look_up() -> None:
             try:
@@ -85,6 +93,45 @@ class SystemResolver(AbstractResolver):
             lookup.cancel()
             raise OSError(None, f"no name can be looked up: {error}") from None
         return lookup
+
+
+class Names:
+    """Remembers for a while what names have meant, for those whom aiohttp does not connect."""
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        """Begin with nothing to remember.
+
+        Args:
+            resolver: Whom to ask.
+        """
+        self._resolver = resolver
+        self._known: dict[str, tuple[float, list[str]]] = {}
+
+    async def addresses(self, host: str) -> list[str]:
+        """Find the addresses of a name.
+
+        Args:
+            host: The name, or an address, which is its own.
+
+        Returns:
+            At least one.
+
+        Raises:
+            OSError: The system knows none.
+        """
+        with suppress(ValueError):
+            return [str(ip_address(host))]
+        now = asyncio.get_running_loop().time()
+        until, known = self._known.get(host, (now, []))
+        if now >= until:
+            found = await self._resolver.resolve(host, 0, socket.AF_UNSPEC)
+            known = list(dict.fromkeys(each["host"] for each in found))
+            self._known[host] = now + CACHE_TTL, known
+        return known
+
+    def forget(self, host: str) -> None:
+        """Forget what a name has meant."""
+        self._known.pop(host, None)
 
 
 def addresses_of(host: str, family: int) -> Addresses:

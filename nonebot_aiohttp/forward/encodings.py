@@ -15,8 +15,26 @@ from aiohttp import hdrs
 ACCEPTED = "gzip, deflate"
 """What ``read_answer`` can decode, for the header ``Accept-Encoding``."""
 
-LOT = 1024 * 1024
+_DECODABLE = frozenset({"gzip", "x-gzip", "deflate", "identity"})
+
+CHUNK_SIZE = 1024 * 1024
 """Bytes that are decoded before others get a turn."""
+
+
+def accepted(wanted: str | None) -> str:
+    """Choose the encodings that a poll asks for (RFC 9110, section 12.5.3).
+
+    Args:
+        wanted: What the setup asks for, such as a browser's header; None is whatever there is.
+
+    Returns:
+        What of it can be decoded.
+    """
+    if wanted is None:
+        return ACCEPTED
+    items = (each.strip() for each in wanted.split(","))
+    kept = [each for each in items if each.partition(";")[0].strip().lower() in _DECODABLE]
+    return ", ".join(kept) or "identity"
 
 
 async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -35,9 +53,6 @@ async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if (response.content_length or 0) > limit:
         raise _too_large(limit)
     body = await _read(response.content, limit)
-    if not body and response.content_length == 0:
-        # Servers say how they would have encoded something.
-        return body
     for encoding in reversed(_encodings(response)):
         body = await decode(encoding, body, limit)
     return body
@@ -79,7 +94,7 @@ async def decode(encoding: str, body: bytes, limit: int) -> bytes:
         while body:
             decoder = _decoder(encoding, body)
             while not decoder.eof:
-                parts.append(decoder.decompress(body, LOT))
+                parts.append(decoder.decompress(body, CHUNK_SIZE))
                 size += len(parts[-1])
                 if size > limit:
                     raise _too_large(limit)
@@ -87,8 +102,8 @@ async def decode(encoding: str, body: bytes, limit: int) -> bytes:
                     raise aiohttp.ClientPayloadError(f"the answer's {encoding} is cut off")
                 body = decoder.unconsumed_tail
                 await asyncio.sleep(0)
-            # A gzip file may have several members (RFC 1952, section 2.2).
-            body = decoder.unused_data
+            # A gzip file may have several members (RFC 1952, section 2.2), and be padded.
+            body = decoder.unused_data.lstrip(b"\0")
     except zlib.error:
         raise aiohttp.ClientPayloadError(f"the answer is no {encoding}") from None
     return b"".join(parts)
@@ -100,7 +115,7 @@ def _decoder(encoding: str, body: bytes) -> Any:
     if encoding == "deflate":
         # Some send it without the head that it has to have (RFC 9110, section 8.4.1.2).
         return zlib.decompressobj(zlib.MAX_WBITS if body[0] & 0x0F == 8 else -zlib.MAX_WBITS)
-    text = f"the answer is encoded as {encoding!r}, which was not asked for"
+    text = f"the answer is encoded as {encoding!r}, and only {ACCEPTED} can be decoded"
     raise aiohttp.ClientPayloadError(text)
 
 

@@ -16,7 +16,7 @@ from ..connections.redirects import Outgoing, following
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
 from ..starter import Starter
-from .encodings import ACCEPTED, read_answer
+from .encodings import accepted, read_answer
 from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05
@@ -88,7 +88,7 @@ class PollingLoop(ForwardLoop):
 
         async def send(request: Outgoing) -> bytes:
             headers = CIMultiDict(request.headers or {})
-            headers.setdefault(hdrs.ACCEPT_ENCODING, ACCEPTED)
+            headers[hdrs.ACCEPT_ENCODING] = accepted(headers.get(hdrs.ACCEPT_ENCODING))
             async with session.request(
                 request.method, request.url, data=request.body, headers=headers
             ) as response:

@@ -13,6 +13,7 @@ from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
 from ..connections.cookies import exact_cookie, given_cookies
+from ..connections.proxies import proxy_of_request
 from ..session import HTTP_VERSIONS
 from .bodies import body_arguments
 
@@ -51,7 +52,7 @@ async def send(
         url,
         headers=text_headers(setup.headers),
         timeout=timeout,
-        proxy=setup.proxy or proxy,
+        proxy=proxy_of_request(setup.proxy or proxy),
         **body_arguments(setup),
     )
     if not setup.cookies:

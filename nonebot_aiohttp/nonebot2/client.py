@@ -21,6 +21,7 @@ from nonebot.drivers import (
 from yarl import URL
 
 from ..connections.cookies import ExactCookieJar, given_cookies
+from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
@@ -262,7 +263,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
                 request.url,
                 method=request.method,
                 headers=request.headers,
-                proxy=setup.proxy,
+                proxy=proxy_of_request(setup.proxy),
                 **arguments,
             )
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from nonebot_aiohttp import DriverOptions
-from nonebot_aiohttp.connections.interim import MOST_INTERIM
+from nonebot_aiohttp.connections.interim import MAX_INTERIM
 from nonebot_aiohttp.session import SessionPool
 from tests.support.certs import Tls
 from tests.support.server import Connection, ScriptedServer
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually, within
 pytestmark = pytest.mark.both_loops
 
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
-SIZE = 20 * MOST_INTERIM
+SIZE = 20 * MAX_INTERIM
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ async def test_an_answer_that_nobody_reads_is_not_taken_in(pool: SessionPool) ->
         await connection.read_request()
         await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
         while not connection.is_closing:
-            await connection.send(b"x" * MOST_INTERIM)
+            await connection.send(b"x" * MAX_INTERIM)
             await asyncio.sleep(0)
-            sent += MOST_INTERIM
+            sent += MAX_INTERIM
 
     async with (
         ScriptedServer(endless) as server,
@@ -90,5 +90,5 @@ async def test_an_answer_that_nobody_reads_is_not_taken_in(pool: SessionPool) ->
             before = sent
             await asyncio.sleep(0.2)
         # What the system's own buffers take.
-        assert sent < 64 * MOST_INTERIM
+        assert sent < 64 * MAX_INTERIM
         response.close()

@@ -156,7 +156,7 @@ async def test_a_name_that_hangs_is_asked_for_once_at_a_time(system: System) -> 
 
 
 async def test_look_ups_are_bounded(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "MOST_LOOKUPS", 2)
+    monkeypatch.setattr(resolver, "MAX_LOOKUPS", 2)
     system.hangs = {"a.example", "b.example"}
     names = SystemResolver()
     waiting = [asyncio.ensure_future(names.resolve(each)) for each in sorted(system.hangs)]

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from nonebot_aiohttp.forward.encodings import LOT, decode
+from nonebot_aiohttp.forward.encodings import CHUNK_SIZE, decode
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
@@ -60,6 +60,7 @@ async def poll(
         ("gzip", gzipped(EVENT)),
         ("GZIP", gzipped(EVENT)),
         ("x-gzip", gzipped(EVENT[:100]) + gzipped(EVENT[100:])),
+        ("gzip", gzipped(EVENT) + bytes(512)),
         ("deflate", zlib.compress(EVENT)),
         ("deflate", raw_deflate(EVENT)),
         ("identity", EVENT),
@@ -84,7 +85,7 @@ async def test_a_compressed_answer_is_an_event(
         ("gzip", gzipped(EVENT) + b"garbage", "the answer is no gzip"),
         ("gzip", EVENT, "the answer is no gzip"),
         ("deflate", zlib.compress(EVENT)[:-2], "the answer's deflate is cut off"),
-        ("br", b"\x1b", "encoded as 'br', which was not asked for"),
+        ("br", b"\x1b", "encoded as 'br', and only gzip, deflate can"),
     ],
 )
 async def test_one_that_is_cut_off_is_a_failed_poll(
@@ -97,7 +98,29 @@ async def test_one_that_is_cut_off_is_a_failed_poll(
     assert f"ClientPayloadError: {expected}" in line or expected in line
 
 
-@pytest.mark.parametrize("size", [2000, 2001, 50 * LOT])
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("gzip, deflate, br, zstd", "gzip, deflate"),
+        ("br;q=1.0, GZIP;q=0.8, *;q=0.1", "GZIP;q=0.8"),
+        ("identity", "identity"),
+        ("br", "identity"),
+    ],
+)
+async def test_a_setup_asks_for_what_can_be_decoded(
+    wanted: str, expected: str, fake_clock: FakeClock, adapter: Adapter
+) -> None:
+    """Headers are copied from browsers."""
+    async with ScriptedServer(scripts.status(200, EVENT)) as server:
+        driver = clocked_driver(fake_clock, adapter)
+        headers = {"accept-encoding": wanted}
+        POLLING.add(driver, POLLING.setup(POLLING.url(server), headers=headers))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+        assert server.attempts[0].request.header("Accept-Encoding") == expected
+
+
+@pytest.mark.parametrize("size", [2000, 2001, 50 * CHUNK_SIZE])
 async def test_the_limit_counts_for_what_is_decoded(
     size: int, fake_clock: FakeClock, adapter: Adapter, logs: Logs
 ) -> None:
@@ -114,7 +137,7 @@ async def test_an_encoding_of_nothing_is_nothing(fake_clock: FakeClock, adapter:
 
 
 async def test_decoding_takes_many_lots() -> None:
-    data = bytes(range(256)) * (3 * LOT // 256)
+    data = bytes(range(256)) * (3 * CHUNK_SIZE // 256)
     assert await decode("gzip", gzipped(data), len(data)) == data
     with pytest.raises(aiohttp.ClientPayloadError, match="larger"):
         await decode("gzip", gzipped(data), len(data) - 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,8 @@ import aiohttp
 import pytest
 
 from nonebot_aiohttp import Driver, DriverOptions
-from nonebot_aiohttp.connections import connector, proxies
+from nonebot_aiohttp.connections import connector, proxies, resolver
+from nonebot_aiohttp.connections.resolver import Addresses
 from nonebot_aiohttp.session import SessionPool
 from tests.support import scripts
 from tests.support.bots import RecordingBot
@@ -21,7 +24,7 @@ from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, clocked_driver
 from tests.support.logs import Logs
 from tests.support.proxy import RecordingProxy
-from tests.support.server import ScriptedServer
+from tests.support.server import Connection, ScriptedServer
 from tests.support.socks import NAME, PASSWORD, SocksProxy
 from tests.support.waiting import eventually
 
@@ -192,6 +195,69 @@ async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
     assert SECRET not in logs.output
 
 
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("source", ["environment", "setting", "request"])
+async def test_a_password_is_no_part_of_an_error(
+    secure: bool, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: aiohttp shows the URL of the proxy when it does not connect; adapters log that."""
+    async with ScriptedServer(scripts.status(502)) as proxy:
+        url = proxy.url.replace("://", f"://用户:{SECRET}@")
+        settings = {"proxy": url} if source == "setting" else {}
+        arguments: dict[str, Any] = {"proxy": url} if source == "request" else {}
+        if source == "environment":
+            monkeypatch.setenv("ALL_PROXY", url)
+        async with opened(**settings) as pool:
+            target = f"http{'s' if secure else ''}://{NAME}/"
+            if secure:
+                with pytest.raises(aiohttp.ClientHttpProxyError) as caught:
+                    await ask(pool, target, **arguments)
+                assert SECRET not in str(caught.value) + repr(caught.value)
+            else:
+                await ask(pool, target, **arguments)
+        sent = proxy.attempts[0].request.header("Proxy-Authorization") or ""
+    # In UTF-8, as other clients have it.
+    assert b64decode(sent.removeprefix("Basic ")).decode() == f"用户:{SECRET}"
+
+
+async def test_a_login_beside_a_socks_proxy_counts(recwarn: pytest.WarningsRecorder) -> None:
+    login = aiohttp.BasicAuth("user", PASSWORD)
+    async with (
+        SocksProxy(password=True) as proxy,
+        ScriptedServer(scripts.status(200, b"answer")) as server,
+        opened() as pool,
+    ):
+        named = f"socks5://{proxy.address}"
+        assert await ask(pool, server.url, proxy=named, proxy_auth=login) == b"answer"
+    # aiohttp 3.14 calls it deprecated.
+    recwarn.clear()
+
+
+async def test_a_socks_proxy_has_a_name_and_all_of_its_addresses_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a container of a compose file has it; and localhost has two."""
+
+    def look_up(host: str, family: int) -> Addresses:
+        found = [("::1", 0, 0, 0), ("127.0.0.1", 0)] if host == "clash" else []
+        kinds = socket.AF_INET6, socket.AF_INET
+        return [
+            (kind, socket.SOCK_STREAM, 6, "", each)
+            for kind, each in zip(kinds, found, strict=bool(found))
+        ]
+
+    monkeypatch.setattr(resolver, "addresses_of", look_up)
+    async with (
+        SocksProxy() as proxy,
+        ScriptedServer(scripts.status(200, b"answer")) as server,
+        opened(proxy=f"socks5://clash:{proxy.port}") as pool,
+    ):
+        for _ in range(2):
+            assert await ask(pool, server.url) == b"answer"
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await ask(pool, server.url, proxy=f"socks5://unknown:{proxy.port}")
+
+
 # .netrc
 
 
@@ -287,7 +353,13 @@ async def test_connections_through_a_socks_proxy_are_used_again_and_closed() -> 
         await eventually(lambda: server.attempts[0].ended)
 
 
-async def keep_alive(connection: Any) -> None:
+async def greet_and_leave(connection: Connection) -> None:
+    """Take the greeting, and close in the midst of the answer."""
+    await connection.reader.readexactly(3)
+    await connection.send(b"\x05")
+
+
+async def keep_alive(connection: Connection) -> None:
     """Answer until the client leaves."""
     while True:
         await connection.read_request()
@@ -307,9 +379,16 @@ async def test_what_goes_wrong_at_a_socks_proxy_is_an_error_of_aiohttp(
         )
         plain = await stack.enter_async_context(ScriptedServer(scripts.status(400)))
         pool = await stack.enter_async_context(opened(ssl_cafile=tls.ca_file))
-        way = {"no proxy there": "127.0.0.1:1", "no SOCKS": f"127.0.0.1:{plain.port}"}
+        leaving = await stack.enter_async_context(ScriptedServer(greet_and_leave))
+        way = {
+            "no proxy there": "127.0.0.1:1",
+            "no SOCKS": f"127.0.0.1:{plain.port}",
+            "leaves": f"127.0.0.1:{leaving.port}",
+        }
         named = f"socks5://user:{SECRET}@{way.get(fault, proxy.address)}"
         url = server.url if fault == "TLS" else "http://127.0.0.1:1"
+        if fault == "long name":
+            url = f"http://{'a.' * 150}example"
         with pytest.raises(aiohttp.ClientConnectionError) as caught:
             await ask(pool, url, proxy=named)
     is_certificate = isinstance(caught.value, aiohttp.ClientConnectorCertificateError)

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from nonebot_aiohttp import Driver
-from nonebot_aiohttp.connections.redirects import MOST_REDIRECTS
+from nonebot_aiohttp.connections.redirects import MAX_REDIRECTS
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.certs import Tls
@@ -180,7 +180,7 @@ async def test_a_login_in_the_url_stays_with_its_host(
         (f"ftp://user:{SECRET}@127.0.0.1/", "ftp://127.0.0.1/, which is no URL of HTTP"),
         ("http://[", "redirected to what is no URL"),
         (None, "redirected without a Location"),
-        ("/again", f"more than {MOST_REDIRECTS} redirects"),
+        ("/again", f"more than {MAX_REDIRECTS} redirects"),
     ],
 )
 async def test_a_redirect_to_nowhere_is_a_failed_attempt(
@@ -197,7 +197,7 @@ async def test_a_redirect_to_nowhere_is_a_failed_attempt(
         way.add(driver, way.setup(way.url(server)))
         async with driver.lifespan():
             await fake_clock.slept(1)
-        assert len(server.attempts) == (1 + MOST_REDIRECTS if location == "/again" else 1)
+        assert len(server.attempts) == (1 + MAX_REDIRECTS if location == "/again" else 1)
         # No connection is left open by what was not followed.
         await eventually(lambda: all(each.ended for each in server.attempts))
     (line,) = warnings(logs)

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from nonebot_aiohttp import DriverOptions, LifecycleError, SetupError
-from nonebot_aiohttp.connections.connector import DNS_CACHE_TTL
+from nonebot_aiohttp.connections.resolver import CACHE_TTL
 from nonebot_aiohttp.session import SessionPool
 from tests.support import scripts
 from tests.support.bots import RecordingBot, make_driver
@@ -129,7 +129,7 @@ async def test_the_connector_has_no_limit_and_keeps_addresses() -> None:
         assert connector.limit == 0
         assert connector.limit_per_host == 0
         assert connector.use_dns_cache
-        assert connector._cached_hosts._ttl == DNS_CACHE_TTL
+        assert connector._cached_hosts._ttl == CACHE_TTL
 
 
 async def test_more_requests_than_aiohttps_limit_are_in_flight_at_once() -> None:

@@ -120,7 +120,7 @@ async def main():
             print("others are served", answer.status, flush=True)
     except OSError as error:
         print("others are not served", error, flush=True)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(6.5)
     for each in calls:
         each.cancel()
     await asyncio.gather(*calls, return_exceptions=True)

@@ -9,7 +9,7 @@ from yarl import URL
 
 from nonebot_aiohttp.connections import proxies
 from nonebot_aiohttp.connections.proxies import (
-    Exceptions,
+    NoProxy,
     Proxies,
     UnusableProxy,
     is_loopback,
@@ -190,6 +190,8 @@ EXCEPTIONS = [
     ("example.org", "http://badexample.org", False),
     ("EXAMPLE.org", "http://api.Example.ORG.", True),
     ("https://example.org", "http://example.org", True),
+    ("xn--fsqu00a.example", "http://例子.example", True),
+    ("例子.example", "http://xn--fsqu00a.example", True),
     ("one.example, two.example", "http://two.example", True),
     ("one.example two.example", "http://two.example", True),
     ("*", "http://example.org", True),
@@ -202,12 +204,12 @@ EXCEPTIONS = [
 
 @pytest.mark.parametrize(("text", "url", "expected"), EXCEPTIONS)
 def test_no_proxy(text: str, url: str, expected: bool) -> None:
-    assert Exceptions.parse(text).include(URL(url)) is expected
+    assert NoProxy.parse(text).includes(URL(url)) is expected
 
 
 @given(st.text(), st.sampled_from([url for _, url, _ in EXCEPTIONS]))
 def test_no_text_of_exceptions_breaks_anything(text: str, url: str) -> None:
-    Exceptions.parse(text).include(URL(url))
+    NoProxy.parse(text).includes(URL(url))
 
 
 def test_loopback() -> None:
