@@ -180,13 +180,17 @@ class Connections:
         if policy == "reject":
             raise DuplicateBotError(old.self_id)
         socket = old.request
-        if policy == "probe" and isinstance(socket, Socket):
-            if await socket.is_alive(self._options.probe_timeout):
+        if isinstance(socket, Socket):
+            timeout = self._options.probe_timeout
+            alive = await socket.is_alive(timeout) if policy == "probe" else None
+            if alive:
                 raise DuplicateBotError(old.self_id)
-            socket.abort("did not answer while a new connection of its bot was waiting")
-        elif isinstance(socket, Socket):
-            ending = socket.end(POLICY_VIOLATION, "replaced by a newer connection")
-            self._hooks.start(ending, self._owner_of(old))
+            if alive is None:
+                # Nobody has asked it, or could: it may well live, and be read this.
+                ending = socket.end(POLICY_VIOLATION, "replaced by a newer connection")
+                self._hooks.start(ending, self._owner_of(old))
+            else:
+                socket.abort("did not answer while a new connection of its bot was waiting")
         self._replace(old)
 
     def _replace(self, old: Bot) -> None:

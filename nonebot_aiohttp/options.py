@@ -43,7 +43,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             None turns it off.
         duplicate_bot: What a second connection of one bot's id meets: ``"probe"`` pings the old
             one and replaces it when it is silent, ``"replace"`` and ``"reject"`` do not ask.
-        probe_timeout: Seconds that the old connection has to answer the probe.
+        probe_timeout: Seconds that the old connection has to answer the probe. One that is in the
+            middle of sending a message cannot, and is alive if any of it arrives meanwhile.
         compress: Whether WebSockets offer and accept permessage-deflate.
         allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
         max_inflight: Webhooks that may be in work at once; more are answered 503. And handlers of

@@ -10,6 +10,7 @@ import aiohttp
 
 from .connections.connector import Connector, request_class
 from .connections.cookies import ExactCookieJar
+from .connections.interim import BoundedResponse
 from .connections.proxies import Proxies
 from .connections.redirects import raising
 from .exceptions import LifecycleError, SetupError, ValidationError
@@ -176,6 +177,7 @@ class SessionPool:
             connector=self._open_connector(),
             connector_owner=False,
             request_class=self._request_class,
+            response_class=BoundedResponse,
             # The requests quote what they must.
             requote_redirect_url=False,
             max_line_size=MAX_HEADER,

@@ -18,7 +18,11 @@ from .log import logger
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
 INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1008, 1011, 1013
-"""Close codes (RFC 6455, section 7.4.1, and its registry); 1005 and 1006 are never sent."""
+TLS_FAILED = 1015
+"""Close codes (RFC 6455, section 7.4.1, and its registry); 1005, 1006 and 1015 are never sent."""
+
+_RESERVED = 1004
+_SENT_INSTEAD = {NO_CODE: NORMAL, ABNORMAL: INTERNAL_ERROR, TLS_FAILED: INTERNAL_ERROR}
 
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
@@ -149,23 +153,28 @@ class Socket(WebSocket):
             await asyncio.wait({self._closing})
 
     @abc.abstractmethod
-    async def is_alive(self, timeout: float) -> bool:
+    async def is_alive(self, timeout: float) -> bool | None:
         """Ask whether the peer is still there; needs a running ``pump``.
 
         Args:
             timeout: Seconds that the peer has to show any sign.
 
         Returns:
-            Whether it did. False where the transport cannot ask.
+            Whether it did. None where the transport cannot ask.
         """
 
-    async def end(self, code: int, reason: str = "") -> None:
+    async def end(self, code: int, reason: str | None = "") -> None:
         """Close with a reason, and wait until that is done; does nothing more when it has ended.
 
         Args:
-            code: The close code (RFC 6455, section 7.4).
-            reason: Why, for the peer; cut to what a close frame can hold.
+            code: The close code; see ``sendable_code``.
+            reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
+
+        Raises:
+            ValueError: The code must not be sent. Nothing has happened then.
         """
+        # Whatever can raise comes first: an ending that is noted is not begun again.
+        code, reason = sendable_code(code), encodable(reason or "")
         words = fitting(reason)
         self._end_as(code, reason or "closed by this side")
         if self._closing is None and self._is_open():
@@ -203,7 +212,10 @@ class Socket(WebSocket):
         """Close the connection.
 
         Args:
-            code: The close code (RFC 6455, section 7.4).
+            code: The close code; see ``sendable_code``.
+
+        Raises:
+            ValueError: The code must not be sent. Nothing has happened then.
         """
         await self.end(code)
 
@@ -262,17 +274,58 @@ class OpenSockets:
         return ended
 
 
+def sendable_code(code: Any) -> int:
+    """Find the code that a close frame carries for the one that was asked for.
+
+    Three codes stand for a close that no frame has told of. Who relays a close hands them on, and
+    is understood.
+
+    Args:
+        code: 1000 to 1003, 1005 to 1015, or 3000 to 4999 (RFC 6455, section 7.4, and its registry).
+
+    Returns:
+        1000 for 1005, which says that the frame had no code; 1011 for 1006 and 1015, a lost
+        connection and TLS that failed; any other code as it is.
+
+    Raises:
+        ValueError: The code must not be sent, or is no int.
+    """
+    # A bool is an int to Python.
+    number = int(code) if isinstance(code, int) and not isinstance(code, bool) else 0
+    number = _SENT_INSTEAD.get(number, number)
+    if (1000 <= number <= 1014 and number != _RESERVED) or 3000 <= number <= 4999:
+        return number
+    raise ValueError(
+        f"Cannot close a WebSocket with {code!r}: choose 1000 to 1003, 1007 to 1014, or a code of"
+        " your own from 4000 to 4999"
+    )
+
+
+def encodable(text: str) -> str:
+    """Make text that UTF-8 can encode.
+
+    Args:
+        text: Text, with halves of surrogate pairs in it as JSON makes them.
+
+    Returns:
+        The text; halves that belong together are joined, and U+FFFD, the replacement character,
+        stands for each that is alone.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def fitting(reason: str) -> bytes:
     """Cut the reason of a close to what its frame can hold.
 
     Args:
-        reason: The reason.
+        reason: The reason; see ``encodable``.
 
     Returns:
         Whole characters in UTF-8.
     """
-    # A lone surrogate has no encoding; it becomes a question mark.
-    return reason.encode(errors="replace")[:_REASON_LIMIT].decode(errors="ignore").encode()
+    return encodable(reason).encode()[:_REASON_LIMIT].decode(errors="ignore").encode()
 
 
 def _forget(closing: asyncio.Future[None]) -> None:

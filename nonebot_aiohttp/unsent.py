@@ -199,7 +199,8 @@ def reset(each: Watched) -> None:
         each: The connection.
     """
     connection = each.transport.get_extra_info("socket")
-    with suppress(OSError, AttributeError):
+    # For a moment uvloop still shows the socket of one that has gone, and raises ValueError.
+    with suppress(OSError, ValueError, AttributeError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     each.drop()
 
@@ -239,5 +240,6 @@ def bytes_acked(transport: Any) -> int | None:
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
         return int(_BYTES_ACKED.unpack(info)[0])
-    except (OSError, struct.error):
+    except (OSError, ValueError, struct.error):
+        # A ValueError is uvloop's, for a connection that has just gone with something unsent.
         return None

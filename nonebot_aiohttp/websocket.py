@@ -10,15 +10,18 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import aiohttp
-from aiohttp import WSMessage, WSMsgType, hdrs, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
+from .probe import counted_bytes
 from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket
+from .subprotocols import without_subprotocols
 from .turns import BETWEEN_LOOKS, Turns
+from .unread import unread_close
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
 """Whether text frames can stay the bytes that ``handle_message`` wants (aiohttp 3.14)."""
@@ -43,6 +46,7 @@ class AiohttpSocket(Socket):
 
     _socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
     _transport: asyncio.WriteTransport | None = None
+    _room = 0
     _dropped = False
     _heard: asyncio.Event | None = None
     _pong: asyncio.Future[None] | None = None
@@ -65,13 +69,25 @@ class AiohttpSocket(Socket):
 
     @property
     def closed(self) -> bool:
-        """Whether the connection has ended; False before it was accepted."""
-        return self._ending is not None or (self._socket is not None and self._socket.closed)
+        """Whether the connection has ended, received or not; False before it was accepted."""
+        if self._ending is not None:
+            return True
+        if self._socket is None:
+            return False
+        if self._transport is not None and self._transport.is_closing():
+            return True
+        return self._socket.closed or unread_close(self._socket) is not None
 
     @property
     def transport(self) -> Any:
         """The transport; see ``Socket.transport``."""
         return self._transport
+
+    def _take(self, transport: Any) -> None:
+        """Take the transport, if there is one, and what it holds before a writer has to wait."""
+        self._transport = transport
+        if transport is not None:
+            self._room = transport.get_write_buffer_limits()[1] - _FRAME_HEAD
 
     async def send(self, data: str) -> None:
         """Send one text message; usable from any task.
@@ -83,6 +99,8 @@ class AiohttpSocket(Socket):
             WebSocketClosed: The connection has ended.
             WebSocketNotAccepted: It was not accepted yet.
         """
+        if self._reader is None:
+            self._raise_unread_close()
         # A character has four bytes at most (RFC 3629).
         await self._write(self._usable().send_str, data, 4 * len(data))
 
@@ -96,6 +114,8 @@ class AiohttpSocket(Socket):
             WebSocketClosed: The connection has ended.
             WebSocketNotAccepted: It was not accepted yet.
         """
+        if self._reader is None:
+            self._raise_unread_close()
         await self._write(self._usable().send_bytes, data, len(data))
 
     async def receive_frame(self) -> str | bytes:
@@ -150,14 +170,18 @@ class AiohttpSocket(Socket):
                 self._heard.set()
 
     async def is_alive(self, timeout: float) -> bool:
-        """Ping the peer; see ``Socket.is_alive``."""
+        """Ping the peer, and count what it sends meanwhile; see ``Socket.is_alive``."""
         self._heard = asyncio.Event()
-        try:
-            await asyncio.wait_for(self._ping(self._heard), timeout)
-        except (asyncio.TimeoutError, ConnectionError):
-            return False
-        finally:
-            self._heard = None
+        with counted_bytes(self._transport) as counter:
+            try:
+                await asyncio.wait_for(self._ping(self._heard), timeout)
+            except asyncio.TimeoutError:
+                # In the middle of a message it cannot answer.
+                return counter.count > 0 and not self.closed
+            except ConnectionError:
+                return False
+            finally:
+                self._heard = None
         return not self.closed
 
     async def _ping(self, answered: asyncio.Event) -> None:
@@ -203,8 +227,7 @@ class AiohttpSocket(Socket):
     def _has_room_for(self, size: int) -> bool:
         if self._transport is None:
             return True
-        limit = self._transport.get_write_buffer_limits()[1]
-        return self._transport.get_write_buffer_size() + size < limit - _FRAME_HEAD
+        return self._transport.get_write_buffer_size() + size < self._room
 
     async def _write_apart(self, writing: Coroutine[Any, Any, None]) -> None:
         """Write in a task of its own, for aiohttp has all writers wait for one future.
@@ -229,6 +252,12 @@ class AiohttpSocket(Socket):
                 return self._socket
             self._lose(self._socket.exception())
         raise self._closed_error()
+
+    def _raise_unread_close(self) -> None:
+        """Refuse to send to a peer that has closed; what came before that can still be received."""
+        close = unread_close(self._socket)
+        if close is not None and self._ending is None:
+            raise WebSocketClosed(close.data or NO_CODE, close.extra or "")
 
     async def _control(self, message: WSMessage) -> None:
         """Handle what is no data: answer a ping, pass over a pong, raise on the end."""
@@ -325,7 +354,7 @@ class ServerSocket(AiohttpSocket):
             try:
                 await self.response.prepare(self._request)
                 self._socket = self.response
-                self._transport = cast("asyncio.WriteTransport | None", self._request.transport)
+                self._take(self._request.transport)
                 return
             except ConnectionError as error:
                 self._lose(error)
@@ -354,7 +383,7 @@ class ClientSocket(AiohttpSocket):
         # Private: aiohttp offers the client no way to abort, and its own close() of a half-open
         # connection leaves those who send waiting for ever. Without it they wait, no more.
         self._connection = getattr(getattr(socket, "_response", None), "connection", None)
-        self._transport = getattr(self._connection, "transport", None)
+        self._take(getattr(self._connection, "transport", None))
 
     def _drop(self) -> None:
         super()._drop()
@@ -364,25 +393,6 @@ class ClientSocket(AiohttpSocket):
 
     async def accept(self) -> None:
         """Do nothing: a client's connection is accepted by the other side."""
-
-
-def without_subprotocols(request: web.Request) -> web.Request:
-    """Hide the subprotocols that a client asks for (RFC 6455, section 4.1) from aiohttp.
-
-    It warns of each that the server has not got, and shows what the peer has made up. OneBot 12
-    demands one, and its clients take an answer without.
-
-    Args:
-        request: The handshake.
-
-    Returns:
-        The handshake as aiohttp shall see it.
-    """
-    if hdrs.SEC_WEBSOCKET_PROTOCOL not in request.headers:
-        return request
-    headers = request.headers.copy()
-    del headers[hdrs.SEC_WEBSOCKET_PROTOCOL]
-    return request.clone(headers=headers)
 
 
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:

@@ -24,7 +24,7 @@ if importlib.util.find_spec("pydantic_settings") is None:
     # What only the extra `standalone` brings.
     collect_ignore_glob += ["*/test_config*.py", "*/test_standalone*.py"]
 if importlib.util.find_spec("nonebot") is None:
-    collect_ignore_glob.append("compat/*")
+    collect_ignore_glob += ["adapters/*", "compat/*"]
 if sys.platform == "win32":
     collect_ignore_glob += ["*/test_gunicorn*.py", "*/test_unix*.py"]
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .interim import guard
 from .locations import as_it_stands
 from .proxies import (
     HAS_SOCKS,
@@ -54,19 +55,23 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
     """
 
     class Request(ProxiedRequest):
-        def __init__(self, method: str, url: URL, **arguments: Any) -> None:
-            proxy = _named(arguments.get("proxy")) or proxies.of_url(url)
+        # Not the constructor, whose twenty arguments take half as long as all it does.
+        def update_host(self, url: URL) -> None:
+            self.url = as_it_stands(self.url)
+            super().update_host(self.url)
+
+        def update_proxy(self, proxy: URL | None, *rest: Any) -> None:
+            proxy = proxies.of_url(self.url) if proxy is None else _named(proxy)
             if proxy is not None and is_socks(proxy):
                 self.socks, proxy = proxy, None
-            arguments["proxy"] = proxy
-            super().__init__(method, as_it_stands(url), **arguments)
+            super().update_proxy(proxy, *rest)
 
     return Request
 
 
-def _named(proxy: URL | None) -> URL | None:
+def _named(proxy: URL) -> URL:
     try:
-        return None if proxy is None else read_proxy(str(proxy))
+        return read_proxy(str(proxy))
     except ValueError as error:
         raise UnusableProxy(f"The proxy of the request {error}") from None
 
@@ -97,11 +102,14 @@ class Connector(aiohttp.TCPConnector):
         socks = getattr(req, "socks", None)
         try:
             if socks is None:
-                return await super().connect(req, *args, **kwargs)
-            return await self._through(socks, req, *args, **kwargs)
+                connection = await super().connect(req, *args, **kwargs)
+            else:
+                connection = await self._through(socks, req, *args, **kwargs)
         except BaseException:
             self._forget_address(req.proxy or req.url)
             raise
+        guard(connection)
+        return connection
 
     async def _through(self, socks: URL, req: Any, *args: Any, **kwargs: Any) -> Any:
         if not HAS_SOCKS:

@@ -148,6 +148,8 @@ class _Environment:
         return cls(proxies, exceptions, not getproxies_environment())
 
     def of_url(self, url: URL) -> URL | None:
+        if not self.proxies:
+            return None
         scheme = _PLAIN_SCHEMES.get(url.scheme, url.scheme)
         name = scheme if scheme in self.proxies else "all"
         if name not in self.proxies or not url.host or self._is_exception(url):

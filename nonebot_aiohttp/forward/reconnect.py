@@ -41,9 +41,9 @@ class ReconnectLoop(ForwardLoop):
             bot = await race(self._enter(setup, adapter, socket), self._stopping, label=self.label)
             await self._serve(setup, url, bot, socket)
         except Exception:
-            if not socket.closed:
-                # Nobody reads it: the stop came in between, or the adapter could not make the bot.
-                await socket.end(GOING_AWAY)
+            # It may have nobody who reads it: the stop came in between, or the adapter could not
+            # make the bot.
+            await socket.end(GOING_AWAY)
             raise
         finally:
             self._supplies.sockets.remove(socket)

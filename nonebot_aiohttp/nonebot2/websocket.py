@@ -57,12 +57,17 @@ class NonebotWebSocket(WebSocket):
             closed = nonebots_own(error)
         raise closed
 
-    async def close(self, code: int = NORMAL, reason: str = "") -> None:
+    async def close(self, code: int = NORMAL, reason: str | None = "") -> None:
         """Close the connection; before ``accept`` it is refused with 403 at once.
 
+        Code and reason of a ``WebSocketClosed`` can be handed on as they are.
+
         Args:
-            code: The close code (RFC 6455, section 7.4).
-            reason: Why, for the peer.
+            code: The close code; see ``sendable_code``.
+            reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
+
+        Raises:
+            ValueError: The code must not be sent. Nothing has happened then.
         """
         await self._socket.end(code, reason)
         if self._on_refused is not None and not self._socket.accepted:

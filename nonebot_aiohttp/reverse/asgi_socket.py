@@ -13,9 +13,10 @@ from ..sockets import (
     ABNORMAL,
     DRIVERS_READER,
     NO_CODE,
-    POLICY_VIOLATION,
     Deliver,
     Socket,
+    fitting,
+    sendable_code,
 )
 from ..tasks import Stopped, race
 from ..turns import Turns
@@ -95,11 +96,10 @@ class AsgiSocket(Socket):
         finally:
             self._reader = None
 
-    async def is_alive(self, timeout: float) -> bool:
-        """Tell that nothing is known: ASGI has no ping. So the newest connection wins."""
-        return False
+    async def is_alive(self, timeout: float) -> None:
+        """Tell that nobody knows: ASGI has no ping, and shows no bytes but whole messages."""
 
-    async def end(self, code: int, reason: str = "") -> None:
+    async def end(self, code: int, reason: str | None = "") -> None:
         """Close with a reason; see ``Socket.end``."""
         await super().end(code, reason)
         self._gone.set()
@@ -108,10 +108,10 @@ class AsgiSocket(Socket):
         return self._accepted and not self._is_over
 
     async def _shake_hands(self, code: int, reason: bytes) -> None:
-        event = {"type": "websocket.close", "code": code, "reason": reason.decode()}
         try:
             # A server may wait for a peer that does not read.
-            await asyncio.wait_for(self._send_event(event), self._close_timeout)
+            sending = self._send_event(close_event(code, reason))
+            await asyncio.wait_for(sending, self._close_timeout)
         except Exception as error:
             # Each server has its own error for a connection that has gone meanwhile.
             logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
@@ -147,9 +147,8 @@ class AsgiSocket(Socket):
             pass
         closed = self._closed_error()
         if closed.code == ABNORMAL:
-            # abort() cannot wait; and no server lets the application choose 1006.
-            code, reason = POLICY_VIOLATION, closed.reason
-            await self._emit({"type": "websocket.close", "code": code, "reason": reason})
+            # abort() cannot wait.
+            await self._emit(close_event(sendable_code(closed.code), fitting(closed.reason)))
         raise closed
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
@@ -173,3 +172,16 @@ class AsgiSocket(Socket):
             return text
         data: bytes = event["bytes"]
         return data
+
+
+def close_event(code: int, reason: bytes) -> Event:
+    """Make the event that closes a connection.
+
+    Args:
+        code: The close code, one that may be sent.
+        reason: The reason, short enough.
+
+    Returns:
+        The event.
+    """
+    return {"type": "websocket.close", "code": code, "reason": reason.decode()}

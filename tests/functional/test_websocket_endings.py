@@ -13,7 +13,7 @@ import pytest
 
 from nonebot_aiohttp import WebSocketClosed, deadline
 from nonebot_aiohttp.deadline import Deadline
-from nonebot_aiohttp.sockets import OpenSockets, fitting
+from nonebot_aiohttp.sockets import OpenSockets
 from nonebot_aiohttp.websocket import CAN_KEEP_BYTES
 from tests.support import frames
 from tests.support.frames import Frame, Opcode
@@ -311,19 +311,6 @@ async def test_nothing_is_kept_of_those_who_have_sent_in_vain(side: Side) -> Non
                 await handle(ends)
         gc.collect()
         assert [reference() for reference in kept] == [None] * 100
-
-
-async def test_a_reason_that_has_no_encoding_closes_all_the_same(side: Side) -> None:
-    """Trap: state that was set before what could raise left it half closed."""
-    async with side() as ends:
-        closing = asyncio.create_task(ends.socket.end(4000, "lone \ud800"))
-        assert (await ends.peer.read_close()).close_reason == "lone ?"
-        await within(closing)
-        assert ends.socket.closed
-
-
-def test_a_short_reason_is_not_cut() -> None:
-    assert fitting("再见") == "再见".encode()
 
 
 async def test_all_sockets_are_closed_at_once(side: Side) -> None:

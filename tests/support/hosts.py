@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -105,12 +106,14 @@ async def attached(driver: Driver) -> AsyncIterator[Host]:
 
 
 @asynccontextmanager
-async def serve_application(app: web.Application) -> AsyncIterator[int]:
+async def serve_application(
+    app: web.Application, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve an application as its author would; give the port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context).start()
         yield runner.addresses[0][1]
     finally:
         await within(runner.cleanup())

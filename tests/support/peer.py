@@ -94,6 +94,11 @@ class Peer:
                 received += chunk
         return received
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the connection has ended, or is about to."""
+        return self._transport.is_closing()
+
     def stop_reading(self) -> None:
         """Leave what comes unread from now on, with the connection still open."""
         self._transport.pause_reading()

@@ -119,6 +119,23 @@ REVERSE_WEBSOCKET = {
         "functional/test_bots.py::test_probe_replaces_an_old_connection_that_is_silent",
         "process/test_hosts_requests.py::test_second_connection_of_a_bot",
     ),
+    "who is in the middle of a message is alive": (
+        "functional/test_probe.py::test_alive_is_who_is_in_the_middle_of_a_message",
+        "functional/test_probe.py::test_a_bot_that_sends_an_image_is_not_replaced",
+    ),
+    "a close has a code and a reason that can be sent": (
+        "functional/test_close_codes.py::test_a_server_closes_with_the_code",
+        "functional/test_close_codes.py::test_a_client_closes_with_the_code",
+        "functional/test_close_codes.py::test_a_server_refuses_any_other_code_and_goes_on",
+        "functional/test_close_codes.py::test_any_reason_closes",
+    ),
+    "a close shows before anybody receives it": (
+        "functional/test_unread_close.py::test_a_close_that_nobody_has_received_shows",
+    ),
+    "subprotocols are offered as a setup says, and never chosen": (
+        "functional/test_subprotocols.py::test_what_a_setup_names_is_offered",
+        "functional/test_subprotocols.py::test_none_is_chosen_and_only_clients_that_insist_refuse",
+    ),
     "or replaces the old one, or is rejected": (
         "functional/test_bots.py::test_replace_asks_nobody",
         "functional/test_bots.py::test_reject_keeps_the_old_one",

@@ -14,6 +14,7 @@ from aiohttp import web
 from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.forward.reconnect import connect_arguments
 from nonebot_aiohttp.websocket import AiohttpSocket, ClientSocket, ServerSocket
+from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.hosts import serve_application
 from tests.support.peer import Peer
@@ -37,13 +38,13 @@ class Ends:
 
 
 Side = Callable[..., AbstractAsyncContextManager[Ends]]
-"""Makes a connection; its keyword arguments are driver options."""
+"""Makes a connection: over TLS, if its argument is not None; the others are driver options."""
 
 
 @asynccontextmanager
-async def server_side(**settings: Any) -> AsyncIterator[Ends]:
+async def server_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[Ends]:
     """Give an accepted connection of which we are the server."""
-    async with handshake(**settings) as (socket, client, upgrading):
+    async with handshake(tls, **settings) as (socket, client, upgrading):
         await socket.accept()
         await upgrading
         yield Ends(socket, client)
@@ -51,7 +52,7 @@ async def server_side(**settings: Any) -> AsyncIterator[Ends]:
 
 @asynccontextmanager
 async def handshake(
-    **settings: Any,
+    tls: Tls | None = None, **settings: Any
 ) -> AsyncIterator[tuple[ServerSocket, RawClient, asyncio.Task[Any]]]:
     """Give a connection that is not accepted yet, its client, and the client's handshake."""
     options, done = DriverOptions(**settings), asyncio.Event()
@@ -65,7 +66,11 @@ async def handshake(
 
     app = web.Application()
     app.router.add_get("/", handle)
-    async with serve_application(app) as port, await RawClient.connect(port) as client:
+    server, trusting = (tls.server, tls.client) if tls else (None, None)
+    async with (
+        serve_application(app, server) as port,
+        await RawClient.connect(port, ssl_context=trusting) as client,
+    ):
         upgrading = asyncio.create_task(client.upgrade("/"))
         try:
             yield await within(arrived), client, upgrading
@@ -76,7 +81,7 @@ async def handshake(
 
 
 @asynccontextmanager
-async def client_side(**settings: Any) -> AsyncIterator[Ends]:
+async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[Ends]:
     """Give a connection of which we are the client."""
     options, done = DriverOptions(**settings), asyncio.Event()
     arrived: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
@@ -86,8 +91,14 @@ async def client_side(**settings: Any) -> AsyncIterator[Ends]:
         arrived.set_result(connection)
         await done.wait()
 
-    async with ScriptedServer(script) as server, aiohttp.ClientSession() as session:
-        connected = await session.ws_connect(server.ws_url, **connect_arguments(options))
+    speaking, trusting = (tls.server, tls.client) if tls else (None, True)
+    async with (
+        ScriptedServer(script, ssl_context=speaking) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        connected = await session.ws_connect(
+            server.ws_url, ssl=trusting, **connect_arguments(options)
+        )
         socket = ClientSocket(connected, options, **FIELDS)
         peer: Peer = await within(arrived)
         peer.patience = DEADLINE

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections.abc import Awaitable
 from typing import IO, Any
 
 import hosting
@@ -191,6 +192,45 @@ async def ws_close(ws: WebSocket) -> None:
     note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
 
 
+async def ws_relay(ws: WebSocket) -> None:
+    """Close with a code and a reason as a relay gets them: by JSON."""
+    await ws.accept()
+    code, reason = json.loads(await ws.receive_text())
+    await ws.close(code, reason)
+
+
+async def ws_wrong_code(ws: WebSocket) -> None:
+    """Close with what must not be sent, before and after accepting, and go on."""
+    found: list[str | bool] = []
+    for code in (999, 1004, 5000, "1000", True):
+        found.append(await _error_of(ws.close(code)))  # type: ignore[arg-type]
+        await ws.accept()
+        found.append(ws.closed)
+    await ws.send(json.dumps(found))
+    await ws.close()
+
+
+async def _error_of(closing: Awaitable[None]) -> str:
+    try:
+        await closing
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+async def ws_send_on(ws: WebSocket) -> None:
+    """Send and never receive, until that is an error."""
+    await ws.accept()
+    for _ in range(500):
+        try:
+            await ws.send("more")
+        except Exception as error:
+            code = getattr(error, "code", None)
+            note(f"refused {ws.request.url.query['name']}", kind=type(error).__name__, code=code)
+            return
+        await asyncio.sleep(0.01)
+
+
 async def ws_tasks(ws: WebSocket) -> None:
     """Send from another task while this one receives."""
     await ws.accept()
@@ -238,6 +278,9 @@ def register() -> None:
         "return": ws_return,
         "raise": ws_raise,
         "close": ws_close,
+        "relay": ws_relay,
+        "send-on": ws_send_on,
+        "wrong-code": ws_wrong_code,
         "tasks": ws_tasks,
         "param/{name}": ws_inspect,
     }

@@ -14,6 +14,8 @@ class Proxy:
     port: int = 0
     asked: list[str] = field(default_factory=list)
     """Request lines without the version, as ``CONNECT host:port`` or ``GET http://...``."""
+    target_port: int | None = None
+    """The local port that all targets are taken to be at; None is the port that each names."""
 
     @property
     def url(self) -> str:
@@ -36,7 +38,8 @@ class Proxy:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect to the target: as a tunnel, or handing the request on in origin form."""
         url = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        there = await asyncio.open_connection("127.0.0.1", url.port or 80)
+        port = self.target_port or url.port or 80
+        there = await asyncio.open_connection("127.0.0.1", port)
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:

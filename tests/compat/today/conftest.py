@@ -8,7 +8,7 @@ import pytest
 from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
 from ..support.proxy import Proxy, proxying
-from ..support.recorder import Recorder, recording
+from ..support.recorder import Recorder, echo, recording
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
 
@@ -41,3 +41,10 @@ async def proxy() -> AsyncIterator[Proxy]:
     """A forward proxy that keeps what it was asked for."""
     async with proxying() as proxy:
         yield proxy
+
+
+@pytest.fixture
+def echoing(recorder: Recorder) -> str:
+    """The URL of a WebSocket that sends back what it gets."""
+    recorder.answers["/echo"] = echo
+    return recorder.url("/echo", scheme="ws")

@@ -62,6 +62,18 @@ async def test_request(client: aiohttp.ClientSession, bot: Bot, path: str) -> No
     assert [found[part] for part in ("content", "json", "data", "files")] == [None] * 4
 
 
+@pytest.mark.filterwarnings("ignore")
+async def test_no_subprotocol_is_chosen(client: aiohttp.ClientSession, bot: Bot) -> None:
+    """NoneBot has no way for an adapter to choose one."""
+    async with connect(client, bot, "echo", protocols=("12.onebot", "11.onebot")) as ws:
+        assert ws.protocol is None
+        assert "Sec-WebSocket-Protocol" not in ws._response.headers
+        await ws.send_str("still there")
+        assert await ws.receive_str(timeout=5) == "still there"
+    found = await inspect(client, bot, "inspect", protocols=("12.onebot",))
+    assert dict(found["headers"])["sec-websocket-protocol"] == "12.onebot"
+
+
 @pytest.mark.parametrize("data", ["", "文字", "x" * 100_000, b"", b"\x00\xff"], ids=len)
 @pytest.mark.parametrize("path", ["echo", "text", "bytes"])
 async def test_messages(
@@ -104,6 +116,19 @@ async def test_closed_by_the_peer(
         assert end["reason"] == reason
 
 
+async def test_sending_to_a_peer_that_has_closed_is_an_error(
+    client: aiohttp.ClientSession, bot: Bot, name: str
+) -> None:
+    async with connect(client, bot, f"send-on?name={name}") as ws:
+        assert await ws.receive_str(timeout=5) == "more"
+        await ws.close(code=4000)
+        refused = await bot.note(f"refused {name}")
+    if bot.candidate.is_ours:  # Starlette's own error comes through, and the code is lost
+        assert refused["kind"] == "WebSocketClosed"
+        # An ASGI server tells the code only to who receives.
+        assert refused["code"] == (4000 if bot.candidate.host == "run" else 1006)
+
+
 async def test_lost_peer(client: aiohttp.ClientSession, bot: Bot, name: str) -> None:
     async with connect(client, bot, f"echo?name={name}") as ws:
         await ws.send_str("here")
@@ -125,6 +150,41 @@ async def test_closed_by_us(
     assert message.type is aiohttp.WSMsgType.CLOSE
     assert (message.data, message.extra or "") == (code, reason)
     assert (await bot.note(f"closed {name}"))["closed"]
+
+
+async def relayed(client: aiohttp.ClientSession, bot: Bot, code: int, reason: str | None) -> Any:
+    """Have the bot close with a code and a reason, and return what came of it."""
+    async with connect(client, bot, "relay", autoclose=False) as ws:
+        await ws.send_str(json.dumps([code, reason]))
+        message = await ws.receive(timeout=5)
+    assert message.type is aiohttp.WSMsgType.CLOSE, message
+    return message.data, message.extra or ""
+
+
+@pytest.mark.parametrize("code", [1000, 1003, 1014, 3000, 4999])
+async def test_codes_of_ones_own(client: aiohttp.ClientSession, bot: Bot, code: int) -> None:
+    assert await relayed(client, bot, code, None) == (code, "")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it drops the connection, or sends 1005")
+@pytest.mark.parametrize(("code", "sent"), [(1005, 1000), (1006, 1011), (1015, 1011)])
+async def test_codes_that_no_frame_may_carry_can_be_handed_on(
+    client: aiohttp.ClientSession, bot: Bot, code: int, sent: int
+) -> None:
+    assert await relayed(client, bot, code, "because") == (sent, "because")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it drops the connection")
+async def test_a_reason_with_half_a_surrogate_pair(client: aiohttp.ClientSession, bot: Bot) -> None:
+    assert await relayed(client, bot, 4000, "half \ud83d") == (4000, "half \ufffd")
+
+
+@pytest.mark.stock_is_wrong("aiohttp", "it sends them, or drops the connection")
+async def test_other_codes_are_an_error(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async with connect(client, bot, "wrong-code") as ws:
+        found = json.loads(await ws.receive_str(timeout=5))
+    assert found[1::2] == [False] * 5
+    assert all(error.startswith("Cannot close a WebSocket with") for error in found[::2])
 
 
 async def test_refusal(client: aiohttp.ClientSession, bot: Bot) -> None:

@@ -1,0 +1,90 @@
+"""What each adapter shall do with its platform, whichever way its events come."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.compat.support.choice import Candidate
+from tests.compat.support.network import eventually, within
+from tests.compat.support.process import Bot, running
+
+from .platform import Platform
+
+PROGRAM = Path(__file__).parent.parent / "bots" / "chat_bot"
+
+
+async def assert_answers(bot: Bot, there: Platform, text: str) -> None:
+    """Say something, and assert that the bot answers it over its API."""
+    await there.say(bot, f"/say {text}")
+    assert await within(there.sent.get(), 30) == text
+
+
+class Conversation:
+    """The tests that all ways of all adapters have in common.
+
+    Attributes:
+        platform: The platform that a subclass is about.
+    """
+
+    platform: ClassVar[type[Any]]
+
+    @pytest.fixture
+    async def there(self, tmp_path: Path) -> AsyncIterator[Any]:
+        """The platform."""
+        there = self.platform(tmp_path)
+        await there.start()
+        try:
+            yield there
+        finally:
+            await there.close()
+        assert there.complaints == []
+
+    @pytest.fixture
+    async def bot(
+        self, platform_driver: Candidate, tmp_path: Path, there: Platform
+    ) -> AsyncIterator[Bot]:
+        """A bot with the platform's adapter."""
+        candidate = dataclasses.replace(platform_driver, env=there.environment)
+        settings = {"adapter": there.adapter, **there.settings()}
+        async with running(str(PROGRAM), candidate, tmp_path, **settings) as bot:
+            yield bot
+
+    async def test_answers_again_after_a_restart_of_the_platform(
+        self, bot: Bot, there: Platform
+    ) -> None:
+        await assert_answers(bot, there, "一")
+        await there.restart()
+        await assert_answers(bot, there, "two")
+        await bot.note("answered", 2)
+        await bot.stop()
+        assert {entry["error"] for entry in bot.noted("called")} == {None}
+        self.assert_seen(there)
+
+    def assert_seen(self, there: Any) -> None:
+        """Assert what a platform has seen of a bot that has answered twice, with a restart between.
+
+        A subclass says more, where its protocol has more.
+        """
+
+    @pytest.mark.stock_is_wrong("~fastapi", "it waits for no matcher")
+    async def test_answers_at_the_stop_what_a_matcher_has_begun(
+        self, bot: Bot, there: Platform
+    ) -> None:
+        await there.say(bot, "/wait 三")
+        await bot.note("begun")
+        before = bot.log
+        bot.send_stop()
+        await eventually(lambda: "event(s) in flight" in bot.log, "the drain")
+        assert bot.process is not None
+        bot.process.send_signal(signal.SIGUSR1)
+        assert await within(there.sent.get()) == "三"
+        assert await bot.ended() == 0
+        assert "Traceback" not in bot.log.removeprefix(before)
+        assert bot.noted("answered")
+        assert bot.noted("shutdown")

@@ -1,0 +1,253 @@
+"""The adapter for GitHub: signed webhooks of a GitHub App, which answers as an installation.
+
+The platform is written from GitHub's own documents:
+
+- https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries (signatures, with
+  the example that is tested here)
+- https://docs.github.com/en/webhooks/webhook-events-and-payloads#issue_comment (events)
+- https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app
+  (tokens of the App)
+- https://docs.github.com/en/rest/apps/apps (the App itself, tokens of an installation)
+- https://docs.github.com/en/rest/issues/comments#create-an-issue-comment (answers)
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jwt
+from aiohttp import web
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.compat.support.process import Bot
+
+from .support.conversation import Conversation
+from .support.platform import Webhook
+
+APP_ID = "12345"
+INSTALLATION = 67890
+INSTALLATION_TOKEN = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
+SECRET = "It's a Secret to Everybody"
+WHEN = "2024-01-01T00:00:00Z"
+WEB = "https://github.com"
+REPOSITORY = "friend/project"
+
+USER_LINKS = (
+    "avatar events followers following gists organizations received_events repos starred "
+    "subscriptions"
+)
+REPOSITORY_LINKS = (
+    "archive assignees blobs branches clone collaborators comments commits compare contents "
+    "contributors deployments downloads events forks git git_commits git_refs git_tags hooks "
+    "issue_comment issue_events issues keys labels languages merges milestones mirror "
+    "notifications pulls releases ssh stargazers statuses subscribers subscription svn tags teams "
+    "trees"
+)
+REPOSITORY_COUNTS = (
+    "forks forks_count open_issues open_issues_count size stargazers_count watchers watchers_count"
+)
+REACTIONS = "total_count +1 -1 laugh hooray confused heart rocket eyes"
+
+
+def links(url: str, names: str) -> dict[str, Any]:
+    """Make the addresses that GitHub's objects are full of."""
+    return {"url": url, **{f"{name}_url": f"{url}/{name}" for name in names.split()}}
+
+
+def user(login: str, number: int) -> dict[str, Any]:
+    """Make a user."""
+    return {
+        "login": login,
+        "id": number,
+        "node_id": f"U_{number}",
+        "type": "User",
+        "site_admin": False,
+        "gravatar_id": "",
+        "html_url": f"{WEB}/{login}",
+        **links(f"{WEB}/users/{login}", USER_LINKS),
+    }
+
+
+FRIEND = user("friend", 2)
+
+
+def repository() -> dict[str, Any]:
+    """Make the repository."""
+    owner, name = REPOSITORY.split("/")
+    return {
+        "id": 3,
+        "node_id": "R_3",
+        "name": name,
+        "full_name": REPOSITORY,
+        "owner": user(owner, 2),
+        "private": False,
+        "html_url": f"{WEB}/{REPOSITORY}",
+        "description": None,
+        "fork": False,
+        "homepage": None,
+        "language": None,
+        "license": None,
+        "default_branch": "main",
+        "visibility": "public",
+        "topics": [],
+        **dict.fromkeys(REPOSITORY_COUNTS.split(), 0),
+        **dict.fromkeys(("has_pages", "has_issues", "has_wiki", "archived", "disabled"), False),
+        **dict.fromkeys(("created_at", "updated_at", "pushed_at"), WHEN),
+        **links(f"{WEB}/repos/{REPOSITORY}", REPOSITORY_LINKS),
+    }
+
+
+def entry(number: int, body: str, url: str) -> dict[str, Any]:
+    """Make what an issue and a comment have in common."""
+    return {
+        "id": number,
+        "node_id": f"I_{number}",
+        "body": body,
+        "user": FRIEND,
+        "author_association": "OWNER",
+        "created_at": WHEN,
+        "updated_at": WHEN,
+        "url": url,
+        "html_url": url,
+        "performed_via_github_app": None,
+        "reactions": {"url": f"{url}/reactions", **dict.fromkeys(REACTIONS.split(), 0)},
+    }
+
+
+def issue() -> dict[str, Any]:
+    """Make the issue that is commented on."""
+    url = f"{WEB}/repos/{REPOSITORY}/issues/7"
+    return {
+        **entry(4, "a question", url),
+        **links(url, "comments events labels repository"),
+        "number": 7,
+        "title": "Hello",
+        "state": "open",
+        "locked": False,
+        "active_lock_reason": None,
+        "labels": [],
+        "assignee": None,
+        "assignees": [],
+        "milestone": None,
+        "comments": 1,
+        "closed_at": None,
+    }
+
+
+def sign(body: bytes) -> str:
+    """Make the signature of a delivery."""
+    return "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+
+
+class GitHub(Webhook):
+    """GitHub's REST API, and its webhooks."""
+
+    adapter = "nonebot.adapters.github"
+    path = f"/github/webhooks/{APP_ID}"
+    key = rsa.generate_private_key(65537, 2048)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.numbers = itertools.count(1)
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        installation = f"/app/installations/{INSTALLATION}/access_tokens"
+        return [
+            web.get("/app", self.tell_name),
+            web.post(installation, self.give_token),
+            web.post(f"/repos/{REPOSITORY}/issues/7/comments", self.take_comment),
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        pem = self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+        app = {"app_id": APP_ID, "private_key": pem.decode(), "webhook_secret": SECRET}
+        return {"github_base_url": f"{self.url}/", "github_apps": [app]}
+
+    async def tell_name(self, request: web.Request) -> web.StreamResponse:
+        """Tell the App who it is."""
+        self.check_app(request)
+        app = {
+            "id": int(APP_ID),
+            "slug": "a-bot",
+            "node_id": "A_1",
+            "owner": user("bots", 1),
+            "name": "a bot",
+            "description": None,
+            "external_url": "https://bot.example",
+            "html_url": f"{WEB}/apps/a-bot",
+            "created_at": WHEN,
+            "updated_at": WHEN,
+            "permissions": {"issues": "write"},
+            "events": ["issue_comment"],
+        }
+        return web.json_response(app)
+
+    async def give_token(self, request: web.Request) -> web.StreamResponse:
+        """Give a token for the installation."""
+        self.check_app(request)
+        token = {"token": INSTALLATION_TOKEN, "expires_at": "2999-01-01T00:00:00Z"}
+        return web.json_response({**token, "permissions": {"issues": "write"}}, status=201)
+
+    def check_app(self, request: web.Request) -> None:
+        """Refuse a request that is not signed with the App's key."""
+        kind, _, token = request.headers["Authorization"].partition(" ")
+        claims = jwt.decode(token, self.key.public_key(), algorithms=["RS256"])
+        assert (kind, claims["iss"]) == ("Bearer", APP_ID)
+
+    async def take_comment(self, request: web.Request) -> web.StreamResponse:
+        """Take the bot's answer."""
+        assert request.headers["Authorization"] == f"token {INSTALLATION_TOKEN}"
+        assert request.headers["Accept"].startswith("application/vnd.github")
+        body = (await request.json())["body"]
+        await self.sent.put(body)
+        url = f"{WEB}/repos/{REPOSITORY}/issues/comments/99"
+        comment = {**entry(99, body, url), "issue_url": issue()["url"]}
+        return web.json_response(comment, status=201)
+
+    def delivery(self, text: str) -> tuple[bytes, dict[str, str]]:
+        number = next(self.numbers)
+        url = f"{WEB}/repos/{REPOSITORY}/issues/comments/{number}"
+        payload = {
+            "action": "created",
+            "issue": issue(),
+            "comment": {**entry(number, text, url), "issue_url": issue()["url"]},
+            "repository": repository(),
+            "sender": FRIEND,
+            "installation": {"id": INSTALLATION, "node_id": "I_1"},
+        }
+        body = json.dumps(payload).encode()
+        return body, {
+            "User-Agent": "GitHub-Hookshot/044aadd",
+            "Content-Type": "application/json",
+            "X-GitHub-Delivery": f"72d3162e-cc78-11e3-81ab-{number:012}",
+            "X-GitHub-Event": "issue_comment",
+            "X-Hub-Signature-256": sign(body),
+        }
+
+
+def test_the_signature_is_that_of_the_documents() -> None:
+    assert sign(b"Hello, World!") == (
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    )
+
+
+class TestWebhook(Conversation):
+    platform = GitHub
+
+    async def test_refuses_a_wrong_signature(self, bot: Bot, there: GitHub) -> None:
+        body, headers = there.delivery("/say no")
+        refused = (400, b"Invalid Signature")
+        del headers["X-Hub-Signature-256"]
+        assert await there.post(bot, body, headers) == refused
+        headers["X-Hub-Signature-256"] = sign(b"another body")
+        assert await there.post(bot, body, headers) == refused

@@ -1,0 +1,179 @@
+"""What a close says: its code and its reason, under every host and on the client's side alike."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import HTTPConnection, WebSocket, WebSocketClosed
+from nonebot_aiohttp.sockets import encodable, fitting, sendable_code
+from tests.support import frames
+from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.hosts import Serving
+from tests.support.sides import Side
+from tests.support.waiting import eventually, within
+
+pytestmark = pytest.mark.both_loops
+
+
+class Own(enum.IntEnum):
+    """An adapter's own codes."""
+
+    ENOUGH = 4001
+
+
+GOOD = {
+    # Who relays a close hands on what he was told (RFC 6455, section 7.4.1).
+    1005: 1000,
+    1006: 1011,
+    1015: 1011,
+    **{code: code for code in (1000, 1003, 1007, 1014, 3000, 4999, Own.ENOUGH)},
+}
+"""Codes that may be asked for, and what goes on the wire."""
+
+BAD: list[Any] = [-1, 0, 1, 999, 1004, 1016, 2999, 5000, 65536, 1000.0, "1000", None, True, b"", []]
+"""What must not go on the wire (sections 7.4.1 and 7.4.2)."""
+
+
+@pytest.mark.parametrize(("code", "sent"), GOOD.items())
+async def test_a_server_closes_with_the_code(serving: Serving, code: int, sent: int) -> None:
+    class Recorder(RecordingBot):
+        async def react(self, message: bytes) -> None:
+            await self.socket.close(code)
+
+    driver = make_driver(Recorder)
+    async with serving(driver) as host, host.connected() as client:
+        await client.send_frame(frames.text("close"))
+        assert (await client.read_close()).close_code == sent
+        await eventually(lambda: not driver.bots)
+        with pytest.raises(WebSocketClosed) as closed:
+            await socket_of(Recorder).send("late")
+        assert (closed.value.code, type(closed.value.code)) == (sent, int)
+
+
+@pytest.mark.parametrize(("code", "sent"), GOOD.items())
+async def test_a_client_closes_with_the_code(side: Side, code: int, sent: int) -> None:
+    async with side() as ends:
+        closing = asyncio.create_task(ends.socket.close(code))
+        assert (await ends.peer.read_close()).close_code == sent
+        await within(closing)
+
+
+async def test_a_server_refuses_any_other_code_and_goes_on(
+    serving: Serving, adapter: type[RecordingBot]
+) -> None:
+    driver = make_driver(adapter)
+    async with serving(driver) as host, host.connected() as client:
+        await eventually(lambda: driver.bots)
+        socket: Any = driver.bots["1"].request
+        for code in BAD:
+            with pytest.raises(ValueError, match=r"Cannot close a WebSocket with .*1000 to 1003"):
+                await within(socket.close(code))
+            assert not socket.closed
+        await driver.bots["1"].send(None, "still open")
+        assert (await client.read_frame()).text == "still open"
+
+
+async def test_a_client_refuses_any_other_code_and_goes_on(side: Side) -> None:
+    async with side() as ends:
+        for code in BAD:
+            with pytest.raises(ValueError, match="Cannot close"):
+                await within(ends.socket.end(code, "why"))
+            assert not ends.socket.closed
+        await ends.socket.send("still open")
+        assert (await ends.peer.read_frame()).text == "still open"
+
+
+async def test_a_wrong_code_before_the_handshake_has_done_nothing(serving: Serving) -> None:
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            assert isinstance(request, WebSocket)
+            with pytest.raises(ValueError, match="Cannot close"):
+                await request.close(999)
+            assert not request.closed
+            return await super().decide(request)
+
+    driver = make_driver(Recorder)
+    async with serving(driver) as host, host.connected():
+        await eventually(lambda: driver.bots)
+
+
+async def test_a_wrong_code_after_the_end_is_an_error_too(side: Side) -> None:
+    async with side() as ends:
+        ends.socket.abort("enough")
+        await ends.socket.close()
+        with pytest.raises(ValueError, match="Cannot close"):
+            await ends.socket.close(999)
+
+
+REASONS = {
+    "half \ud83d": "half \ufffd",
+    "\ude00 half": "\ufffd half",
+    # Two halves that came apart, as from JSON that was cut in pieces.
+    "whole \ud83d\ude00": "whole 😀",
+    "再见": "再见",
+    None: "",
+}
+
+
+@pytest.mark.parametrize(("reason", "sent"), REASONS.items())
+async def test_any_reason_closes(
+    serving: Serving, adapter: type[RecordingBot], reason: str | None, sent: str
+) -> None:
+    """Trap: state that was set before what could raise left it half closed."""
+    driver = make_driver(adapter)
+    async with serving(driver) as host, host.connected() as client:
+        await eventually(lambda: driver.bots)
+        socket: Any = driver.bots["1"].request
+        closing = asyncio.create_task(socket.end(4000, reason))
+        close = await client.read_close()
+        assert (close.close_code, close.close_reason) == (4000, sent)
+        await within(closing)
+        with pytest.raises(WebSocketClosed) as closed:
+            await socket.send("late")
+        # It can be logged, and handed on.
+        assert closed.value.reason == (sent or "closed by this side")
+
+
+@pytest.mark.parametrize(("reason", "sent"), REASONS.items())
+async def test_a_client_closes_with_any_reason(side: Side, reason: str | None, sent: str) -> None:
+    async with side() as ends:
+        closing = asyncio.create_task(ends.socket.end(4000, reason))
+        assert (await ends.peer.read_close()).close_reason == sent
+        await within(closing)
+        assert ends.socket.closed
+
+
+@pytest.mark.parametrize("reason", [b"bytes", "再见".encode(), 1, ["why"]])
+async def test_a_reason_that_is_no_text_has_done_nothing(side: Side, reason: Any) -> None:
+    async with side() as ends:
+        with pytest.raises(AttributeError):
+            await ends.socket.end(4000, reason)
+        assert not ends.socket.closed
+
+
+def test_the_rule_of_codes() -> None:
+    allowed = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
+    for code in range(-1, 66000):
+        if code in GOOD or code in allowed:
+            assert sendable_code(code) == GOOD.get(code, code)
+        else:
+            with pytest.raises(ValueError, match=f"with {code}: "):
+                sendable_code(code)
+
+
+def test_reasons_are_cut_where_characters_begin() -> None:
+    assert fitting("再见") == "再见".encode()
+    assert fitting("\ud800" * 50) == "\ufffd".encode() * 41
+    assert encodable("\udc00\ud800") == "\ufffd" * 2
+
+
+def socket_of(adapter: type[RecordingBot]) -> WebSocket:
+    """Return the socket of the adapter's latest connection."""
+    socket = adapter.requests[-1]
+    assert isinstance(socket, WebSocket)
+    return socket

@@ -1,0 +1,143 @@
+"""A peer that has closed before anybody receives: it shows, and nothing is sent to it any more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp.unread import unread_close
+from tests.support import frames
+from tests.support.bots import RecordingBot
+from tests.support.clock import FakeClock
+from tests.support.forward import clocked_driver, closes, websocket
+from tests.support.server import Connection, ScriptedServer
+from tests.support.sides import Ends, Side
+from tests.support.waiting import eventually, within
+from tests.support.wire import encode_message, status_line
+
+pytestmark = pytest.mark.both_loops
+
+
+async def check_refused(ends: Ends, code: int, reason: str) -> None:
+    """Nothing can be sent any more, and the error says how the peer has closed."""
+    for send in (ends.socket.send("late"), ends.socket.send_bytes(b"late")):
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(send)
+        assert (closed.value.code, closed.value.reason) == (code, reason)
+
+
+async def test_a_close_that_nobody_has_received_shows(side: Side) -> None:
+    async with side() as ends:
+        assert not ends.socket.closed
+        await ends.peer.send_frame(frames.close(4000, "bye"))
+        await eventually(lambda: ends.socket.closed)
+        await check_refused(ends, 4000, "bye")
+        with pytest.raises(WebSocketClosed, match="4000: bye"):
+            await within(ends.socket.receive())
+        # The peer got its answer, and nothing else.
+        assert (await ends.peer.read_frame()).opcode == frames.Opcode.CLOSE
+        await check_refused(ends, 4000, "bye")
+
+
+async def test_a_close_without_a_code_shows(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.close(None))
+        await eventually(lambda: ends.socket.closed)
+        await check_refused(ends, 1005, "")
+
+
+async def test_what_came_before_it_is_still_received(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.text("one"), frames.binary(b"two"), frames.close(4000))
+        await eventually(lambda: ends.socket.closed)
+        await check_refused(ends, 4000, "")
+        assert await within(ends.socket.receive()) == "one"
+        await check_refused(ends, 4000, "")
+        assert await within(ends.socket.receive_bytes()) == b"two"
+        with pytest.raises(WebSocketClosed, match="4000"):
+            await within(ends.socket.receive())
+
+
+async def test_closing_answers_it(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.close(4000))
+        await eventually(lambda: ends.socket.closed)
+        await within(ends.socket.close(1000))
+        assert (await ends.peer.read_close()).close_code == 1000
+        assert await ends.peer.read_to_end() == b""
+
+
+@pytest.mark.parametrize("how", ["fin", "reset"])
+async def test_a_lost_connection_shows_as_well(side: Side, how: str) -> None:
+    async with side() as ends:
+        ends.peer.reset() if how == "reset" else ends.peer.abort()
+        await eventually(lambda: ends.socket.closed)
+        with pytest.raises(WebSocketClosed):
+            await within(ends.socket.send("late"))
+
+
+async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(
+    fake_clock: FakeClock,
+) -> None:
+    class Recorder(RecordingBot):
+        def __init__(self, *args: Any) -> None:
+            raise ValueError("cannot be made")
+
+    async def closing(connection: Connection) -> None:
+        """Accept and close at once: both are there when the bot is to be made."""
+        request = await connection.read_request()
+        accepting = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Accept": frames.accept_key(request.header("Sec-WebSocket-Key") or ""),
+        }
+        head = encode_message(status_line(101), accepting)
+        await connection.send(head + frames.encode(frames.close(4000)))
+        await connection.read_frame()
+
+    driver = clocked_driver(fake_clock, Recorder)
+    async with ScriptedServer(closing) as server:
+        driver.setup_websocket(websocket(server.ws_url))
+        async with driver.lifespan():
+            attempt = await server.attempt(1)
+            await eventually(lambda: attempt.ended)
+            assert len(closes(server)) == 1
+
+
+async def test_a_message_that_waits_is_no_close(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.text("hello"), frames.ping(b""))
+        await eventually(lambda: _waiting(ends) == 2)
+        assert not ends.socket.closed
+        await ends.socket.send("welcome")
+        assert (await ends.peer.read_frame()).text == "welcome"
+
+
+async def test_one_that_reads_is_asked_nothing(side: Side, monkeypatch: Any) -> None:
+    """A reader that is at work has received all that there is: the API calls of adapters."""
+    async with side() as ends:
+        reading = asyncio.create_task(ends.socket.receive())
+        await asyncio.sleep(0)
+        monkeypatch.setattr("nonebot_aiohttp.websocket.unread_close", None)
+        await ends.socket.send("call")
+        assert (await ends.peer.read_frame()).text == "call"
+        monkeypatch.undo()
+        reading.cancel()
+
+
+def test_where_it_cannot_be_seen_there_is_none() -> None:
+    """What aiohttp keeps is its own business, and may be kept elsewhere one day."""
+
+    class Hidden:
+        _reader = object()
+
+    for socket in (None, object(), Hidden()):
+        assert unread_close(socket) is None
+
+
+def _waiting(ends: Ends) -> int:
+    socket: Any = ends.socket._socket
+    return len(socket._reader._buffer)

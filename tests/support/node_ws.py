@@ -1,0 +1,71 @@
+"""What Node's `ws` makes of a handshake: as a rule for the tests, and by hand with Node itself.
+
+By hand, with `node` and `npm`: python -m tests.support.node_ws
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+
+from tests.support.bots import make_driver, new_adapter
+
+OFFERS: list[str] = ["", "12.onebot"]
+
+SCRIPT = """
+const [url, offer] = process.argv.slice(2);
+const socket = new (require('ws'))(url, offer ? [offer] : [], {headers: {'X-Self-ID': '1'}});
+socket.on('open', () => { console.log('null'); socket.close(); });
+socket.on('error', (error) => console.log(JSON.stringify(error.message)));
+"""
+"""Connects, and prints what it complains of."""
+
+
+def complaint_of_ws(offered: str, answered: str | None) -> str | None:
+    """Say what `ws` refuses a handshake with, as its version 8.23 does.
+
+    Args:
+        offered: The subprotocols that it was told to offer, with commas; empty is none.
+        answered: The one that the server has chosen.
+
+    Returns:
+        The message of its error; None if it takes the answer.
+    """
+    names = [name.strip() for name in offered.split(",") if name]
+    if answered is None:
+        return "Server sent no subprotocol" if names else None
+    if not names:
+        return "Server sent a subprotocol but none was requested"
+    return None if answered in names else "Server sent an invalid subprotocol"
+
+
+def _run_node(folder: str, url: str) -> None:
+    """Compare what is said above with what Node's `ws` says."""
+    for offer in OFFERS:
+        command = ["node", "-e", SCRIPT, "-", url, offer]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        complaint = json.loads(ran.stdout)
+        print(f"offered {offer!r}: {complaint or 'connected'}")
+        assert complaint == complaint_of_ws(offer, None)
+
+
+async def main(folder: str) -> None:
+    """Serve a bot, and have Node connect to it."""
+    addresses = asyncio.get_running_loop().create_future()
+    driver = make_driver(new_adapter())
+    serving = asyncio.create_task(driver.serve("127.0.0.1", 0, started=addresses.set_result))
+    port = (await addresses)[0][1]
+    try:
+        await asyncio.to_thread(_run_node, folder, f"ws://127.0.0.1:{port}/recorder/ws")
+    finally:
+        driver.exit()
+        await serving
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as empty:
+        subprocess.run(["npm", "install", "--silent", "ws"], cwd=empty, check=True)
+        sys.exit(asyncio.run(main(empty)))
