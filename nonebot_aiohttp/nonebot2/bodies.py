@@ -10,7 +10,7 @@ import io
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
@@ -79,7 +79,7 @@ def encode_json(value: Any) -> bytes:
 
 
 def _data_arguments(data: Any) -> dict[str, Any]:
-    if isinstance(data, (str, bytes)):
+    if isinstance(data, (str, bytes, bytearray, memoryview)):
         return {"data": _bytes_of(data), **_UNTYPED}
     if not isinstance(data, Mapping):
         # Pairs, an aiohttp.FormData: what aiohttp takes needs no help.
@@ -164,8 +164,8 @@ def _payload(content: Any) -> Payload:
     if isinstance(content, io.BytesIO):
         # It may be sent again, and aiohttp before 3.12 closes what it has sent.
         content = content.getvalue()
-    elif hasattr(content, "read"):
-        with suppress(io.UnsupportedOperation):
+    elif hasattr(content, "read") and not isinstance(content, AsyncIterable):
+        with suppress(io.UnsupportedOperation, AttributeError):
             content.seek(0)
         if not isinstance(content, io.IOBase):
             content = content.read()

@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,31 @@ async def test_a_file_in_memory_is_sent_again(driver: Any, recorder: Recorder) -
         memory.read(3)
         await sent(driver, recorder, files={"a": memory})
         assert [part.data for part in parse_multipart(recorder.last)] == [b"memory"]
+
+
+class Pipe:
+    """A file that nobody can rewind, and that is none of `io`'s."""
+
+    def read(self, size: int = -1) -> bytes:
+        return b"piped"
+
+
+async def lines() -> AsyncIterator[bytes]:
+    yield b"line\n"
+
+
+@pytest.mark.stock_is_wrong("httpx", "it reads a pipe for ever, and no asynchronous file")
+async def test_files_of_other_kinds(driver: Any, recorder: Recorder) -> None:
+    await sent(driver, recorder, files={"a": ("a", Pipe()), "b": ("b", lines())})
+    assert [part.data for part in parse_multipart(recorder.last)] == [b"piped", b"line\n"]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it warns, and takes no others")
+@pytest.mark.parametrize(
+    "data", ["x", b"x", bytearray(b"x"), memoryview(b"x")], ids=lambda data: type(data).__name__
+)
+async def test_no_type_is_made_up_for_raw_data(driver: Any, recorder: Recorder, data: Any) -> None:
+    assert await sent(driver, recorder, data=data) == (b"x", [])
 
 
 @pytest.mark.stock_is_wrong("httpx", "it sends the file's repr")
