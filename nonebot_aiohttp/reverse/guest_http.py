@@ -16,6 +16,7 @@ from ..tasks import Stopped, race
 from ..unsent import reset
 from .answers import BODILESS, FRAMING
 from .asgi_socket import Event
+from .untyped import UntypedStream
 
 EVENT_STREAM = "text/event-stream"
 """Type of a response that has no end of its own (the HTML standard, section 9.2)."""
@@ -116,17 +117,6 @@ def _server_of(request: web.Request) -> tuple[str, int | None] | None:
     return (str(name), None) if name else None
 
 
-class GuestResponse(web.StreamResponse):
-    """A response whose headers are the guest's."""
-
-    async def _prepare_headers(self) -> None:
-        # Private: before it is sent nothing public takes away the type that aiohttp makes up.
-        had_type = hdrs.CONTENT_TYPE in self.headers
-        await super()._prepare_headers()
-        if not had_type:
-            self.headers.popall(hdrs.CONTENT_TYPE, None)
-
-
 class Answer:
     """A response that is sent as its parts come.
 
@@ -157,7 +147,7 @@ class Answer:
         """
         if self.response is not None:
             raise RuntimeError("The head of this response was sent already")
-        response, bodiless = GuestResponse(status=status), self._is_bodiless(status)
+        response, bodiless = UntypedStream(status=status), self._is_bodiless(status)
         for raw_name, raw_value in headers:
             name, value = _text(raw_name).lower(), _text(raw_value)
             if name == "content-length" and not bodiless:

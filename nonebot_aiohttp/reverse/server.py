@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import aiohttp
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -27,6 +27,7 @@ from .interface import (
     is_exact,
     upgrade_required,
 )
+from .untyped import UntypedResponse
 
 if TYPE_CHECKING:
     from .guest import Guest
@@ -312,19 +313,6 @@ def to_request(request: web.BaseRequest, headers: Callable[[Received], Any]) -> 
     )
 
 
-class Untyped(web.Response):
-    """A response without a type, for which aiohttp makes one up: a browser would save the page.
-
-    RFC 9110, section 8.3, leaves it to the sender whether there is one.
-    """
-
-    async def _prepare_headers(self) -> None:
-        # Private: aiohttp adds the type here, and right behind it sends the headers. The signal
-        # on_response_prepare, between the two, is the application's, and ends the short way.
-        await super()._prepare_headers()
-        self.headers.popall(hdrs.CONTENT_TYPE, None)
-
-
 def to_response(answer: HTTPResponse) -> web.Response:
     """Make aiohttp's response of the contract's.
 
@@ -337,7 +325,7 @@ def to_response(answer: HTTPResponse) -> web.Response:
     # None for an empty one, which aiohttp sends the same way, but sooner.
     body: Any = answer.body or None
     headers = answer.headers
-    kind = web.Response if headers and "content-type" in headers else Untyped
+    kind = web.Response if headers and "content-type" in headers else UntypedResponse
     response = kind(status=answer.status, body=body, headers=headers or None)
     if headers.get("connection") == "close":
         response.force_close()
