@@ -13,10 +13,12 @@ from weakref import ref
 
 import aiohttp
 
+from ..probe import StreamCounter, protocol_of
+
 MAX_INTERIM = 256 * 1024
 """Bytes that may come before the answer proper."""
 
-# A transport that has closed may have none, or be none: that of TLS loses what it stands on.
+# What a transport of TLS raises that has lost what it stands on.
 _GONE = (AttributeError, RuntimeError)
 
 
@@ -29,12 +31,9 @@ class BoundedResponse(aiohttp.ClientResponse):
         Raises:
             aiohttp.ServerDisconnectedError: Too much came before it.
         """
-        try:
-            guard = connection.transport.get_protocol()
-            if type(guard) is _Guard:
-                guard.expect(self)
-        except _GONE:
-            pass
+        guard = protocol_of(connection.transport)
+        if type(guard) is _Guard:
+            guard.expect(self)
         # No coroutine around it: each call of an API comes here.
         return super().start(connection)
 
@@ -45,36 +44,32 @@ def guard(connection: Any) -> None:
     Args:
         connection: The connection; one that has a guard keeps it.
     """
-    try:
-        protocol = connection.protocol
-        if connection.transport.get_protocol() is protocol:
-            connection.transport.set_protocol(_Guard(protocol, connection.transport))
-    except _GONE:
-        pass
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is not None and protocol_of(transport) is protocol:
+        transport.set_protocol(_Guard(protocol, transport))
 
 
-class _Guard(asyncio.Protocol):
-    """Stands between a transport and aiohttp's protocol, and hands everything on."""
+class _Guard(StreamCounter):
+    """Counts what comes before the answer proper."""
 
     def __init__(self, protocol: Any, transport: Any) -> None:
-        self._protocol = protocol
+        super().__init__(protocol)
         self._transport = transport
         self._expected: Callable[[], aiohttp.ClientResponse | None] = _nothing
-        self._size = 0
 
     def expect(self, response: aiohttp.ClientResponse) -> None:
         """Count from now on what comes before a response."""
         # Weak, for an idle connection keeps no answer alive.
         self._expected = ref(response)
-        self._size = 0
+        self.count = 0
 
     def data_received(self, data: bytes) -> None:
         self._protocol.data_received(data)
         if self._expected is not _nothing:
-            self._size += len(data)
+            self.count += len(data)
             if not self._is_waiting():
                 self._expected = _nothing
-            elif self._size > MAX_INTERIM:
+            elif self.count > MAX_INTERIM:
                 with suppress(*_GONE):
                     self._give_a_turn()
 
@@ -86,9 +81,8 @@ class _Guard(asyncio.Protocol):
 
     def _step_aside(self) -> None:
         """Leave a WebSocket to itself: no answer comes on it any more."""
-        with suppress(*_GONE):
-            if self._transport.get_protocol() is self:
-                self._transport.set_protocol(self._protocol)
+        if protocol_of(self._transport) is self:
+            self._transport.set_protocol(self._protocol)
 
     def _give_a_turn(self) -> None:
         # One who has paused the reading himself takes no more before he has a reader.
@@ -103,18 +97,6 @@ class _Guard(asyncio.Protocol):
                 self._transport.abort()
             else:
                 self._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._protocol.connection_lost(exc)
-
-    def eof_received(self) -> Any:
-        return self._protocol.eof_received()
-
-    def pause_writing(self) -> None:
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._protocol.resume_writing()
 
 
 def _nothing() -> None:
