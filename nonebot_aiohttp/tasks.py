@@ -164,22 +164,26 @@ class TaskSet:
         self._finish(task, self._tasks.pop(task))
         self._cut_off.discard(task)
 
+    @property
+    def _a_kind(self) -> str:
+        return f"{'An' if self.kind.startswith('HTTP') else 'A'} {self.kind}"
+
     def _finish(self, task: asyncio.Task[Any], owner: Owner) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._log_failure(error, owner)
         elif task.cancelled() and task not in self._cut_off:
             logger.error(
-                "A {} of {} was cancelled, but not by the driver", self.kind, owner.adapter
+                "{} of {} was cancelled, but not by the driver", self._a_kind, owner.adapter
             )
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
         adapter, bot = owner
         if is_disconnected(error, bot):
-            text = f"A {self.kind} of bot {bot.self_id} of {adapter} failed"
+            text = f"{self._a_kind} of bot {bot.self_id} of {adapter} failed"
             self.failures.log_disconnected(text, error)
         else:
-            self.failures.log(f"A {self.kind} of {adapter} failed", error)
+            self.failures.log(f"{self._a_kind} of {adapter} failed", error)
 
     def in_work(self) -> str:
         """Say what has not ended, for the log; empty if all has."""

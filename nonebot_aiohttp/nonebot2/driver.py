@@ -142,7 +142,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         from .plugins_app import PluginsApp, make_guest
 
         self._plugins_app = PluginsApp(config)
-        guest = make_guest(self._plugins_app, gate, kept)
+        guest = make_guest(self._plugins_app, gate, kept, self.options.body_timeout)
         # Within the life of NoneBot's functions, in which plugins still add pages.
         gate.lifespan.on_startup(guest.lifespan.start)
         gate.lifespan.on_shutdown(guest.lifespan.stop)
@@ -177,7 +177,11 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 
     @property
     def aiohttp_app(self) -> web.Application:
-        """The driver as an application, for ``add_subapp``, gunicorn, or more routes."""
+        """The driver as an application, for ``add_subapp``, gunicorn, or more routes.
+
+        With ``aiohttp_fastapi=true`` routes with parameters at its root (``/{name}``) come too late:
+        what is no path of the bot's is FastAPI's.
+        """
         return self._host.server_app
 
     @property

@@ -24,11 +24,11 @@ try:
     from starlette.requests import ClientDisconnect
     from starlette.routing import Match
     from starlette.websockets import WebSocketDisconnect
-except ImportError:
+except ImportError as error:
     text = 'needs FastAPI: pip install "nonebot-aiohttp[fastapi]"'
-    raise ValidationError({"aiohttp_fastapi": text}) from None
+    raise ValidationError({"aiohttp_fastapi": text}) from error
 
-NAME = "The FastAPI application"
+NAME = "the FastAPI application"
 """What the log calls it."""
 
 
@@ -99,9 +99,13 @@ class PluginsApp(FastAPI):
         Args:
             setup: The route.
         """
-        if self._lists_adapters:
-            path = setup.path.path
-            self.add_api_route(path, _served_before, name=setup.name, methods=[setup.method])
+        self.add_api_route(
+            setup.path.path,
+            _served_before,
+            name=setup.name,
+            methods=[setup.method],
+            include_in_schema=self._lists_adapters,
+        )
 
     def list_websocket(self, setup: WebSocketServerSetup) -> None:
         """List an adapter's WebSocket, which the driver serves itself.
@@ -109,16 +113,25 @@ class PluginsApp(FastAPI):
         Args:
             setup: The route.
         """
-        if self._lists_adapters:
-            self.add_api_websocket_route(setup.path.path, _accepted_before, name=setup.name)
+        self.add_api_websocket_route(setup.path.path, _accepted_before, name=setup.name)
 
     def has_route(self, scope: Scope) -> bool:
         """Tell whether there is a route for just that path and method.
 
+        A browser's question whether it may send a request (CORS, a preflight) has the method of
+        none, and middleware answers it.
+
         Args:
             scope: The scope.
         """
-        return any(route.matches(scope)[0] is Match.FULL for route in self.router.routes)
+        wanted = {Match.FULL}
+        if scope.get("method") == "OPTIONS" and _asks_for_method(scope):
+            wanted.add(Match.PARTIAL)
+        return any(route.matches(scope)[0] in wanted for route in self.router.routes)
+
+
+def _asks_for_method(scope: Scope) -> bool:
+    return any(name == b"access-control-request-method" for name, _ in scope["headers"])
 
 
 async def _served_before() -> None:
@@ -130,13 +143,14 @@ async def _accepted_before(websocket: WebSocket) -> None:
     await websocket.close()
 
 
-def make_guest(app: PluginsApp, gate: Gate, kept: Kept) -> Guest:
+def make_guest(app: PluginsApp, gate: Gate, kept: Kept, silence: float) -> Guest:
     """Make a guest of the driver of the application; see ``Guest``.
 
     Args:
         app: The application.
         gate: Knows whether the driver runs.
         kept: Where what runs is kept.
+        silence: Seconds that a part of a body may be waited for.
 
     Returns:
         The guest.
@@ -148,4 +162,5 @@ def make_guest(app: PluginsApp, gate: Gate, kept: Kept) -> Guest:
         ends=(ClientDisconnect, WebSocketDisconnect),
         gate=gate,
         kept=kept,
+        silence=silence,
     )

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LOOK_PAUSE = 0.2
 """Seconds between looks at who has left: aiohttp 3 tells no handler of it."""
 
+CLIENT_CLOSED = 499
+"""What the access log shows of a client that has left, as nginx has it; nobody gets it."""
+
 _SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -133,6 +136,7 @@ class Guest:
         ends: tuple[type[Exception], ...],
         gate: Gate,
         kept: Kept,
+        silence: float | None = None,
     ) -> None:
         """Take an application.
 
@@ -143,7 +147,9 @@ class Guest:
             ends: What its framework raises where a client has left.
             gate: Knows whether the driver runs.
             kept: Where what runs is kept.
+            silence: Seconds that a part of a body may be waited for; None is no limit.
         """
+        self._silence = silence
         self.app = app
         self.name = name
         self.has_route = has_route
@@ -174,7 +180,7 @@ class Guest:
         Returns:
             The response.
         """
-        exchange = HttpExchange(request, self._become_stream)
+        exchange = HttpExchange(request, self._become_stream, self._silence)
         scope = self.with_state(make_scope(request, "http", root_path))
         exchange.task = asyncio.ensure_future(self._run_http(scope, exchange))
         self._keep(exchange.task, self._requests, exchange)
@@ -188,7 +194,7 @@ class Guest:
             self._streams.remove(exchange)
         if exchange.answer.response is not None:
             return exchange.answer.response
-        return _failed()
+        return web.Response(status=CLIENT_CLOSED) if exchange.answer.lost else _failed()
 
     def with_state(self, scope: Scope) -> Scope:
         """Give a scope what the application's lifespan has left for its requests."""
@@ -214,7 +220,7 @@ class Guest:
                 raise RuntimeError("The application has ended without the whole of a response")
         except Exception as error:
             if not (answer.lost and isinstance(error, self._ends)):
-                self._requests.failures.log(f"{self.name} failed on a request", error)
+                self._requests.failures.log(f"A request of {self.name} failed", error)
         finally:
             if answer.response is not None and not answer.complete and not answer.lost:
                 answer.cut()
@@ -260,7 +266,7 @@ class Guest:
             code = NORMAL
         except Exception as error:
             if not (exchange.socket.closed and isinstance(error, (*self._ends, ConnectionError))):
-                text = f"{self.name} failed on a WebSocket"
+                text = f"A WebSocket of {self.name} failed"
                 self._socket_tasks.failures.log(text, error)
         finally:
             await exchange.finish(code)

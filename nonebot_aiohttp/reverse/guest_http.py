@@ -232,13 +232,20 @@ class HttpExchange:
         task: What runs the application; None before it has begun.
     """
 
-    def __init__(self, request: web.Request, on_stream: Callable[[HttpExchange], object]) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        on_stream: Callable[[HttpExchange], object],
+        silence: float | None = None,
+    ) -> None:
         """Take a request.
 
         Args:
             request: The request.
             on_stream: Called with the exchange when its response turns out to be an event stream.
+            silence: Seconds that a part of the body may be waited for; None is no limit.
         """
+        self._silence = silence
         self._request = request
         self._on_stream = on_stream
         self._reading = asyncio.Lock()
@@ -284,8 +291,13 @@ class HttpExchange:
                 raise error
             chunk: bytes = content.read_nowait()
             if not chunk and not content.at_eof():
-                chunk = await race(content.readany(), self.over)
+                chunk = await race(content.readany(), self.over, self._silence)
         except Stopped:
+            return None
+        except asyncio.TimeoutError:
+            # A stranger who stalls holds a connection and a page's handler.
+            self.answer.cut()
+            self.leave()
             return None
         except (ConnectionError, aiohttp.ClientConnectionError):
             self.leave()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..deadline import GRACE
 from ..exceptions import StartupError
-from ..log import describe, log_exception
+from ..log import describe, log_exception, redact_text
 from ..tasks import settle
 from .asgi_socket import Event
 
@@ -57,10 +57,13 @@ class GuestLifespan:
         if answer is None and error is None:
             # Not every ASGI application knows of lifespans.
             return
-        message = str((answer or {}).get("message") or "").strip().rpartition("\n")[2]
+        said = str((answer or {}).get("message") or "").strip().rpartition("\n")[2]
+        # The last line of a traceback, with whatever URL it was about.
+        message = redact_text(said)
         if not message and error is not None:
             message = describe(error)
-        text = f"{self._name} could not start: {message or 'it does not say why'}"
+        name = self._name[0].upper() + self._name[1:]
+        text = f"{name} could not start: {message or 'it does not say why'}"
         raise StartupError(text) from error
 
     async def stop(self) -> None:
@@ -71,7 +74,7 @@ class GuestLifespan:
             await self._tell("lifespan.shutdown")
             error = await self._failure()
             if error is not None:
-                log_exception("ERROR", f"{self._name} could not shut down in order", error)
+                log_exception("ERROR", f"Stopping {self._name} failed", error)
         finally:
             self._task = None
             await settle(task, self._name)
