@@ -179,8 +179,8 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
     def aiohttp_app(self) -> web.Application:
         """The driver as an application, for ``add_subapp``, gunicorn, or more routes.
 
-        With ``aiohttp_fastapi=true`` routes with parameters at its root (``/{name}``) come too late:
-        what is no path of the bot's is FastAPI's.
+        With ``aiohttp_fastapi=true`` routes with parameters at its root (``/{name}``) come too
+        late: what is no path of the bot's is FastAPI's.
         """
         return self._host.server_app
 

@@ -369,6 +369,26 @@ async def test_a_client_that_leaves_amid_its_upload() -> None:
     assert heard[0] == {"type": "http.request", "body": b"abc", "more_body": True}
 
 
+@pytest.mark.parametrize("name", ["own_process", "subapp", "attached"])
+async def test_a_stranger_who_stalls_amid_an_upload_is_left(name: str, logs: Logs) -> None:
+    heard: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while not heard or heard[-1] != "http.disconnect":
+            heard.append((await receive())["type"])
+
+    guest = without_lifespan(app)
+    async with (
+        serving_guest(guest, name, body_timeout=0.3) as (host, driver),
+        await host.client() as client,
+    ):
+        await client.send_request("POST", f"{host.prefix}/", {"Content-Length": "10"}, b"abc")
+        assert await client.read_to_end() == b""
+        await eventually(lambda: heard[-1] == "http.disconnect")
+        await eventually(lambda: not driver.requests.in_work())
+    assert not logs.matching("", "ERROR")
+
+
 @pytest.mark.parametrize("name", ["subapp", "attached"])
 async def test_an_upload_that_cannot_be_read_ends_the_connection(name: str, logs: Logs) -> None:
     """Hosts of aiohttp's decompress, and find out in the midst of it."""
@@ -394,7 +414,7 @@ async def test_an_error_before_the_answer_is_a_500(name: str, logs: Logs) -> Non
             # The connection goes on.
             assert (await client.request("GET", f"{host.prefix}/nothing")).status == 404
     if name != "asgi":
-        assert logs.matching("The guest failed on a request", "ERROR")
+        assert logs.matching("A request of the guest failed", "ERROR")
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -417,7 +437,7 @@ async def test_an_error_amid_a_stream_cuts_the_connection(
     assert not received.endswith(b"0\r\n\r\n")
     assert b"500" not in received
     if name != "asgi":
-        assert logs.matching("The guest failed on a request", "ERROR")
+        assert logs.matching("A request of the guest failed", "ERROR")
 
 
 async def test_http_1_0_hears_of_an_error_amid_a_stream_by_a_reset() -> None:
@@ -468,7 +488,7 @@ async def test_a_guest_that_errs_is_no_complete_answer(
             assert not (await client.read_to_end()).endswith(b"\r\n0\r\n\r\n")
         else:
             assert (await client.read_response()).status == status
-    assert logs.matching("The guest failed on a request", "ERROR")
+    assert logs.matching("A request of the guest failed", "ERROR")
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -532,7 +552,7 @@ async def test_the_stop_cuts_off_what_does_not_end(begun: bool, logs: Logs) -> N
             assert not (await client.read_to_end()).endswith(b"0\r\n\r\n")
         else:
             assert (await client.read_response()).status == 500
-    assert logs.matching("Cut off 1 HTTP handler(s) of The guest", "ERROR")
+    assert logs.matching("Cut off 1 HTTP handler(s) of the guest", "ERROR")
 
 
 @pytest.mark.parametrize("name", ["own_process", "asgi"])

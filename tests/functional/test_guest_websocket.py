@@ -210,7 +210,7 @@ async def test_a_failure_before_the_answer_is_a_500(name: str, logs: Logs) -> No
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await client.ws_connect(url)
     assert refused.value.status == 500
-    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+    assert logs.matching("A WebSocket of the guest failed", "ERROR")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -224,7 +224,7 @@ async def test_a_failure_afterwards_closes_with_1011(name: str, logs: Logs) -> N
         client.ws_connect(url) as ws,
     ):
         assert (await within(ws.receive())).data == 1011
-    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+    assert logs.matching("A WebSocket of the guest failed", "ERROR")
 
 
 @pytest.mark.parametrize("name", HOSTS)
@@ -270,7 +270,7 @@ async def test_an_answer_after_the_accept_is_an_error(logs: Logs) -> None:
 
     async with serving(app) as (_, _, client, url), client.ws_connect(url) as ws:
         assert (await within(ws.receive())).data == 1011
-    assert logs.matching("The guest failed on a WebSocket", "ERROR")
+    assert logs.matching("A WebSocket of the guest failed", "ERROR")
 
 
 @pytest.mark.parametrize("name", ["own_process", "attached"])
@@ -411,7 +411,7 @@ async def test_the_stop_cuts_off_a_guest_that_does_not_end(logs: Logs) -> None:
         receiving = asyncio.ensure_future(ws.receive())
         await within(driver.lifespan.stop())
         assert (await within(receiving)).data == 1001
-    assert logs.matching("Cut off 1 WebSocket handler(s) of The guest", "ERROR")
+    assert logs.matching("Cut off 1 WebSocket handler(s) of the guest", "ERROR")
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -24,7 +24,7 @@ from nonebot_aiohttp.tasks import TaskSet
 from nonebot_aiohttp.unsent import UnsentWatch
 from tests.support.hosts import Host, asgi, attached, own_process, subapp
 
-NAME = "The guest"
+NAME = "the guest"
 
 
 class OwnPaths(Reachable):
@@ -108,6 +108,7 @@ class GuestDriver:
             ends=(ClientDisconnect, WebSocketDisconnect),
             gate=Gate(options, self.lifespan),
             kept=Kept(self.requests, self.socket_tasks, sockets, streams),
+            silence=options.body_timeout,
         )
         self.lifespan.on_startup(guest.lifespan.start)
         self.lifespan.on_shutdown(guest.lifespan.stop)
