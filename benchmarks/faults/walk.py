@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
     "keepalive_timeout": 2.0,
     "drain_timeout": 5.0,
 }
-"""Timeouts that a walk must sit out are short, but a loaded machine answers no handshake in 0.6 s."""
+"""Timeouts that a walk must sit out are short, but a loaded machine needs some for a handshake."""
 
 VIRTUAL = {"backoff_max": 60.0, "stable_after": 30.0}
 REAL = {"backoff_max": 2.0, "stable_after": 1.0}
