@@ -117,11 +117,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
-        self._lifespan.on_shutdown(self._functions.run)
-        keeper = LifespanKeeper(self._lifespan, self._functions)
-        life.on_startup(self._begin)
-        life.on_startup(keeper.start)
-        life.on_shutdown(keeper.stop)
+        self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
         self._host = Host(
@@ -136,6 +132,14 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         if self._plugins_app is not None:
             self._plugins_app.bot = self._host.asgi
         watch.add_connections(self._host.transports)
+
+    def _keep_nonebots(self, life: Lifespan) -> None:
+        """Have NoneBot's own lifespan begin and end with the driver's life."""
+        self._lifespan.on_shutdown(self._functions.run)
+        keeper = LifespanKeeper(self._lifespan, self._functions)
+        life.on_startup(self._begin)
+        life.on_startup(keeper.start)
+        life.on_shutdown(keeper.stop)
 
     def _make_guest(self, config: Config, gate: Gate, kept: Kept) -> Guest:
         """Make the application of plugins, which needs an extra."""
