@@ -27,6 +27,9 @@ _SENT_INSTEAD = {NO_CODE: NORMAL, ABNORMAL: INTERNAL_ERROR, TLS_FAILED: INTERNAL
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
 
+GONE = "the connection is gone"
+"""The reason of an ending of which nothing else is known."""
+
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 
 Deliver = Callable[[bytes], Any]
@@ -63,6 +66,11 @@ class Socket(WebSocket):
     @abc.abstractmethod
     def accepted(self) -> bool:
         """Whether the handshake has been answered with 101."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more, though messages may wait to be received."""
+        return self.closed
 
     # A connection equals itself only; the contract's dataclass compares fields and has no hash.
     __hash__ = object.__hash__
@@ -145,7 +153,7 @@ class Socket(WebSocket):
 
         Raise it outside of ``except``, or else it keeps the caught error as its context.
         """
-        return WebSocketClosed(*(self._ending or Ending(ABNORMAL, "the connection is gone")))
+        return WebSocketClosed(*(self._ending or Ending(ABNORMAL, GONE)))
 
     async def _until_closed(self) -> None:
         """Leave the connection to the closing handshake, if this side has begun one."""
@@ -171,9 +179,12 @@ class Socket(WebSocket):
             reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
 
         Raises:
+            TypeError: The reason is no text. Nothing has happened then.
             ValueError: The code must not be sent. Nothing has happened then.
         """
         # Whatever can raise comes first: an ending that is noted is not begun again.
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"The reason of a close is text, and no {type(reason).__name__}")
         code, reason = sendable_code(code), encodable(reason or "")
         words = fitting(reason)
         self._end_as(code, reason or "closed by this side")

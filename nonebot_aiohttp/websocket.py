@@ -7,7 +7,6 @@ reason.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -15,30 +14,16 @@ from typing import Any, NoReturn
 import aiohttp
 from aiohttp import WSMessage, WSMsgType, web
 
+from .decoding import decoding
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
 from .probe import counted_bytes
-from .sockets import ABNORMAL, DRIVERS_READER, NO_CODE, Deliver, Socket
+from .sockets import ABNORMAL, DRIVERS_READER, GONE, NO_CODE, Deliver, Socket
 from .subprotocols import without_subprotocols
 from .turns import BETWEEN_LOOKS, Turns
-from .unread import unread_close
-
-CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
-"""Whether text frames can stay the bytes that ``handle_message`` wants (aiohttp 3.14)."""
+from .unread import unread, unread_close, unread_message
 
 _FRAME_HEAD = 14  # Bytes that a frame's head has at most (RFC 6455, 5.2).
-
-
-def decoding(decode_text: bool) -> dict[str, Any]:
-    """Make the argument that says what aiohttp shall make of text frames.
-
-    Args:
-        decode_text: True for str; False for bytes, where aiohttp can.
-
-    Returns:
-        Keyword arguments.
-    """
-    return {"decode_text": decode_text} if CAN_KEEP_BYTES else {}
 
 
 class AiohttpSocket(Socket):
@@ -69,14 +54,18 @@ class AiohttpSocket(Socket):
 
     @property
     def closed(self) -> bool:
-        """Whether the connection has ended, received or not; False before it was accepted."""
-        if self._ending is not None:
+        """Whether the connection has ended; False before it was accepted."""
+        return self._has_ended()
+
+    def _has_ended(self) -> bool:
+        return self._ending is not None or (self._socket is not None and self._socket.closed)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more; see ``Socket.gone``."""
+        if self._has_ended() or unread_close(self._socket) is not None:
             return True
-        if self._socket is None:
-            return False
-        if self._transport is not None and self._transport.is_closing():
-            return True
-        return self._socket.closed or unread_close(self._socket) is not None
+        return self._transport is not None and self._transport.is_closing()
 
     @property
     def transport(self) -> Any:
@@ -177,12 +166,12 @@ class AiohttpSocket(Socket):
                 await asyncio.wait_for(self._ping(self._heard), timeout)
             except asyncio.TimeoutError:
                 # In the middle of a message it cannot answer.
-                return counter.count > 0 and not self.closed
+                return counter.count > 0 and not self.gone
             except ConnectionError:
                 return False
             finally:
                 self._heard = None
-        return not self.closed
+        return not self.gone
 
     async def _ping(self, answered: asyncio.Event) -> None:
         await self._write(self._usable().ping, b"alive?", 0)
@@ -221,8 +210,16 @@ class AiohttpSocket(Socket):
                 await self._write_apart(write(data))
             return
         except ConnectionError as error:
-            self._lose(error)
-        raise self._closed_error()
+            closed = self._failed_write(error)
+        raise closed
+
+    def _failed_write(self, error: ConnectionError) -> WebSocketClosed:
+        """Say that it is gone; only who has read what came before has heard of an ending."""
+        if self._ending is None and unread(self._socket):
+            self._drop()
+            return WebSocketClosed(ABNORMAL, str(error) or GONE)
+        self._lose(error)
+        return self._closed_error()
 
     def _has_room_for(self, size: int) -> bool:
         if self._transport is None:
@@ -241,7 +238,7 @@ class AiohttpSocket(Socket):
             if not task.cancelled():
                 raise
         if self._dropped:
-            raise self._closed_error()
+            raise ConnectionResetError(GONE)
 
     def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
         if self._ending is None:
@@ -292,7 +289,7 @@ class AiohttpSocket(Socket):
             error: What aiohttp says of it, if anything.
         """
         code = error.code if isinstance(error, aiohttp.WebSocketError) else ABNORMAL
-        self._end_as(code, str(error or "") or "the connection is gone")
+        self._end_as(code, str(error or "") or GONE)
         if self._ending is not None and self._ending.code == ABNORMAL:
             # Not close(): with unsent data it waits for a peer who is gone, as the senders do.
             self._drop()
@@ -384,6 +381,12 @@ class ClientSocket(AiohttpSocket):
         # connection leaves those who send waiting for ever. Without it they wait, no more.
         self._connection = getattr(getattr(socket, "_response", None), "connection", None)
         self._take(getattr(self._connection, "transport", None))
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended, received or not, and no message waits any more."""
+        # Not as `websockets`, which is closed before that: a loop until it is would lose them.
+        return self._has_ended() or (self.gone and not unread_message(self._socket))
 
     def _drop(self) -> None:
         super()._drop()

@@ -9,13 +9,14 @@ from yarl import URL
 
 from ..adapters import Bot, create_bot
 from ..connections.redirects import Outgoing, following
+from ..decoding import decoding
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger, redact_url
 from ..options import DriverOptions
 from ..sockets import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..starter import Starter, TooManyTasks
 from ..tasks import Stopped, race
-from ..websocket import ClientSocket, decoding
+from ..websocket import ClientSocket
 from .loop import ForwardLoop, request_headers, seconds_of
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}

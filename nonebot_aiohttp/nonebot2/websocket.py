@@ -67,6 +67,7 @@ class NonebotWebSocket(WebSocket):
             reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
 
         Raises:
+            TypeError: The reason is no text. Nothing has happened then.
             ValueError: The code must not be sent. Nothing has happened then.
         """
         await self._socket.end(code, reason)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NoReturn
 
-from ..exceptions import WebSocketNotAccepted
+from ..exceptions import WebSocketClosed, WebSocketNotAccepted
 from ..log import logger
 from ..options import DriverOptions
 from ..sockets import (
@@ -39,7 +39,8 @@ class AsgiSocket(Socket):
         self._close_timeout = options.close_timeout
         self._accepted = False
         self._gone = asyncio.Event()
-        # Whether no close can be sent any more: the server has said the end, or the reader says it.
+        # Whether no close can be sent any more: the server has said the end, the reader says it, or
+        # sending has failed.
         self._is_over = False
 
     @property
@@ -52,6 +53,11 @@ class AsgiSocket(Socket):
         """Whether the connection has ended; False before it was accepted."""
         return self._ending is not None
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more; see ``Socket.gone``."""
+        return self._ending is not None or self._is_over
+
     async def accept(self) -> None:
         """Accept the connection.
 
@@ -62,7 +68,11 @@ class AsgiSocket(Socket):
             raise self._closed_error()
         if not self._accepted:
             self._accepted = True
-            await self._emit({"type": "websocket.accept"})
+            try:
+                await self._emit({"type": "websocket.accept"})
+            except WebSocketClosed as closed:
+                self._end_as(closed.code, closed.reason)
+                raise
 
     async def send(self, data: str) -> None:
         """Send one text message; see ``AiohttpSocket.send``."""
@@ -130,14 +140,15 @@ class AsgiSocket(Socket):
             raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
 
     async def _emit(self, event: Event) -> None:
+        """Send; that it fails is no ending for who has still to receive what came before."""
         try:
             await self._send_event(event)
             return
         except Exception as error:
             # Each server has its own error for a connection that has gone meanwhile.
             self._is_over = True
-            self._end_as(ABNORMAL, f"cannot send: {type(error).__name__}")
-        raise self._closed_error()
+            reason = f"cannot send: {type(error).__name__}"
+        raise WebSocketClosed(*(self._ending or (ABNORMAL, reason)))
 
     async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Read, but no longer than until this side ends the connection."""

@@ -206,7 +206,7 @@ class Endpoints(Reachable):
         return bot
 
     async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
-        if isinstance(error, WebSocketClosed) and socket.closed:
+        if isinstance(error, WebSocketClosed) and socket.gone:
             logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
             answer = HTTPResponse(400)
         else:

@@ -265,7 +265,7 @@ class Guest:
             await self.app(scope, exchange.receive, exchange.send)
             code = NORMAL
         except Exception as error:
-            if not (exchange.socket.closed and isinstance(error, (*self._ends, ConnectionError))):
+            if not (exchange.socket.gone and isinstance(error, (*self._ends, ConnectionError))):
                 text = f"A WebSocket of {self.name} failed"
                 self._socket_tasks.failures.log(text, error)
         finally:

@@ -11,6 +11,7 @@ import pytest
 
 from nonebot_aiohttp import (
     HTTPConnection,
+    HTTPResponse,
     ReceiveConflict,
     WebSocketClosed,
     WebSocketNotAccepted,
@@ -191,7 +192,37 @@ async def test_a_send_that_the_server_refuses_is_websocket_closed(
         call.failure = RuntimeError("server's own")
         with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
             await socket_of(adapter).send("x")
-        assert socket_of(adapter).closed
+        assert socket_of(adapter).gone
+
+
+async def test_what_came_before_it_is_still_received() -> None:
+    received: list[Any] = []
+
+    class Recorder(RecordingBot):
+        @classmethod
+        async def decide(cls, request: HTTPConnection) -> Decision:
+            assert isinstance(request, AsgiSocket)
+            await request.accept()
+            calling.failure = RuntimeError("server's own")
+            for _ in range(2):
+                with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
+                    await request.send("late")
+            assert request.gone
+            assert not request.closed
+            received.append(await request.receive())
+            with pytest.raises(WebSocketClosed, match="4000"):
+                await request.receive()
+            with pytest.raises(WebSocketClosed, match="4000"):
+                await request.send("late")
+            return None, HTTPResponse(403)
+
+    driver = make_driver(Recorder)
+    calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
+    async with driver.lifespan(), calling as call:
+        await call.give("websocket.receive", text="hello")
+        await call.give("websocket.disconnect", code=4000)
+        await call.ended()
+    assert received == ["hello"]
 
 
 async def test_a_close_that_the_server_refuses_is_a_close(adapter: type[RecordingBot]) -> None:

@@ -148,12 +148,15 @@ async def test_a_client_closes_with_any_reason(side: Side, reason: str | None, s
         assert ends.socket.closed
 
 
-@pytest.mark.parametrize("reason", [b"bytes", "再见".encode(), 1, ["why"]])
+@pytest.mark.parametrize("reason", [b"bytes", b"", "再见".encode(), 0, 1, ["why"]])
 async def test_a_reason_that_is_no_text_has_done_nothing(side: Side, reason: Any) -> None:
+    kind = type(reason).__name__
     async with side() as ends:
-        with pytest.raises(AttributeError):
+        with pytest.raises(TypeError, match=f"reason of a close is text, and no {kind}"):
             await ends.socket.end(4000, reason)
         assert not ends.socket.closed
+        await ends.socket.send("still open")
+        assert (await ends.peer.read_frame()).text == "still open"
 
 
 def test_the_rule_of_codes() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from nonebot_aiohttp import WebSocketClosed
-from nonebot_aiohttp.unread import unread_close
+from nonebot_aiohttp.unread import unread_close, unread_message
 from tests.support import frames
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
 from tests.support.forward import clocked_driver, closes, websocket
 from tests.support.server import Connection, ScriptedServer
-from tests.support.sides import Ends, Side
+from tests.support.sides import Ends, Side, client_side, server_side
 from tests.support.waiting import eventually, within
 from tests.support.wire import encode_message, status_line
 
@@ -29,14 +30,30 @@ async def check_refused(ends: Ends, code: int, reason: str) -> None:
         assert (closed.value.code, closed.value.reason) == (code, reason)
 
 
-async def test_a_close_that_nobody_has_received_shows(side: Side) -> None:
-    async with side() as ends:
+async def test_a_client_shows_a_close_that_nobody_has_received() -> None:
+    async with client_side() as ends:
         assert not ends.socket.closed
         await ends.peer.send_frame(frames.close(4000, "bye"))
         await eventually(lambda: ends.socket.closed)
         await check_refused(ends, 4000, "bye")
+
+
+async def test_a_server_shows_it_to_who_sends() -> None:
+    """As FastAPI's: what is closed may still hold messages, and a server's loop asks for it."""
+    async with server_side() as ends:
+        await ends.peer.send_frame(frames.close(4000, "bye"))
+        await eventually(lambda: ends.socket.gone)
+        await check_refused(ends, 4000, "bye")
+        assert not ends.socket.closed
+
+
+async def test_it_is_received_afterwards(side: Side) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.close(4000, "bye"))
+        await eventually(lambda: ends.socket.gone)
         with pytest.raises(WebSocketClosed, match="4000: bye"):
             await within(ends.socket.receive())
+        assert ends.socket.closed
         # The peer got its answer, and nothing else.
         assert (await ends.peer.read_frame()).opcode == frames.Opcode.CLOSE
         await check_refused(ends, 4000, "bye")
@@ -45,14 +62,14 @@ async def test_a_close_that_nobody_has_received_shows(side: Side) -> None:
 async def test_a_close_without_a_code_shows(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.close(None))
-        await eventually(lambda: ends.socket.closed)
+        await eventually(lambda: ends.socket.gone)
         await check_refused(ends, 1005, "")
 
 
 async def test_what_came_before_it_is_still_received(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.text("one"), frames.binary(b"two"), frames.close(4000))
-        await eventually(lambda: ends.socket.closed)
+        await eventually(lambda: ends.socket.gone)
         await check_refused(ends, 4000, "")
         assert await within(ends.socket.receive()) == "one"
         await check_refused(ends, 4000, "")
@@ -61,10 +78,29 @@ async def test_what_came_before_it_is_still_received(side: Side) -> None:
             await within(ends.socket.receive())
 
 
+@pytest.mark.parametrize("how", ["close", "fin"])
+async def test_a_loop_until_it_is_closed_loses_nothing(side: Side, how: str) -> None:
+    async with side() as ends:
+        waiting = [frames.text(text) for text in "123"]
+        await ends.peer.send_frame(*waiting, frames.ping(b""))
+        await eventually(lambda: _waiting(ends) == len(waiting) + 1)
+        if how == "close":
+            await ends.peer.send_frame(frames.close(1000))
+        else:
+            ends.peer.abort()
+        await eventually(lambda: ends.socket.gone)
+        received = []
+        # The server's side is closed when it has heard so.
+        with suppress(WebSocketClosed):
+            while not ends.socket.closed:
+                received.append(await within(ends.socket.receive()))
+        assert received == ["1", "2", "3"]
+
+
 async def test_closing_answers_it(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.close(4000))
-        await eventually(lambda: ends.socket.closed)
+        await eventually(lambda: ends.socket.gone)
         await within(ends.socket.close(1000))
         assert (await ends.peer.read_close()).close_code == 1000
         assert await ends.peer.read_to_end() == b""
@@ -74,9 +110,36 @@ async def test_closing_answers_it(side: Side) -> None:
 async def test_a_lost_connection_shows_as_well(side: Side, how: str) -> None:
     async with side() as ends:
         ends.peer.reset() if how == "reset" else ends.peer.abort()
-        await eventually(lambda: ends.socket.closed)
+        await eventually(lambda: ends.socket.gone)
         with pytest.raises(WebSocketClosed):
             await within(ends.socket.send("late"))
+        assert ends.socket.closed
+
+
+async def test_a_client_shows_a_lost_connection_before_it_sends() -> None:
+    async with client_side() as ends:
+        ends.peer.abort()
+        await eventually(lambda: ends.socket.closed)
+
+
+@pytest.mark.parametrize("send", ["send", "send_bytes"])
+async def test_what_came_before_a_failed_write_is_still_received(side: Side, send: str) -> None:
+    data: Any = "late" if send == "send" else b"late"
+    async with side() as ends:
+        await ends.peer.send_frame(frames.text("hello"), frames.binary(b"more"))
+        await eventually(lambda: _waiting(ends) == 2)
+        ends.peer.abort()
+        await eventually(lambda: ends.socket.gone)
+        for _ in range(2):
+            with pytest.raises(WebSocketClosed) as closed:
+                await within(getattr(ends.socket, send)(data))
+            assert closed.value.code == 1006
+        assert not ends.socket.closed
+        assert await within(ends.socket.receive()) == "hello"
+        assert await within(ends.socket.receive_bytes()) == b"more"
+        with pytest.raises(WebSocketClosed, match="1006"):
+            await within(ends.socket.receive())
+        assert ends.socket.closed
 
 
 async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(
@@ -112,6 +175,7 @@ async def test_a_message_that_waits_is_no_close(side: Side) -> None:
         await ends.peer.send_frame(frames.text("hello"), frames.ping(b""))
         await eventually(lambda: _waiting(ends) == 2)
         assert not ends.socket.closed
+        assert not ends.socket.gone
         await ends.socket.send("welcome")
         assert (await ends.peer.read_frame()).text == "welcome"
 
@@ -136,6 +200,7 @@ def test_where_it_cannot_be_seen_there_is_none() -> None:
 
     for socket in (None, object(), Hidden()):
         assert unread_close(socket) is None
+        assert not unread_message(socket)
 
 
 def _waiting(ends: Ends) -> int:

@@ -13,8 +13,8 @@ import pytest
 
 from nonebot_aiohttp import WebSocketClosed, deadline
 from nonebot_aiohttp.deadline import Deadline
+from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
 from nonebot_aiohttp.sockets import OpenSockets
-from nonebot_aiohttp.websocket import CAN_KEEP_BYTES
 from tests.support import frames
 from tests.support.frames import Frame, Opcode
 from tests.support.sides import (

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import IO, Any
 
 import hosting
@@ -218,6 +219,28 @@ async def _error_of(closing: Awaitable[None]) -> str:
     return ""
 
 
+async def ws_until_closed(ws: WebSocket) -> None:
+    """Receive until it is closed, more slowly than the messages come."""
+    await ws.accept()
+    received = []
+    with suppress(WebSocketClosed):
+        while not ws.closed:
+            received.append(await ws.receive())
+            await asyncio.sleep(0.05)
+    note(f"until closed {ws.request.url.query['name']}", received=received)
+
+
+async def ws_send_first(ws: WebSocket) -> None:
+    """Send until that fails, and receive only then."""
+    await ws.accept()
+    # Starlette's own error comes through.
+    with suppress(Exception):
+        while True:
+            await ws.send("more")
+            await asyncio.sleep(0.01)
+    note(f"send first {ws.request.url.query['name']}", received=await ws.receive())
+
+
 async def ws_send_on(ws: WebSocket) -> None:
     """Send and never receive, until that is an error."""
     await ws.accept()
@@ -280,6 +303,8 @@ def register() -> None:
         "close": ws_close,
         "relay": ws_relay,
         "send-on": ws_send_on,
+        "send-first": ws_send_first,
+        "until-closed": ws_until_closed,
         "wrong-code": ws_wrong_code,
         "tasks": ws_tasks,
         "param/{name}": ws_inspect,

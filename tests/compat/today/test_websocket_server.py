@@ -129,6 +129,29 @@ async def test_sending_to_a_peer_that_has_closed_is_an_error(
         assert refused["code"] == (4000 if bot.candidate.host == "run" else 1006)
 
 
+async def test_a_loop_until_it_is_closed_loses_nothing(
+    client: aiohttp.ClientSession, bot: Bot, name: str
+) -> None:
+    async with connect(client, bot, f"until-closed?name={name}") as ws:
+        for data in "123":
+            await ws.send_str(data)
+        await ws.close()
+        end = await bot.note(f"until closed {name}")
+    assert end["received"] == ["1", "2", "3"]
+
+
+async def test_what_came_before_a_failed_send_is_received(
+    client: aiohttp.ClientSession, bot: Bot, name: str
+) -> None:
+    async with connect(client, bot, f"send-first?name={name}") as ws:
+        await ws.send_str("hello")
+        for _ in range(3):
+            assert await ws.receive_str(timeout=5) == "more"
+        ws._response.connection.transport.abort()
+        end = await bot.note(f"send first {name}")
+    assert end["received"] == "hello"
+
+
 async def test_lost_peer(client: aiohttp.ClientSession, bot: Bot, name: str) -> None:
     async with connect(client, bot, f"echo?name={name}") as ws:
         await ws.send_str("here")
