@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 from .deadline import Deadline
@@ -16,7 +17,7 @@ from .drivers import WebSocket
 from .exceptions import ReceiveConflict, WebSocketClosed
 from .log import logger
 
-NORMAL, GOING_AWAY, NO_CODE, ABNORMAL = 1000, 1001, 1005, 1006
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_CODE, ABNORMAL = 1000, 1001, 1002, 1005, 1006
 INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1008, 1011, 1013
 TLS_FAILED = 1015
 """Close codes (RFC 6455, section 7.4.1, and its registry); 1005, 1006 and 1015 are never sent."""
@@ -188,8 +189,22 @@ class Socket(WebSocket):
         code, reason = sendable_code(code), encodable(reason or "")
         words = fitting(reason)
         self._end_as(code, reason or "closed by this side")
+        await self._finish(code, words)
+
+    async def _answer_close(self, code: int, reason: str) -> None:
+        """Take note of the peer's close, and answer it.
+
+        Args:
+            code: The code that the peer has sent; 0 for none.
+            reason: Its words.
+        """
+        self._end_as(code or NO_CODE, reason)
+        await self._finish(answering_code(code), fitting(reason))
+
+    async def _finish(self, code: int, reason: bytes) -> None:
+        """Do the closing handshake once, whoever comes first, and wait until it is done."""
         if self._closing is None and self._is_open():
-            self._closing = asyncio.ensure_future(self._shake_hands(code, words))
+            self._closing = asyncio.ensure_future(self._shake_hands(code, reason))
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
@@ -310,6 +325,23 @@ def sendable_code(code: Any) -> int:
         f"Cannot close a WebSocket with {code!r}: choose 1000 to 1003, 1007 to 1014, or a code of"
         " your own from 4000 to 4999"
     )
+
+
+def answering_code(code: int) -> int:
+    """Find the code that answers the close of a peer: its own, as a rule (RFC 6455, 5.5.1).
+
+    Args:
+        code: The code that the peer has sent; 0 for none.
+
+    Returns:
+        That code; 1000 if there is none, 1002 if it must not be sent.
+    """
+    if not code:
+        return NORMAL
+    with suppress(ValueError):
+        if sendable_code(code) == code:
+            return code
+    return PROTOCOL_ERROR
 
 
 def encodable(text: str) -> str:

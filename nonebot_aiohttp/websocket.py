@@ -1,4 +1,4 @@
-"""``WebSocket`` over aiohttp, server and client side.
+"""``WebSocket`` over aiohttp: what both sides share, and the server's.
 
 It guards the rule that every kind of ending is one error, ``WebSocketClosed`` with a code and a
 reason.
@@ -21,7 +21,8 @@ from .probe import counted_bytes
 from .sockets import ABNORMAL, DRIVERS_READER, GONE, NO_CODE, Deliver, Socket
 from .subprotocols import without_subprotocols
 from .turns import BETWEEN_LOOKS, Turns
-from .unread import unread, unread_close, unread_message
+from .unread import unread, unread_close
+from .unsent import unsent_of
 
 _FRAME_HEAD = 14  # Bytes that a frame's head has at most (RFC 6455, 5.2).
 
@@ -55,15 +56,16 @@ class AiohttpSocket(Socket):
     @property
     def closed(self) -> bool:
         """Whether the connection has ended; False before it was accepted."""
-        return self._has_ended()
+        return self._has_ended
 
+    @property
     def _has_ended(self) -> bool:
         return self._ending is not None or (self._socket is not None and self._socket.closed)
 
     @property
     def gone(self) -> bool:
         """Whether nothing can be sent any more; see ``Socket.gone``."""
-        if self._has_ended() or unread_close(self._socket) is not None:
+        if self._has_ended or unread_close(self._socket) is not None:
             return True
         return self._transport is not None and self._transport.is_closing()
 
@@ -184,11 +186,17 @@ class AiohttpSocket(Socket):
         """Bound the closing handshake: aiohttp waits for ever for one who does not read."""
         assert self._socket is not None
         task = asyncio.ensure_future(self._socket.close(code=code, message=reason))
+        if self._transport and self._ending and self._ending.code == NO_CODE:
+            # Behind the answer: aiohttp's client takes a close without a code for none, and waits.
+            asyncio.get_running_loop().call_soon(self._transport.close)
         await asyncio.wait({task}, timeout=self._close_timeout)
         if not task.done():
             # Not cancelled: dropping wakes it, and all who wait to send with it.
             self._drop()
         await asyncio.wait({task})
+        if unsent_of(self._transport):
+            # aiohttp's client has closed it, which waits for ever for one who does not read.
+            asyncio.get_running_loop().call_later(self._close_timeout, self._drop)
 
     def _drop(self) -> None:
         self._dropped = True
@@ -265,7 +273,8 @@ class AiohttpSocket(Socket):
             return
         await self._until_closed()
         if message.type is WSMsgType.CLOSE:
-            self._end_as(message.data or NO_CODE, message.extra or "")
+            # As whoever turns autoclose off has to: aiohttp answers with 1000, whatever has come.
+            await self._answer_close(message.data, message.extra or "")
         self._lose(message.data if message.type is WSMsgType.ERROR else None)
         raise self._closed_error()
 
@@ -318,6 +327,7 @@ class ServerSocket(AiohttpSocket):
         self._request = without_subprotocols(request)
         self.response: web.WebSocketResponse = web.WebSocketResponse(
             timeout=options.close_timeout,
+            autoclose=False,
             autoping=False,
             heartbeat=options.heartbeat,
             compress=options.compress,
@@ -357,45 +367,6 @@ class ServerSocket(AiohttpSocket):
                 self._lose(error)
         self._lose(None)
         raise self._closed_error()
-
-
-class ClientSocket(AiohttpSocket):
-    """The client's side: a bot that has connected to a platform."""
-
-    def __init__(
-        self,
-        socket: aiohttp.ClientWebSocketResponse,
-        options: DriverOptions,
-        **connection: Any,
-    ) -> None:
-        """Wrap a connection that stands.
-
-        Args:
-            socket: aiohttp's socket.
-            options: The driver's settings.
-            **connection: The fields of ``HTTPConnection``.
-        """
-        super().__init__(options, **connection)
-        self._socket = socket
-        # Private: aiohttp offers the client no way to abort, and its own close() of a half-open
-        # connection leaves those who send waiting for ever. Without it they wait, no more.
-        self._connection = getattr(getattr(socket, "_response", None), "connection", None)
-        self._take(getattr(self._connection, "transport", None))
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection has ended, received or not, and no message waits any more."""
-        # Not as `websockets`, which is closed before that: a loop until it is would lose them.
-        return self._has_ended() or (self.gone and not unread_message(self._socket))
-
-    def _drop(self) -> None:
-        super()._drop()
-        if self._connection is not None:
-            # aiohttp does not release what it finds aborted.
-            self._connection.close()
-
-    async def accept(self) -> None:
-        """Do nothing: a client's connection is accepted by the other side."""
 
 
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:

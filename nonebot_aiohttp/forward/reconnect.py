@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
+from ..client_socket import ClientSocket
 from ..connections.redirects import Outgoing, following
 from ..decoding import decoding
 from ..exceptions import DuplicateBotError, WebSocketClosed
@@ -16,7 +17,6 @@ from ..options import DriverOptions
 from ..sockets import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..starter import Starter, TooManyTasks
 from ..tasks import Stopped, race
-from ..websocket import ClientSocket
 from .loop import ForwardLoop, request_headers, seconds_of
 
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
@@ -112,6 +112,7 @@ def connect_arguments(options: DriverOptions, *, decode_text: bool = False) -> d
         Keyword arguments.
     """
     return {
+        "autoclose": False,
         "autoping": False,
         "heartbeat": options.heartbeat,
         "compress": 15 if options.compress else 0,

@@ -20,13 +20,13 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
+from ..client_socket import ClientSocket
 from ..connections.cookies import ExactCookieJar, given_cookies
 from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
-from ..websocket import ClientSocket
 from .calls import cookies_of, exact_chunks, http_version, send, text_headers, to_response
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket

@@ -13,7 +13,7 @@ from nonebot_aiohttp.sockets import encodable, fitting, sendable_code
 from tests.support import frames
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving
-from tests.support.sides import Side
+from tests.support.sides import READERS, Ends, Reader, Side, receive
 from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.both_loops
@@ -108,6 +108,74 @@ async def test_a_wrong_code_after_the_end_is_an_error_too(side: Side) -> None:
         await ends.socket.close()
         with pytest.raises(ValueError, match="Cannot close"):
             await ends.socket.close(999)
+
+
+ANSWERS: dict[int | None, int] = {
+    **{code: code for code in (1000, 1001, 1013, 3000, 4001, 4999)},
+    None: 1000,
+    # No endpoint may send them.
+    **dict.fromkeys((1006, 5000), 1002),
+}
+"""Codes that a peer closes with, and what answers it (RFC 6455, section 5.5.1)."""
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize(("code", "answer"), ANSWERS.items())
+async def test_a_close_is_answered_with_its_own_code(
+    side: Side, read: Reader, code: int | None, answer: int
+) -> None:
+    # The peer does not drop TCP: no answer waits for that, or for a second close.
+    async with side(close_timeout=3600) as ends:
+        await ends.peer.send_frame(frames.close(code, "" if code is None else "再见"))
+        with pytest.raises(WebSocketClosed) as closed:
+            await within(read(ends))
+        assert closed.value.code == (code or 1005)
+        answered = await ends.peer.read_frame()
+        assert (answered.opcode, answered.close_code) == (frames.Opcode.CLOSE, answer)
+        assert answered.close_reason == ("" if code is None else "再见")
+        assert await ends.peer.read_to_end() == b""
+
+
+async def test_a_close_is_answered_once_though_this_side_closes_too(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.create_task(receive(ends))
+        await asyncio.sleep(0)
+        await ends.peer.send_frame(frames.close(4001))
+        await within(ends.socket.end(4002))
+        assert (await ends.peer.read_frame()).close_code in (4001, 4002)
+        assert await ends.peer.read_to_end() == b""
+        with pytest.raises(WebSocketClosed):
+            await within(reading)
+
+
+async def test_an_answer_goes_on_without_its_reader(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.create_task(receive(ends))
+        await ends.peer.send_frame(frames.close(4001))
+        await eventually(lambda: ends.socket._ending is not None)
+        reading.cancel()
+        await asyncio.wait({reading})
+        assert (await ends.peer.read_frame()).close_code == 4001
+        assert await ends.peer.read_to_end() == b""
+
+
+async def test_an_answer_that_cannot_be_sent_is_bounded(side: Side) -> None:
+    async with side(close_timeout=0.1) as ends:
+        ends.peer.stop_reading()
+        sending = asyncio.create_task(send_on(ends))
+        await eventually(lambda: ends.socket.transport.get_write_buffer_size() > 0)
+        await ends.peer.send_frame(frames.close(4001, "enough"))
+        with pytest.raises(WebSocketClosed, match="4001: enough"):
+            await within(receive(ends))
+        with pytest.raises(WebSocketClosed):
+            await within(sending)
+        await eventually(lambda: ends.socket.transport.get_write_buffer_size() == 0)
+
+
+async def send_on(ends: Ends) -> None:
+    """Send until that is an error."""
+    while True:
+        await ends.socket.send_bytes(bytes(1024 * 1024))
 
 
 REASONS = {

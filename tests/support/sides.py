@@ -12,8 +12,9 @@ import aiohttp
 from aiohttp import web
 
 from nonebot_aiohttp import DriverOptions
+from nonebot_aiohttp.client_socket import ClientSocket
 from nonebot_aiohttp.forward.reconnect import connect_arguments
-from nonebot_aiohttp.websocket import AiohttpSocket, ClientSocket, ServerSocket
+from nonebot_aiohttp.websocket import AiohttpSocket, ServerSocket
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.hosts import serve_application
