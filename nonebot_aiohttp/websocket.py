@@ -18,7 +18,16 @@ from .decoding import decoding
 from .exceptions import WebSocketClosed, WebSocketNotAccepted
 from .options import DriverOptions
 from .probe import counted_bytes
-from .sockets import ABNORMAL, DRIVERS_READER, GONE, NO_CODE, Deliver, Socket
+from .sockets import (
+    ABNORMAL,
+    DRIVERS_READER,
+    GONE,
+    NO_CODE,
+    Deliver,
+    Socket,
+    answering_code,
+    fitting,
+)
 from .subprotocols import without_subprotocols
 from .turns import BETWEEN_LOOKS, Turns
 from .unread import unread, unread_close
@@ -185,6 +194,10 @@ class AiohttpSocket(Socket):
     async def _shake_hands(self, code: int, reason: bytes) -> None:
         """Bound the closing handshake: aiohttp waits for ever for one who does not read."""
         assert self._socket is not None
+        close = unread_close(self._socket)
+        if close is not None:
+            # This is its answer then.
+            code, reason = answering_code(close.data), fitting(close.extra or "")
         task = asyncio.ensure_future(self._socket.close(code=code, message=reason))
         if self._transport and self._ending and self._ending.code == NO_CODE:
             # Behind the answer: aiohttp's client takes a close without a code for none, and waits.

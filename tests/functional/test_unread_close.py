@@ -97,12 +97,14 @@ async def test_a_loop_until_it_is_closed_loses_nothing(side: Side, how: str) -> 
         assert received == ["1", "2", "3"]
 
 
-async def test_closing_answers_it(side: Side) -> None:
+@pytest.mark.parametrize("before", [[], [frames.text("hello")]])
+async def test_closing_answers_it(side: Side, before: list[frames.Frame]) -> None:
     async with side() as ends:
-        await ends.peer.send_frame(frames.close(4000))
+        await ends.peer.send_frame(*before, frames.close(4000, "bye"))
         await eventually(lambda: ends.socket.gone)
         await within(ends.socket.close(1000))
-        assert (await ends.peer.read_close()).close_code == 1000
+        answer = await ends.peer.read_frame()
+        assert (answer.close_code, answer.close_reason) == (4000, "bye")
         assert await ends.peer.read_to_end() == b""
 
 

@@ -110,6 +110,8 @@ async def test_closed_by_the_peer(
 ) -> None:
     async with connect(client, bot, f"{path}?name={name}") as ws:
         await ws.close(code=code, message=reason.encode())
+        # The answer has the same code (RFC 6455, 5.5.1).
+        assert ws.close_code == code
     end = await bot.note(f"closed {name}")
     assert (end["code"], end["closed"]) == (code, True)
     if bot.candidate.is_ours:  # the stock drivers lose the reason
