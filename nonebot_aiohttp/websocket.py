@@ -298,7 +298,8 @@ class AiohttpSocket(Socket):
         """
         pong = self._write(self._usable().pong, data, len(data))
         if self._has_room_for(len(data)):
-            await pong
+            # One that has gone may have sent more before.
+            await _unless_closed(pong)
         elif self._pong is None or self._pong.done():
             self._pong = asyncio.ensure_future(_unless_closed(pong))
         else:

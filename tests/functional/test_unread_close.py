@@ -144,6 +144,22 @@ async def test_what_came_before_a_failed_write_is_still_received(side: Side, sen
         assert ends.socket.closed
 
 
+@pytest.mark.parametrize("read", ["receive", "pump"])
+async def test_what_came_behind_an_unanswered_ping_is_still_received(side: Side, read: str) -> None:
+    async with side() as ends:
+        await ends.peer.send_frame(frames.ping(b"?"), frames.text("hello"))
+        await eventually(lambda: _waiting(ends) == 2)
+        ends.peer.abort()
+        await eventually(lambda: ends.socket.gone)
+        received: list[Any] = []
+        if read == "receive":
+            received.append(await within(ends.socket.receive_bytes()))
+        with pytest.raises(WebSocketClosed, match="1006"):
+            await within(ends.socket.pump(received.append))
+        assert received == [b"hello"]
+        assert ends.socket.closed
+
+
 async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(
     fake_clock: FakeClock,
 ) -> None:
