@@ -17,6 +17,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from .cookies import own_header
 from .interim import guard
 from .locations import as_it_stands
 from .proxies import (
@@ -62,6 +63,14 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
         def update_host(self, url: URL) -> None:
             self.url = as_it_stands(self.url)
             super().update_host(self.url)
+
+        def update_cookies(self, cookies: Any) -> None:
+            own = own_header.get()
+            if own is not None:
+                if own.goes_to(self.original_url):
+                    return
+                self.headers.popall(hdrs.COOKIE, None)
+            super().update_cookies(cookies)
 
         def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
             proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)

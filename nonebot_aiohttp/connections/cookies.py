@@ -24,6 +24,26 @@ _NOWHERE = URL()
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)
 
 
+class OwnHeader:
+    """The ``Cookie`` header of a caller, which goes where he has sent it, alone, and no further."""
+
+    _first: URL | None = None
+
+    def goes_to(self, url: URL) -> bool:
+        """Tell whether a request takes it: the first one, and the same when it is tried again.
+
+        Args:
+            url: aiohttp's own object, for an answer may redirect to an equal URL.
+        """
+        if self._first is None:
+            self._first = url
+        return self._first is url
+
+
+own_header: ContextVar[OwnHeader | None] = ContextVar("header of the request", default=None)
+"""The header of the request that is sent in this context; None leaves headers to aiohttp."""
+
+
 class ExactCookieJar(aiohttp.CookieJar):
     """Keeps cookies, those of hosts without a name too, and sends each as it came."""
 
@@ -76,6 +96,20 @@ def given_cookies(cookies: Iterable[tuple[str, Morsel[str]]], url: URL) -> Itera
         yield
     finally:
         _given.reset(token)
+
+
+@contextmanager
+def given_header() -> Iterator[None]:
+    """Send the ``Cookie`` header of a caller as it is, as httpx does; see ``OwnHeader``.
+
+    aiohttp takes it apart and merges it with other cookies, and 3.10 takes it along to other
+    origins.
+    """
+    token = own_header.set(OwnHeader())
+    try:
+        yield
+    finally:
+        own_header.reset(token)
 
 
 def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:

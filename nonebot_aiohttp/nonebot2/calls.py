@@ -8,11 +8,12 @@ from http.cookies import Morsel
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDict
 from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
-from ..connections.cookies import exact_cookie, given_cookies
+from ..connections.cookies import exact_cookie, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..session import HTTP_VERSIONS
 from .bodies import body_arguments
@@ -55,6 +56,9 @@ async def send(
         proxy=proxy_of_request(setup.proxy or proxy),
         **body_arguments(setup),
     )
+    if hdrs.COOKIE in setup.headers or hdrs.COOKIE in client.headers:
+        with given_header():
+            return await call()
     if not setup.cookies:
         return await call()
     with given_cookies(cookies_of(setup.cookies), url):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDict
 from nonebot.drivers import (
     Cookies,
@@ -20,7 +21,7 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
-from ..connections.cookies import ExactCookieJar, given_cookies
+from ..connections.cookies import ExactCookieJar, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
@@ -259,13 +260,15 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         arguments = connect_arguments(options, decode_text=True)
 
         async def send(request: Outgoing) -> Any:
-            return await client.ws_connect(
-                request.url,
-                method=request.method,
-                headers=request.headers,
-                proxy=proxy_of_request(setup.proxy),
-                **arguments,
-            )
+            has_own = hdrs.COOKIE in (request.headers or ())
+            with given_header() if has_own else nullcontext():
+                return await client.ws_connect(
+                    request.url,
+                    method=request.method,
+                    headers=request.headers,
+                    proxy=proxy_of_request(setup.proxy),
+                    **arguments,
+                )
 
         with given_cookies(cookies_of(setup.cookies), setup.url):
             connected = await following(send, Outgoing(setup.method, setup.url, headers))
