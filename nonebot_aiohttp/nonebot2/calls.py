@@ -45,16 +45,18 @@ async def send(
 
     Raises:
         TypeError: A header or a part of the body is nothing that can be sent.
-        ValueError: JSON has no form for a number in the body.
+        ValueError: JSON has no form for a number in the body, or a boundary is none.
     """
+    headers = text_headers(setup.headers)
+    kind = headers.get(hdrs.CONTENT_TYPE) or client.headers.get(hdrs.CONTENT_TYPE) or ""
     call = partial(
         client.request,
         setup.method,
         url,
-        headers=text_headers(setup.headers),
+        headers=headers,
         timeout=timeout,
         proxy=proxy_of_request(setup.proxy or proxy),
-        **body_arguments(setup),
+        **body_arguments(setup, kind),
     )
     if hdrs.COOKIE in setup.headers or hdrs.COOKIE in client.headers:
         with given_header():

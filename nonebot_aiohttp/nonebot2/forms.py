@@ -87,7 +87,7 @@ def parse_multipart(kind: str, body: bytes) -> Form:
         return {}, []
     reader = _FormReader()
     try:
-        reader.read(_parameters(kind).get("boundary", ""), body)
+        reader.read(parameters(kind).get("boundary", ""), body)
     except (_Malformed, FormParserError):
         return {}, []
     return reader.fields, reader.files
@@ -195,7 +195,7 @@ class _FormReader:
         self._content.append(data[start:end])
 
     def _end_part(self) -> None:
-        said = _parameters(self._headers.get("content-disposition", ""))
+        said = parameters(self._headers.get("content-disposition", ""))
         name, filename = _text(said, "name"), _text(said, "filename")
         content = b"".join(self._content)
         if name is not None and filename is not None:
@@ -208,8 +208,15 @@ class _FormReader:
         self._is_complete = True
 
 
-def _parameters(header: str) -> dict[str, str]:
-    """Read the parameters of a header such as ``form-data; name="f"; filename="a.txt"``."""
+def parameters(header: str) -> dict[str, str]:
+    """Read the parameters of a header such as ``form-data; name="f"; filename="a.txt"``.
+
+    Args:
+        header: The header.
+
+    Returns:
+        The values by their names, which are in lower case.
+    """
     return {
         name.lower(): value if quoted is None else _ESCAPED.sub(r"\1", quoted)
         for name, value, quoted in (match.groups() for match in _PARAMETER.finditer(header))
