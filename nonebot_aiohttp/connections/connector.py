@@ -102,16 +102,16 @@ def with_login(proxy: URL, login: Any) -> URL:
     return proxy.with_user(login.login).with_password(login.password)
 
 
-def basic(proxy: URL) -> str:
-    """Make the credentials of a proxy (RFC 7617), in UTF-8.
+def basic(url: URL) -> str:
+    """Make the credentials of a URL (RFC 7617), in UTF-8.
 
     Args:
-        proxy: Its URL, with a user.
+        url: The URL, of a proxy or of a request, with a user.
 
     Returns:
-        The value of the header ``Proxy-Authorization``.
+        The value of the header ``Proxy-Authorization`` or ``Authorization``.
     """
-    login = f"{proxy.user}:{proxy.password or ''}"
+    login = f"{url.user}:{url.password or ''}"
     return "Basic " + b64encode(login.encode(errors="replace")).decode()
 
 

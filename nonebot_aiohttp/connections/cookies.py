@@ -6,6 +6,7 @@ RFC 6265, section 5.4 has a client send a value as it was stored. aiohttp quotes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -20,6 +21,9 @@ TAKES_ANY_NAME = hasattr(aiohttp.CookieJar, "quote_cookie")
 """Whether aiohttp sends names that are no token, or mean something in ``Set-Cookie`` (3.13)."""
 
 _NOWHERE = URL()
+
+# None of them may be in a cookie (RFC 6265, section 4.1.1).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)
 
@@ -126,6 +130,9 @@ def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
     Raises:
         http.cookies.CookieError: A control character is in it, or aiohttp cannot send the name.
     """
+    if _CONTROL.search(f"{name}{value}"):
+        # aiohttp leaves it out (since 3.14) without a word, or sends it.
+        raise CookieError(f"The cookie {name!r} has a control character: encode it")
     cookie: Morsel[str] = Morsel()
     if TAKES_ANY_NAME:
         # Pickle's way in: set() refuses names that other clients send (c[0], version).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from http.cookies import Morsel
 from typing import Any
@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
+from ..connections.connector import basic
 from ..connections.cookies import exact_cookie, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..session import HTTP_VERSIONS
@@ -49,6 +50,8 @@ async def send(
     """
     headers = text_headers(setup.headers)
     kind = headers.get(hdrs.CONTENT_TYPE) or client.headers.get(hdrs.CONTENT_TYPE) or ""
+    if url.raw_user is not None:
+        url, headers = with_login(url, headers)
     call = partial(
         client.request,
         setup.method,
@@ -65,6 +68,23 @@ async def send(
         return await call()
     with given_cookies(cookies_of(setup.cookies), url):
         return await call()
+
+
+def with_login(url: URL, headers: Mapping[str, str] | None) -> tuple[URL, CIMultiDict[str]]:
+    """Move the login of a URL into the headers, as httpx does.
+
+    aiohttp encodes it in Latin-1, and refuses it beside an ``Authorization`` header.
+
+    Args:
+        url: The URL, with a user.
+        headers: The headers, whose ``Authorization`` gives way to the login; None is none.
+
+    Returns:
+        The URL without the login, and headers with it.
+    """
+    own = CIMultiDict(headers or {})
+    own[hdrs.AUTHORIZATION] = basic(url)
+    return url.with_user(None), own
 
 
 def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:

@@ -28,7 +28,15 @@ from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
 from ..websocket import ClientSocket
-from .calls import cookies_of, exact_chunks, http_version, send, text_headers, to_response
+from .calls import (
+    cookies_of,
+    exact_chunks,
+    http_version,
+    send,
+    text_headers,
+    to_response,
+    with_login,
+)
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
@@ -260,12 +268,15 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         arguments = connect_arguments(options, decode_text=True)
 
         async def send(request: Outgoing) -> Any:
-            has_own = hdrs.COOKIE in (request.headers or ())
+            url, headers = request.url, request.headers
+            if url.raw_user is not None:
+                url, headers = with_login(url, headers)
+            has_own = hdrs.COOKIE in (headers or ())
             with given_header() if has_own else nullcontext():
                 return await client.ws_connect(
-                    request.url,
+                    url,
                     method=request.method,
-                    headers=request.headers,
+                    headers=headers,
                     proxy=proxy_of_request(setup.proxy),
                     **arguments,
                 )

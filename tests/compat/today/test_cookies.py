@@ -243,3 +243,19 @@ async def test_a_header_of_the_caller_ends_at_a_redirect_to_the_same_url(
     url = recorder.url("/login", host="localhost")
     await driver.request(Request("GET", url, headers={"Cookie": HEADER}))
     assert [seen.header("cookie") for seen in recorder.seen] == [[HEADER], ["set=1"]]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it sends those that HTTP can have")
+@pytest.mark.parametrize("character", ["\r\n", "\t", "\0", "\x1b", "\x7f"], ids=repr)
+async def test_a_control_character_is_an_error(
+    driver: Any, recorder: Recorder, home: str, character: str
+) -> None:
+    for given in ({"a": f"1{character}2"}, {f"a{character}b": "1"}):
+        with pytest.raises(CookieError):
+            await driver.request(Request("GET", home, cookies=given))
+        with pytest.raises(CookieError):
+            driver.get_session(cookies=given)
+        with pytest.raises(CookieError):
+            async with driver.websocket(Request("GET", home, cookies=given)):
+                pass
+    assert recorder.seen == []
