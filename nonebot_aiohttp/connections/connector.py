@@ -17,6 +17,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from .cookies import own_header
 from .interim import guard
 from .locations import as_it_stands
 from .proxies import (
@@ -63,6 +64,14 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
             self.url = as_it_stands(self.url)
             super().update_host(self.url)
 
+        def update_cookies(self, cookies: Any) -> None:
+            own = own_header.get()
+            if own is not None:
+                if own.goes_to(self.original_url):
+                    return
+                self.headers.popall(hdrs.COOKIE, None)
+            super().update_cookies(cookies)
+
         def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
             proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)
             if proxy is not None and is_socks(proxy):
@@ -93,16 +102,16 @@ def with_login(proxy: URL, login: Any) -> URL:
     return proxy.with_user(login.login).with_password(login.password)
 
 
-def basic(proxy: URL) -> str:
-    """Make the credentials of a proxy (RFC 7617), in UTF-8.
+def basic(url: URL) -> str:
+    """Make the credentials of a URL (RFC 7617), in UTF-8.
 
     Args:
-        proxy: Its URL, with a user.
+        url: The URL, of a proxy or of a request, with a user.
 
     Returns:
-        The value of the header ``Proxy-Authorization``.
+        The value of the header ``Proxy-Authorization`` or ``Authorization``.
     """
-    login = f"{proxy.user}:{proxy.password or ''}"
+    login = f"{url.user}:{url.password or ''}"
     return "Basic " + b64encode(login.encode(errors="replace")).decode()
 
 

@@ -6,6 +6,7 @@ RFC 6265, section 5.4 has a client send a value as it was stored. aiohttp quotes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -21,7 +22,30 @@ TAKES_ANY_NAME = hasattr(aiohttp.CookieJar, "quote_cookie")
 
 _NOWHERE = URL()
 
+# None of them may be in a cookie (RFC 6265, section 4.1.1).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)
+
+
+class OwnHeader:
+    """The ``Cookie`` header of a caller, which goes where he has sent it, alone, and no further."""
+
+    _first: URL | None = None
+
+    def goes_to(self, url: URL) -> bool:
+        """Tell whether a request takes it: the first one, and the same when it is tried again.
+
+        Args:
+            url: aiohttp's own object, for an answer may redirect to an equal URL.
+        """
+        if self._first is None:
+            self._first = url
+        return self._first is url
+
+
+own_header: ContextVar[OwnHeader | None] = ContextVar("header of the request", default=None)
+"""The header of the request that is sent in this context; None leaves headers to aiohttp."""
 
 
 class ExactCookieJar(aiohttp.CookieJar):
@@ -78,6 +102,20 @@ def given_cookies(cookies: Iterable[tuple[str, Morsel[str]]], url: URL) -> Itera
         _given.reset(token)
 
 
+@contextmanager
+def given_header() -> Iterator[None]:
+    """Send the ``Cookie`` header of a caller as it is, as httpx does; see ``OwnHeader``.
+
+    aiohttp takes it apart and merges it with other cookies, and 3.10 takes it along to other
+    origins.
+    """
+    token = own_header.set(OwnHeader())
+    try:
+        yield
+    finally:
+        own_header.reset(token)
+
+
 def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
     """Make a cookie whose value is sent as it is.
 
@@ -92,6 +130,9 @@ def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
     Raises:
         http.cookies.CookieError: A control character is in it, or aiohttp cannot send the name.
     """
+    if _CONTROL.search(f"{name}{value}"):
+        # aiohttp leaves it out (since 3.14) without a word, or sends it.
+        raise CookieError(f"The cookie {name!r} has a control character: encode it")
     cookie: Morsel[str] = Morsel()
     if TAKES_ANY_NAME:
         # Pickle's way in: set() refuses names that other clients send (c[0], version).

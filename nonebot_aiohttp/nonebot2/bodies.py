@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-from aiohttp import hdrs
+from aiohttp import hdrs, payload
 from aiohttp.payload import BytesPayload, Payload, get_payload
 from nonebot.drivers import Request
+
+from .forms import parameters
 
 URLENCODED = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -27,36 +29,42 @@ OCTETS = "application/octet-stream"
 
 FormValue = str | bytes | io.IOBase
 
+File = tuple[Any, Any, Any] | tuple[Any, Any, Any, Mapping[str, str]]
+"""The name of a file, its content, its type, and perhaps more headers."""
+
 _UNTYPED: dict[str, Any] = {"skip_auto_headers": (hdrs.CONTENT_TYPE,)}
 # aiohttp gives these no type anyway, and they are most of all requests.
 _BODILESS = frozenset({"GET", "HEAD"})
 
 # As browsers write names (WHATWG HTML, "multipart/form-data"), and httpx besides: backslashes
-# doubled, and all control characters encoded except for ESC, by which ISO-2022-JP switches.
-_ESCAPED = {'"': "%22", "\\": "\\\\"} | {chr(c): f"%{c:02X}" for c in range(0x20) if c != 0x1B}
+# doubled, and control characters encoded; ESC and DEL, too, for aiohttp (since 3.14) sends none.
+_ESCAPED = {'"': "%22", "\\": "\\\\"} | {chr(c): f"%{c:02X}" for c in (*range(0x20), 0x7F)}
 _TO_ESCAPE = re.compile("|".join(map(re.escape, _ESCAPED)))
 
 
-def body_arguments(setup: Request) -> dict[str, Any]:
+def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
     """Make the arguments of ``ClientSession.request`` for a body.
 
     Args:
         setup: The request. Its body is the first that is there of content, files, data and json;
             empty ones do not count, except for json, of which None alone is none.
+        kind: The ``Content-Type`` header that it is sent with, if any; its boundary is that of a
+            form.
 
     Returns:
         Keyword arguments.
 
     Raises:
         TypeError: A form has what cannot be sent in one.
-        ValueError: JSON has no form for a number in it (NaN, infinity).
+        ValueError: JSON has no form for a number in it (NaN, infinity), or the boundary is none.
     """
     if setup.content:
-        return {"data": _bytes_of(setup.content), **_UNTYPED}
+        return {"data": _read(setup.content), **_UNTYPED}
     if setup.files:
-        return {"data": multipart(form_pairs(setup.data or {}), setup.files)}
+        pairs = form_pairs(setup.data or {})
+        return {"data": multipart(pairs, setup.files, _boundary(kind))}
     if setup.data:
-        return _data_arguments(setup.data)
+        return _data_arguments(setup.data, kind)
     if setup.json is not None:
         return {"data": BytesPayload(encode_json(setup.json), content_type=JSON)}
     return {} if setup.method in _BODILESS else _UNTYPED
@@ -78,15 +86,15 @@ def encode_json(value: Any) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _data_arguments(data: Any) -> dict[str, Any]:
-    if isinstance(data, (str, bytes, bytearray, memoryview)):
-        return {"data": _bytes_of(data), **_UNTYPED}
+def _data_arguments(data: Any, kind: str) -> dict[str, Any]:
+    if isinstance(data, (str, bytes, bytearray, memoryview)) or _is_file(data):
+        return {"data": _read(data), **_UNTYPED}
     if not isinstance(data, Mapping):
         # Pairs, an aiohttp.FormData: what aiohttp takes needs no help.
         return {"data": data}
     pairs = list(form_pairs(data))
     if any(isinstance(value, io.IOBase) for _, value in pairs):
-        return {"data": multipart(pairs, ())}
+        return {"data": multipart(pairs, (), _boundary(kind))}
     # Not aiohttp.FormData, which makes a file of bytes.
     return {"data": BytesPayload(urlencode(pairs).encode(), content_type=URLENCODED)}
 
@@ -119,7 +127,8 @@ def _text(value: Any) -> str:
 
 def multipart(
     pairs: Iterable[tuple[str, FormValue]],
-    files: Iterable[tuple[str, tuple[Any, Any, Any]]],
+    files: Iterable[tuple[str, File]],
+    boundary: str | None = None,
 ) -> aiohttp.MultipartWriter:
     """Make a multipart form (RFC 7578), names in UTF-8 as browsers send them.
 
@@ -127,26 +136,47 @@ def multipart(
 
     Args:
         pairs: Fields; open files among them are uploaded under their own names.
-        files: Names, and of each file its name, content and type. Without a name it is sent as a
-            field; without a type its name tells it.
+        files: Names, and of each file its name, content and type, and perhaps more headers, as in
+            httpx. Without a name it is sent as a field; without a type its name tells it.
+        boundary: What separates the parts; None makes one up.
 
     Returns:
         The form.
 
     Raises:
-        TypeError: The content of a file is none.
+        TypeError: A file is none.
+        ValueError: The boundary is none.
     """
-    form = aiohttp.MultipartWriter("form-data")
+    form = aiohttp.MultipartWriter("form-data", boundary)
     for name, value in pairs:
         filename = _name_of(value, name) if isinstance(value, io.IOBase) else None
         form.append_payload(_part(name, value, filename, None))
-    for name, (filename, content, kind) in files:
-        form.append_payload(_part(name, content, filename, kind))
+    for name, file in files:
+        if not 3 <= len(file) <= 4:
+            raise TypeError(f"The file {name!r} must be (name, content, type, headers), or less")
+        filename, content, kind, *more = file
+        form.append_payload(_part(name, content, filename, kind, *more))
     return form
 
 
-def _part(name: str, content: Any, filename: str | None, kind: str | None) -> Payload:
-    part = _payload(content)
+def _boundary(kind: str) -> str | None:
+    if not kind.lower().startswith("multipart/form-data"):
+        return None
+    return parameters(kind).get("boundary") or None
+
+
+def _part(
+    name: str,
+    content: Any,
+    filename: str | None,
+    kind: str | None,
+    headers: Mapping[str, str] | None = None,
+) -> Payload:
+    try:
+        part = get_payload(_read(content))
+    except payload.LookupError:
+        given = type(content).__name__
+        raise TypeError(f"The file {name!r} must be bytes, text or a file, not {given}") from None
     # What aiohttp has made up.
     part.headers.clear()
     disposition = f'form-data; name="{_escape(name)}"'
@@ -154,26 +184,26 @@ def _part(name: str, content: Any, filename: str | None, kind: str | None) -> Pa
         disposition += f'; filename="{_escape(filename)}"'
         kind = kind or mimetypes.guess_type(filename)[0] or OCTETS
     part.headers[hdrs.CONTENT_DISPOSITION] = disposition
-    if kind:
+    part.headers.update(headers or {})
+    if kind and hdrs.CONTENT_TYPE not in part.headers:
         part.headers[hdrs.CONTENT_TYPE] = kind
     return part
 
 
-def _payload(content: Any) -> Payload:
-    """Make what aiohttp sends; a file is sent from its beginning, whoever has read it before."""
-    if isinstance(content, io.BytesIO):
-        # It may be sent again, and aiohttp before 3.12 closes what it has sent.
-        content = content.getvalue()
-    elif hasattr(content, "read") and not isinstance(content, AsyncIterable):
+def _read(content: Any) -> Any:
+    """Read a file from its beginning, whoever has read it before, and encode text.
+
+    It may be sent again, and aiohttp closes what it has sent.
+    """
+    if _is_file(content):
         with suppress(io.UnsupportedOperation, AttributeError):
             content.seek(0)
-        if not isinstance(content, io.IOBase):
-            content = content.read()
-    return get_payload(_bytes_of(content))
-
-
-def _bytes_of(content: Any) -> Any:
+        content = content.read()
     return content.encode() if isinstance(content, str) else content
+
+
+def _is_file(content: Any) -> bool:
+    return hasattr(content, "read") and not isinstance(content, AsyncIterable)
 
 
 def _name_of(file: io.IOBase, otherwise: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from http.cookies import Morsel
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDict
 from nonebot.drivers import Cookies, HTTPVersion, Request, Response
 from yarl import URL
 
-from ..connections.cookies import exact_cookie, given_cookies
+from ..connections.connector import basic
+from ..connections.cookies import exact_cookie, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..session import HTTP_VERSIONS
 from .bodies import body_arguments
@@ -44,21 +46,45 @@ async def send(
 
     Raises:
         TypeError: A header or a part of the body is nothing that can be sent.
-        ValueError: JSON has no form for a number in the body.
+        ValueError: JSON has no form for a number in the body, or a boundary is none.
     """
+    headers = text_headers(setup.headers)
+    kind = headers.get(hdrs.CONTENT_TYPE) or client.headers.get(hdrs.CONTENT_TYPE) or ""
+    if url.raw_user is not None:
+        url, headers = with_login(url, headers)
     call = partial(
         client.request,
         setup.method,
         url,
-        headers=text_headers(setup.headers),
+        headers=headers,
         timeout=timeout,
         proxy=proxy_of_request(setup.proxy or proxy),
-        **body_arguments(setup),
+        **body_arguments(setup, kind),
     )
+    if hdrs.COOKIE in setup.headers or hdrs.COOKIE in client.headers:
+        with given_header():
+            return await call()
     if not setup.cookies:
         return await call()
     with given_cookies(cookies_of(setup.cookies), url):
         return await call()
+
+
+def with_login(url: URL, headers: Mapping[str, str] | None) -> tuple[URL, CIMultiDict[str]]:
+    """Move the login of a URL into the headers, as httpx does.
+
+    aiohttp encodes it in Latin-1, and refuses it beside an ``Authorization`` header.
+
+    Args:
+        url: The URL, with a user.
+        headers: The headers, whose ``Authorization`` gives way to the login; None is none.
+
+    Returns:
+        The URL without the login, and headers with it.
+    """
+    own = CIMultiDict(headers or {})
+    own[hdrs.AUTHORIZATION] = basic(url)
+    return url.with_user(None), own
 
 
 def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from multidict import CIMultiDict
 from nonebot.drivers import (
     Cookies,
@@ -21,13 +22,21 @@ from nonebot.drivers import (
 from yarl import URL
 
 from ..client_socket import ClientSocket
-from ..connections.cookies import ExactCookieJar, given_cookies
+from ..connections.cookies import ExactCookieJar, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
 from ..session import SessionPool
-from .calls import cookies_of, exact_chunks, http_version, send, text_headers, to_response
+from .calls import (
+    cookies_of,
+    exact_chunks,
+    http_version,
+    send,
+    text_headers,
+    to_response,
+    with_login,
+)
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
@@ -259,13 +268,18 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         arguments = connect_arguments(options, decode_text=True)
 
         async def send(request: Outgoing) -> Any:
-            return await client.ws_connect(
-                request.url,
-                method=request.method,
-                headers=request.headers,
-                proxy=proxy_of_request(setup.proxy),
-                **arguments,
-            )
+            url, headers = request.url, request.headers
+            if url.raw_user is not None:
+                url, headers = with_login(url, headers)
+            has_own = hdrs.COOKIE in (headers or ())
+            with given_header() if has_own else nullcontext():
+                return await client.ws_connect(
+                    url,
+                    method=request.method,
+                    headers=headers,
+                    proxy=proxy_of_request(setup.proxy),
+                    **arguments,
+                )
 
         with given_cookies(cookies_of(setup.cookies), setup.url):
             connected = await following(send, Outgoing(setup.method, setup.url, headers))

@@ -39,6 +39,11 @@ _PARAMETER = re.compile(
 )
 # What RFC 5987 demands; Python's other codecs are not all meant for strangers.
 _CHARSETS = ("utf-8", "iso-8859-1")
+# Those that forms are written in, each read in linear time. Not whatever Python finds by a name.
+_FORM_CHARSETS = frozenset(
+    {"utf-8", "utf8", "us-ascii", "windows-1252", "gbk", "gb2312", "gb18030", "big5"}
+    | {"shift_jis", "euc-jp", "euc-kr"}
+)
 _ESCAPED = re.compile(r'\\(["\\])')
 
 _LIMITS: dict[str, Any] = {"max_header_count": MAX_HEAD, "max_header_size": MAX_HEAD}
@@ -79,15 +84,18 @@ def parse_multipart(kind: str, body: bytes) -> Form:
 
     Returns:
         The fields, the last of those of one name, and the files; nothing for a body that is none,
-        or has more than ``MAX_PARTS`` parts, or a part whose head is over ``MAX_HEAD``. Nothing
-        without python-multipart, which NoneBot's own servers need for it, too.
+        or has more than ``MAX_PARTS`` parts, or a part whose head is over ``MAX_HEAD``. Of a body
+        that is cut off those that are whole. Nothing without python-multipart, which NoneBot's
+        own servers need for it, too. What is no text in the charset of the type, UTF-8 if it says
+        none, is read as Latin-1, as NoneBot's own servers do.
     """
     if python_multipart is None:
         _tell_missing()
         return {}, []
-    reader = _FormReader()
+    said = parameters(kind)
+    reader = _FormReader(said.get("charset", "utf-8"))
     try:
-        reader.read(_parameters(kind).get("boundary", ""), body)
+        reader.read(said.get("boundary", ""), body)
     except (_Malformed, FormParserError):
         return {}, []
     return reader.fields, reader.files
@@ -117,8 +125,9 @@ class _FormReader:
         files: The files.
     """
 
-    def __init__(self) -> None:
-        """Begin without parts."""
+    def __init__(self, charset: str) -> None:
+        """Begin without parts, whose texts are in a charset."""
+        self._charset = charset.lower() if charset.lower() in _FORM_CHARSETS else "latin-1"
         self.fields: dict[str, Any] = {}
         self.files: list[FormFile] = []
         self._is_complete = False
@@ -146,8 +155,7 @@ class _FormReader:
             if self._is_complete:
                 return
             if end - self._accounted > MAX_PADDING:
-                break
-        raise _Malformed
+                raise _Malformed
 
     def _callbacks(self) -> Any:
         return {
@@ -186,7 +194,7 @@ class _FormReader:
 
     def _end_header(self) -> None:
         self._count(len(": \r\n"))
-        name, value = (text.decode("utf-8", "replace") for text in (self._name, self._value))
+        name, value = self._decode(self._name), self._decode(self._value)
         self._headers[name.lower()] = value.strip()
         self._name, self._value = b"", b""
 
@@ -195,21 +203,34 @@ class _FormReader:
         self._content.append(data[start:end])
 
     def _end_part(self) -> None:
-        said = _parameters(self._headers.get("content-disposition", ""))
+        said = parameters(self._headers.get("content-disposition", ""))
         name, filename = _text(said, "name"), _text(said, "filename")
         content = b"".join(self._content)
         if name is not None and filename is not None:
             kind = self._headers.get("content-type")
             self.files.append((name, (filename, BytesIO(content), kind)))
         elif name is not None:
-            self.fields[name] = content.decode("utf-8", "replace")
+            self.fields[name] = self._decode(content)
+
+    def _decode(self, text: bytes) -> str:
+        try:
+            return text.decode(self._charset)
+        except UnicodeDecodeError:
+            return text.decode("latin-1")
 
     def _end(self) -> None:
         self._is_complete = True
 
 
-def _parameters(header: str) -> dict[str, str]:
-    """Read the parameters of a header such as ``form-data; name="f"; filename="a.txt"``."""
+def parameters(header: str) -> dict[str, str]:
+    """Read the parameters of a header such as ``form-data; name="f"; filename="a.txt"``.
+
+    Args:
+        header: The header.
+
+    Returns:
+        The values by their names, which are in lower case.
+    """
     return {
         name.lower(): value if quoted is None else _ESCAPED.sub(r"\1", quoted)
         for name, value, quoted in (match.groups() for match in _PARAMETER.finditer(header))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from nonebot.drivers import Request
 
 from ..support.recorder import Recorder, parse_multipart
@@ -181,6 +182,100 @@ async def test_a_file_in_memory_is_sent_again(driver: Any, recorder: Recorder) -
         memory.read(3)
         await sent(driver, recorder, files={"a": memory})
         assert [part.data for part in parse_multipart(recorder.last)] == [b"memory"]
+
+
+@pytest.mark.parametrize("buffering", [-1, 0])
+async def test_a_file_stays_open(
+    driver: Any, recorder: Recorder, tmp_path: Path, buffering: int
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"on disk")
+    with path.open("rb", buffering) as file:
+        request = Request("POST", recorder.url(), files={"f": ("a.txt", file)})
+        for _ in range(2):
+            await driver.request(request)
+            assert [part.data for part in parse_multipart(recorder.last)] == [b"on disk"]
+            assert recorder.last.header("content-length") == [str(len(recorder.last.body))]
+        assert not file.closed
+
+
+async def test_a_file_is_sent_on_where_a_redirect_leads(
+    driver: Any, recorder: Recorder, tmp_path: Path
+) -> None:
+    @recorder.answer("/from")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": "/to"})
+
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"on disk")
+    with path.open("rb") as file:
+        await driver.request(Request("POST", recorder.url("/from"), files={"f": file}))
+    assert [seen.path for seen in recorder.seen] == ["/from", "/to"]
+    assert [part.data for part in parse_multipart(recorder.last)] == [b"on disk"]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it takes no files there")
+@pytest.mark.parametrize("where", ["content", "data"])
+async def test_a_file_for_a_body_stays_open(
+    driver: Any, recorder: Recorder, tmp_path: Path, where: str
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"on disk")
+    with path.open("rb") as file:
+        for _ in range(2):
+            given: Any = {where: file}
+            assert await sent(driver, recorder, **given) == (b"on disk", [])
+            assert recorder.last.header("content-disposition") == []
+
+
+@pytest.mark.parametrize("boundary", ["own", '"own"', '"own"; charset=utf-8'])
+@pytest.mark.parametrize("of_session", [False, True])
+async def test_the_boundary_of_the_caller(
+    driver: Any, recorder: Recorder, boundary: str, of_session: bool
+) -> None:
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    own, shared = (None, headers) if of_session else (headers, None)
+    files: Any = {"f": ("a.txt", b"1")}
+    async with driver.get_session(headers=shared) as session:
+        await session.request(Request("POST", recorder.url(), headers=own, files=files))
+    assert recorder.last.header("content-type") == [headers["Content-Type"]]
+    assert recorder.last.body == (
+        b'--own\r\nContent-Disposition: form-data; name="f"; filename="a.txt"\r\n'
+        b"Content-Type: text/plain\r\n\r\n1\r\n--own--\r\n"
+    )
+
+
+@pytest.mark.stock_is_wrong("httpx", "it sends them as they are")
+async def test_control_characters_in_the_name_of_a_file(driver: Any, recorder: Recorder) -> None:
+    await sent(driver, recorder, files={"f": ("a\x00\t\x1b\x1f\x7f.png", b"1")})
+    assert [part.filename for part in parse_multipart(recorder.last)] == ["a%00%09%1B%1F%7F.png"]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it raises what comes, after it has connected")
+@pytest.mark.parametrize(
+    "file", [("a", 5), ("a", None), 5, ("a",), ("a", b"1", None, {}, 5)], ids=str
+)
+async def test_what_is_no_file_is_an_error(driver: Any, recorder: Recorder, file: Any) -> None:
+    with pytest.raises(TypeError, match="'the field'"):
+        await sent(driver, recorder, files={"the field": file})
+    assert recorder.seen == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "headers"),
+    [
+        ({"X-Own": "1"}, "X-Own: 1\r\nContent-Type: image/png\r\n"),
+        ({"content-type": "text/x-own"}, "content-type: text/x-own\r\n"),
+        ({}, "Content-Type: image/png\r\n"),
+    ],
+)
+async def test_headers_of_a_file(
+    driver: Any, recorder: Recorder, extra: dict[str, str], headers: str
+) -> None:
+    files: Any = {"f": ("a.png", b"1", None, extra)}
+    body, _ = await sent(driver, recorder, files=files)
+    disposition = 'Content-Disposition: form-data; name="f"; filename="a.png"\r\n'
+    assert f"{disposition}{headers}\r\n1\r\n" in body.decode()
 
 
 class Pipe:

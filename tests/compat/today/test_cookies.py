@@ -9,7 +9,7 @@ from aiohttp import web
 from nonebot.drivers import Cookies, Request
 
 from ..support.network import eventually
-from ..support.recorder import Recorder, websocket
+from ..support.recorder import Recorder, echo, websocket
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes them")
 
@@ -181,3 +181,81 @@ async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> 
     headers = {"Cookie": 'a=A/B==; q="C/D=="'}
     await driver.request(Request("GET", recorder.url(), headers=headers))
     assert cookies(recorder) == ["a=A/B==", 'q="C/D=="']
+
+
+HEADER = 'a=A/B==; q="C/D=="; b[0]=1;  none; c=x y; c=z'
+"""What no parser of cookies gives back as it was."""
+
+
+@pytest.mark.stock_is_wrong("~aiohttp", "it takes the header apart")
+async def test_a_header_of_the_caller_goes_alone(
+    driver: Any, recorder: Recorder, home: str
+) -> None:
+    headers = {"Cookie": HEADER}
+    await driver.request(Request("GET", home, headers=headers, cookies={"given": "1"}))
+    assert recorder.last.header("cookie") == [HEADER]
+    url = setting(recorder, "/login", "kept=1; Path=/")
+    async with driver.get_session(cookies={"begun": "1"}) as session:
+        await session.request(Request("GET", url))
+        await session.request(Request("GET", home, headers=headers))
+        assert recorder.last.header("cookie") == [HEADER]
+    async with driver.get_session(headers=headers, cookies={"begun": "1"}) as session:
+        await session.request(Request("GET", home))
+    assert recorder.last.header("cookie") == [HEADER]
+
+
+async def test_a_header_of_the_caller_goes_alone_in_a_handshake(
+    driver: Any, recorder: Recorder
+) -> None:
+    recorder.answers["/echo"] = echo
+    url = recorder.url("/echo", scheme="ws", host="localhost")
+    request = Request("GET", url, headers={"Cookie": HEADER}, cookies={"given": "1"})
+    async with driver.websocket(request):
+        assert recorder.last.header("cookie") == [HEADER]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("of_session", [False, True])
+async def test_a_header_of_the_caller_ends_at_a_redirect(
+    driver: Any, recorder: Recorder, host: str, of_session: bool
+) -> None:
+    url = setting(recorder, "/login", "set=1; Path=/", to=recorder.url("/home", host=host))
+    headers = {"Cookie": HEADER}
+    own, shared = (None, headers) if of_session else (headers, None)
+    async with driver.get_session(headers=shared) as session:
+        await session.request(Request("GET", url, headers=own))
+    assert [seen.header("cookie") for seen in recorder.seen] == [
+        [HEADER],
+        ["set=1"] if host == "localhost" else [],
+    ]
+
+
+async def test_a_header_of_the_caller_ends_at_a_redirect_to_the_same_url(
+    driver: Any, recorder: Recorder
+) -> None:
+    @recorder.answer("/login")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if len(recorder.seen) > 1:
+            return web.Response()
+        headers = {"Location": str(request.url), "Set-Cookie": "set=1"}
+        return web.Response(status=302, headers=headers)
+
+    url = recorder.url("/login", host="localhost")
+    await driver.request(Request("GET", url, headers={"Cookie": HEADER}))
+    assert [seen.header("cookie") for seen in recorder.seen] == [[HEADER], ["set=1"]]
+
+
+@pytest.mark.stock_is_wrong("httpx", "it sends those that HTTP can have")
+@pytest.mark.parametrize("character", ["\r\n", "\t", "\0", "\x1b", "\x7f"], ids=repr)
+async def test_a_control_character_is_an_error(
+    driver: Any, recorder: Recorder, home: str, character: str
+) -> None:
+    for given in ({"a": f"1{character}2"}, {f"a{character}b": "1"}):
+        with pytest.raises(CookieError):
+            await driver.request(Request("GET", home, cookies=given))
+        with pytest.raises(CookieError):
+            driver.get_session(cookies=given)
+        with pytest.raises(CookieError):
+            async with driver.websocket(Request("GET", home, cookies=given)):
+                pass
+    assert recorder.seen == []

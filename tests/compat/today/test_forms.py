@@ -47,10 +47,18 @@ def read(kind: str, body: bytes) -> tuple[dict[str, Any], list[tuple[Any, ...]]]
     return fields, [(name, filename, file.read(), of) for name, (filename, file, of) in files]
 
 
+def text_of(data: bytes) -> str:
+    """Decode as NoneBot's own servers do."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
 @given(PARTS)
 def test_round_trip(parts: list[tuple[str, str | None, bytes]]) -> None:
     body = encode(*((named(name, filename), data) for name, filename, data in parts))
-    fields = {name: data.decode("utf-8", "replace") for name, file, data in parts if file is None}
+    fields = {name: text_of(data) for name, file, data in parts if file is None}
     files = [(name, file, data, None) for name, file, data in parts if file is not None]
     assert read(KIND, body) == (fields, files)
 
@@ -100,6 +108,40 @@ def test_quoted_boundary() -> None:
 )
 def test_nothing(body: bytes) -> None:
     assert read(KIND, body) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "end", ["\r\n", "\r\n\r\n", "\r\nX: cut o", f"\r\n{named('b')}\r\n\r\ncut o"]
+)
+def test_parts_before_an_end_that_is_cut_off(end: str) -> None:
+    whole = encode((named("a"), b"1"), (named("f", "f"), b"2"))
+    body = whole.removesuffix(b"--\r\n") + end.encode()
+    assert read(KIND, body) == ({"a": "1"}, [("f", "f", b"2", None)])
+
+
+@pytest.mark.parametrize(
+    ("charset", "content", "expected"),
+    [
+        ("", "你", "你"),
+        ("", b"\xe9\xff", "éÿ"),
+        ("utf-8", b"\xe9", "é"),
+        ("GBK", "你".encode("gbk"), "你"),
+        ("gbk", b"\xff", "ÿ"),
+        ("iso-8859-1", "é", "Ã©"),
+        *(
+            (name, b"+AGE-", "+AGE-")
+            for name in ("utf-7", "no-such", "idna", "hex", "a\0b", "x" * 99)
+        ),
+    ],
+)
+def test_charset(charset: str, content: str | bytes, expected: str) -> None:
+    """Python has codecs that are not meant for strangers; they are read as Latin-1."""
+    data = content.encode() if isinstance(content, str) else content
+    kind = f'{KIND}; charset="{charset}"' if charset else KIND
+    assert read(kind, encode((named("a"), data))) == ({"a": expected}, [])
+    head = b'Content-Disposition: form-data; name="f"; filename="' + data + b'"'
+    body = f"--{BOUNDARY}\r\n".encode() + head + f"\r\n\r\n1\r\n--{BOUNDARY}--\r\n".encode()
+    assert read(kind, body) == ({}, [("f", expected, b"1", None)])
 
 
 def test_no_boundary() -> None:

@@ -56,3 +56,46 @@ async def test_bytes_are_sent_as_text(driver: Any, recorder: Recorder) -> None:
     async with driver.get_session(headers=BYTES) as session:
         await session.request(Request("GET", recorder.url()))
     assert recorder.last.header("x-bytes") == ["bytes"]
+
+
+@pytest.mark.stock_is_wrong("~aiohttp", "it is an error")
+@pytest.mark.parametrize("of_session", [False, True])
+async def test_the_login_of_a_url_goes_before_a_header(
+    driver: Any, recorder: Recorder, of_session: bool
+) -> None:
+    headers = {"Authorization": "Bearer own"}
+    own, shared = (None, headers) if of_session else (headers, None)
+    url = recorder.url(host="us:p%40w@127.0.0.1")
+    async with driver.get_session(headers=shared) as session:
+        await session.request(Request("GET", url, headers=own))
+    assert recorder.last.header("authorization") == ["Basic dXM6cEB3"]
+    assert recorder.last.header("host") == [f"127.0.0.1:{recorder.port}"]
+
+
+@pytest.mark.stock_is_wrong("~aiohttp", "it cannot encode it")
+async def test_the_login_of_a_url_is_utf_8(driver: Any, recorder: Recorder) -> None:
+    await driver.request(Request("GET", recorder.url(host="us:你@127.0.0.1")))
+    assert recorder.last.header("authorization") == ["Basic dXM65L2g"]
+
+
+@pytest.mark.stock_is_wrong("~aiohttp", "it is an error")
+@pytest.mark.stock_is_wrong("websockets", "it sends both")
+async def test_the_login_of_a_url_goes_before_a_header_in_a_handshake(
+    driver: Any, recorder: Recorder, socket_url: str
+) -> None:
+    url = socket_url.replace("//", "//us:p%40w@")
+    request = Request("GET", url, headers={"Authorization": "Bearer own"})
+    async with driver.websocket(request):
+        assert recorder.last.header("authorization") == ["Basic dXM6cEB3"]
+
+
+async def test_the_login_of_a_url_stays_with_its_host(driver: Any, recorder: Recorder) -> None:
+    @recorder.answer("/from")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        location = recorder.url("/to", host=request.query["host"])
+        return web.Response(status=302, headers={"Location": location})
+
+    for host, expected in (("127.0.0.1", ["Basic dXM6cHc="]), ("localhost", [])):
+        url = recorder.url(f"/from?host={host}", host="us:pw@127.0.0.1")
+        await driver.request(Request("GET", url))
+        assert recorder.last.header("authorization") == expected

@@ -165,6 +165,29 @@ async def test_broken_multipart(client: aiohttp.ClientSession, bot: Bot) -> None
     assert found["content"] == "--y\r\nnothing of the kind"
 
 
+@pytest.mark.parametrize(
+    ("charset", "content", "end", "expected"),
+    [
+        ("", b"\xe9", b"--\r\n", "é"),
+        ("; charset=gbk", "你".encode("gbk"), b"--\r\n", "你"),
+        ("; charset=no-such", b"\xe9", b"--\r\n", "é"),
+        ("", b"1", b"\r\n", "1"),
+    ],
+)
+async def test_odd_multipart(
+    client: aiohttp.ClientSession,
+    bot: Bot,
+    charset: str,
+    content: bytes,
+    end: bytes,
+    expected: str,
+) -> None:
+    headers = {"Content-Type": f"multipart/form-data; boundary=x{charset}"}
+    head = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    found = await inspect(client, bot, data=head + content + b"\r\n--x" + end, headers=headers)
+    assert (found["data"], found["files"]) == ({"a": expected}, [])
+
+
 @pytest.mark.stock_is_wrong("fastapi", "it takes files for fields")
 async def test_multipart(client: aiohttp.ClientSession, bot: Bot) -> None:
     form = aiohttp.FormData(quote_fields=False)
