@@ -130,7 +130,9 @@ REVERSE_WEBSOCKET = {
         "functional/test_close_codes.py::test_any_reason_closes",
     ),
     "a close shows before anybody receives it": (
-        "functional/test_unread_close.py::test_a_close_that_nobody_has_received_shows",
+        "functional/test_unread_close.py::test_a_client_shows_a_close_that_nobody_has_received",
+        "functional/test_unread_close.py::test_a_server_shows_it_to_who_sends",
+        "functional/test_unread_close.py::test_a_loop_until_it_is_closed_loses_nothing",
     ),
     "subprotocols are offered as a setup says, and never chosen": (
         "functional/test_subprotocols.py::test_what_a_setup_names_is_offered",
