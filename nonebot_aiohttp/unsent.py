@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .log import OnceInAWhile, log_exception, logger
+from .log import OnceInAWhile, logger
 from .options import DriverOptions
 from .sockets import Socket
+from .watching import PeriodicWatch
 
 LOOKS = 4
 """Looks within the shortest limit."""
@@ -70,8 +71,8 @@ class _Standing:
     since: float
 
 
-class UnsentWatch:
-    """Looks at all connections now and then, on the event loop that has started it.
+class UnsentWatch(PeriodicWatch):
+    """Looks at all connections now and then.
 
     A connection counts as soon as something waits in this process. What moves is what the peer has
     acknowledged: the kernel takes bytes in large lots only, so that the bytes that wait here can
@@ -86,13 +87,12 @@ class UnsentWatch:
             clock: Monotonic seconds.
         """
         limits = options.keepalive_timeout, options.heartbeat or options.keepalive_timeout
+        super().__init__(min(limits) / LOOKS, "unsent bytes")
         self._options = options
-        self._pause = min(limits) / LOOKS
         self._clock = clock
         self._sources: list[Callable[[], Iterable[Watched]]] = []
         self._standings: dict[Any, _Standing] = {}
         self._lines = OnceInAWhile(clock=clock)
-        self._task: asyncio.Task[None] | None = None
 
     def add_sockets(self, sockets: Iterable[Socket]) -> None:
         """Watch WebSockets, which have as long as they have for the answer to a ping.
@@ -125,29 +125,15 @@ class UnsentWatch:
             )
         )
 
-    def start(self) -> None:
-        """Look from now on."""
-        self._task = asyncio.ensure_future(self._watch())
-
     def stop(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        super().stop()
         now, left = self._clock(), tuple(self._standings.values())
         self._standings.clear()
         for each in left:
             # Its server has let go of it, and waits for ever for the rest to be taken.
-            if each.watched.transport.is_closing() and now - each.since > self._pause:
+            if each.watched.transport.is_closing() and now - each.since > self._interval:
                 reset(each.watched.transport, each.watched.drop)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._pause)
-            try:
-                await self.look()
-            except Exception as error:
-                log_exception("ERROR", "Looking after unsent bytes failed", error)
 
     async def look(self) -> None:
         """Drop who has taken nothing for too long."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sys
@@ -12,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..log import OnceInAWhile, logger
+from ..watching import PeriodicWatch
 
 # Windows has no such limit.
 resource: Any = import_module("resource") if os.name == "posix" else None
@@ -89,41 +89,27 @@ def part_in_use() -> float:
         return 0.0
 
 
-class DescriptorWatch:
-    """Says that few descriptors are left, and that none is: some hosts refuse without a word."""
+class DescriptorWatch(PeriodicWatch):
+    """Says that few descriptors are left, or none: some hosts refuse without a word."""
 
     def __init__(self) -> None:
         """Begin with nothing said."""
+        super().__init__(INTERVAL, "file descriptors")
         self._lines = OnceInAWhile()
         self._warned = False
-        self._task: asyncio.Task[None] | None = None
+        self._looks = 0
 
-    def start(self) -> None:
-        """Look from now on."""
-        self._task = asyncio.ensure_future(self._watch())
-
-    def stop(self) -> None:
-        """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _watch(self) -> None:
-        while True:
-            for _ in range(LOOKS):
-                await asyncio.sleep(INTERVAL)
-                self.look()
-            self.count()
-
-    def look(self) -> None:
-        """Look whether any is left."""
+    async def look(self) -> None:
+        """Look whether any is left; now and then count them, which takes a while for many."""
         if not are_left() and self._lines.is_due(""):
             logger.error(
                 "No file descriptor is left: nobody can connect until others have gone. {}", ADVICE
             )
+        self._looks += 1
+        if self._looks % LOOKS == 0:
+            self._count()
 
-    def count(self) -> None:
-        """Count how many are in use, which takes a while where they are many."""
+    def _count(self) -> None:
         if not self._warned and part_in_use() >= WARNING_THRESHOLD:
             self._warned = True
             logger.warning(
