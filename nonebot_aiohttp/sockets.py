@@ -25,6 +25,9 @@ TLS_FAILED = 1015
 _RESERVED = 1004
 _SENT_INSTEAD = {NO_CODE: NORMAL, ABNORMAL: INTERNAL_ERROR, TLS_FAILED: INTERNAL_ERROR}
 
+SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
+"""The scheme of a WebSocket, by that of its handshake (RFC 6455, section 3)."""
+
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
 

@@ -75,7 +75,7 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
         def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
             proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)
             if proxy is not None and is_socks(proxy):
-                self.socks, proxy = with_login(proxy, proxy_auth), None
+                self.socks, proxy = proxy_with_login(proxy, proxy_auth), None
             elif proxy is not None and proxy.user is not None:
                 proxy_headers = CIMultiDict(proxy_headers or {})
                 # aiohttp shows the URL in its errors, and cannot encode every password.
@@ -87,12 +87,12 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
     return Request
 
 
-def with_login(proxy: URL, login: Any) -> URL:
+def proxy_with_login(proxy: URL, login: Any) -> URL:
     """Put a login into the URL of a proxy that has none.
 
     Args:
         proxy: The URL.
-        login: aiohttp's ``BasicAuth``; None is none.
+        login: aiohttp's ``BasicAuth``, if there is one.
 
     Returns:
         The URL.
@@ -229,13 +229,13 @@ async def _connect_by_one(
 
 
 def patient(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """Put a limit on connecting where none is said, for python-socks has one of its own.
+    """Keep python-socks from giving up after its own 60 seconds, where aiohttp has no limit.
 
     Args:
-        timeout: aiohttp's.
+        timeout: aiohttp's limits.
 
     Returns:
-        One whose ``sock_connect`` is none of those that come before others.
+        The same, with a ``sock_connect`` that other limits always come before.
     """
     if timeout.sock_connect is not None:
         return timeout

@@ -34,8 +34,8 @@ class Outgoing:
     Attributes:
         method: Its method, in capitals.
         url: Where it goes.
-        headers: The setup's own headers; None is none.
-        body: The setup's own body; None is none.
+        headers: The setup's own headers, if any.
+        body: The setup's own body, if any.
     """
 
     method: str
@@ -91,15 +91,16 @@ async def following(send: Callable[[Outgoing], Awaitable[_T]], request: Outgoing
     Raises:
         RedirectRefused: An answer leads to where the request must not go.
     """
-    for _ in range(MAX_REDIRECTS):
+    followed = 0
+    while True:
         try:
             return await send(request)
         except Redirected as redirected:
+            if followed == MAX_REDIRECTS:
+                reason = f"more than {MAX_REDIRECTS} redirects"
+                raise refused(redirected.answer, reason) from None
             request = _next(request, redirected.answer)
-    try:
-        return await send(request)
-    except Redirected as redirected:
-        raise refused(redirected.answer, f"more than {MAX_REDIRECTS} redirects") from None
+            followed += 1
 
 
 def _next(request: Outgoing, answer: aiohttp.ClientResponse) -> Outgoing:

@@ -14,12 +14,10 @@ from ..decoding import decoding
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from ..sockets import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
+from ..sockets import GOING_AWAY, NORMAL, SOCKET_SCHEMES, TRY_AGAIN_LATER
 from ..starter import Starter, TooManyTasks
 from ..tasks import Stopped, race
 from .loop import ForwardLoop, request_headers, seconds_of
-
-_SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 class ReconnectLoop(ForwardLoop):
@@ -61,7 +59,7 @@ class ReconnectLoop(ForwardLoop):
             connected,
             options,
             http_version="1.1",
-            scheme=_SOCKET_SCHEMES.get(url.scheme, url.scheme),
+            scheme=SOCKET_SCHEMES.get(url.scheme, url.scheme),
             path=url.path,
             query_string=url.raw_query_string.encode(),
             headers=request_headers(setup, url),

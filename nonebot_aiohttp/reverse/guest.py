@@ -30,8 +30,6 @@ LOOK_PAUSE = 0.2
 CLIENT_CLOSED = 499
 """What the access log shows of a client that has left, as nginx has it; nobody gets it."""
 
-_SCHEMES = {"http": "ws", "https": "wss"}
-
 
 class Exchange(Protocol):
     """One request, as far as it has to be looked after."""
@@ -183,14 +181,9 @@ class Guest:
         exchange = HttpExchange(request, self._become_stream, self._silence)
         scope = self.with_state(make_scope(request, "http", root_path))
         exchange.task = asyncio.ensure_future(self._run_http(scope, exchange))
-        self._keep(exchange.task, self._requests, exchange)
         try:
-            await exchange.over.wait()
-        except asyncio.CancelledError:
-            exchange.leave()
-            raise
+            await self._until_over(exchange, exchange.task, self._requests)
         finally:
-            self._clients.remove(exchange)
             self._streams.remove(exchange)
         if exchange.answer.response is not None:
             return exchange.answer.response
@@ -200,11 +193,21 @@ class Guest:
         """Give a scope what the application's lifespan has left for its requests."""
         return {**scope, "state": {**(scope.get("state") or {}), **self.lifespan.state}}
 
-    def _keep(self, task: asyncio.Task[None], tasks: TaskSet, exchange: Exchange) -> None:
+    async def _until_over(
+        self, exchange: Exchange, task: asyncio.Task[None], tasks: TaskSet
+    ) -> None:
         tasks.add(task, self.name)
         # Even if it is cancelled before it has begun.
         task.add_done_callback(lambda _: exchange.over.set())
         self._clients.add(exchange)
+        try:
+            await exchange.over.wait()
+        except asyncio.CancelledError:
+            # The application hears of it, and is waited for where all tasks are.
+            exchange.leave()
+            raise
+        finally:
+            self._clients.remove(exchange)
 
     def _become_stream(self, exchange: HttpExchange) -> None:
         """Have the stop end a request that it would wait for in vain."""
@@ -240,21 +243,11 @@ class Guest:
         """
         exchange = SocketExchange(request, socket)
         scope = self.with_state(make_scope(request, "websocket", root_path))
-        scope["scheme"] = _SCHEMES.get(scope["scheme"], scope["scheme"])
-        scope["subprotocols"] = subprotocols_of(request)
-        scope["extensions"] = {"websocket.http.response": {}}
-        del scope["method"]
         task = asyncio.ensure_future(self._run_socket(scope, exchange))
-        self._keep(task, self._socket_tasks, exchange)
         self._sockets.add(socket)
         try:
-            await exchange.over.wait()
-        except asyncio.CancelledError:
-            # The application hears of it, and is waited for where all tasks are.
-            exchange.leave()
-            raise
+            await self._until_over(exchange, task, self._socket_tasks)
         finally:
-            self._clients.remove(exchange)
             self._sockets.remove(socket)
         response = exchange.response()
         return _failed() if response is None else response
@@ -274,16 +267,3 @@ class Guest:
 
 def _failed() -> web.Response:
     return web.Response(status=500, text="Internal Server Error")
-
-
-def subprotocols_of(request: web.Request) -> list[str]:
-    """List the subprotocols that a client offers (RFC 6455, section 11.3.4).
-
-    Args:
-        request: The handshake.
-
-    Returns:
-        Their names, in the client's order.
-    """
-    offers = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ()))
-    return [offer.strip() for offer in offers.split(",") if offer.strip()]

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from ..sockets import SOCKET_SCHEMES
 from ..tasks import Stopped, race
 from ..unsent import reset
 from .answers import BODILESS, FRAMING
@@ -49,11 +50,10 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
     raw_path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
     query = request.rel_url.raw_query_string.encode("utf-8", "surrogateescape")
     version = request.version
-    return {
+    scope = {
         "type": kind,
         "asgi": dict(ASGI),
         "http_version": f"{version.major}.{version.minor}",
-        "method": request.method,
         "scheme": scheme,
         "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
@@ -62,8 +62,21 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
         "headers": [(name.lower(), value) for name, value in request.raw_headers],
         "client": client,
         "server": _server_of(request),
-        "extensions": {},
     }
+    if kind == "http":
+        return {**scope, "method": request.method, "extensions": {}}
+    return {
+        **scope,
+        "scheme": SOCKET_SCHEMES.get(scheme, scheme),
+        "subprotocols": _subprotocols_of(request),
+        "extensions": {"websocket.http.response": {}},
+    }
+
+
+def _subprotocols_of(request: web.Request) -> list[str]:
+    """List the subprotocols that a client offers (RFC 6455, section 11.3.4), in its order."""
+    offers = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ()))
+    return [offer.strip() for offer in offers.split(",") if offer.strip()]
 
 
 def _client_of(request: web.Request) -> Client:

@@ -14,6 +14,7 @@ from yarl import URL
 
 from ..drivers import HTTPRequest, HTTPResponse
 from ..options import DriverOptions
+from ..sockets import SOCKET_SCHEMES
 from ..turns import RequestTurns
 from ..websocket import ServerSocket
 from .bodies import BodyReader
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 MOST_SEEN = 100
 """Connections after which those that have gone are forgotten, and twice as many as there are."""
-
-_SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 class Match(web.UrlMappingMatchInfo):
@@ -273,7 +272,7 @@ class AiohttpFace:
             self._options,
             decode_text=self.endpoints.decode_text,
             http_version=handshake.http_version,
-            scheme=_SOCKET_SCHEMES.get(handshake.scheme, handshake.scheme),
+            scheme=SOCKET_SCHEMES.get(handshake.scheme, handshake.scheme),
             path=handshake.path,
             query_string=handshake.query_string,
             headers=handshake.headers,
