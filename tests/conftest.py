@@ -59,6 +59,14 @@ def process_unchanged() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with an environment without proxies, whatever this machine has."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY", "WSS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest, process_unchanged: None) -> None:
     """Check an async test's loop, too."""
     if pytest_asyncio.is_async_test(request.node):

@@ -15,8 +15,8 @@ from nonebot_aiohttp.connections.cookies import (
     exact_cookie,
     given_cookies,
 )
-from tests.functional.test_session import opened
 from tests.support import scripts
+from tests.support.pools import opened
 from tests.support.server import Script, ScriptedServer
 
 pytestmark = pytest.mark.both_loops

@@ -7,8 +7,8 @@ import pytest
 from yarl import URL
 
 from nonebot_aiohttp.connections.locations import as_it_stands
-from tests.functional.test_session import opened
 from tests.support import scripts
+from tests.support.pools import opened
 from tests.support.server import Script, ScriptedServer
 
 pytestmark = pytest.mark.both_loops

@@ -16,6 +16,7 @@ from nonebot_aiohttp.connections import resolver
 from nonebot_aiohttp.connections.resolver import SystemResolver
 from nonebot_aiohttp.session import SessionPool
 from tests.support import scripts
+from tests.support.pools import ask
 from tests.support.proxy import RecordingProxy
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually
@@ -60,12 +61,6 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     monkeypatch.setattr(socket, "getaddrinfo", system.getaddrinfo)
     yield system
     system.answer.set()
-
-
-async def ask(pool: SessionPool, url: str, **arguments: Any) -> bytes:
-    """Return the answer to an API call."""
-    async with pool.get().get(url, **arguments) as response:
-        return await response.read()
 
 
 async def test_a_name_that_only_the_system_knows(system: System) -> None:

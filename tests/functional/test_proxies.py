@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from nonebot_aiohttp import Driver, DriverOptions
+from nonebot_aiohttp import Driver
 from nonebot_aiohttp.connections import connector, proxies, resolver
 from nonebot_aiohttp.connections.resolver import Addresses
-from nonebot_aiohttp.session import SessionPool
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, clocked_driver
 from tests.support.logs import Logs
+from tests.support.pools import ask, opened
 from tests.support.proxy import RecordingProxy
 from tests.support.server import Connection, ScriptedServer
 from tests.support.socks import NAME, PASSWORD, SocksProxy
@@ -31,25 +30,6 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.both_loops
 
 Adapter = type[RecordingBot]
-
-
-@asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[SessionPool]:
-    """Give an open pool."""
-    pool = SessionPool(DriverOptions.parse(settings))
-    await pool.open()
-    try:
-        yield pool
-    finally:
-        await pool.close()
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with an environment without proxies."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY", "WSS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 def elsewhere(url: str) -> str:
@@ -62,12 +42,6 @@ async def connect(way: Way, driver: Driver, url: str, adapter: Adapter) -> None:
     way.add(driver, way.setup(url + "/path"))
     async with driver.lifespan():
         await eventually(lambda: adapter.messages)
-
-
-async def ask(pool: SessionPool, url: str, **arguments: Any) -> bytes:
-    """Return the answer to an API call."""
-    async with pool.get().get(url, **arguments) as response:
-        return await response.read()
 
 
 # HTTP proxies

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import pytest
@@ -18,6 +17,7 @@ from tests.support import scripts
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls
 from tests.support.forward import answers
+from tests.support.pools import opened
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually
 
@@ -27,25 +27,6 @@ Adapter = type[RecordingBot]
 Opened = Callable[..., AbstractAsyncContextManager[SessionPool]]
 
 SECRET = "s3cr3t-T0ken"
-
-
-@asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[SessionPool]:
-    """Give an open pool."""
-    pool = SessionPool(DriverOptions.parse(settings))
-    await pool.open()
-    try:
-        yield pool
-    finally:
-        await pool.close()
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with an environment without proxies."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY", "WSS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 # Life

@@ -58,13 +58,13 @@ print("afterwards", *resource.getrlimit(LIMIT), flush=True)
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the program above."""
+def run(program: str, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    """Run a program within some seconds."""
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
+        [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=timeout,
         check=True,
     )
 
@@ -75,14 +75,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_limit_is_raised_while_it_runs_and_put_back(
     soft: int, hard: int, meanwhile: int
 ) -> None:
-    lines = run(str(soft), str(hard), "asyncio").stdout.splitlines()
+    lines = run(PROGRAM, str(soft), str(hard), "asyncio").stdout.splitlines()
     assert lines == [f"while it runs {meanwhile} {hard}", f"afterwards {soft} {hard}"]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_that_none_is_left_is_said_and_said_once(loop: str) -> None:
     """Trap: asyncio logs thousands of tracebacks a second, and uvloop nothing."""
-    done = run("64", "64", loop, "crowd")
+    done = run(PROGRAM, "64", "64", loop, "crowd")
     assert done.stderr.count("No file descriptor is left") == 1
     assert len(done.stderr.splitlines()) < 12
     assert "Traceback" not in done.stderr
@@ -160,28 +160,17 @@ else:
 """
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the second program."""
-    return subprocess.run(
-        [sys.executable, "-c", CALLS, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-
-
 @pytest.mark.parametrize("loop", LOOPS)
 def test_calls_that_hang_keep_nobody_out_of_the_own_process(loop: str) -> None:
     """Each call and the platform's end of it have a descriptor: far more than the soft limit."""
-    done = call("256", "4096", loop, "own", "600")
+    done = run(CALLS, "256", "4096", loop, "own", "600", timeout=60)
     assert done.stdout.splitlines() == ["others are served 404"]
     assert "file descriptor" not in done.stderr
 
 
 @pytest.mark.parametrize("host", ["own", "embedded"])
 def test_one_warning_says_that_three_quarters_are_in_use(host: str) -> None:
-    done = call("400", "400", "asyncio", host, "160")
+    done = run(CALLS, "400", "400", "asyncio", host, "160", timeout=60)
     assert done.stdout.splitlines() == ["others are served 404"]
     assert done.stderr.count("Three quarters of the 400 file descriptors are in use") == 1
     assert "No file descriptor" not in done.stderr

@@ -20,14 +20,6 @@ from nonebot_aiohttp.connections.proxies import (
 SECRET = "s3cr3t-T0ken"
 
 
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with an environment without proxies."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY", "WSS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 # read_proxy
 
 
