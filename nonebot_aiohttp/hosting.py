@@ -57,9 +57,9 @@ class Host:
             lifespan: The driver's life.
             options: The driver's settings.
             config: The configuration, for ``host``, ``port`` and ``log_level``.
-            guest: An ASGI application behind the endpoints' own paths; None is none.
+            guest: An ASGI application behind the endpoints' own paths, if there is one.
             fastapi_hint: See ``DriverApplication``.
-            asgi_hint: What is logged once under an ASGI server; empty is nothing.
+            asgi_hint: What is logged once under an ASGI server, if anything.
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)

@@ -40,7 +40,7 @@ def protocol_of(transport: Any) -> Any:
     """Ask a transport for its protocol.
 
     Args:
-        transport: The transport; None is none.
+        transport: The transport, if there is one.
 
     Returns:
         The protocol; None for a transport that has gone, or cannot be asked.

@@ -196,7 +196,7 @@ def unsent_of(transport: Any) -> int:
     """Ask how many bytes wait in this process.
 
     Args:
-        transport: The transport; None is none.
+        transport: The transport, if there is one.
 
     Returns:
         The bytes; 0 for one that has gone, or that lost its protocol in the midst of TLS.

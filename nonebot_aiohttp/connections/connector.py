@@ -52,7 +52,7 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
     the session has ``requote_redirect_url=False``.
 
     Args:
-        proxies: Tell the proxy of a request that names none.
+        proxies: Tell the proxy of a request that does not name one.
 
     Returns:
         The class.
@@ -88,7 +88,7 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
 
 
 def proxy_with_login(proxy: URL, login: Any) -> URL:
-    """Put a login into the URL of a proxy that has none.
+    """Put a login into the URL of a proxy that has no login.
 
     Args:
         proxy: The URL.

@@ -1,6 +1,6 @@
 """Cookies that go out as they were given or set: no byte of a value is quoted or unquoted.
 
-RFC 6265, section 5.4 has a client send a value as it was stored. aiohttp quotes what is no token
+RFC 6265, section 5.4 has a client send a value as it was stored. aiohttp quotes what is not a token
 (``b="A-B/C+D=="``), which breaks signatures in cookies and servers that do not unquote.
 """
 
@@ -18,11 +18,11 @@ from aiohttp.abc import AbstractCookieJar
 from yarl import URL
 
 TAKES_ANY_NAME = hasattr(aiohttp.CookieJar, "quote_cookie")
-"""Whether aiohttp sends names that are no token, or mean something in ``Set-Cookie`` (3.13)."""
+"""Whether aiohttp sends names that are not tokens, or mean something in ``Set-Cookie`` (3.13)."""
 
 _NOWHERE = URL()
 
-# None of them may be in a cookie (RFC 6265, section 4.1.1).
+# They are not allowed in a cookie (RFC 6265, section 4.1.1).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)

@@ -27,13 +27,13 @@ def as_it_stands(url: URL) -> URL:
         The URL.
 
     Raises:
-        aiohttp.InvalidURL: Its host is none.
+        aiohttp.InvalidURL: Its host is not valid.
     """
     path, query = url.raw_path, url.raw_query_string
     if not _UNSAFE.search(path) and not _UNSAFE.search(query) and url.raw_authority.isascii():
         return url
     try:
-        # A name that is no ASCII is encoded as IDNA has it, as in any other URL.
+        # Other than ASCII characters in a name are encoded as IDNA has it, as in any other URL.
         authority = URL(f"{url.scheme}://{url.raw_authority}").raw_authority
     except ValueError:
         raise aiohttp.InvalidURL(url) from None

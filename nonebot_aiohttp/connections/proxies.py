@@ -31,7 +31,7 @@ _SCHEMES = {
 }
 
 SOCKS_PORT = 1080
-"""Port of a SOCKS proxy that names none (RFC 1928, section 3)."""
+"""Port of a SOCKS proxy whose URL has no port (RFC 1928, section 3)."""
 
 _PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -57,7 +57,7 @@ def read_proxy(text: str) -> URL:
         The URL, its scheme ``http``, ``https`` or ``socks5``, its host in place.
 
     Raises:
-        ValueError: It is none, or its scheme is another; the text says so without the URL.
+        ValueError: The text is not such a URL. The error does not show it.
     """
     text = text.strip()
     try:
@@ -75,13 +75,14 @@ def proxy_of_request(proxy: str | URL | None) -> URL | None:
     """Read the proxy that a request names.
 
     Args:
-        proxy: Its URL; None or empty is none.
+        proxy: Its URL; None or empty if it names no proxy.
 
     Returns:
-        The URL; see ``read_proxy``.
+        The URL, as ``read_proxy`` gives it; None if it names no proxy.
 
     Raises:
-        UnusableProxy: It is none; the text does not show it, for it may hold a password.
+        UnusableProxy: The text is not the URL of a proxy. The error does not show it, for it may
+            hold a password.
     """
     try:
         return read_proxy(str(proxy)) if proxy else None
@@ -235,7 +236,7 @@ class NoProxy:
             address = ip_address(hosts[0][1:])
         except ValueError:
             for name, only in self.names:
-                # A name that is no ASCII has two forms.
+                # A name with other than ASCII characters has two forms.
                 is_one = any(each.endswith(f".{name}") for each in hosts)
                 yield only in (None, port) and bool(name) and is_one
         else:

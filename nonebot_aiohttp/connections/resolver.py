@@ -1,4 +1,4 @@
-"""``SystemResolver``: names as the system resolves them, none of which makes the others wait."""
+"""``SystemResolver``: names as the system resolves them, without waiting for each other."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SystemResolver(AbstractResolver):
             The addresses; see ``aiohttp.abc.AbstractResolver``.
 
         Raises:
-            OSError: The system knows none, or too many names are being looked up.
+            OSError: The system does not know the name, or too many are being looked up.
         """
         key = host, int(family)
         lookup = self._running.get(key)
@@ -117,7 +117,7 @@ class Names:
             At least one.
 
         Raises:
-            OSError: The system knows none.
+            OSError: The system does not know the name.
         """
         with suppress(ValueError):
             return [str(ip_address(host))]
@@ -145,8 +145,8 @@ def addresses_of(host: str, family: int) -> Addresses:
         What ``socket.getaddrinfo`` returns.
 
     Raises:
-        OSError: The system knows none.
-        UnicodeError: It is no name.
+        OSError: The system does not know the name.
+        UnicodeError: The text is not a valid name.
     """
     # Loopback is there without any network.
     flags = 0 if is_loopback(host) else _ONLY_CONFIGURED
@@ -157,7 +157,7 @@ def _result(host: str, port: int, found: tuple[Any, ...]) -> ResolveResult:
     family, _, protocol, _, address = found
     resolved = address[0]
     if family == socket.AF_INET6 and address[3]:
-        # A link-local address is none without the interface (RFC 4007, section 11).
+        # A link-local address means nothing without its interface (RFC 4007, section 11).
         resolved, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     return ResolveResult(
         hostname=host,
@@ -173,7 +173,7 @@ def _end(lookup: asyncio.Future[Addresses], found: Addresses | Exception) -> Non
     if not isinstance(found, Exception):
         lookup.set_result(found)
         return
-    # UnicodeError is for names that are none (RFC 3490); aiohttp expects the other.
+    # UnicodeError is for invalid names (RFC 3490); aiohttp expects OSError.
     lookup.set_exception(found if isinstance(found, OSError) else OSError(None, str(found)))
     # Nobody may wait any more.
     lookup.exception()

@@ -25,7 +25,7 @@ def accepted(wanted: str | None) -> str:
     """Choose the encodings that a poll asks for (RFC 9110, section 12.5.3).
 
     Args:
-        wanted: What the setup asks for, such as a browser's header; None is whatever there is.
+        wanted: The setup's own header, such as a browser's; None if it has none.
 
     Returns:
         What of it can be decoded.

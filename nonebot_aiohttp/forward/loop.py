@@ -242,7 +242,7 @@ def check_headers(headers: Any) -> None:
     """Check that headers can be sent, which aiohttp does only when it sends them.
 
     Args:
-        headers: The headers of a setup; None is none.
+        headers: The headers of a setup, if it has any.
 
     Raises:
         SetupError: They are no mapping of texts.

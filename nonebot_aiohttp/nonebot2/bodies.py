@@ -47,7 +47,7 @@ def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
 
     Args:
         setup: The request. Its body is the first that is there of content, files, data and json;
-            empty ones do not count, except for json, of which None alone is none.
+            empty ones do not count, except for json, which is missing only if it is None.
         kind: The ``Content-Type`` header that it is sent with, if any; its boundary is that of a
             form.
 
@@ -56,7 +56,7 @@ def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
 
     Raises:
         TypeError: A form has what cannot be sent in one.
-        ValueError: JSON has no form for a number in it (NaN, infinity), or the boundary is none.
+        ValueError: JSON cannot hold a number in it (NaN, infinity), or the boundary is not valid.
     """
     if setup.content:
         return {"data": _read(setup.content), **_UNTYPED}
@@ -80,7 +80,7 @@ def encode_json(value: Any) -> bytes:
         The text. Half a surrogate pair in it, which has no UTF-8, is escaped.
 
     Raises:
-        ValueError: A number is none that JSON has.
+        ValueError: JSON cannot hold a number in it (NaN, infinity).
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode(errors="backslashreplace")
@@ -138,14 +138,14 @@ def multipart(
         pairs: Fields; open files among them are uploaded under their own names.
         files: Names, and of each file its name, content and type, and perhaps more headers, as in
             httpx. Without a name it is sent as a field; without a type its name tells it.
-        boundary: What separates the parts; None makes one up.
+        boundary: What separates the parts; None generates one.
 
     Returns:
         The form.
 
     Raises:
-        TypeError: A file is none.
-        ValueError: The boundary is none.
+        TypeError: A file has no content that can be sent.
+        ValueError: The boundary is not valid.
     """
     form = aiohttp.MultipartWriter("form-data", boundary)
     for name, value in pairs:

@@ -39,14 +39,15 @@ async def send(
         setup: The request.
         url: Where to.
         timeout: The limits.
-        proxy: The proxy, if the request names none; None takes the setting's or the environment's.
+        proxy: The proxy of requests that do not name one; None takes the setting's or the
+            environment's.
 
     Returns:
         The answer, whose body is still to be read, as a context manager.
 
     Raises:
         TypeError: A header or a part of the body is nothing that can be sent.
-        ValueError: JSON has no form for a number in the body, or a boundary is none.
+        ValueError: JSON cannot hold a number in the body, or the boundary is not valid.
     """
     headers = text_headers(setup.headers)
     kind = headers.get(hdrs.CONTENT_TYPE) or client.headers.get(hdrs.CONTENT_TYPE) or ""
@@ -77,7 +78,7 @@ def with_login(url: URL, headers: Mapping[str, str] | None) -> tuple[URL, CIMult
 
     Args:
         url: The URL, with a user.
-        headers: The headers, whose ``Authorization`` gives way to the login; None is none.
+        headers: The headers, if any. The login replaces their ``Authorization``.
 
     Returns:
         The URL without the login, and headers with it.
@@ -156,7 +157,7 @@ def cookies_of(cookies: Cookies) -> list[tuple[str, Morsel[str]]]:
         cookies: NoneBot's cookies.
 
     Returns:
-        Names and cookies; one without a value is none.
+        Names and cookies; those without a value are left out.
     """
     return [
         (

@@ -345,7 +345,7 @@ class SocketLimits:
         """Put what counts for one connection into the settings.
 
         Raises:
-            ValidationError: The heartbeat is none.
+            ValidationError: The heartbeat is not valid.
         """
         changes: dict[str, Any] = {}
         if self.close is not None:

@@ -36,9 +36,9 @@ class FastapiSettings(BaseModel):
     """The settings of NoneBot's own FastAPI driver that concern the application.
 
     Attributes:
-        fastapi_openapi_url: Path of the OpenAPI schema; None is none.
-        fastapi_docs_url: Path of the Swagger page; None is none.
-        fastapi_redoc_url: Path of the ReDoc page; None is none.
+        fastapi_openapi_url: Path of the OpenAPI schema; None turns it off.
+        fastapi_docs_url: Path of the Swagger page; None turns it off.
+        fastapi_redoc_url: Path of the ReDoc page; None turns it off.
         fastapi_include_adapter_schema: Whether the schema lists the adapters' routes.
         fastapi_extra: More arguments of ``FastAPI``.
     """

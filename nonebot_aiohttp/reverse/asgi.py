@@ -60,9 +60,9 @@ class AsgiFace:
             lifespan: The driver's life.
             options: The driver's settings.
             bodies: Reads the bodies of webhooks.
-            guest: The application behind the endpoints' own paths; None is none.
+            guest: The application behind the endpoints' own paths, if there is one.
             fastapi_hint: See ``DriverApplication``.
-            advice: What to log once of being a guest of an ASGI server; empty is nothing.
+            advice: What to log once of being a guest of an ASGI server, if anything.
         """
         self._guest = guest
         self._fastapi_hint = fastapi_hint

@@ -137,7 +137,7 @@ class AiohttpFace:
 
     Attributes:
         endpoints: The endpoints.
-        guest: The ASGI application behind them; None is none.
+        guest: The ASGI application behind them, if there is one.
         turns: Who has to give way to the others.
         server: The own process's server; None under other hosts, which keep theirs to themselves.
     """
