@@ -18,11 +18,11 @@ class Embedding:
         past: The last one that has begun its life, or has tried to.
     """
 
-    def __init__(self, face: AiohttpTransport, lifespan: Lifespan) -> None:
+    def __init__(self, transport: AiohttpTransport, lifespan: Lifespan) -> None:
         """Take what is put into applications."""
         self.own: web.Application | None = None
         self.past: web.Application | None = None
-        self._face = face
+        self._transport = transport
         self._lifespan = lifespan
         self._runs_in: web.Application | None = None
 
@@ -33,7 +33,7 @@ class Embedding:
             app: The application, not started yet.
             claims_all: See ``LateResource``.
         """
-        app.router.register_resource(LateResource(self._face, claims_all=claims_all))
+        app.router.register_resource(LateResource(self._transport, claims_all=claims_all))
         app.on_startup.append(self._start)
         # First, for what arrives until then is lost; and the application's own shutdown may close
         # what handlers in flight need.
@@ -49,7 +49,7 @@ class Embedding:
             self._runs_in = app
 
     async def _keep_receiving(self, _: web.Application) -> None:
-        self._face.keep_receiving()
+        self._transport.keep_receiving()
 
     async def _stop_at_the_end(self, app: web.Application) -> AsyncIterator[None]:
         yield

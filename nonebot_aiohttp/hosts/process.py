@@ -16,6 +16,7 @@ from typing import Any
 from ..connections.descriptors import raised_limit
 from ..exceptions import NonebotAiohttpError, ValidationError
 from ..life.deadline import LEAST_GRACE, Deadline
+from ..life.lifespan import Lifespan
 from ..log import console_logging, is_level, log_exception, logger
 from .exit import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .signals import StopSignals, signals_handled
@@ -61,20 +62,12 @@ def run_loop(
     main: Coroutine[Any, Any, None],
     factory: LoopFactory,
     signals: StopSignals,
-    cut_off: Callable[[], None],
-    deadline: Callable[[], Deadline],
+    lifespan: Lifespan,
 ) -> None:
     """Run a coroutine on a new event loop and leave nothing behind.
 
     ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
     that do not end when the end is forced, and for threads.
-
-    Args:
-        main: What to run.
-        factory: Makes the loop.
-        signals: Tell whether the end was forced.
-        cut_off: Logs what is cut off when ``KeyboardInterrupt`` ends the loop.
-        deadline: Gives that of the stop.
     """
     loop = factory()
     asyncio.set_event_loop(loop)
@@ -85,16 +78,16 @@ def run_loop(
         loop.run_until_complete(main)
     except KeyboardInterrupt:
         # Not in the signal's handler: the signal may have come while a line was being logged.
-        cut_off()
+        lifespan.cut_off()
         raise
     finally:
         try:
-            with deadline().grace() as seconds:
+            with lifespan.deadline.grace() as seconds:
                 grace = FORCED_GRACE if signals.forced else seconds
                 _cancel_rest(loop, grace)
                 loop.run_until_complete(_within(loop.shutdown_asyncgens(), grace))
             if not signals.forced:
-                with deadline().peers() as seconds:
+                with lifespan.deadline.peers() as seconds:
                     loop.run_until_complete(_join_threads(executor, seconds))
         finally:
             asyncio.set_event_loop(None)
@@ -155,22 +148,20 @@ def imports_out_of_collections() -> Iterator[None]:
 
 def serve_process(
     serving: Coroutine[Any, Any, None],
+    lifespan: Lifespan,
     *,
     loop: str,
     log_level: int | str,
     stop: Callable[[], None],
-    cut_off: Callable[[], None],
-    deadline: Callable[[], Deadline],
 ) -> None:
     """Run a server as the main thing that this process does.
 
     Args:
         serving: Serves until ``stop``.
+        lifespan: Its driver's life; threads have what is left of the deadline of its stop.
         loop: The setting ``aiohttp_loop``.
         log_level: From which level on the console shows records; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
-        cut_off: Logs what a forced end cuts off.
-        deadline: Gives that of the stop; threads have what is left of it.
 
     Raises:
         SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
@@ -180,18 +171,18 @@ def serve_process(
     with console_logging(log_level if is_level(log_level) else DEFAULT_LEVEL):
         try:
             _check_level(log_level)
-            _run(serving, loop_factory(loop), stop, cut_off, deadline)
+            _run(serving, lifespan, loop_factory(loop), stop)
         except NonebotAiohttpError as error:
             _log_failed_start(error)
-            _leave_threads(FAILED, threads, deadline)
+            _leave_threads(FAILED, threads, lifespan.deadline)
             raise SystemExit(FAILED) from error
         except _Forced:
             raise SystemExit(FORCED) from None
         except BaseException as error:
-            _leave_threads(_exit_code(error), threads, deadline)
+            _leave_threads(_exit_code(error), threads, lifespan.deadline)
             raise
         else:
-            _leave_threads(0, threads, deadline)
+            _leave_threads(0, threads, lifespan.deadline)
         finally:
             if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
                 # It never began, of which Python would warn.
@@ -200,17 +191,16 @@ def serve_process(
 
 def _run(
     serving: Coroutine[Any, Any, None],
+    lifespan: Lifespan,
     factory: LoopFactory,
     stop: Callable[[], None],
-    cut_off: Callable[[], None],
-    deadline: Callable[[], Deadline],
 ) -> None:
     def force() -> None:
         end_soon(FORCED, FORCED_END)
 
     with imports_out_of_collections(), raised_limit(), signals_handled(stop, force) as signals:
         try:
-            run_loop(serving, factory, signals, cut_off, deadline)
+            run_loop(serving, factory, signals, lifespan)
         except KeyboardInterrupt:
             if not signals.forced:
                 raise
@@ -238,20 +228,15 @@ def _fill_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _leave_threads(
-    code: int, before: set[threading.Thread], deadline: Callable[[], Deadline]
-) -> None:
-    """Let the process end at its deadline, whatever threads still run that have begun here.
+def _leave_threads(code: int, before: set[threading.Thread], deadline: Deadline) -> None:
+    """Let the process end at its deadline, whatever threads still run.
 
-    Args:
-        code: The exit code.
-        before: Threads that ran before the server, and are the program's own business.
-        deadline: Gives that of the stop.
+    Those that ran before the server are the program's own business.
     """
     if threading.current_thread() is threading.main_thread():
         threads = running_threads() - before
         if threads:
-            end_without(threads, code, deadline().for_peers)
+            end_without(threads, code, deadline.for_peers)
 
 
 def _exit_code(error: BaseException) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,6 +14,7 @@ from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
+from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, State
 from ..life.tasks import TaskSet
@@ -76,7 +75,7 @@ def read_options(config: Config) -> DriverOptions:
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
-class Driver(ClientHalf, NonebotDriver, ASGIMixin):
+class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     """The driver for ``DRIVER=nonebot_aiohttp.nonebot2``: server and client on one event loop.
 
     Attributes:
@@ -161,16 +160,6 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         return None if life.state is State.IDLE else life.deadline
 
     @property
-    def type(self) -> str:
-        """Always ``"aiohttp"``."""
-        return "aiohttp"
-
-    @property
-    def logger(self) -> Any:
-        """NoneBot's logger, which is loguru's."""
-        return logger
-
-    @property
     def server_app(self) -> Any:
         """What ``nonebot.get_app()`` gives: ``aiohttp_app``, as long as nothing else is set.
 
@@ -191,7 +180,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
     @property
     def asgi(self) -> Application:
         """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
-        return self._host.asgi if self._plugins_app is None else self._plugins_app
+        return super().asgi if self._plugins_app is None else self._plugins_app
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, before those that are there.
@@ -217,16 +206,6 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         if self._plugins_app is not None:
             self._plugins_app.list_websocket(setup)
 
-    def attach(self, app: web.Application) -> None:
-        """Serve at the root of an aiohttp application; see ``nonebot_aiohttp.Driver.attach``."""
-        self._host.attach(app)
-
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[Driver]:
-        """Start, and stop at the end; see ``nonebot_aiohttp.Driver.lifespan``."""
-        async with self._host.running():
-            yield self
-
     def run(
         self, host: str | None = None, port: int | None = None, *, app: Any = None, **where: Any
     ) -> None:
@@ -242,14 +221,10 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             SystemExit: See ``nonebot_aiohttp.Driver.run``.
             TypeError: An argument is unknown.
         """
-        super().run(host, port, app=app, **where)  # type: ignore[no-untyped-call]
+        NonebotDriver.run(self, host, port, app=app, **where)  # type: ignore[no-untyped-call]
         if app is not None:
             logger.debug("This driver does not reload, so it does not need app=")
-        self._host.run(host, port, **where)
-
-    async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
-        """Run on a loop that runs already; see ``nonebot_aiohttp.Driver.serve``."""
-        await self._host.serve(host, port, **where)
+        HostedDriver.run(self, host, port, **where)
 
     def exit(self, force: bool = False) -> None:
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread.
