@@ -1,4 +1,4 @@
-"""``Driver``, the concrete driver: the assembly of the parts, and the hosts that they run under."""
+"""``Driver`` of the standalone face: assembly only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FASTAPI_HINT = (
     "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
     " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins"
 )
-"""What to do instead where this face's application is taken for a FastAPI one."""
+"""What to do instead of treating the aiohttp application as a FastAPI one."""
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
@@ -57,9 +57,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         """Assemble a driver.
 
         Args:
-            env: The environment; any object with the attribute ``environment`` serves.
-            config: The configuration; any object with attributes serves. Those that begin with
-                ``aiohttp_`` are the driver's settings, ``host`` and ``port`` say where to listen.
+            env: The environment; any object with the attribute ``environment`` will do.
+            config: The configuration; any object with attributes will do. Those that begin with
+                ``aiohttp_`` are the driver's settings; ``host`` and ``port`` say where to listen.
 
         Raises:
             ValidationError: A setting has a wrong value.
@@ -111,10 +111,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         return self._pool.get()
 
     def on_startup(self, func: _Hook) -> _Hook:
-        """Register a function that runs when the driver starts, after those that are there.
+        """Register a function that runs when the driver starts, after those registered before.
 
         Args:
-            func: ``func()``, sync or async. One that fails stops the start.
+            func: ``func()``, sync or async. If it fails the driver does not start.
 
         Returns:
             ``func``, so that this serves as a decorator.
@@ -123,7 +123,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         return func
 
     def on_shutdown(self, func: _Hook) -> _Hook:
-        """Register a function that runs when the driver stops, before those that are there.
+        """Register a function that runs when the driver stops, before those registered before.
 
         Args:
             func: ``func()``, sync or async.
@@ -151,9 +151,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         self._loops.add_websocket(setup)
 
     def _bot_connect(self, bot: Bot) -> None:
-        """Enter a bot that came by an adapter's own way."""
+        """Register a bot that an adapter has connected by itself."""
         self._connections.connect(bot, bot.type)
 
     def _bot_disconnect(self, bot: Bot) -> None:
-        """Remove a bot; only if the entry of its id is that bot."""
+        """Remove a bot, unless its id belongs to another bot by now."""
         self._connections.disconnect(bot, bot.type)

@@ -1,4 +1,4 @@
-"""``Host``: the hosts that a driver runs under, the same for every face."""
+"""``Host``: everything that a driver can run under, the same for both faces."""
 
 from __future__ import annotations
 
@@ -49,16 +49,13 @@ class Host:
         fastapi_hint: str,
         asgi_hint: str = "",
     ) -> None:
-        """Bind to nothing yet: neither to an event loop nor to a process.
+        """Make the transports; nothing is bound to an event loop or a process yet.
 
         Args:
-            endpoints: The endpoints.
-            lifespan: The driver's life.
-            options: The driver's settings.
             config: The configuration, for ``host``, ``port`` and ``log_level``.
-            guest: An ASGI application behind the endpoints' own paths, if there is one.
+            guest: An ASGI application behind the endpoints' own paths; None if there is none.
             fastapi_hint: See ``DriverApplication``.
-            asgi_hint: What is logged once under an ASGI server, if anything.
+            asgi_hint: See ``AsgiApplication``.
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
@@ -81,9 +78,9 @@ class Host:
 
     @property
     def server_app(self) -> web.Application:
-        """The endpoints as an application of their own: a new one when the last has had its life.
+        """The endpoints as an application of their own; a new one when the last has ended.
 
-        While the driver runs elsewhere nothing can be added to it, for nobody would serve that.
+        While another host runs the driver nothing can be added, because nobody would serve it.
         """
         self._app_is_taken = True
         is_idle = self.lifespan.state is State.IDLE
@@ -101,10 +98,10 @@ class Host:
         return app
 
     def _app_to_serve(self) -> web.Application:
-        """Choose the application for this time: the user's, or else a new one.
+        """Choose the application to serve: the one that the user has taken, or else a new one.
 
         Raises:
-            LifecycleError: aiohttp has bound the user's one to another event loop.
+            LifecycleError: aiohttp has bound the user's application to another event loop.
         """
         has_lived_elsewhere = self._app is not None and self._app.frozen and self._app_loop is None
         if self._app is None or not self._app_is_taken or has_lived_elsewhere:
@@ -119,7 +116,7 @@ class Host:
         return self._app
 
     def transports(self) -> Iterator[asyncio.Transport | None]:
-        """List the connections of servers that are open, as far as they are known."""
+        """List the open connections of the server, as far as they are known."""
         return self._transport.transports()
 
     def attach(self, app: web.Application) -> None:
@@ -128,11 +125,7 @@ class Host:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Start, and stop at the end.
-
-        Raises:
-            StartupError: A startup hook failed.
-        """
+        """Start, and stop at the end; see ``HostedDriver.lifespan``."""
         await self.lifespan.start()
         try:
             yield
@@ -202,7 +195,7 @@ class Host:
         logger.info("Stopped" if all_ended else "Stopped; not all that ran has ended")
 
     def _stop_by_signal(self) -> None:
-        # Remembered, for a signal may come before the serving has begun.
+        # Remembered, because a signal may come before the serving has begun.
         self._stop_asked = True
         if self._exit is not None:
             self._exit()

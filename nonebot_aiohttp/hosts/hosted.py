@@ -42,7 +42,7 @@ class HostedDriver:
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an application that exists, and live and stop with it.
 
-        The application's own routes come first, and names that no adapter has stay its business.
+        The application's own routes come first, and it answers paths of names that no adapter has.
 
         Args:
             app: The application, not started yet.

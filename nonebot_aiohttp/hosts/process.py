@@ -1,4 +1,4 @@
-"""The own process: an event loop, its threads, and the exit codes. Only ``run()`` comes here."""
+"""The own process: its event loop, its threads, its exit code. Only ``run()`` comes here."""
 
 from __future__ import annotations
 
@@ -22,28 +22,22 @@ from .exit import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_thr
 from .signals import StopSignals, signals_handled
 
 FORCED_END = 0.9
-"""Seconds after a second Ctrl+C in which the process has ended, whatever runs."""
+"""Seconds after a second Ctrl+C within which the process has ended, whatever runs."""
 
 FORCED_GRACE = 0.5
-"""Seconds of these that tasks get to end."""
+"""Seconds of ``FORCED_END`` that tasks get to end."""
 
 DEFAULT_LEVEL = "INFO"
-"""From which level on the console shows records, unless the configuration says so."""
+"""The lowest level that the console shows where the configuration names none."""
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def loop_factory(name: str) -> LoopFactory:
-    """Choose the event loop.
-
-    Args:
-        name: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
-
-    Returns:
-        A function that makes the loop.
+    """Choose the event loop by the setting ``aiohttp_loop``.
 
     Raises:
-        ValidationError: uvloop is asked for and not installed.
+        ValidationError: uvloop is asked for and is not installed.
     """
     if name == "asyncio":
         return asyncio.new_event_loop
@@ -66,8 +60,8 @@ def run_loop(
 ) -> None:
     """Run a coroutine on a new event loop and leave nothing behind.
 
-    ``asyncio.Runner`` is the same, but Python 3.10 has none, and it waits without limit for tasks
-    that do not end when the end is forced, and for threads.
+    ``asyncio.Runner`` would do, but Python 3.10 does not have it, and it waits without limit for
+    threads, and for tasks that refuse to end when the end is forced.
     """
     loop = factory()
     asyncio.set_event_loop(loop)
@@ -77,7 +71,7 @@ def run_loop(
     try:
         loop.run_until_complete(main)
     except KeyboardInterrupt:
-        # Not in the signal's handler: the signal may have come while a line was being logged.
+        # Not in the signal's handler, because the signal may have come while a line was logged.
         lifespan.cut_off()
         raise
     finally:
@@ -103,7 +97,7 @@ def _cancel_rest(loop: asyncio.AbstractEventLoop, grace: float) -> None:
 
 
 async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
-    # Not wait_for(), which waits for what refuses to be cancelled.
+    # Not wait_for(), which waits without limit for a task that refuses to be cancelled.
     task = asyncio.ensure_future(coroutine)
     await asyncio.wait({task}, timeout=seconds)
     task.cancel()
@@ -111,32 +105,29 @@ async def _within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> None:
 
 
 async def _join_threads(executor: ThreadPoolExecutor, seconds: float) -> None:
-    """Wait for an executor's threads, which may need the loop, but not without limit.
+    """Wait for an executor's threads, which may need the loop.
 
-    ``loop.shutdown_default_executor()`` has no limit before Python 3.12 and under uvloop.
+    ``loop.shutdown_default_executor()`` has no timeout before Python 3.12 and under uvloop.
     """
     joining = threading.Thread(target=executor.shutdown, daemon=True)
     joining.start()
     until = time.monotonic() + seconds
-    # An event would have to be set through a loop that may be closed by then.
+    # Not an event: it would have to be set through a loop that may be closed by then.
     while joining.is_alive() and time.monotonic() < until:  # noqa: ASYNC110
         await asyncio.sleep(LOOK_PAUSE)
 
 
 def _ignore_interrupt(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say nothing of the tasks through which the interrupt has come on its way out of the loop."""
+    """Do not log the tasks through which the interrupt has left the loop."""
     if not isinstance(context.get("exception"), KeyboardInterrupt):
         loop.default_exception_handler(context)
 
 
 @contextmanager
 def imports_out_of_collections() -> Iterator[None]:
-    """Keep the garbage collector away from what is there: it stays as long as the process runs.
+    """Keep everything that is imported out of garbage collections, because it stays anyway.
 
-    Without this each full collection walks all that is imported and stops the event loop for 40 ms.
-
-    Yields:
-        While it is kept away.
+    Without this each full collection walks through it and stops the event loop for 40 ms.
     """
     gc.collect()
     gc.freeze()
@@ -158,9 +149,9 @@ def serve_process(
 
     Args:
         serving: Serves until ``stop``.
-        lifespan: Its driver's life; threads have what is left of the deadline of its stop.
+        lifespan: Its driver's life; threads get what is left of the deadline of its stop.
         loop: The setting ``aiohttp_loop``.
-        log_level: From which level on the console shows records; a name or a number of loguru's.
+        log_level: The lowest level that the console shows; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
 
     Raises:
@@ -185,7 +176,7 @@ def serve_process(
             _leave_threads(0, threads, lifespan.deadline)
         finally:
             if inspect.getcoroutinestate(serving) == inspect.CORO_CREATED:
-                # It never began, of which Python would warn.
+                # It never began, and Python would warn of that.
                 serving.close()
 
 
@@ -213,10 +204,10 @@ class _Forced(BaseException):
 
 
 def _fill_standard_streams() -> None:
-    """Put the null device where a standard stream was closed, as by ``2>&-``.
+    """Open the null device where a standard stream was closed, as by ``2>&-``.
 
-    Else the next file or socket gets its number: libuv, under uvloop, aborts the process when it
-    closes one of these, and what anybody writes to stderr would go to a peer.
+    Otherwise the next file or socket gets its number. Then libuv, under uvloop, aborts the process
+    when that socket is closed, and what anybody writes to stderr goes to a peer.
     """
     if os.name != "posix":
         return
@@ -224,7 +215,7 @@ def _fill_standard_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free; those below were filled before.
+            # The system takes the lowest free number; those below were filled before.
             os.open(os.devnull, os.O_RDWR)
 
 

@@ -1,4 +1,4 @@
-"""``Driver`` and ``Mixin`` for NoneBot2 2.4 and newer: the assembly of this face."""
+"""``Driver`` and ``Mixin`` for NoneBot2 2.4 and newer: assembly only."""
 
 from __future__ import annotations
 
@@ -35,39 +35,33 @@ FASTAPI_HINT = (
     "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
     ' pip install "nonebot-aiohttp[fastapi]"'
 )
-"""What to do where the aiohttp application is taken for a FastAPI one."""
+"""What to do instead of treating the aiohttp application as a FastAPI one."""
 
 ASGI_HINT = (
-    "The bot is a guest of an ASGI server, which owns the connections. At a stop it closes"
-    " WebSockets before the events in flight have ended; nobody pings peers, or asks a bot's first"
-    " connection whether it lives; and each event costs more. Run it by itself instead: python"
+    "An ASGI server runs the bot, and owns its connections. At a stop it closes WebSockets before"
+    " the events in flight have ended; nobody pings peers, or asks a bot's first connection whether"
+    " it is alive; and each event costs more. Run the bot by itself instead: python"
     ' bot.py, in Docker CMD ["python", "bot.py"]. Or have gunicorn run'
     " nonebot.get_driver().aiohttp_app with -k aiohttp.GunicornWebWorker"
 )
-"""What is said once under an ASGI server, where ``nb docker`` puts bots."""
+"""Logged once under an ASGI server, where ``nb docker`` puts bots."""
 
 
 class NoLoops:
-    """Stands for forward loops, which are the adapters' own business under NoneBot2."""
+    """Stands for forward loops: under NoneBot2 adapters poll and connect by themselves."""
 
     def start(self) -> None:
-        """Start nothing."""
+        """Do nothing."""
 
     async def stop_intake(self) -> None:
-        """Stop nothing."""
+        """Do nothing."""
 
     async def stop(self, deadline: Deadline) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; browsers are let in unless origins are configured.
-
-    Args:
-        config: NoneBot's configuration.
-
-    Returns:
-        The options.
+    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
@@ -96,7 +90,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         """
         handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
         work, sockets = EventWork(handlers, socket_handlers), OpenWebSockets()
-        # Before NoneBot's own, in which a mixin may add functions.
+        # Before NoneBot's own __init__, in which a mixin may add functions.
         self._functions = ShutdownFunctions(work, self._deadline)
         super().__init__(env, config)
         self.options = read_options(config)
@@ -141,12 +135,12 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         life.on_shutdown(keeper.stop)
 
     def _make_guest(self, config: Config, gate: Gate, kept: Kept) -> Guest:
-        """Make the application of plugins, which needs an extra."""
+        """Make the FastAPI application for plugins, which needs an extra."""
         from .plugins_app import PluginsApp, make_guest
 
         self._plugins_app = PluginsApp(config)
         guest = make_guest(self._plugins_app, gate, kept, self.options.body_timeout)
-        # Within the life of NoneBot's functions, in which plugins still add pages.
+        # After NoneBot's startup functions, in which plugins still add pages.
         gate.lifespan.on_startup(guest.lifespan.start)
         gate.lifespan.on_shutdown(guest.lifespan.stop)
         return guest
@@ -172,8 +166,8 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     def aiohttp_app(self) -> web.Application:
         """The driver as an application, for ``add_subapp``, gunicorn, or more routes.
 
-        With ``aiohttp_fastapi=true`` routes with parameters at its root (``/{name}``) come too
-        late: what is no path of the bot's is FastAPI's.
+        With ``aiohttp_fastapi=true`` its routes with parameters at the root (``/{name}``) are never
+        reached, because every path that is not the bot's is FastAPI's.
         """
         return self._host.server_app
 
@@ -186,7 +180,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         """Register a function that runs at the stop, before those that are there.
 
         Args:
-            func: ``func()``, sync or async. One that fails or hangs skips none of the others.
+            func: ``func()``, sync or async. If it fails or hangs the others run all the same.
 
         Returns:
             ``func``, so that this serves as a decorator.
@@ -230,7 +224,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread.
 
         Args:
-            force: Accepted as NoneBot's ``none`` driver does; stopping is bounded anyway.
+            force: Accepted because NoneBot's ``none`` driver takes it; a stop is bounded anyway.
         """
         self._host.exit()
 
@@ -238,15 +232,15 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
 class Mixin(ClientHalf):
     """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
 
-    The server's own driver starts and stops it. What this can add there is to wait for the events
-    in flight before the first shutdown function runs.
+    The server's own driver starts and stops it. It waits for the events in flight before the first
+    shutdown function runs.
 
     Attributes:
         options: The settings, validated.
     """
 
     def __init__(self, env: Env, config: Config) -> None:
-        """Put the pool into the life of the driver that this is mixed into.
+        """Open and close the session with the driver that this is mixed into.
 
         Args:
             env: NoneBot's environment.
@@ -256,7 +250,7 @@ class Mixin(ClientHalf):
             ValidationError: A setting has a wrong value.
         """
         self._work = EventWork(TaskSet("HTTP handler"), TaskSet("WebSocket handler"))
-        # Before the others', which may add functions.
+        # Before the __init__ of the others, which may add functions.
         self._functions = ShutdownFunctions(self._work, lambda: None)
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
@@ -272,7 +266,7 @@ class Mixin(ClientHalf):
         """Register a function that runs at the stop, after the events in flight have ended.
 
         Args:
-            func: ``func()``, sync or async. One that fails skips none of the others.
+            func: ``func()``, sync or async. If it fails the others run all the same.
 
         Returns:
             ``func``, so that this serves as a decorator.
