@@ -15,7 +15,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from nonebot_aiohttp import StartupError
-from nonebot_aiohttp.hosts.listening import Listening
 from tests.support.guests import GuestDriver, everywhere, serving_guest
 from tests.support.logs import Logs
 from tests.support.waiting import within
@@ -70,7 +69,7 @@ async def test_a_guest_that_cannot_start_fails_the_start() -> None:
     driver.lifespan.on_shutdown(lambda: site.happen("shutdown hook"))
     text = "The guest could not start: RuntimeError: the startup always fails"
     with pytest.raises(StartupError, match=text) as failed:
-        await driver.serve(Listening("127.0.0.1", 0))
+        await driver.serve("127.0.0.1", 0)
     assert isinstance(failed.value.__cause__, RuntimeError)
     assert site.steps == ["startup", "shutdown hook"]
 
