@@ -137,8 +137,8 @@ class Config(BaseSettings):
         files = cast(EnvSettingsSource, dotenv_settings)
         return (
             init_settings,
-            _Texts(environment, keeps=_named_in(files.env_vars)),
-            _Texts(files, keeps=lambda name: True),
+            _TextSource(environment, keeps=_named_in(files.env_vars)),
+            _TextSource(files, keeps=lambda name: True),
             file_secret_settings,
         )
 
@@ -217,7 +217,7 @@ def _lowercased(values: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str
     return {name if name in keep else name.lower(): value for name, value in values.items()}
 
 
-class _Texts(PydanticBaseSettingsSource):
+class _TextSource(PydanticBaseSettingsSource):
     """Reads settings from text variables: the declared ones, and undeclared ones that it keeps."""
 
     def __init__(self, variables: EnvSettingsSource, keeps: Callable[[str], bool]) -> None:
