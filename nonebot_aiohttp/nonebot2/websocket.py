@@ -1,4 +1,4 @@
-"""NoneBot's ``WebSocket`` over ours: every kind of ending is NoneBot's ``WebSocketClosed``."""
+"""NoneBot's ``WebSocket`` over ours: every kind of end raises NoneBot's ``WebSocketClosed``."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
 
 reading_watched: list[Callable[[], object]] = []
-"""Called in the task that receives a message, while a driver waits for events to end."""
+"""Called in each task that receives a message, while a driver waits for events to end."""
 
 
 class NonebotWebSocket(WebSocket):
-    """A WebSocket of either side; usable from any task."""
+    """A WebSocket of a server or a client; any task may use it."""
 
     def __init__(
         self,
@@ -30,9 +30,8 @@ class NonebotWebSocket(WebSocket):
         """Wrap a socket.
 
         Args:
-            request: The handshake.
-            socket: The socket.
-            receive_timeout: Seconds that a message may be waited for; None is no limit.
+            request: The request of the handshake.
+            receive_timeout: Seconds to wait for a message; None is no limit.
             on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)
@@ -46,7 +45,7 @@ class NonebotWebSocket(WebSocket):
         return self._socket.closed
 
     async def accept(self) -> None:
-        """Accept the connection; on the client's side there is nothing to do.
+        """Accept the connection; on a client's side this does nothing.
 
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
@@ -59,28 +58,29 @@ class NonebotWebSocket(WebSocket):
         raise closed
 
     async def close(self, code: int = NORMAL, reason: str | None = "") -> None:
-        """Close the connection; before ``accept`` it is refused with 403 at once.
+        """Close the connection. Before ``accept``, refuse the handshake with 403 at once.
 
-        Code and reason of a ``WebSocketClosed`` can be handed on as they are.
+        The code and the reason of a ``WebSocketClosed`` can be passed on as they are.
 
         Args:
             code: The close code; see ``sendable_code``.
-            reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
+            reason: Why, for the peer; cut to the length that a close frame can hold. None is the
+                same as an empty reason.
 
         Raises:
-            TypeError: The reason is no text. Nothing has happened then.
-            ValueError: The code must not be sent. Nothing has happened then.
+            TypeError: The reason is not text. The connection stays open.
+            ValueError: The code must not be sent. The connection stays open.
         """
         await self._socket.end(code, reason)
         if self._on_refused is not None and not self._socket.accepted:
             self._on_refused()
 
     async def receive(self) -> str | bytes:
-        """Receive a message as the kind that it is.
+        """Receive a message: text as str, binary as bytes.
 
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
-            asyncio.TimeoutError: The request's ``Timeout.read`` is over.
+            asyncio.TimeoutError: No message came within the request's ``Timeout.read``.
         """
         try:
             if self._receive_timeout is None:
@@ -104,7 +104,7 @@ class NonebotWebSocket(WebSocket):
         """
         data = await self.receive()
         if not isinstance(data, str):
-            raise TypeError("A text message was expected, and a binary one has come")
+            raise TypeError("A text message was expected, but a binary message has come")
         return data
 
     async def receive_bytes(self) -> bytes:
@@ -115,7 +115,7 @@ class NonebotWebSocket(WebSocket):
         """
         data = await self.receive()
         if not isinstance(data, bytes):
-            raise TypeError("A binary message was expected, and a text one has come")
+            raise TypeError("A binary message was expected, but a text message has come")
         return data
 
     async def send_text(self, data: str) -> None:
@@ -146,14 +146,8 @@ class NonebotWebSocket(WebSocket):
 
 
 def nonebots_own(closed: WebSocketClosed) -> nonebot.exception.WebSocketClosed:
-    """Say the end of a connection as NoneBot does.
+    """Return NoneBot's error for the end of a connection.
 
-    Raised outside of ``except`` it keeps nothing of ours: neither as its cause nor as its context.
-
-    Args:
-        closed: How the connection has ended.
-
-    Returns:
-        NoneBot's error.
+    Raise it outside of ``except``, so that our error is neither its cause nor its context.
     """
     return nonebot.exception.WebSocketClosed(closed.code, closed.reason)
