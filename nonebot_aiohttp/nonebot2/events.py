@@ -22,7 +22,7 @@ from nonebot.adapters import Bot
 from ..life.deadline import LEAST_GRACE
 from ..life.tasks import TaskSet
 from ..log import logger
-from .websocket import reading_watched
+from .websocket import receive_observers
 
 QUIET_SECONDS = 0.2
 """Seconds without an event after which all count as ended: an adapter may have a queue of them."""
@@ -158,11 +158,11 @@ class _Origins:
     def __enter__(self) -> _Origins:
         self._former = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
-        reading_watched.append(self._note_reader)
+        receive_observers.append(self._note_reader)
         return self
 
     def __exit__(self, *_: object) -> None:
-        reading_watched.remove(self._note_reader)
+        receive_observers.remove(self._note_reader)
         # A plugin may have replaced it meanwhile.
         if self._loop.get_task_factory() == self._make_task:
             self._loop.set_task_factory(self._former)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import nonebot.exception
@@ -13,7 +13,7 @@ from ..connections.closing import NORMAL
 from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
 
-reading_watched: list[Callable[[], object]] = []
+receive_observers: list[Callable[[], object]] = []
 """Called in each task that receives a message, while a driver waits for events to end."""
 
 
@@ -50,12 +50,7 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.accept()
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._socket.accept())
 
     async def close(self, code: int = NORMAL, reason: str | None = "") -> None:
         """Close the connection. Before ``accept``, refuse the handshake with 403 at once.
@@ -88,9 +83,8 @@ class NonebotWebSocket(WebSocket):
             else:
                 receiving = self._socket.receive_frame()
                 data = await asyncio.wait_for(receiving, self._receive_timeout)
-            if reading_watched:
-                for note in reading_watched:
-                    note()
+            for observe in receive_observers:
+                observe()
             return data
         except WebSocketClosed as error:
             closed = nonebots_own(error)
@@ -124,12 +118,7 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.send(data)
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._socket.send(data))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message.
@@ -137,12 +126,17 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.send_bytes(data)
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._socket.send_bytes(data))
+
+
+async def _translated(operation: Awaitable[None]) -> None:
+    """Await an operation of our socket; if the connection has ended, raise NoneBot's error."""
+    try:
+        await operation
+        return
+    except WebSocketClosed as error:
+        closed = nonebots_own(error)
+    raise closed
 
 
 def nonebots_own(closed: WebSocketClosed) -> nonebot.exception.WebSocketClosed:
