@@ -33,8 +33,6 @@ File = tuple[Any, Any, Any] | tuple[Any, Any, Any, Mapping[str, str]]
 """The name of a file, its content, its type, and optionally more headers."""
 
 _UNTYPED: dict[str, Any] = {"skip_auto_headers": (hdrs.CONTENT_TYPE,)}
-# aiohttp does not add a type to requests with these methods, which are the most frequent.
-_BODILESS = frozenset({"GET", "HEAD"})
 
 # As browsers write names (WHATWG HTML, "multipart/form-data"), and beyond that as httpx does:
 # backslashes are doubled, and control characters encoded. So are ESC and DEL, because aiohttp
@@ -66,7 +64,7 @@ def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
         return _data_arguments(setup.data, kind)
     if setup.json is not None:
         return {"data": BytesPayload(encode_json(setup.json), content_type=JSON)}
-    return {} if setup.method in _BODILESS else _UNTYPED
+    return _UNTYPED
 
 
 def encode_json(value: Any) -> bytes:

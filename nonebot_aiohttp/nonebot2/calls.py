@@ -76,8 +76,6 @@ def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:
     Raises:
         TypeError: A value is neither text nor bytes.
     """
-    if all(type(value) is str for value in headers.values()):
-        return headers
     return CIMultiDict([(name, _text_header(name, value)) for name, value in headers.items()])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -291,6 +292,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         )
 
 
+@dataclass
 class SocketLimits:
     """How long the steps of a WebSocket client may take.
 
@@ -303,16 +305,11 @@ class SocketLimits:
             heartbeat.
     """
 
+    handshake: float | None
+    receive: float | None = None
+    close: float | None = None
     heartbeat: Any = UNSET
     pong: Any = UNSET
-
-    def __init__(
-        self, handshake: float | None, receive: float | None = None, close: float | None = None
-    ) -> None:
-        """Make limits, with the heartbeat of the setting."""
-        self.handshake = handshake
-        self.receive = receive
-        self.close = close
 
     @classmethod
     def of(cls, timeout: Any, options: DriverOptions) -> SocketLimits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from http.cookies import SimpleCookie
 from ipaddress import IPv6Address
 from typing import Any
@@ -139,18 +139,13 @@ def to_timeout(timeout: Any, otherwise: aiohttp.ClientTimeout) -> aiohttp.Client
     if timeout is UNSET:
         return otherwise
     if isinstance(timeout, Timeout):
-        fields = (timeout.total, timeout.connect, timeout.read)
+        limits = {"total": timeout.total, "connect": timeout.connect, "sock_read": timeout.read}
+    elif HAS_UNSET:
+        limits = {"connect": timeout, "sock_read": timeout}
     else:
-        fields = (UNSET, timeout, timeout) if HAS_UNSET else (timeout, UNSET, UNSET)
-    return _client_timeout(*fields) or otherwise
-
-
-@lru_cache(maxsize=64)
-def _client_timeout(total: Any, connect: Any, read: Any) -> aiohttp.ClientTimeout | None:
-    # Cached: adapters use a few values all the time, and making one takes 3 us.
-    fields = {"total": total, "connect": connect, "sock_read": read}
-    given = {name: value for name, value in fields.items() if value is not UNSET}
-    return aiohttp.ClientTimeout(**given) if given else None
+        limits = {"total": timeout}
+    given = {name: value for name, value in limits.items() if value is not UNSET}
+    return aiohttp.ClientTimeout(**given) if given else otherwise
 
 
 def default_timeout() -> aiohttp.ClientTimeout:
