@@ -24,7 +24,7 @@ from .waiting import end_within
 
 
 class State(enum.Enum):
-    """Where a driver is in its life."""
+    """Where a driver is in its life; the other rooms ask ``Lifespan`` one of its two questions."""
 
     IDLE = "not started"
     STARTING = "starting"
@@ -108,8 +108,8 @@ class Lifespan:
 
     Attributes:
         state: Where the driver is in its life.
-        running: Whether events are taken in. Every request asks, several times: hence a plain
-            value and no property.
+        takes_events: Whether events are taken in: from the end of the startup hooks until the stop
+            begins. A plain value rather than a property, because every request asks for it.
         deadline: That of the stop under way, or of the last one.
     """
 
@@ -156,7 +156,12 @@ class Lifespan:
 
     def _become(self, state: State) -> None:
         self.state = state
-        self.running = state is State.RUNNING
+        self.takes_events = state is State.RUNNING
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the driver can start: it has not started yet, or its stop has ended."""
+        return self.state is State.IDLE
 
     def on_startup(self, hook: Hook) -> None:
         """Add a hook that runs at the start, after those that are there."""
@@ -174,7 +179,7 @@ class Lifespan:
             ValidationError: The session cannot be made of the settings; no hook has run.
             StartupError: A startup hook failed; what had started is stopped again.
         """
-        if self.state is not State.IDLE:
+        if not self.is_idle:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
         self._become(State.STARTING)
         try:

@@ -17,7 +17,7 @@ from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
 from ..life.deadline import GRACE, Deadline
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..life.tasks import TaskSet
 from ..log import logger
 from ..options import DriverOptions
@@ -158,7 +158,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
-        return None if life.state is State.IDLE else life.deadline
+        return None if life.is_idle else life.deadline
 
     @property
     def type(self) -> str:

@@ -147,8 +147,7 @@ class AdapterEndpoints(Endpoints):
             # Before the handler: after a 500 the platform sends the event again.
             answer = ACKNOWLEDGED if response is None else sendable_of(response)
             bot = create_bot(adapter, self._driver, self_id, request)
-            if not gate.lifespan.running:
-                raise gate.not_running()
+            gate.check_running()
             running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
                 # It keeps a place when this request leaves its own.
@@ -202,8 +201,7 @@ class AdapterEndpoints(Endpoints):
         if not is_id(self_id):
             raise refusal_of(self_id, response)
         async with self._connections.slot(self_id, socket):
-            if not self._gate.lifespan.running:
-                raise self._gate.not_running()
+            self._gate.check_running()
             bot = create_bot(adapter, self._driver, self_id, socket)
             await socket.accept()
             self._connections.connect(bot, target.adapter)

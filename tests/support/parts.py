@@ -76,7 +76,7 @@ class _Loops:
         self.parts = parts
 
     def start(self) -> None:
-        assert self.parts.lifespan.running
+        assert self.parts.lifespan.takes_events
         self.parts.order.append("loops start")
 
     async def stop_intake(self) -> None:

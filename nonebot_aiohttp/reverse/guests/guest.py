@@ -17,6 +17,7 @@ from ...connections.closing import INTERNAL_ERROR, NORMAL
 from ...connections.open_websockets import OpenWebSockets
 from ...life.deadline import Deadline
 from ...life.tasks import TaskSet
+from ..endpoints import Refused
 from ..gate import Gate
 from .http import HttpExchange, make_scope
 from .lifespan import GuestLifespan
@@ -165,9 +166,11 @@ class Guest:
         Returns:
             The response that says why; None while it runs.
         """
-        if self._gate.lifespan.running:
-            return None
-        return self._gate.refuse(self.name, self._gate.not_running())
+        try:
+            self._gate.check_running()
+        except Refused as refused:
+            return self._gate.refuse(self.name, refused)
+        return None
 
     async def http(self, request: web.Request, root_path: str) -> web.StreamResponse:
         """Answer an HTTP request, and let the application go on when the answer is complete.
