@@ -42,12 +42,12 @@ class Line:
         self.length = 0
 
     @asynccontextmanager
-    async def turn(self, self_id: str, socket: DriverWebSocket | None) -> AsyncIterator[None]:
+    async def turn(self, self_id: str, websocket: DriverWebSocket | None) -> AsyncIterator[None]:
         """Wait for the others, and hold them up.
 
         Args:
             self_id: The bot's id.
-            socket: See ``ConnectedBots.slot``.
+            websocket: See ``ConnectedBots.slot``.
 
         Raises:
             DuplicateBotError: Too many wait.
@@ -57,7 +57,7 @@ class Line:
             raise DuplicateBotError(self_id)
         self.length += 1
         try:
-            await self._wait(socket)
+            await self._wait(websocket)
         finally:
             self.length -= 1
         try:
@@ -65,17 +65,17 @@ class Line:
         finally:
             self._lock.release()
 
-    async def _wait(self, socket: DriverWebSocket | None) -> None:
+    async def _wait(self, websocket: DriverWebSocket | None) -> None:
         if not self._lock.locked():
             await self._lock.acquire()
             return
         acquiring = asyncio.ensure_future(self._lock.acquire())
         try:
-            while not acquiring.done() and not (socket is not None and socket.has_left):
-                await asyncio.wait({acquiring}, timeout=None if socket is None else LOOK_PAUSE)
-            if socket is not None and socket.has_left:
+            while not acquiring.done() and not (websocket is not None and websocket.has_left):
+                await asyncio.wait({acquiring}, timeout=None if websocket is None else LOOK_PAUSE)
+            if websocket is not None and websocket.has_left:
                 reason = "the peer has gone while it waited"
-                socket.abort(reason)
+                websocket.abort(reason)
                 raise WebSocketClosed(ABNORMAL, reason)
         except BaseException:
             if not acquiring.cancel() and not acquiring.cancelled():
@@ -108,7 +108,7 @@ class ConnectedBots:
 
     @asynccontextmanager
     async def slot(
-        self, self_id: str, socket: DriverWebSocket | None = None
+        self, self_id: str, websocket: DriverWebSocket | None = None
     ) -> AsyncIterator[None]:
         """Hold the only slot of a bot's id while a new connection enters it.
 
@@ -116,8 +116,8 @@ class ConnectedBots:
 
         Args:
             self_id: The bot's id.
-            socket: The new connection, which leaves the line when its peer has gone; None for one
-                that this side has opened.
+            websocket: The new connection, which leaves the line when its peer has gone; None for
+                one that this side has opened.
 
         Raises:
             DuplicateBotError: The old connection is alive, or may not be replaced; or the line is
@@ -125,7 +125,7 @@ class ConnectedBots:
             WebSocketClosed: The peer has gone.
         """
         line = self._lines.setdefault(self_id, Line())
-        async with line.turn(self_id, socket):
+        async with line.turn(self_id, websocket):
             old = self._driver.bots.get(self_id)
             if old is not None:
                 await self._make_room(old)
@@ -182,18 +182,18 @@ class ConnectedBots:
         policy = self._options.duplicate_bot
         if policy == "reject":
             raise DuplicateBotError(old.self_id)
-        socket = old.request
-        if isinstance(socket, DriverWebSocket):
+        websocket = old.request
+        if isinstance(websocket, DriverWebSocket):
             timeout = self._options.probe_timeout
-            alive = await socket.is_alive(timeout) if policy == "probe" else None
+            alive = await websocket.is_alive(timeout) if policy == "probe" else None
             if alive:
                 raise DuplicateBotError(old.self_id)
             if alive is None:
                 # Nobody has asked it, or could: it may well live, and be read this.
-                ending = socket.end(POLICY_VIOLATION, "replaced by a newer connection")
+                ending = websocket.end(POLICY_VIOLATION, "replaced by a newer connection")
                 self._hooks.start(ending, self._owner_of(old))
             else:
-                socket.abort("did not answer while a new connection of its bot was waiting")
+                websocket.abort("did not answer while a new connection of its bot was waiting")
         self._replace(old)
 
     def _replace(self, old: Bot) -> None:

@@ -23,13 +23,13 @@ class OpenWebSockets:
     def __iter__(self) -> Iterator[DriverWebSocket]:
         return iter(tuple(self._ended))
 
-    def add(self, socket: DriverWebSocket) -> None:
-        """Take a socket in; whoever reads it says when it has ended."""
-        self._ended[socket] = None
+    def add(self, websocket: DriverWebSocket) -> None:
+        """Take a WebSocket in; whoever reads it says when it has ended."""
+        self._ended[websocket] = None
 
-    def remove(self, socket: DriverWebSocket) -> None:
-        """Let go of a socket whose reader has ended."""
-        ended = self._ended.pop(socket, None)
+    def remove(self, websocket: DriverWebSocket) -> None:
+        """Let go of a WebSocket whose reader has ended."""
+        ended = self._ended.pop(websocket, None)
         if ended is not None:
             _resolve(ended)
 
@@ -41,11 +41,11 @@ class OpenWebSockets:
             reason: Why, for the peers.
             deadline: Bounds the closing handshakes; then those that are left are dropped.
         """
-        sockets = tuple(self._ended)
-        if not sockets:
+        websockets = tuple(self._ended)
+        if not websockets:
             return
-        readers = [self._end_of(socket) for socket in sockets]
-        closing = {asyncio.ensure_future(socket.end(code, reason)): socket for socket in sockets}
+        readers = [self._end_of(websocket) for websocket in websockets]
+        closing = {asyncio.ensure_future(each.end(code, reason)): each for each in websockets}
         with deadline.peers() as seconds:
             _, late = await asyncio.wait(closing, timeout=seconds)
         if late:
@@ -57,10 +57,10 @@ class OpenWebSockets:
         for task in closing:
             _forget(task)
 
-    def _end_of(self, socket: DriverWebSocket) -> asyncio.Future[None]:
-        ended = self._ended[socket]
+    def _end_of(self, websocket: DriverWebSocket) -> asyncio.Future[None]:
+        ended = self._ended[websocket]
         if ended is None:
-            ended = self._ended[socket] = asyncio.get_running_loop().create_future()
+            ended = self._ended[websocket] = asyncio.get_running_loop().create_future()
         return ended
 
 

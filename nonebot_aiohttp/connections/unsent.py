@@ -94,11 +94,11 @@ class UnsentWatch(PeriodicWatch):
         self._standings: dict[Any, _Standing] = {}
         self._lines = OnceInAWhile(clock=clock)
 
-    def add_sockets(self, sockets: Iterable[DriverWebSocket]) -> None:
+    def add_websockets(self, websockets: Iterable[DriverWebSocket]) -> None:
         """Watch WebSockets, which have as long as they have for the answer to a ping.
 
         Args:
-            sockets: Those that are open; asked at each look.
+            websockets: Those that are open; asked at each look.
         """
         limit, setting = self._options.heartbeat, "aiohttp_heartbeat"
         if limit is not None:
@@ -106,7 +106,7 @@ class UnsentWatch(PeriodicWatch):
             self._sources.append(
                 lambda: (
                     Watched(each.transport, limit, setting, partial(each.abort, reason))
-                    for each in tuple(sockets)
+                    for each in tuple(websockets)
                 )
             )
 

@@ -55,8 +55,8 @@ class Loops(Protocol):
         """Wait until all loops have ended, and cancel those that have not in time."""
 
 
-class Sockets(Protocol):
-    """The WebSockets that are open."""
+class OpenConnections(Protocol):
+    """Connections that stay open until the stop: WebSockets, and a guest's event streams."""
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
         """Close all in time and wait until their readers have ended."""
@@ -118,7 +118,7 @@ class Lifespan:
         *,
         session: OutboundPool,
         loops: Loops,
-        sockets: Sockets,
+        connections: OpenConnections,
         work: Work,
         hooks: TaskSet,
         watches: Sequence[Watch] = (),
@@ -131,8 +131,8 @@ class Lifespan:
         Args:
             session: Open from before the startup hooks until after the shutdown hooks.
             loops: The forward loops.
-            sockets: All WebSockets, both sides.
-            work: The events in flight; drained before the sockets close.
+            connections: All that stay open until the stop closes them.
+            work: The events in flight; drained before the connections close.
             hooks: Tasks of connect and disconnect hooks; drained after.
             watches: Look after connections from the end of the startup hooks until the end.
             drain_timeout: Seconds that events in flight get at the stop.
@@ -145,7 +145,7 @@ class Lifespan:
         self._shutdown: list[Hook] = []
         self._session = session
         self._loops = loops
-        self._sockets = sockets
+        self._connections = connections
         self._work = work
         self._hooks = hooks
         self._watches = watches
@@ -239,7 +239,7 @@ class Lifespan:
         finally:
             # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
             await end_work(self._work, deadline)
-            await self._sockets.close_all(WSCloseCode.GOING_AWAY, "the bot stops", deadline)
+            await self._connections.close_all(WSCloseCode.GOING_AWAY, "the bot stops", deadline)
             await self._loops.stop(deadline)
             deadline.begin_hooks()
             await self._hooks.drain(deadline.for_hooks(behind=len(self._shutdown)))

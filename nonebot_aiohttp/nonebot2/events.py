@@ -52,16 +52,16 @@ class Event(NamedTuple):
 class EventWork:
     """The work of this face: requests, and the events that adapters have made of what has come."""
 
-    def __init__(self, requests: TaskSet, sockets: TaskSet) -> None:
+    def __init__(self, requests: TaskSet, websockets: TaskSet) -> None:
         """Take what else is in work.
 
         Args:
             requests: The tasks of HTTP handle functions, which may start events.
-            sockets: The tasks of WebSocket handle functions. An adapter may handle its events
-                within one; it is not cancelled with them, but ended by its closed socket.
+            websockets: The tasks of WebSocket handle functions. An adapter may handle its events
+                within one; it is not cancelled with them, but ended by its closed WebSocket.
         """
         self._requests = requests
-        self._sockets = sockets
+        self._websockets = websockets
         # The tasks of events that are logged as cut off.
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._origins: _Origins | None = None
@@ -105,7 +105,7 @@ class EventWork:
         """Cut off requests and events with all of their tasks; see ``lifespan.Work``."""
         events = events_in_flight(asyncio.get_running_loop())
         self._log_events(events)
-        tasks = _with_children({each.task for each in events}) - set(self._sockets)
+        tasks = _with_children({each.task for each in events}) - set(self._websockets)
         waited_in_vain = any(map(self._is_awaited, events))
         began = asyncio.get_running_loop().time()
         for task in tasks:

@@ -23,7 +23,7 @@ class NonebotWebSocket(WebSocket):
     def __init__(
         self,
         request: Request,
-        socket: DriverWebSocket,
+        websocket: DriverWebSocket,
         receive_timeout: float | None = None,
         on_refused: Callable[[], Any] | None = None,
     ) -> None:
@@ -31,19 +31,19 @@ class NonebotWebSocket(WebSocket):
 
         Args:
             request: The handshake.
-            socket: The socket.
+            websocket: The WebSocket that it wraps.
             receive_timeout: Seconds that a message may be waited for; None is no limit.
             on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)
-        self._socket = socket
+        self._websocket = websocket
         self._receive_timeout = receive_timeout
         self._on_refused = on_refused
 
     @property
     def closed(self) -> bool:
         """Whether the connection has ended."""
-        return self._socket.closed
+        return self._websocket.closed
 
     async def accept(self) -> None:
         """Accept the connection; on the client's side there is nothing to do.
@@ -52,7 +52,7 @@ class NonebotWebSocket(WebSocket):
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
         try:
-            await self._socket.accept()
+            await self._websocket.accept()
             return
         except WebSocketClosed as error:
             closed = nonebots_own(error)
@@ -71,8 +71,8 @@ class NonebotWebSocket(WebSocket):
             TypeError: The reason is no text. Nothing has happened then.
             ValueError: The code must not be sent. Nothing has happened then.
         """
-        await self._socket.end(code, reason)
-        if self._on_refused is not None and not self._socket.accepted:
+        await self._websocket.end(code, reason)
+        if self._on_refused is not None and not self._websocket.accepted:
             self._on_refused()
 
     async def receive(self) -> str | bytes:
@@ -84,9 +84,9 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             if self._receive_timeout is None:
-                data = await self._socket.receive_frame()
+                data = await self._websocket.receive_frame()
             else:
-                receiving = self._socket.receive_frame()
+                receiving = self._websocket.receive_frame()
                 data = await asyncio.wait_for(receiving, self._receive_timeout)
             if reading_watched:
                 for note in reading_watched:
@@ -125,7 +125,7 @@ class NonebotWebSocket(WebSocket):
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
         try:
-            await self._socket.send(data)
+            await self._websocket.send(data)
             return
         except WebSocketClosed as error:
             closed = nonebots_own(error)
@@ -138,7 +138,7 @@ class NonebotWebSocket(WebSocket):
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
         try:
-            await self._socket.send_bytes(data)
+            await self._websocket.send_bytes(data)
             return
         except WebSocketClosed as error:
             closed = nonebots_own(error)

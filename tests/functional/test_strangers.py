@@ -194,7 +194,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 ) -> None:
     async with blocked(side) as (ends, senders):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         # The kernel takes a moment to fill its own buffers.
         await asyncio.sleep(0.2)
         await watch.look()
@@ -214,7 +214,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         ends.peer.read_again()
         for _ in range(10):
             await watch.look()
@@ -331,7 +331,7 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
             assert (await host.upgrade(client)).status == 409
         for client in line[1:]:
             await client.close()
-        waiting = driver._connections._lines["1"]
+        waiting = driver._connected_bots._lines["1"]
         await eventually(lambda: waiting.length == 0)
         for each in asking:
             each.cancel()

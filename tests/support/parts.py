@@ -34,7 +34,7 @@ class Parts:
         self.lifespan = Lifespan(
             session=_Session(self),
             loops=_Loops(self),
-            sockets=_Sockets(self),
+            connections=_Connections(self),
             work=self.handlers,
             hooks=self.hooks,
             drain_timeout=drain_timeout,
@@ -86,7 +86,7 @@ class _Loops:
         await self.parts.happen("loops stop")
 
 
-class _Sockets:
+class _Connections:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
