@@ -15,8 +15,8 @@ import aiohttp
 from yarl import URL
 
 from ..options import URL_SCHEME, read_proxy
+from .schemes import http_scheme
 
-_PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?")
 
 MAX_KNOWN = 256
@@ -108,7 +108,7 @@ class _Environment:
         return self._known[key]
 
     def _find(self, url: URL) -> URL | None:
-        scheme = _PLAIN_SCHEMES.get(url.scheme, url.scheme)
+        scheme = http_scheme(url.scheme)
         name = scheme if scheme in self._proxies else "all"
         if name not in self._proxies or not url.host or self._is_direct(url.host, url):
             return None

@@ -16,13 +16,16 @@ from yarl import URL
 
 from ..log import redact_url
 from .locations import as_it_stands
+from .schemes import (
+    HTTP_SCHEMES,
+    SECURE_SCHEMES,
+    WEBSOCKET_SCHEMES,
+    http_scheme,
+    websocket_scheme,
+)
 
 MAX_REDIRECTS = 10
 """Redirects in a row, as many as aiohttp follows."""
-
-_SECURE = frozenset({"https", "wss"})
-_SCHEMES = _SECURE | {"http", "ws"}
-_SOCKET_SCHEMES = frozenset({"ws", "wss"})
 
 _T = TypeVar("_T")
 
@@ -107,7 +110,7 @@ def _next(request: Outgoing, answer: aiohttp.ClientResponse) -> Outgoing:
     """Make the request that follows a redirect (RFC 9110, section 15.4)."""
     url = _target(request.url, answer)
     where = redact_url(url)
-    if request.url.scheme in _SECURE and url.scheme not in _SECURE:
+    if request.url.scheme in SECURE_SCHEMES and url.scheme not in SECURE_SCHEMES:
         raise refused(answer, f"redirected to {where}, from TLS to plain text")
     if becomes_get(answer.status, request.method):
         raise refused(answer, f"redirected to {where}, where a {request.method} would be a GET")
@@ -127,15 +130,15 @@ def _target(url: URL, answer: aiohttp.ClientResponse) -> URL:
         port = target.port
     except ValueError:
         raise refused(answer, "redirected to what is no URL") from None
-    if target.scheme not in _SCHEMES or not target.host or port is None:
+    if target.scheme not in HTTP_SCHEMES | WEBSOCKET_SCHEMES or not target.host or port is None:
         raise refused(answer, f"redirected to {redact_url(target)}, which is no URL of HTTP")
     return target.with_scheme(_scheme(url, target))
 
 
 def _scheme(url: URL, target: URL) -> str:
     """Choose the scheme of the request's own kind, as secure as the target's."""
-    kind = "ws" if url.scheme in _SOCKET_SCHEMES else "http"
-    return kind + "s" if target.scheme in _SECURE else kind
+    choose = websocket_scheme if url.scheme in WEBSOCKET_SCHEMES else http_scheme
+    return choose(target.scheme)
 
 
 def becomes_get(status: int, method: str) -> bool:
@@ -154,7 +157,7 @@ def is_same_host(url: URL, target: URL) -> bool:
     """
     if url.raw_host != target.raw_host:
         return False
-    upgraded = url.scheme not in _SECURE and target.scheme in _SECURE
+    upgraded = url.scheme not in SECURE_SCHEMES and target.scheme in SECURE_SCHEMES
     return upgraded or (url.scheme, url.port) == (target.scheme, target.port)
 
 

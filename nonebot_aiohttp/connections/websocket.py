@@ -26,9 +26,6 @@ from .closing import (
     sendable_code,
 )
 
-SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
-"""The scheme of a WebSocket, by that of its handshake (RFC 6455, section 3)."""
-
 DRIVERS_READER = "the driver's reader"
 """Who reads while ``pump`` runs."""
 

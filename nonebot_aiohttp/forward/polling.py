@@ -14,6 +14,7 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
+from ..connections.schemes import HTTP_SCHEMES
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
 from .base import ForwardLoop, Supplies, request_headers, seconds_of
@@ -34,7 +35,7 @@ class PollingLoop(ForwardLoop):
     """
 
     kind = "HTTP polling"
-    schemes = frozenset({"http", "https"})
+    schemes = HTTP_SCHEMES
 
     def __init__(
         self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event

@@ -13,7 +13,7 @@ from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..connections.handshakes import decoding
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.redirects import Outgoing, following
-from ..connections.websocket import SOCKET_SCHEMES
+from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
@@ -25,7 +25,7 @@ class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
     kind = "WebSocket"
-    schemes = frozenset({"ws", "wss", "http", "https"})
+    schemes = WEBSOCKET_SCHEMES | HTTP_SCHEMES
 
     def interval_of(self, setup: Any) -> float:
         """Read the reconnect interval in seconds."""
@@ -61,7 +61,7 @@ class ReconnectLoop(ForwardLoop):
             connected,
             options,
             http_version="1.1",
-            scheme=SOCKET_SCHEMES.get(url.scheme, url.scheme),
+            scheme=websocket_scheme(url.scheme),
             path=url.path,
             query_string=url.raw_query_string.encode(),
             headers=request_headers(setup, url),

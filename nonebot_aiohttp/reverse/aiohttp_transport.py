@@ -14,7 +14,7 @@ from yarl import URL
 
 from ..connections.aiohttp_websocket import ServerWebSocket
 from ..connections.fairness import RequestTurns
-from ..connections.websocket import SOCKET_SCHEMES
+from ..connections.schemes import websocket_scheme
 from ..drivers import HTTPRequest, HTTPResponse
 from ..options import DriverOptions
 from .bodies import BodyReader
@@ -265,7 +265,7 @@ class AiohttpTransport:
             self._options,
             decode_text=self.endpoints.decode_text,
             http_version=handshake.http_version,
-            scheme=SOCKET_SCHEMES.get(handshake.scheme, handshake.scheme),
+            scheme=websocket_scheme(handshake.scheme),
             path=handshake.path,
             query_string=handshake.query_string,
             headers=handshake.headers,

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from yarl import URL
 
+from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, logger
@@ -16,8 +17,7 @@ from .endpoints import RETRY_AFTER, Refused
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again: the internet knocks all day."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Gate:
@@ -104,7 +104,7 @@ def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
     Returns:
         Whether scheme, host and port are equal.
     """
-    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    scheme = http_scheme(connection.scheme)
     try:
         page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
         port = here.port or _DEFAULT_PORTS[scheme]
