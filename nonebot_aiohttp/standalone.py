@@ -84,7 +84,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         watch = UnsentWatch(self.options)
         watch.add_websockets(websockets)
         self._lifespan = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=self._loops,
             connections=websockets,
             work=handlers,

@@ -65,7 +65,7 @@ class OpenConnections(Protocol):
 class Work(Protocol):
     """The events in flight."""
 
-    def in_work(self) -> str:
+    def describe_pending(self) -> str:
         """Say what is in work, for the log; empty if nothing is."""
 
     async def drain(self, timeout: float) -> None:
@@ -116,7 +116,7 @@ class Lifespan:
     def __init__(
         self,
         *,
-        session: OutboundPool,
+        pool: OutboundPool,
         loops: Loops,
         connections: OpenConnections,
         work: Work,
@@ -129,7 +129,7 @@ class Lifespan:
         """Take the parts.
 
         Args:
-            session: Open from before the startup hooks until after the shutdown hooks.
+            pool: Open from before the startup hooks until after the shutdown hooks.
             loops: The forward loops.
             connections: All that stay open until the stop closes them.
             work: The events in flight; drained before the connections close.
@@ -143,7 +143,7 @@ class Lifespan:
         self.deadline = Deadline(0, close_timeout, clock)
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
-        self._session = session
+        self._pool = pool
         self._loops = loops
         self._connections = connections
         self._work = work
@@ -183,10 +183,10 @@ class Lifespan:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
         self._become(State.STARTING)
         try:
-            await self._session.open()
+            await self._pool.open()
         except BaseException:
             # Nothing has started that the shutdown hooks would have to end.
-            await self._close_session(self._new_deadline(0))
+            await self._close_pool(self._new_deadline(0))
             raise
         try:
             await self._run_startup_hooks()
@@ -233,8 +233,8 @@ class Lifespan:
     async def _stop_taking_in(self, deadline: Deadline) -> None:
         try:
             await self._loops.stop_intake()
-            if in_work := self._work.in_work():
-                logger.info("Waiting for {} in flight", in_work)
+            if pending := self._work.describe_pending():
+                logger.info("Waiting for {} in flight", pending)
             await self._work.drain(deadline.for_events())
         finally:
             # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
@@ -255,7 +255,7 @@ class Lifespan:
         finally:
             self._work.end_stop()
             self._hooks.end_stop()
-            await self._close_session(deadline)
+            await self._close_pool(deadline)
 
     async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
         for behind, hook in reversed(tuple(enumerate(self._shutdown))):
@@ -263,12 +263,12 @@ class Lifespan:
             label = f"the shutdown hook {hook_name(hook)}"
             await end_within(running, deadline.for_hooks(behind), deadline, label)
 
-    async def _close_session(self, deadline: Deadline) -> None:
+    async def _close_pool(self, deadline: Deadline) -> None:
         try:
             # Peers that do not take what was sent to them can hold it up.
             with deadline.peers() as seconds:
                 seconds = max(seconds, deadline.for_grace)
-                closing = self._session.close()
+                closing = self._pool.close()
                 await end_within(closing, seconds, deadline, "the closing of the session")
         finally:
             for watch in self._watches:

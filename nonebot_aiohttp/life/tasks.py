@@ -116,7 +116,7 @@ class TaskSet:
             self._tasks[task] = Owner(owner, bot)
             task.add_done_callback(self._forget)
 
-    def enter(self, owner: str) -> asyncio.Task[Any] | None:
+    def track_current(self, owner: str) -> asyncio.Task[Any] | None:
         """Track the current task, a server's own, for as long as it runs a handler.
 
         What the server does afterwards, such as sending the answer, is bounded by the server.
@@ -134,7 +134,7 @@ class TaskSet:
         self._tasks[task] = Owner(owner)
         return task
 
-    def leave(self, task: asyncio.Task[Any] | None) -> None:
+    def untrack(self, task: asyncio.Task[Any] | None) -> None:
         """Let a task go on that has entered; whether it fails is its server's business.
 
         Args:
@@ -181,7 +181,7 @@ class TaskSet:
         else:
             self.failures.log(f"{self._a_kind} of {adapter} failed", error)
 
-    def in_work(self) -> str:
+    def describe_pending(self) -> str:
         """Say what has not ended, for the log; empty if all has."""
         return f"{len(self._tasks)} {self.kind}(s)" if self._tasks else ""
 

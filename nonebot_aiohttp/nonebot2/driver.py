@@ -108,7 +108,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         watch.add_websockets(websockets)
         watch.add_websockets(self._client_websockets)
         life = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=NoLoops(),
             connections=kept.streams,
             work=work,
@@ -311,8 +311,8 @@ class Mixin(ClientHalf):
             watch.start()
 
     async def _shut_down(self) -> None:
-        if in_work := self._work.in_work():
-            logger.info("Waiting for {} in flight", in_work)
+        if pending := self._work.describe_pending():
+            logger.info("Waiting for {} in flight", pending)
         await self._work.drain(self.options.drain_timeout)
         await self._work.cancel(GRACE)
         self._work.end_stop()

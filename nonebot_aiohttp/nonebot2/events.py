@@ -66,10 +66,10 @@ class EventWork:
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._origins: _Origins | None = None
 
-    def in_work(self) -> str:
+    def describe_pending(self) -> str:
         """Say what is in work; see ``lifespan.Work``."""
         events = len(events_in_flight(asyncio.get_running_loop()))
-        texts = (self._requests.in_work(), f"{events} event(s)" if events else "")
+        texts = (self._requests.describe_pending(), f"{events} event(s)" if events else "")
         return " and ".join(filter(None, texts))
 
     async def drain(self, timeout: float) -> None:

@@ -204,7 +204,7 @@ class RouteEndpoints(Endpoints):
             return refusal
         name = target.setup.name
         self._gate.inflight += 1
-        task = self._handlers.enter(name)
+        task = self._handlers.track_current(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             return sendable(response.status_code, response.content, response.headers)
@@ -216,7 +216,7 @@ class RouteEndpoints(Endpoints):
             return plain(500, "Internal Server Error")
         finally:
             self._gate.inflight -= 1
-            self._handlers.leave(task)
+            self._handlers.untrack(task)
 
     async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""

@@ -93,7 +93,7 @@ class GuestDriver:
         streams, watch = Streams(websockets), UnsentWatch(options)
         watch.add_websockets(websockets)
         self.lifespan = Lifespan(
-            session=SessionPool(options),
+            pool=SessionPool(options),
             loops=NoLoops(),
             connections=streams,
             work=self.requests,

@@ -32,7 +32,7 @@ class Parts:
         self.during: dict[str, Part] = {}
         self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
         self.lifespan = Lifespan(
-            session=_Session(self),
+            pool=_Pool(self),
             loops=_Loops(self),
             connections=_Connections(self),
             work=self.handlers,
@@ -60,7 +60,7 @@ class Parts:
         self.order.append(f"{name} ended")
 
 
-class _Session:
+class _Pool:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
