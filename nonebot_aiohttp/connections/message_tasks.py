@@ -82,7 +82,7 @@ class MessageTasks:
                 f"A {self._tasks.kind} of {self._owner} could not start", error
             )
         except (KeyboardInterrupt, SystemExit):
-            self._tasks._log_cut_off(self._owner, 1)
+            self._tasks.log_lost(self._owner)
             raise
         else:
             if not task.done():
