@@ -24,8 +24,8 @@ class ClientWebSocket(AiohttpWebSocket):
         super().__init__(options, **connection)
         self._wrapped = wrapped
         # Private, because aiohttp offers the client no way to abort a connection. Its close() of a
-        # half-open one leaves the tasks that send waiting for ever. Without the attribute they would
-        # wait, but nothing worse would happen.
+        # half-open one leaves the tasks that send waiting for ever. Without the attribute they do
+        # wait, and nothing else changes.
         self._connection = getattr(getattr(wrapped, "_response", None), "connection", None)
         self._use_transport(getattr(self._connection, "transport", None))
 

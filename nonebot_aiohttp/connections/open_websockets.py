@@ -1,4 +1,4 @@
-"""``OpenWebSockets``: all WebSockets that are in use, so that the stop can close them."""
+"""``OpenWebSockets``: the WebSockets that the stop has to close."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .websocket import DriverWebSocket
 
 
 class OpenWebSockets:
-    """All WebSockets that are in use, so that the stop can close them."""
+    """All WebSockets that are in use; code that reads one adds it before and removes it after."""
 
     def __init__(self) -> None:
-        # Futures come with who waits for them: idle connections are many.
+        # A future is made only for a task that waits for it: there are many idle connections.
         self._ended: dict[DriverWebSocket, asyncio.Future[None] | None] = {}
 
     def __len__(self) -> int:
@@ -24,23 +24,17 @@ class OpenWebSockets:
         return iter(tuple(self._ended))
 
     def add(self, websocket: DriverWebSocket) -> None:
-        """Take a WebSocket in; whoever reads it says when it has ended."""
+        """Keep a WebSocket until ``remove``."""
         self._ended[websocket] = None
 
     def remove(self, websocket: DriverWebSocket) -> None:
-        """Let go of a WebSocket whose reader has ended."""
+        """Remove a WebSocket whose reader has ended."""
         ended = self._ended.pop(websocket, None)
         if ended is not None:
             _resolve(ended)
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        """Close all and wait until their readers have ended.
-
-        Args:
-            code: The close code.
-            reason: Why, for the peers.
-            deadline: Bounds the closing handshakes; then those that are left are dropped.
-        """
+        """Close all, drop those that take too long, and wait until their readers have ended."""
         websockets = tuple(self._ended)
         if not websockets:
             return
@@ -65,7 +59,7 @@ class OpenWebSockets:
 
 
 def _forget(closing: asyncio.Future[None]) -> None:
-    """Let go of a closing that has ended, failed or not, or that nobody waits for any longer."""
+    """Cancel a close that has not ended; one that failed is not logged, because it is retrieved."""
     if not closing.done():
         closing.cancel()
     elif not closing.cancelled():

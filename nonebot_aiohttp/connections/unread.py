@@ -1,7 +1,8 @@
-"""What has come from a peer, and nobody has received yet: its close, and messages before that.
+"""Messages and the close of a peer that have arrived and wait to be received.
 
-Private: aiohttp tells of a close only to who receives it, and keeps what waits in a queue of
-messages and their sizes. Where that cannot be seen a close is noticed when it is received.
+This reads private attributes, because aiohttp reports a close only to the task that receives it.
+aiohttp keeps a queue of messages with their sizes. If a version hides the queue, a close is noticed
+when it is received.
 """
 
 from __future__ import annotations
@@ -13,26 +14,12 @@ from aiohttp import WSMessage, WSMsgType
 
 
 def unread(websocket: Any) -> Sequence[tuple[WSMessage, int]]:
-    """List all that waits to be received.
-
-    Args:
-        websocket: aiohttp's WebSocket, of either side.
-
-    Returns:
-        The messages and their sizes, as aiohttp keeps them; none if this aiohttp hides them.
-    """
+    """List the messages that wait in aiohttp's WebSocket, of either side, with their sizes."""
     return getattr(getattr(websocket, "_reader", None), "_buffer", None) or ()
 
 
 def unread_close(websocket: Any) -> WSMessage | None:
-    """Look for the peer's close behind the messages that wait to be received.
-
-    Args:
-        websocket: aiohttp's WebSocket, of either side.
-
-    Returns:
-        The close; None if there is none, or if this aiohttp hides it.
-    """
+    """Return the peer's close, which waits behind all messages, or None if it has not come."""
     waiting = unread(websocket)
     if not waiting:
         return None
@@ -41,14 +28,7 @@ def unread_close(websocket: Any) -> WSMessage | None:
 
 
 def unread_message(websocket: Any) -> bool:
-    """Tell whether a message waits to be received, text or binary.
-
-    Args:
-        websocket: aiohttp's WebSocket, of either side.
-
-    Returns:
-        Whether there is one; False if this aiohttp hides it.
-    """
+    """Return whether a text or binary message waits."""
     return any(message.type in _MESSAGES for message, _ in unread(websocket))
 
 

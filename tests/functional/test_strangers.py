@@ -324,14 +324,14 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
         # The first one never answers the probe.
-        line = [await host.client() for _ in range(1 + connected.LONGEST_LINE)]
+        line = [await host.client() for _ in range(1 + connected.MAX_QUEUE)]
         asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
         await eventually(lambda: len(adapter.requests) == 1 + len(line))
         async with await host.client() as client:
             assert (await host.upgrade(client)).status == 409
         for client in line[1:]:
             await client.close()
-        waiting = driver._connected_bots._lines["1"]
+        waiting = driver._connected_bots._queues["1"]
         await eventually(lambda: waiting.length == 0)
         for each in asking:
             each.cancel()
