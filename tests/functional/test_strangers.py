@@ -208,7 +208,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         assert ends.socket.closed
         results = await within(asyncio.gather(*senders, return_exceptions=True))
         assert all(isinstance(result, WebSocketClosed) for result in results)
-    assert len(logs.matching("took nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
+    assert len(logs.matching("read nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
 
 
 async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
