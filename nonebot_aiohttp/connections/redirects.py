@@ -126,7 +126,7 @@ def becomes_get(status: int, method: str) -> bool:
 
 
 def is_same_host(url: URL, target: URL) -> bool:
-    """Return whether a redirect stays on the host and its port, or changes only from HTTP to TLS."""
+    """Return whether a redirect keeps scheme, host and port, or goes to TLS on the same host."""
     if url.raw_host != target.raw_host:
         return False
     upgraded = url.scheme not in SECURE_SCHEMES and target.scheme in SECURE_SCHEMES
