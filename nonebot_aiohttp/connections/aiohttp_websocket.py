@@ -24,7 +24,8 @@ from .unread import unread, unread_close
 from .unsent import unsent_of
 from .websocket import DRIVERS_READER, Deliver, DriverWebSocket
 
-_FRAME_HEAD = 14  # Bytes at most (RFC 6455, 5.2).
+_FRAME_HEAD = 14
+"""Bytes of the head of a frame at most (RFC 6455, section 5.2)."""
 
 
 class AiohttpWebSocket(DriverWebSocket):
@@ -104,13 +105,13 @@ class AiohttpWebSocket(DriverWebSocket):
 
     async def receive_frame(self) -> str | bytes:
         """See ``DriverWebSocket.receive_frame``."""
-        socket = self._usable()
+        wrapped = self._usable()
         self._become_reader()
         try:
             # Before the message is received: a cancellation in this wait would lose it.
             await self._turns.count()
             while True:
-                message = await socket.receive()
+                message = await wrapped.receive()
                 kind, data = message.type, message.data
                 if kind is WSMsgType.TEXT:
                     return data if type(data) is str else await self._decode(data)
@@ -124,13 +125,13 @@ class AiohttpWebSocket(DriverWebSocket):
         """See ``DriverWebSocket.pump``."""
         # A connect hook may have begun to close the connection.
         await self._until_closed()
-        socket = self._usable()
+        wrapped = self._usable()
         self._become_reader(DRIVERS_READER)
         text, binary = WSMsgType.TEXT, WSMsgType.BINARY
         try:
             while True:
                 for _ in range(BETWEEN_LOOKS):
-                    message = await socket.receive()
+                    message = await wrapped.receive()
                     kind, data = message.type, message.data
                     if kind is text:
                         if type(data) is str:
@@ -175,7 +176,7 @@ class AiohttpWebSocket(DriverWebSocket):
     def _is_open(self) -> bool:
         return self._wrapped is not None and not self._wrapped.closed
 
-    async def _shake_hands(self, code: int, reason: bytes) -> None:
+    async def _close_handshake(self, code: int, reason: bytes) -> None:
         """Do the closing handshake; aiohttp alone waits for ever for a peer that does not read."""
         assert self._wrapped is not None
         close = unread_close(self._wrapped)
@@ -219,7 +220,7 @@ class AiohttpWebSocket(DriverWebSocket):
             self._drop()
             return Ending(ABNORMAL, str(error) or GONE).error()
         self._lose(error)
-        return self._closed_error()
+        return self.closed_error()
 
     def _has_room_for(self, size: int) -> bool:
         if self._transport is None:
@@ -241,7 +242,7 @@ class AiohttpWebSocket(DriverWebSocket):
             raise ConnectionResetError(GONE)
 
     def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
-        """Return aiohttp's WebSocket if it is accepted and open, or raise."""
+        """Return aiohttp's WebSocket, or raise unless it is accepted and open."""
         wrapped = self._wrapped
         if self._ending is None and wrapped is not None and wrapped.closed:
             self._lose(wrapped.exception())
@@ -264,10 +265,10 @@ class AiohttpWebSocket(DriverWebSocket):
             return
         await self._until_closed()
         if message.type is WSMsgType.CLOSE:
-            # autoclose is off, because aiohttp answers every close with 1000.
+            # Answered here, because aiohttp's autoclose answers every close with 1000.
             await self._answer_close(message.data, message.extra or "")
         self._lose(message.data if message.type is WSMsgType.ERROR else None)
-        raise self._closed_error()
+        raise self.closed_error()
 
     async def _answer_ping(self, data: bytes) -> None:
         """Answer a ping, because autoping is off (RFC 6455, section 5.5.3).
@@ -348,7 +349,7 @@ class ServerWebSocket(AiohttpWebSocket):
             except ConnectionError as error:
                 self._lose(error)
         self._lose(None)
-        raise self._closed_error()
+        raise self.closed_error()
 
 
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:

@@ -58,7 +58,7 @@ class AsgiWebSocket(DriverWebSocket):
             WebSocketClosed: The peer has gone.
         """
         if self._ending is not None:
-            raise self._closed_error()
+            raise self.closed_error()
         if not self._accepted:
             self._accepted = True
             try:
@@ -95,7 +95,7 @@ class AsgiWebSocket(DriverWebSocket):
         self._become_reader(DRIVERS_READER)
         try:
             await self._until_gone(self._deliver_all(deliver))
-            raise self._closed_error()
+            raise self.closed_error()
         finally:
             self._reader = None
 
@@ -110,7 +110,7 @@ class AsgiWebSocket(DriverWebSocket):
     def _is_open(self) -> bool:
         return self._accepted and not self._is_over
 
-    async def _shake_hands(self, code: int, reason: bytes) -> None:
+    async def _close_handshake(self, code: int, reason: bytes) -> None:
         try:
             # Some servers wait for a peer that does not read.
             sending = self._send_event(close_event(code, reason))
@@ -143,7 +143,7 @@ class AsgiWebSocket(DriverWebSocket):
             return await race(coroutine, self._gone)
         except Stopped:
             pass
-        closed = self._closed_error()
+        closed = self.closed_error()
         if closed.code == ABNORMAL:
             # abort() cannot send this itself, because it does not wait.
             await self._emit(close_event(sendable_code(closed.code), encode_reason(closed.reason)))
@@ -163,7 +163,7 @@ class AsgiWebSocket(DriverWebSocket):
         if event["type"] == "websocket.disconnect":
             self._is_over = True
             self._end_as(Ending.by_peer(event.get("code"), event.get("reason")))
-            raise self._closed_error()
+            raise self.closed_error()
         text: str | None = event.get("text")
         if text is not None:
             return text

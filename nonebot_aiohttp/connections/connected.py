@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..drivers import Driver
-from ..exceptions import DuplicateBotError, WebSocketClosed
+from ..exceptions import DuplicateBotError
 from ..life.hooks import call_hooks
 from ..life.tasks import TaskSet, start_task
 from ..log import logger
 from ..options import DriverOptions
-from .closing import ABNORMAL, POLICY_VIOLATION
+from .closing import POLICY_VIOLATION
 from .websocket import DriverWebSocket
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SlotQueue:
 
     @asynccontextmanager
     async def turn(self, self_id: str, websocket: DriverWebSocket | None) -> AsyncIterator[None]:
-        """Wait for one's turn, and let the next connections wait; see ``ConnectedBots.slot``."""
+        """Hold the id while the block runs; see ``ConnectedBots.slot``."""
         if self.length >= MAX_QUEUE:
             raise DuplicateBotError(self_id)
         self.length += 1
@@ -64,9 +64,8 @@ class SlotQueue:
             while not acquiring.done() and not (websocket is not None and websocket.has_left):
                 await asyncio.wait({acquiring}, timeout=interval)
             if websocket is not None and websocket.has_left:
-                reason = "the peer has gone while it waited"
-                websocket.abort(reason)
-                raise WebSocketClosed(ABNORMAL, reason)
+                websocket.abort("the peer has gone while it waited")
+                raise websocket.closed_error()
         except BaseException:
             if not acquiring.cancel() and not acquiring.cancelled():
                 self._lock.release()

@@ -24,7 +24,7 @@ from .locations import as_it_stands
 from .proxies import Proxies, UnusableProxy, proxy_of_request
 from .resolver import CACHE_TTL, AddressCache, SystemResolver
 
-_FOR_EVER = 86_400.0
+_ONE_DAY = 86_400.0
 
 
 class ProxiedRequest(aiohttp.ClientRequest):
@@ -110,14 +110,14 @@ class Connector(aiohttp.TCPConnector):
             if socks is None:
                 connection = await super().connect(req, traces, timeout)
             else:
-                connection = await self._through(socks, req, traces, timeout)
+                connection = await self._connect_through(socks, req, traces, timeout)
         except BaseException:
             self._forget(socks or req.proxy or req.url)
             raise
         guard(connection)
         return connection
 
-    async def _through(
+    async def _connect_through(
         self, socks: URL, req: Any, traces: Any, timeout: aiohttp.ClientTimeout
     ) -> Any:
         if not HAS_SOCKS:
@@ -128,7 +128,7 @@ class Connector(aiohttp.TCPConnector):
         key = req.connection_key
         try:
             connectors = await self._connectors_for(socks)
-            return await _connect_by_one(connectors, req, traces, without_socks_limit(timeout))
+            return await _connect_to_any(connectors, req, traces, without_socks_limit(timeout))
         except (aiohttp.ClientError, asyncio.TimeoutError):
             raise
         except ProxyTimeoutError:
@@ -179,7 +179,7 @@ class Connector(aiohttp.TCPConnector):
         await asyncio.gather(super().close(**how), *(each.close(**how) for each in socks))
 
 
-async def _connect_by_one(
+async def _connect_to_any(
     connectors: list[Any], req: Any, traces: Any, timeout: aiohttp.ClientTimeout
 ) -> Any:
     from aiohttp_socks import ProxyConnectionError
@@ -193,11 +193,11 @@ async def _connect_by_one(
 
 
 def without_socks_limit(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """Set a ``sock_connect`` that never ends first, because python-socks has 60 s of its own."""
+    """Set a ``sock_connect`` of a day if there is none, because python-socks gives up after 60 s."""
     if timeout.sock_connect is not None:
         return timeout
     return aiohttp.ClientTimeout(
-        total=timeout.total, connect=timeout.connect, sock_connect=_FOR_EVER
+        total=timeout.total, connect=timeout.connect, sock_connect=_ONE_DAY
     )
 
 

@@ -1,6 +1,6 @@
 """``Turns``: the reader of a busy peer yields to the event loop now and then.
 
-To receive does not wait while messages are there. Without turns the reader of a peer that never
+Receiving does not wait while messages are there. Without turns the reader of a peer that never
 pauses would keep the event loop for all messages of one read: thousands, if they are small.
 """
 
@@ -47,10 +47,10 @@ IN_A_ROW = 4
 
 
 class RequestTurns:
-    """The turns of all connections of a server that carry HTTP requests.
+    """The turns of all HTTP connections of a server.
 
-    aiohttp handles the requests of a peer that does not wait for answers without a pause. The
-    requests of a peer that waits are alone, or come between those of others.
+    aiohttp handles the requests of a peer that does not wait for answers in a row, with no pause for
+    other peers. A peer that waits reaches ``IN_A_ROW`` only while no other peer sends requests.
     """
 
     __slots__ = ("_in_a_row", "_last")

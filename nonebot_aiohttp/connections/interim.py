@@ -40,7 +40,7 @@ class BoundedResponse(aiohttp.ClientResponse):
 
 
 def guard(connection: Any) -> None:
-    """Put a guard on a connection of a connector, which stays there; one is enough."""
+    """Put a guard on a connection of the connector, unless it has one; it stays there."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is not None and protocol_of(transport) is protocol:
         transport.set_protocol(_Guard(protocol, transport))

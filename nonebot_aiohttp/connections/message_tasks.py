@@ -27,7 +27,6 @@ class MessageTasks:
     __slots__ = (
         "_begin",
         "_bot",
-        "_is_over",
         "_limit",
         "_new_task",
         "_owner",

@@ -59,7 +59,7 @@ class OpenWebSockets:
 
 
 def _forget(closing: asyncio.Future[None]) -> None:
-    """Cancel a close that has not ended; one that failed is not logged, because it is retrieved."""
+    """Cancel a close that has not ended, or retrieve its error, so that asyncio does not log it."""
     if not closing.done():
         closing.cancel()
     elif not closing.cancelled():

@@ -33,8 +33,8 @@ Deliver = Callable[[bytes], Any]
 class DriverWebSocket(WebSocket):
     """A WebSocket with what the driver needs beyond the contract.
 
-    Each transport has its own subclass, which opens, reads, sends, shakes hands and drops. How a
-    connection ends is decided here.
+    Each transport has a subclass, which accepts, reads, sends, does the closing handshake and drops
+    the connection. This class decides how a connection ends.
     """
 
     _reader: str | None = None
@@ -100,7 +100,7 @@ class DriverWebSocket(WebSocket):
         return data.encode() if isinstance(data, str) else data
 
     def _become_reader(self, name: str = "another task") -> None:
-        """Claim the connection for one reader, whose name the error of the others shows."""
+        """Claim the connection for one reader; other readers get an error with its name."""
         if self._reader is not None:
             text = f"Cannot receive: {self._reader} receives on this WebSocket already"
             raise ReceiveConflict(text)
@@ -112,7 +112,7 @@ class DriverWebSocket(WebSocket):
         except UnicodeDecodeError:
             pass
         await self.end(INVALID_TEXT, "invalid UTF-8 in a text message")
-        raise self._closed_error()
+        raise self.closed_error()
 
     def _check_open(self) -> None:
         """Raise unless the connection is accepted and has not ended."""
@@ -126,7 +126,7 @@ class DriverWebSocket(WebSocket):
         if self._ending is None:
             self._ending = ending
 
-    def _closed_error(self) -> WebSocketClosed:
+    def closed_error(self) -> WebSocketClosed:
         """Make the error that says how the connection has ended; see ``Ending.error``."""
         return (self._ending or Ending(ABNORMAL, GONE)).error()
 
@@ -158,17 +158,17 @@ class DriverWebSocket(WebSocket):
         code, reason = sendable_code(code), replace_surrogates(reason or "")
         encoded = encode_reason(reason)
         self._end_as(Ending(code, reason or "closed by this side"))
-        await self._finish(code, encoded)
+        await self._close_once(code, encoded)
 
     async def _answer_close(self, code: int, reason: str) -> None:
         """Record the peer's close, and answer it; the code is 0 if the frame has none."""
         self._end_as(Ending.by_peer(code, reason))
-        await self._finish(answering_code(code), encode_reason(reason))
+        await self._close_once(answering_code(code), encode_reason(reason))
 
-    async def _finish(self, code: int, reason: bytes) -> None:
-        """Do the closing handshake once, whichever side began it, and wait until it is done."""
+    async def _close_once(self, code: int, reason: bytes) -> None:
+        """Do the closing handshake, whichever side began it, unless it was done before."""
         if self._closing is None and self._is_open():
-            self._closing = asyncio.ensure_future(self._shake_hands(code, reason))
+            self._closing = asyncio.ensure_future(self._close_handshake(code, reason))
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
@@ -177,7 +177,7 @@ class DriverWebSocket(WebSocket):
         """Return whether a closing handshake can begin."""
 
     @abc.abstractmethod
-    async def _shake_hands(self, code: int, reason: bytes) -> None:
+    async def _close_handshake(self, code: int, reason: bytes) -> None:
         """Do the closing handshake within ``aiohttp_close_timeout``, and raise nothing."""
 
     def abort(self, reason: str) -> None:
