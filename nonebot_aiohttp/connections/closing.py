@@ -56,8 +56,8 @@ def sendable_code(code: Any) -> int:
     whatever code it was given. All other valid codes stay.
 
     Raises:
-        ValueError: The code is not an int of 1000 to 1003, 1005 to 1014, 1015 or 3000 to 4999
-            (RFC 6455, section 7.4, and its registry).
+        ValueError: The code is not an int of 1000 to 1003, 1005 to 1015 or 3000 to 4999 (RFC 6455,
+            section 7.4, and its registry).
     """
     # A bool is an int to Python.
     number = int(code) if isinstance(code, int) and not isinstance(code, bool) else 0

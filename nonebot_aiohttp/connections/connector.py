@@ -193,7 +193,7 @@ async def _connect_to_any(
 
 
 def without_socks_limit(timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """Set a ``sock_connect`` of a day if there is none, because python-socks gives up after 60 s."""
+    """Set ``sock_connect`` to a day if it is None, because python-socks gives up after 60 s."""
     if timeout.sock_connect is not None:
         return timeout
     return aiohttp.ClientTimeout(

@@ -1,4 +1,4 @@
-"""File descriptors: every connection takes one, so the limit is raised, and few are warned of."""
+"""Every connection takes a file descriptor: raises their limit, and warns when few are left."""
 
 from __future__ import annotations
 
