@@ -49,8 +49,8 @@ IN_A_ROW = 4
 class RequestTurns:
     """The turns of all HTTP connections of a server.
 
-    aiohttp handles the requests of a peer that does not wait for answers in a row, with no pause for
-    other peers. A peer that waits reaches ``IN_A_ROW`` only while no other peer sends requests.
+    aiohttp handles the requests of a peer that does not wait for answers in a row, without a pause
+    for other peers. A peer that waits reaches ``IN_A_ROW`` only while no other peer sends requests.
     """
 
     __slots__ = ("_in_a_row", "_last")
