@@ -175,7 +175,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
     """
 
     _pool: SessionPool
-    _client_sockets: set[ClientWebSocket]
+    _client_websockets: set[ClientWebSocket]
     options: DriverOptions
 
     async def request(self, setup: Request) -> Response:
@@ -251,12 +251,12 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         async with session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
-            socket = NonebotWebSocket(setup, connected, limits.receive)
-            self._client_sockets.add(connected)
+            websocket = NonebotWebSocket(setup, connected, limits.receive)
+            self._client_websockets.add(connected)
             try:
-                yield socket
+                yield websocket
             finally:
-                self._client_sockets.discard(connected)
+                self._client_websockets.discard(connected)
                 await connected.close()
 
     async def _handshake(

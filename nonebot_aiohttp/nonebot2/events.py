@@ -53,20 +53,20 @@ class EventWork:
     """The work in flight of this face: HTTP requests, and the events that adapters make of data.
 
     Events that an adapter handles within a WebSocket's handle function count as well. The task of
-    that function is not cancelled with them; it ends when its socket is closed.
+    that function is not cancelled with them; it ends when its WebSocket is closed.
     """
 
-    def __init__(self, requests: TaskSet, sockets: TaskSet) -> None:
+    def __init__(self, requests: TaskSet, websockets: TaskSet) -> None:
         self._requests = requests
-        self._sockets = sockets
+        self._websockets = websockets
         # The tasks whose events have been logged as cut off.
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._origins: _Origins | None = None
 
-    def in_work(self) -> str:
+    def describe_pending(self) -> str:
         """Describe the work in flight; see ``lifespan.Work``."""
         events = len(events_in_flight(asyncio.get_running_loop()))
-        texts = (self._requests.in_work(), f"{events} event(s)" if events else "")
+        texts = (self._requests.describe_pending(), f"{events} event(s)" if events else "")
         return " and ".join(filter(None, texts))
 
     async def drain(self, timeout: float) -> None:
@@ -99,7 +99,7 @@ class EventWork:
         """Cut off requests and events, and all tasks of these; see ``lifespan.Work``."""
         events = events_in_flight(asyncio.get_running_loop())
         self._log_events(events)
-        tasks = _with_children({each.task for each in events}) - set(self._sockets)
+        tasks = _with_children({each.task for each in events}) - set(self._websockets)
         waited_in_vain = any(map(self._is_awaited, events))
         began = asyncio.get_running_loop().time()
         for task in tasks:

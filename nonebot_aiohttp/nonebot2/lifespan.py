@@ -64,7 +64,7 @@ class ShutdownFunctions:
 
     async def _end_events(self) -> None:
         deadline = self._deadline()
-        if deadline is not None and self._work.in_work():
+        if deadline is not None and self._work.describe_pending():
             await self._work.drain(deadline.for_hooks(behind=len(self._left) + 1))
             await end_work(self._work, deadline)
 

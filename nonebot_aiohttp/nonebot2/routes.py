@@ -120,19 +120,19 @@ class RouteEndpoints(Endpoints):
     headers = staticmethod(keep_headers)
 
     def __init__(
-        self, gate: Gate, sockets: OpenWebSockets, handlers: TaskSet, socket_handlers: TaskSet
+        self, gate: Gate, websockets: OpenWebSockets, handlers: TaskSet, websocket_handlers: TaskSet
     ) -> None:
         """Make endpoints without routes.
 
         Args:
             handlers: The set of HTTP handle functions that are running.
-            socket_handlers: The set of WebSocket handle functions that are running.
+            websocket_handlers: The set of WebSocket handle functions that are running.
         """
         super().__init__()
         self._gate = gate
-        self._sockets = sockets
+        self._websockets = websockets
         self._handlers = handlers
-        self._socket_handlers = socket_handlers
+        self._websocket_handlers = websocket_handlers
         self._table = RouteTable()
 
     def add_http(self, setup: HTTPServerSetup) -> None:
@@ -193,7 +193,7 @@ class RouteEndpoints(Endpoints):
             return refusal
         name = target.setup.name
         self._gate.inflight += 1
-        task = self._handlers.enter(name)
+        task = self._handlers.track_current(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             return sendable(response.status_code, response.content, response.headers)
@@ -205,27 +205,27 @@ class RouteEndpoints(Endpoints):
             return plain(500, "Internal Server Error")
         finally:
             self._gate.inflight -= 1
-            self._handlers.leave(task)
+            self._handlers.untrack(task)
 
-    async def websocket(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Pass a WebSocket to its handle function; see ``Endpoints.websocket``."""
-        refusal = self.unavailable(target, socket)
+        refusal = self.unavailable(target, websocket)
         if refusal is not None:
             return refusal
-        self._sockets.add(socket)
+        self._websockets.add(websocket)
         try:
-            return await self._handle(target, socket)
+            return await self._handle(target, websocket)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
 
-    async def _handle(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def _handle(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Run a handle function until it ends, or until it refuses, after which it may go on."""
         answer: asyncio.Future[HTTPResponse | None] = asyncio.get_running_loop().create_future()
         refuse = partial(_resolve, answer, HTTPResponse(403))
-        request = InboundRequest(socket)
-        websocket = NonebotWebSocket(request, socket, on_refused=refuse)
-        task = start_task(self._run(target, websocket, socket))
-        self._socket_handlers.add(task, target.setup.name)
+        request = InboundRequest(websocket)
+        nonebots = NonebotWebSocket(request, websocket, on_refused=refuse)
+        task = start_task(self._run(target, nonebots, websocket))
+        self._websocket_handlers.add(task, target.setup.name)
         task.add_done_callback(partial(_hand_on, answer))
         try:
             return await answer
@@ -234,20 +234,20 @@ class RouteEndpoints(Endpoints):
             raise
 
     async def _run(
-        self, target: Route, websocket: NonebotWebSocket, socket: DriverWebSocket
+        self, target: Route, nonebots: NonebotWebSocket, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
         try:
-            await target.setup.handle_func(websocket)
+            await target.setup.handle_func(nonebots)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
-            self._socket_handlers.failures.log(failed(target.setup.name), error)
+            self._websocket_handlers.failures.log(failed(target.setup.name), error)
             status, code = 500, INTERNAL_ERROR
-        if not socket.accepted:
+        if not websocket.accepted:
             return HTTPResponse(status)
-        await socket.end(code)
+        await websocket.end(code)
         return None
 
 

@@ -23,11 +23,11 @@ class NonebotWebSocket(WebSocket):
     def __init__(
         self,
         request: Request,
-        socket: DriverWebSocket,
+        websocket: DriverWebSocket,
         receive_timeout: float | None = None,
         on_refused: Callable[[], Any] | None = None,
     ) -> None:
-        """Wrap a socket.
+        """Wrap a WebSocket of this package.
 
         Args:
             request: The request of the handshake.
@@ -35,14 +35,14 @@ class NonebotWebSocket(WebSocket):
             on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)
-        self._socket = socket
+        self._websocket = websocket
         self._receive_timeout = receive_timeout
         self._on_refused = on_refused
 
     @property
     def closed(self) -> bool:
         """Whether the connection has ended."""
-        return self._socket.closed
+        return self._websocket.closed
 
     async def accept(self) -> None:
         """Accept the connection; on a client's side this does nothing.
@@ -50,7 +50,7 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        await _translated(self._socket.accept())
+        await _translated(self._websocket.accept())
 
     async def close(self, code: int = NORMAL, reason: str | None = "") -> None:
         """Close the connection. Before ``accept``, refuse the handshake with 403 at once.
@@ -66,8 +66,8 @@ class NonebotWebSocket(WebSocket):
             TypeError: The reason is not text. The connection stays open.
             ValueError: The code must not be sent. The connection stays open.
         """
-        await self._socket.end(code, reason)
-        if self._on_refused is not None and not self._socket.accepted:
+        await self._websocket.end(code, reason)
+        if self._on_refused is not None and not self._websocket.accepted:
             self._on_refused()
 
     async def receive(self) -> str | bytes:
@@ -79,9 +79,9 @@ class NonebotWebSocket(WebSocket):
         """
         try:
             if self._receive_timeout is None:
-                data = await self._socket.receive_frame()
+                data = await self._websocket.receive_frame()
             else:
-                receiving = self._socket.receive_frame()
+                receiving = self._websocket.receive_frame()
                 data = await asyncio.wait_for(receiving, self._receive_timeout)
             for observe in receive_observers:
                 observe()
@@ -118,7 +118,7 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        await _translated(self._socket.send(data))
+        await _translated(self._websocket.send(data))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message.
@@ -126,11 +126,11 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        await _translated(self._socket.send_bytes(data))
+        await _translated(self._websocket.send_bytes(data))
 
 
 async def _translated(operation: Awaitable[None]) -> None:
-    """Await an operation of our socket; if the connection has ended, raise NoneBot's error."""
+    """Await an operation of our WebSocket; if the connection has ended, raise NoneBot's error."""
     try:
         await operation
         return

@@ -47,17 +47,21 @@ class Gate:
         Raises:
             Refused: It is not let in.
         """
-        if not self.lifespan.running:
-            raise self.not_running()
+        self.check_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
         if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
-    def not_running(self) -> Refused:
-        """Refuse because the driver has not started, or stops."""
-        reason = f"the driver is {self.lifespan.state.value}"
-        return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+    def check_running(self) -> None:
+        """Refuse unless the driver takes events; asked again after every wait for an adapter.
+
+        Raises:
+            Refused: The driver has not started, or stops.
+        """
+        if not self.lifespan.takes_events:
+            reason = f"the driver is {self.lifespan.state.value}"
+            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now.
