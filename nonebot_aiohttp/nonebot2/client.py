@@ -245,7 +245,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             aiohttp.ClientError: The handshake failed.
             asyncio.TimeoutError: The handshake took too long.
         """
-        limits = SocketLimits.of(setup.timeout, self.options)
+        limits = WebSocketLimits.of(setup.timeout, self.options)
         limits.heartbeat = getattr(setup, "ping_interval", UNSET)
         session = NonebotSession(version=setup.version, pool=self._pool, follows_redirects=False)
         async with session:
@@ -260,7 +260,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
                 await connected.close()
 
     async def _handshake(
-        self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
+        self, client: aiohttp.ClientSession, setup: Request, limits: WebSocketLimits
     ) -> ClientWebSocket:
         options = limits.apply_to(self.options)
         # NoneBot's ~websockets sends the texts of values as well.
@@ -293,7 +293,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
 
 
 @dataclass
-class SocketLimits:
+class WebSocketLimits:
     """How long the steps of a WebSocket client may take.
 
     Attributes:
@@ -312,7 +312,7 @@ class SocketLimits:
     pong: Any = UNSET
 
     @classmethod
-    def of(cls, timeout: Any, options: DriverOptions) -> SocketLimits:
+    def of(cls, timeout: Any, options: DriverOptions) -> WebSocketLimits:
         """Read a request's timeout, in any of NoneBot's notations; see ``_is_set`` for None."""
         if isinstance(timeout, Timeout):
             total, connect, read = (
