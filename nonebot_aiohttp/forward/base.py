@@ -38,8 +38,8 @@ class Supplies:
         driver: Whose adapters and bots these are.
         options: The driver's settings.
         pool: The sessions.
-        connections: Where bots are entered while they are connected.
-        sockets: Where the open WebSockets are kept for the stop.
+        connected_bots: Where bots are entered while they are connected.
+        websockets: Where the open WebSockets are kept for the stop.
         handlers: Where the tasks of the message handlers go.
         sleep: Waits for some seconds; injected by tests.
         clock: Monotonic seconds; injected by tests.
@@ -48,8 +48,8 @@ class Supplies:
     driver: Driver
     options: DriverOptions
     pool: SessionPool
-    connections: ConnectedBots
-    sockets: OpenWebSockets
+    connected_bots: ConnectedBots
+    websockets: OpenWebSockets
     handlers: TaskSet
     sleep: Callable[[float], Coroutine[Any, Any, None]] = field(default=asyncio.sleep)
     clock: Callable[[], float] = field(default=time.monotonic)

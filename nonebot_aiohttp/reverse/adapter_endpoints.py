@@ -75,8 +75,8 @@ class AdapterEndpoints(Endpoints):
         self,
         driver: Driver,
         gate: Gate,
-        connections: ConnectedBots,
-        sockets: OpenWebSockets,
+        connected_bots: ConnectedBots,
+        websockets: OpenWebSockets,
         handlers: TaskSet,
     ) -> None:
         """Take the parts of the driver that these endpoints work with."""
@@ -84,8 +84,8 @@ class AdapterEndpoints(Endpoints):
         self._driver = driver
         self._adapters = driver._adapters
         self._gate = gate
-        self._connections = connections
-        self._sockets = sockets
+        self._connected_bots = connected_bots
+        self._websockets = websockets
         self._handlers = handlers
 
     def find(self, path: str, method: str, upgrade: bool) -> AdapterTarget | Mismatch | None:
@@ -147,8 +147,7 @@ class AdapterEndpoints(Endpoints):
             # Before the handler: after a 500 the platform sends the event again.
             answer = ACKNOWLEDGED if response is None else sendable_of(response)
             bot = create_bot(adapter, self._driver, self_id, request)
-            if not gate.lifespan.running:
-                raise gate.not_running()
+            gate.check_running()
             running = self._handlers.start(bot.handle_message(request.body), name)
             if running is not None:
                 # It keeps a place when this request leaves its own.
@@ -164,64 +163,63 @@ class AdapterEndpoints(Endpoints):
         self._gate.inflight -= 1
 
     async def websocket(
-        self, target: AdapterTarget, socket: DriverWebSocket
+        self, target: AdapterTarget, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Endpoints.websocket``."""
         name = target.adapter
         # From here on, for an adapter may accept it and be slow to decide when the stop comes.
-        self._sockets.add(socket)
+        self._websockets.add(websocket)
         try:
-            bot = await self._enter(target, socket)
+            bot = await self._enter(target, websocket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
                 limit = self._gate.limit
-                starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
-                await socket.pump(starter.start)
+                tasks = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
+                await websocket.pump(tasks.start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
             except TooManyTasks as error:
                 text = "Closing the connection of bot {} of {}: {}"
                 logger.warning(text, bot.self_id, name, error)
-                await socket.end(TRY_AGAIN_LATER, str(error))
+                await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
-                self._connections.disconnect(bot, name)
+                self._connected_bots.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(name, socket, error)
+            return await self._turn_away(name, websocket, error)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
 
-    async def _enter(self, target: AdapterTarget, socket: DriverWebSocket) -> Bot:
+    async def _enter(self, target: AdapterTarget, websocket: DriverWebSocket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
             Exception: It is not let in.
         """
-        adapter = self._admit(target, socket)
-        self_id, response = await adapter.check_permission(self._driver, socket)
+        adapter = self._admit(target, websocket)
+        self_id, response = await adapter.check_permission(self._driver, websocket)
         if not is_id(self_id):
             raise refusal_of(self_id, response)
-        async with self._connections.slot(self_id, socket):
-            if not self._gate.lifespan.running:
-                raise self._gate.not_running()
-            bot = create_bot(adapter, self._driver, self_id, socket)
-            await socket.accept()
-            self._connections.connect(bot, target.adapter)
+        async with self._connected_bots.slot(self_id, websocket):
+            self._gate.check_running()
+            bot = create_bot(adapter, self._driver, self_id, websocket)
+            await websocket.accept()
+            self._connected_bots.connect(bot, target.adapter)
         return bot
 
     async def _turn_away(
-        self, name: str, socket: DriverWebSocket, error: Exception
+        self, name: str, websocket: DriverWebSocket, error: Exception
     ) -> HTTPResponse | None:
-        if isinstance(error, WebSocketClosed) and socket.gone:
+        if isinstance(error, WebSocketClosed) and websocket.gone:
             logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
             answer = HTTPResponse(400)
         else:
             answer = self._answer(name, error)
-        if not socket.accepted:
+        if not websocket.accepted:
             return answer
         # The adapter has accepted it already: a close code says what no response can any more.
         code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
-        await socket.end(code, f"refused with {answer.status}")
+        await websocket.end(code, f"refused with {answer.status}")
         return None
 
     def _known(self, name: str) -> str:

@@ -123,7 +123,7 @@ class AsgiTransport:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        socket = AsgiWebSocket(
+        websocket = AsgiWebSocket(
             receive,
             send,
             self._options,
@@ -136,7 +136,7 @@ class AsgiTransport:
         target = self._endpoints.find(local_path(scope), "GET", True)
         answer: HTTPResponse | None = Refused(404, "not found").response
         if target is not None and not isinstance(target, Mismatch) and target.is_websocket:
-            answer = await self._endpoints.websocket(target, socket)
+            answer = await self._endpoints.websocket(target, websocket)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 

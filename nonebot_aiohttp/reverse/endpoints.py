@@ -180,12 +180,12 @@ class Endpoints(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(self, target: Any, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end.
 
         Args:
             target: What ``find`` has returned.
-            socket: The connection, not accepted yet.
+            websocket: The connection, not accepted yet.
 
         Returns:
             None after the end of an accepted connection; else the response that refuses it.

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from yarl import URL
 
+from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, logger
@@ -16,8 +17,7 @@ from .endpoints import RETRY_AFTER, Refused
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again: the internet knocks all day."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Gate:
@@ -47,17 +47,21 @@ class Gate:
         Raises:
             Refused: It is not let in.
         """
-        if not self.lifespan.running:
-            raise self.not_running()
+        self.check_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
         if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
-    def not_running(self) -> Refused:
-        """Refuse because the driver has not started, or stops."""
-        reason = f"the driver is {self.lifespan.state.value}"
-        return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+    def check_running(self) -> None:
+        """Refuse unless the driver takes events; asked again after every wait for an adapter.
+
+        Raises:
+            Refused: The driver has not started, or stops.
+        """
+        if not self.lifespan.takes_events:
+            reason = f"the driver is {self.lifespan.state.value}"
+            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now.
@@ -100,7 +104,7 @@ def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
     Returns:
         Whether scheme, host and port are equal.
     """
-    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    scheme = http_scheme(connection.scheme)
     try:
         page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
         port = here.port or _DEFAULT_PORTS[scheme]

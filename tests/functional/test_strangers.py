@@ -198,7 +198,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 ) -> None:
     async with blocked(side) as (ends, senders):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         # The kernel takes a moment to fill its own buffers.
         await asyncio.sleep(0.2)
         await watch.look()
@@ -212,14 +212,14 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         assert ends.socket.closed
         results = await within(asyncio.gather(*senders, return_exceptions=True))
         assert all(isinstance(result, WebSocketClosed) for result in results)
-    assert len(logs.matching("took nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
+    assert len(logs.matching("read nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         ends.peer.read_again()
         for _ in range(10):
             await watch.look()
@@ -332,14 +332,14 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
         # The first one never answers the probe.
-        line = [await host.client() for _ in range(1 + connected.LONGEST_LINE)]
+        line = [await host.client() for _ in range(1 + connected.MAX_QUEUE)]
         asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
         await eventually(lambda: len(adapter.requests) == 1 + len(line))
         async with await host.client() as client:
             assert (await host.upgrade(client)).status == 409
         for client in line[1:]:
             await client.close()
-        waiting = driver._connections._lines["1"]
+        waiting = driver._connected_bots._queues["1"]
         await eventually(lambda: waiting.length == 0)
         for each in asking:
             each.cancel()

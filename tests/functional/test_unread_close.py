@@ -225,5 +225,5 @@ def test_where_it_cannot_be_seen_there_is_none() -> None:
 
 
 def _waiting(ends: Ends) -> int:
-    socket: Any = ends.socket._socket
+    socket: Any = ends.socket._wrapped
     return len(socket._reader._buffer)

@@ -90,13 +90,13 @@ class GuestDriver:
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
         self.requests, self.socket_tasks = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        sockets = OpenWebSockets()
-        streams, watch = Streams(sockets), UnsentWatch(options)
-        watch.add_sockets(sockets)
+        websockets = OpenWebSockets()
+        streams, watch = Streams(websockets), UnsentWatch(options)
+        watch.add_websockets(websockets)
         self.lifespan = Lifespan(
-            session=SessionPool(options),
+            pool=SessionPool(options),
             loops=NoLoops(),
-            sockets=streams,
+            connections=streams,
             work=self.requests,
             hooks=self.socket_tasks,
             watches=(watch,),
@@ -109,7 +109,7 @@ class GuestDriver:
             has_route=has_route,
             ends=(ClientDisconnect, WebSocketDisconnect),
             gate=Gate(options, self.lifespan),
-            kept=Kept(self.requests, self.socket_tasks, sockets, streams),
+            kept=Kept(self.requests, self.socket_tasks, websockets, streams),
             silence=options.body_timeout,
         )
         self.lifespan.on_startup(guest.lifespan.start)

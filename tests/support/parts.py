@@ -32,9 +32,9 @@ class Parts:
         self.during: dict[str, Part] = {}
         self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
         self.lifespan = Lifespan(
-            session=_Session(self),
+            pool=_Pool(self),
             loops=_Loops(self),
-            sockets=_Sockets(self),
+            connections=_Connections(self),
             work=self.handlers,
             hooks=self.hooks,
             drain_timeout=drain_timeout,
@@ -60,7 +60,7 @@ class Parts:
         self.order.append(f"{name} ended")
 
 
-class _Session:
+class _Pool:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
@@ -76,7 +76,7 @@ class _Loops:
         self.parts = parts
 
     def start(self) -> None:
-        assert self.parts.lifespan.running
+        assert self.parts.lifespan.takes_events
         self.parts.order.append("loops start")
 
     async def stop_intake(self) -> None:
@@ -86,7 +86,7 @@ class _Loops:
         await self.parts.happen("loops stop")
 
 
-class _Sockets:
+class _Connections:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 

@@ -100,11 +100,11 @@ async def test_a_task_that_has_entered_is_kept_until_it_leaves() -> None:
 
 async def test_a_task_may_enter_once_more_and_stays_until_it_leaves_the_first_time() -> None:
     handlers = TaskSet("handler")
-    first = handlers.enter("onebot")
-    second = handlers.enter("telegram")
-    handlers.leave(second)
+    first = handlers.track_current("onebot")
+    second = handlers.track_current("telegram")
+    handlers.untrack(second)
     assert list(handlers) == [asyncio.current_task()]
-    handlers.leave(first)
+    handlers.untrack(first)
     assert len(handlers) == 0
 
 
@@ -121,11 +121,11 @@ async def test_a_task_that_has_entered_is_cut_off_like_the_others(logs: Logs) ->
 
 async def serve(handlers: TaskSet, waiting: Waiting) -> None:
     """Run a handler as a server does, in the server's own task."""
-    task = handlers.enter("onebot")
+    task = handlers.track_current("onebot")
     try:
         await waiting.run()
     finally:
-        handlers.leave(task)
+        handlers.untrack(task)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -226,14 +226,14 @@ async def test_a_handler_that_swallows_its_cancellation_is_not_kept() -> None:
     assert len(handlers) == len(handlers._cut_off) == 0
 
 
-# Starter
+# MessageTasks
 
 
-async def test_a_starter_keeps_each_task_until_it_ends(eager: bool) -> None:
+async def test_message_tasks_keeps_each_task_until_it_ends(eager: bool) -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
-    starter = MessageTasks(handlers, waiting.run, "onebot")
+    tasks = MessageTasks(handlers, waiting.run, "onebot")
     for stubborn in (False, True):
-        starter.start(stubborn)
+        tasks.start(stubborn)
     await turns()
     gc.collect()
     assert len(handlers) == 2
@@ -243,22 +243,22 @@ async def test_a_starter_keeps_each_task_until_it_ends(eager: bool) -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_what_a_starter_starts_and_does_not_wait_ends_within_the_start() -> None:
+async def test_what_message_tasks_starts_and_does_not_wait_ends_within_the_start() -> None:
     handlers = TaskSet("handler")
     items: list[int] = []
 
     async def take(item: int) -> None:
         items.append(item)
 
-    starter = MessageTasks(handlers, take, "onebot")
-    starter.start(1)
-    starter.start(2)
+    tasks = MessageTasks(handlers, take, "onebot")
+    tasks.start(1)
+    tasks.start(2)
     assert items == [1, 2]
     assert len(handlers) == 0
 
 
 @pytest.mark.parametrize("wait", [False, True])
-async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
+async def test_what_fails_or_cannot_start_is_logged_and_stops_no_other(
     eager: bool, wait: bool, logs: Logs
 ) -> None:
     handlers = TaskSet("handler")
@@ -268,9 +268,9 @@ async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
             raise TypeError("none")
         return fail(error, wait)
 
-    starter = MessageTasks(handlers, begin, "onebot")
+    tasks = MessageTasks(handlers, begin, "onebot")
     for item in (ValueError("wrong"), None, asyncio.CancelledError()):
-        starter.start(item)
+        tasks.start(item)
     await eventually(lambda: len(logs) == 3)
     assert len(logs.matching("A handler of onebot failed", "ERROR")) == 1
     (record,) = logs.matching("A handler of onebot could not start", "ERROR")
@@ -280,13 +280,13 @@ async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-@pytest.mark.parametrize("way", ["set", "starter"])
+@pytest.mark.parametrize("way", ["set", "tasks"])
 async def test_a_handler_that_ends_the_process_is_named(way: str, logs: Logs) -> None:
     """The error leaves an eager task by its caller, and nobody can log the task later."""
     handlers = TaskSet("handler")
     ways: dict[str, Callable[[], Any]] = {
         "set": lambda: handlers.start(fail(SystemExit(1)), "onebot"),
-        "starter": lambda: MessageTasks(handlers, fail, "onebot").start(SystemExit(1)),
+        "tasks": lambda: MessageTasks(handlers, fail, "onebot").start(SystemExit(1)),
     }
     with pytest.raises(SystemExit):
         ways[way]()
@@ -325,7 +325,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
     handlers.start(late.run(), "onebot")
     early.released.set()
     await within(draining)
-    assert handlers.in_work() == "1 handler(s)"
+    assert handlers.describe_pending() == "1 handler(s)"
     assert early.ends == ["released"] * 2
     assert late.ends == []
     await handlers.cancel()
@@ -334,7 +334,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
 async def test_draining_ends_at_its_deadline() -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
     await handlers.drain(60)
-    assert handlers.in_work() == ""
+    assert handlers.describe_pending() == ""
     handlers.start(waiting.run(), "onebot")
     await within(handlers.drain(0.01))
     assert waiting.ends == []
@@ -478,8 +478,8 @@ async def test_a_task_is_handed_over_to_another_set(logs: Logs) -> None:
     first.add(task, "fake")
     first.hand_over(task, second)
     first.hand_over(task, second)
-    assert (first.in_work(), second.in_work()) == ("", "1 hook(s)")
+    assert (first.describe_pending(), second.describe_pending()) == ("", "1 hook(s)")
     await turns()
     assert await second.cancel() is True
     assert logs.matching("Cut off 1 hook(s) of fake", "ERROR")
-    assert second.in_work() == ""
+    assert second.describe_pending() == ""

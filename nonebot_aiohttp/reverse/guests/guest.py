@@ -17,10 +17,11 @@ from ...connections.closing import INTERNAL_ERROR, NORMAL
 from ...connections.open_websockets import OpenWebSockets
 from ...life.deadline import Deadline
 from ...life.tasks import TaskSet
+from ..endpoints import Refused
 from ..gate import Gate
 from .http import HttpExchange, make_scope
 from .lifespan import GuestLifespan
-from .websocket import SocketExchange
+from .websocket import WebSocketExchange
 
 if TYPE_CHECKING:
     from ..asgi_transport import Application, Scope
@@ -79,9 +80,9 @@ class Clients:
 class Streams:
     """Event streams and WebSockets, which end by the stop only."""
 
-    def __init__(self, sockets: OpenWebSockets) -> None:
+    def __init__(self, websockets: OpenWebSockets) -> None:
         """Take the WebSockets."""
-        self._sockets = sockets
+        self._websockets = websockets
         self._open: set[HttpExchange] = set()
 
     def add(self, exchange: HttpExchange) -> None:
@@ -93,10 +94,10 @@ class Streams:
         self._open.discard(exchange)
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        """End all; see ``lifespan.Sockets``."""
+        """End all; see ``lifespan.OpenConnections``."""
         for each in tuple(self._open):
             each.leave()
-        await self._sockets.close_all(code, reason, deadline)
+        await self._websockets.close_all(code, reason, deadline)
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,14 @@ class Kept:
 
     Attributes:
         requests: HTTP requests; the stop waits for them.
-        socket_tasks: What ends by the stop.
-        sockets: The open WebSockets.
+        websocket_tasks: What ends by the stop.
+        websockets: The open WebSockets.
         streams: The event streams.
     """
 
     requests: TaskSet
-    socket_tasks: TaskSet
-    sockets: OpenWebSockets
+    websocket_tasks: TaskSet
+    websockets: OpenWebSockets
     streams: Streams
 
 
@@ -155,8 +156,8 @@ class Guest:
         self.lifespan = GuestLifespan(app, name)
         self._ends = ends
         self._gate = gate
-        self._requests, self._socket_tasks = kept.requests, kept.socket_tasks
-        self._sockets, self._streams = kept.sockets, kept.streams
+        self._requests, self._websocket_tasks = kept.requests, kept.websocket_tasks
+        self._websockets, self._streams = kept.websockets, kept.streams
         self._clients = Clients()
 
     def refusal(self) -> Any:
@@ -165,9 +166,11 @@ class Guest:
         Returns:
             The response that says why; None while it runs.
         """
-        if self._gate.lifespan.running:
-            return None
-        return self._gate.refuse(self.name, self._gate.not_running())
+        try:
+            self._gate.check_running()
+        except Refused as refused:
+            return self._gate.refuse(self.name, refused)
+        return None
 
     async def http(self, request: web.Request, root_path: str) -> web.StreamResponse:
         """Answer an HTTP request, and let the application go on when the answer is complete.
@@ -214,7 +217,7 @@ class Guest:
         """Have the stop end a request that it would wait for in vain."""
         assert exchange.task is not None
         self._streams.add(exchange)
-        self._requests.hand_over(exchange.task, self._socket_tasks)
+        self._requests.hand_over(exchange.task, self._websocket_tasks)
 
     async def _run_http(self, scope: Scope, exchange: HttpExchange) -> None:
         answer = exchange.answer
@@ -230,38 +233,38 @@ class Guest:
                 answer.cut()
 
     async def websocket(
-        self, request: web.Request, socket: ServerWebSocket, root_path: str
+        self, request: web.Request, websocket: ServerWebSocket, root_path: str
     ) -> web.StreamResponse:
         """Serve a WebSocket from the handshake to its end.
 
         Args:
             request: The handshake.
-            socket: The connection, not accepted yet.
+            websocket: The connection, not accepted yet.
             root_path: See ``http``.
 
         Returns:
             The response.
         """
-        exchange = SocketExchange(request, socket)
+        exchange = WebSocketExchange(request, websocket)
         scope = self.with_state(make_scope(request, "websocket", root_path))
-        task = asyncio.ensure_future(self._run_socket(scope, exchange))
-        self._sockets.add(socket)
+        task = asyncio.ensure_future(self._run_websocket(scope, exchange))
+        self._websockets.add(websocket)
         try:
-            await self._until_over(exchange, task, self._socket_tasks)
+            await self._until_over(exchange, task, self._websocket_tasks)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
         response = exchange.response()
         return _failed() if response is None else response
 
-    async def _run_socket(self, scope: Scope, exchange: SocketExchange) -> None:
+    async def _run_websocket(self, scope: Scope, exchange: WebSocketExchange) -> None:
         code = INTERNAL_ERROR
         try:
             await self.app(scope, exchange.receive, exchange.send)
             code = NORMAL
         except Exception as error:
-            if not (exchange.socket.gone and isinstance(error, (*self._ends, ConnectionError))):
+            if not (exchange.websocket.gone and isinstance(error, (*self._ends, ConnectionError))):
                 text = f"A WebSocket of {self.name} failed"
-                self._socket_tasks.failures.log(text, error)
+                self._websocket_tasks.failures.log(text, error)
         finally:
             await exchange.finish(code)
 
