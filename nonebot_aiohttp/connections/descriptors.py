@@ -16,17 +16,17 @@ from ..log import OnceInAWhile, logger
 # Windows does not have this limit.
 resource: Any = import_module("resource") if os.name == "posix" else None
 
-HIGHEST = 65_536
+MAX_LIMIT = 65_536
 """The limit is raised to this at most, because some programs allocate a table of that size."""
 
-INTERVAL = 1.0
-"""Seconds between two checks whether any descriptor is left."""
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at whether any descriptor is left."""
 
-LOOKS = 5
-"""Checks between two counts of the descriptors in use."""
+LOOKS_PER_COUNT = 5
+"""Looks between two counts of the descriptors in use."""
 
 WARNING_THRESHOLD = 0.75
-"""The part in use that leads to a warning."""
+"""The fraction in use that leads to a warning."""
 
 ADVICE = "Raise the limit: ulimit -n, or LimitNOFILE= of systemd"
 
@@ -35,7 +35,7 @@ ADVICE = "Raise the limit: ulimit -n, or LimitNOFILE= of systemd"
 def raised_limit() -> Iterator[None]:
     """Raise the soft limit to the hard one, and restore it, because child processes inherit it."""
     soft, hard = _limits()
-    wanted = min(hard, HIGHEST)
+    wanted = min(hard, MAX_LIMIT)
     raised = soft < wanted and _set(wanted, hard)
     try:
         yield
@@ -48,7 +48,7 @@ def raised_limit() -> Iterator[None]:
 
 def _limits() -> tuple[int, int]:
     if resource is None:
-        return HIGHEST, HIGHEST
+        return MAX_LIMIT, MAX_LIMIT
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (sys.maxsize if each == resource.RLIM_INFINITY else each for each in limits)
     return soft, hard
@@ -73,8 +73,8 @@ def are_left() -> bool:
     return True
 
 
-def part_in_use() -> float:
-    """Return the part of the descriptors that is in use, from 0 to 1; 0 if it is unknown."""
+def fraction_in_use() -> float:
+    """Return the fraction of the descriptors that is in use, from 0 to 1; 0 if it is unknown."""
     try:
         return len(os.listdir("/dev/fd")) / _limits()[0]
     except OSError:
@@ -85,7 +85,7 @@ class DescriptorWatch(PeriodicWatch):
     """Logs that few or no descriptors are left, because some hosts refuse peers without a word."""
 
     def __init__(self) -> None:
-        super().__init__(INTERVAL, "file descriptors")
+        super().__init__(LOOK_INTERVAL, "file descriptors")
         self._lines = OnceInAWhile()
         self._warned = False
         self._looks = 0
@@ -97,11 +97,11 @@ class DescriptorWatch(PeriodicWatch):
                 "No file descriptor is left: no peer can connect until others have gone. {}", ADVICE
             )
         self._looks += 1
-        if self._looks % LOOKS == 0:
+        if self._looks % LOOKS_PER_COUNT == 0:
             self._count()
 
     def _count(self) -> None:
-        if not self._warned and part_in_use() >= WARNING_THRESHOLD:
+        if not self._warned and fraction_in_use() >= WARNING_THRESHOLD:
             self._warned = True
             logger.warning(
                 "Three quarters of the {} file descriptors are in use, one for each connection. {}",

@@ -22,10 +22,10 @@ from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
 from .websocket import DriverWebSocket
 
-LOOKS = 4
+LOOKS_PER_LIMIT = 4
 """How many times the watch looks within the shortest limit."""
 
-FLOW_UNKNOWN = 4
+UNKNOWN_FACTOR = 4
 """Factor of the limit where the system does not tell how much a peer has acknowledged."""
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
@@ -33,7 +33,7 @@ _BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked of Linux's struct tcp
 
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
-AT_ONCE = 1000
+LOOK_BATCH = 1000
 """Connections that one look checks before it yields to the event loop."""
 
 
@@ -80,7 +80,7 @@ class UnsentWatch(PeriodicWatch):
     def __init__(self, options: DriverOptions, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the limits from the settings; the clock gives monotonic seconds."""
         limits = options.keepalive_timeout, options.heartbeat or options.keepalive_timeout
-        super().__init__(min(limits) / LOOKS, "unsent bytes")
+        super().__init__(min(limits) / LOOKS_PER_LIMIT, "unsent bytes")
         self._options = options
         self._clock = clock
         self._sources: list[Callable[[], Iterable[Watched]]] = []
@@ -127,7 +127,7 @@ class UnsentWatch(PeriodicWatch):
             # A connection that becomes a WebSocket, or ends as one, may be listed twice.
             known = self._progress.get(each.transport)
             self._judge(each, former.pop(each.transport, known))
-            if number % AT_ONCE == 0:
+            if number % LOOK_BATCH == 0:
                 await asyncio.sleep(0)
         # A server closes idle connections, and no longer lists what it still has to send.
         for progress in former.values():
@@ -144,7 +144,7 @@ class UnsentWatch(PeriodicWatch):
         now, acked = self._clock(), bytes_acked(each.transport)
         if former is None or has_progressed(former, acked, unsent):
             former = _Progress(each, acked, unsent, now)
-        limit = each.limit if acked is not None else FLOW_UNKNOWN * each.limit
+        limit = each.limit if acked is not None else UNKNOWN_FACTOR * each.limit
         if now - former.since >= limit:
             self._drop(each, limit)
         else:

@@ -12,7 +12,7 @@ import pytest
 from nonebot_aiohttp import DriverOptions, HTTPConnection, HTTPResponse, WebSocketClosed
 from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
-from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from nonebot_aiohttp.connections.unsent import UNKNOWN_FACTOR, UnsentWatch, Watched
 from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
 from tests.functional.test_turns import passes
 from tests.functional.test_websocket_peers import blocked
@@ -250,7 +250,7 @@ async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
     transport = Transport()
     watch = UnsentWatch(DriverOptions(keepalive_timeout=10), fake_clock.clock)
     watch._sources.append(lambda: [Watched(transport, 10, "a setting", transport.abort)])
-    for _ in range(FLOW_UNKNOWN):
+    for _ in range(UNKNOWN_FACTOR):
         await watch.look()
         await fake_clock.advance(10)
         transport.unsent -= takes
