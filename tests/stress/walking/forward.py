@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from benchmarks.faults.timeline import Timeline, current
-from benchmarks.faults.walker import Ground, Walker
+from tests.stress.walking.timeline import Timeline, current
+from tests.stress.walking.walker import Ground, Walker
 from tests.support import scripts
 from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.waiting import eventually, within

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nonebot_aiohttp import Driver, HTTPConnection, HTTPRequest
-from tests.faults.generated import field_values, many, token
+from tests.stress.generated import field_values, many, token
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.hosts import Host, asgi, own_process
 

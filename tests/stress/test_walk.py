@@ -1,36 +1,40 @@
-"""A thousand faults on all four ways at once, with waits between attempts that take no time.
-
-``PYTEST_FAULTS_SEED`` repeats a run, ``PYTEST_FAULTS_CYCLES`` makes it longer.
-"""
+"""Faults on all four ways at once: a thousand without waits, or for a minute of real time."""
 
 from __future__ import annotations
 
 import itertools
-import os
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from benchmarks.faults.report import format_walk
-from benchmarks.faults.walk import walk
 from nonebot_aiohttp import HTTPRequest, HTTPResponse
 from nonebot_aiohttp.reverse.endpoints import Endpoints
 from nonebot_aiohttp.reverse.server import AiohttpFace
 from nonebot_aiohttp.websocket import AiohttpSocket
-from tests.faults.generated import once_is_enough
+from tests.stress.generated import once_is_enough
+from tests.stress.walking.walk import walk
 
-CYCLES = int(os.environ.get("PYTEST_FAULTS_CYCLES", "1000"))
-SEED = int(os.environ.get("PYTEST_FAULTS_SEED", "759212216"))
+CYCLES, SEED = 1000, 759212216
 
 
 @pytest.mark.both_loops
 async def test_a_walk_over_faults_loses_and_leaves_nothing() -> None:
     """Refused, reset, hung up on, lied to, flooded: all ways at once."""
     outcome = await walk(SEED, CYCLES, virtual=True, walkers=10)
-    print(f"seed {SEED}: {format_walk(outcome)}")
-    assert outcome.problems == [], f"repeat it with PYTEST_FAULTS_SEED={SEED}"
+    print(outcome.summary)
+    assert outcome.problems == []
     assert outcome.faults == CYCLES
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.both_loops
+async def test_a_walk_of_a_minute_loses_and_leaves_nothing(seed: int) -> None:
+    """With the delays between attempts that users have, though shorter."""
+    outcome = await walk(seed, None, seconds=60.0, virtual=False, walkers=10)
+    print(outcome.summary)
+    assert outcome.problems == []
 
 
 @once_is_enough

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks.faults.bot import SLOW
-from benchmarks.faults.walker import ADAPTER, HANGS_UP, Walker
+from tests.stress.walking.bot import SLOW
+from tests.stress.walking.walker import ADAPTER, HANGS_UP, Walker
 from tests.support.client import RawClient
 from tests.support.waiting import eventually, within
 from tests.support.wire import encode_message

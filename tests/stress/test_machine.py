@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.generated import many
-from tests.faults.machine import DriverMachine
+from tests.stress.generated import many
+from tests.stress.machine import DriverMachine
 
 STEPS = 30
 

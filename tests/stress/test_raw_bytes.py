@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.faults.walk import errors_noted
 from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
-from tests.faults.conftest import SETTINGS
-from tests.faults.generated import field_values, many, methods, token
+from tests.stress.conftest import SETTINGS
+from tests.stress.generated import field_values, many, methods, token
+from tests.stress.walking.walk import errors_noted
 from tests.support.bots import RecordingBot
 from tests.support.hosts import Host
 from tests.support.logs import Logs

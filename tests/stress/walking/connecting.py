@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from benchmarks.faults.bot import REPLY, SPAM
-from benchmarks.faults.forward import FAILURES, Failure, ForwardWalker, Turn
-from benchmarks.faults.reverse import BAD_FRAMES
-from benchmarks.faults.walker import ADAPTER, HANGS_UP
 from nonebot_aiohttp import WebSocketSetup
+from tests.stress.walking.bot import REPLY, SPAM
+from tests.stress.walking.forward import FAILURES, Failure, ForwardWalker, Turn
+from tests.stress.walking.reverse import BAD_FRAMES
+from tests.stress.walking.walker import ADAPTER, HANGS_UP
 from tests.support import frames, scripts
 from tests.support.frames import Frame, Opcode
 from tests.support.server import Connection

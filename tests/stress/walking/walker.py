@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from benchmarks.faults.ledger import Ledger
 from nonebot_aiohttp import Driver
+from tests.stress.walking.ledger import Ledger
 from tests.support.client import RawClient
 from tests.support.waiting import within
 

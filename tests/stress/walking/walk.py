@@ -15,17 +15,17 @@ from typing import Any
 import psutil
 from loguru import logger
 
-from benchmarks.faults import timeline
-from benchmarks.faults.bot import WalkBot, make_adapter
-from benchmarks.faults.connecting import WebSocketWalker
-from benchmarks.faults.forward import ForwardWalker
-from benchmarks.faults.ledger import Ledger
-from benchmarks.faults.polling import PollingWalker
-from benchmarks.faults.reverse import ReverseWalker
-from benchmarks.faults.timeline import RealTimeline, Timeline
-from benchmarks.faults.walker import ADAPTER, Ground, Walker
-from benchmarks.faults.webhook import WebhookWalker
 from nonebot_aiohttp import Driver
+from tests.stress.walking import timeline
+from tests.stress.walking.bot import WalkBot, make_adapter
+from tests.stress.walking.connecting import WebSocketWalker
+from tests.stress.walking.forward import ForwardWalker
+from tests.stress.walking.ledger import Ledger
+from tests.stress.walking.polling import PollingWalker
+from tests.stress.walking.reverse import ReverseWalker
+from tests.stress.walking.timeline import RealTimeline, Timeline
+from tests.stress.walking.walker import ADAPTER, Ground, Walker
+from tests.stress.walking.webhook import WebhookWalker
 from tests.support.bots import make_driver
 from tests.support.hosts import own_process
 from tests.support.leaks import LoopWatch
@@ -90,6 +90,16 @@ class Outcome:
     def faults(self) -> int:
         """How many faults there were."""
         return sum(sum(kinds.values()) for kinds in self.cycles.values())
+
+    @property
+    def summary(self) -> str:
+        """The figures as a line of text."""
+        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
+        slowest = max(self.recoveries.values(), default=0.0)
+        return (
+            f"{self.faults} faults in {self.seconds:.0f} s; deliveries: {counts}; served again"
+            f" within {slowest:.2f} s; the process grew by {self.memory} bytes"
+        )
 
 
 async def walk(

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.faults.reverse import BAD_FRAMES
 from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
-from tests.faults.generated import many
+from tests.stress.generated import many
+from tests.stress.walking.reverse import BAD_FRAMES
 from tests.support import frames
 from tests.support.frames import Frame, Opcode
 from tests.support.sides import SIDES, Ends

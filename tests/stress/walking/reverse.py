@@ -7,9 +7,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks.faults.bot import REPLY, SPAM
-from benchmarks.faults.walker import ADAPTER, HANGS_UP, Walker
 from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from tests.stress.walking.bot import REPLY, SPAM
+from tests.stress.walking.walker import ADAPTER, HANGS_UP, Walker
 from tests.support import frames
 from tests.support.client import RawClient
 from tests.support.frames import Frame, Opcode

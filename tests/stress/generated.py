@@ -14,7 +14,7 @@ once_is_enough = pytest.mark.skipif(
 )
 """Marks what would only take time again on older Pythons."""
 
-EXAMPLES = int(os.environ.get("PYTEST_FAULTS_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("PYTEST_STRESS_EXAMPLES", "100"))
 
 many = settings(
     max_examples=EXAMPLES,

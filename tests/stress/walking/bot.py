@@ -6,9 +6,9 @@ import asyncio
 import weakref
 from typing import Any, ClassVar
 
-from benchmarks.faults.ledger import Ledger
 from nonebot_aiohttp import Bot, HTTPConnection, HTTPResponse, WebSocket, WebSocketClosed
 from nonebot_aiohttp.drivers import Driver as AnyDriver
+from tests.stress.walking.ledger import Ledger
 
 SLOW, REPLY, SPAM = "slow", "reply", "spam"
 """Orders: take a while; send the message back; send more than a peer that is deaf can hold."""

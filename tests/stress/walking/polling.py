@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-from benchmarks.faults.forward import FAILURES, Failure, ForwardWalker, Turn
-from benchmarks.faults.walker import ADAPTER, HANGS_UP
 from nonebot_aiohttp import HTTPPollingSetup
+from tests.stress.walking.forward import FAILURES, Failure, ForwardWalker, Turn
+from tests.stress.walking.walker import ADAPTER, HANGS_UP
 from tests.support import scripts
 from tests.support.server import Connection
 from tests.support.waiting import eventually

@@ -1,12 +1,15 @@
-"""Fixtures for the tests with generated input: each example goes to the same driver."""
+"""Fixtures: one driver for all examples of a test, programs, and seeds."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.process.conftest import launch as launch  # Which starts programs.
 from tests.support.bots import RecordingBot, make_driver, new_adapter
 from tests.support.hosts import Host, own_process
 from tests.support.waiting import eventually
@@ -19,6 +22,14 @@ SETTINGS = {
     "aiohttp_max_message_size": 1000,
 }
 """Sizes that generated input exceeds, and times that no stalled machine does."""
+
+
+@pytest.fixture
+def seed() -> int:
+    """Draw a seed for the choices of a long test, or take that of the run to repeat."""
+    drawn = int(os.environ.get("PYTEST_STRESS_SEED", random.randrange(1 << 32)))
+    print(f"repeat it with PYTEST_STRESS_SEED={drawn}")
+    return drawn
 
 
 @pytest.fixture
