@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nonebot_aiohttp import WebSocketClosed
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.stress.generated import many
 from tests.stress.walking.reverse import BAD_FRAMES
 from tests.support import frames

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.stress.conftest import SETTINGS
 from tests.stress.generated import field_values, many, methods, token
 from tests.stress.walking.walk import errors_noted

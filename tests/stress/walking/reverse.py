@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.stress.walking.bot import REPLY, SPAM
 from tests.stress.walking.walker import ADAPTER, HANGS_UP, Walker
 from tests.support import frames
