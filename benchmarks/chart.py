@@ -88,10 +88,9 @@ def _colour(figure: Figures, name: str) -> str:
 
 
 def _caption(machine: Mapping[str, Any]) -> str:
-    core = machine["interpreters"]["core"]
-    versions = core["packages"] | machine["interpreters"]["nonebot2"]["packages"]
+    versions = machine["packages"]
     named = (f"{name} {versions[name]}" for name in ("aiohttp", "nonebot2") if name in versions)
-    parts = [machine["date"][:10], machine["machine"]["cpu"], core["python"], *named]
+    parts = [machine["date"][:10], machine["machine"]["cpu"], machine["python"], *named]
     return "Medians. " + ", ".join(parts)
 
 

@@ -8,6 +8,7 @@ import os
 import queue
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -145,14 +146,20 @@ class Child:
         self._messages.put({"ended": True})
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def start(
-    python: str, module: str, args: Sequence[object], role: str, env: Mapping[str, str]
+    module: str, args: Sequence[object], role: str, env: Mapping[str, str]
 ) -> Iterator[Child]:
     """Run a module of this package as a pinned child, and kill it when the block ends.
 
     Args:
-        python: The interpreter.
         module: The module's name inside ``benchmarks``.
         args: Its command line.
         role: ``"subject"`` or ``"load"``: which core it gets.
@@ -164,7 +171,7 @@ def start(
     Raises:
         BenchmarkError: It logged a traceback.
     """
-    command = [python, "-m", f"benchmarks.{module}", *map(str, args)]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(

@@ -22,6 +22,11 @@ FRAMES_PER_WRITE = 64
 ANSWER_TIMEOUT = 20.0
 
 
+def encode_many(mask: bytes | None) -> bytes:
+    """Encode the events of one write; see ``encode_frame``."""
+    return encode_frame(EVENT, mask) * FRAMES_PER_WRITE
+
+
 class BurstPeer(Writer):
     """One connection that sends bursts."""
 
@@ -32,8 +37,7 @@ class BurstPeer(Writer):
             masked: True on the client's side.
         """
         super().__init__()
-        masks = (os.urandom(4) if masked else None for _ in range(FRAMES_PER_WRITE))
-        self._chunk = b"".join(encode_frame(EVENT, mask) for mask in masks)
+        self._chunk = encode_many(os.urandom(4) if masked else None)
         self._answers: asyncio.Queue[int] = asyncio.Queue()
         self._sent = 0
 
