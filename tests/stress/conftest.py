@@ -34,7 +34,6 @@ def seed() -> int:
 
 @pytest.fixture
 def adapter() -> type[RecordingBot]:
-    """Give an adapter that has recorded nothing yet."""
     return new_adapter()
 
 

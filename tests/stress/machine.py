@@ -56,7 +56,6 @@ class Line:
         return codes[0] if codes else None
 
     async def send(self, data: str) -> None:
-        """Send a text message."""
         await self.peer.send_frame(frames.text(data))
 
     async def leave(self) -> None:
@@ -112,12 +111,10 @@ class DriverMachine(RuleBasedStateMachine):
         await line.reading
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine."""
         return self.loop.run_until_complete(within(coroutine, 30))
 
     @property
     def is_running(self) -> bool:
-        """Whether the driver runs."""
         return self.host is not None
 
     @property
@@ -253,7 +250,6 @@ class DriverMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.lines)
     @rule(data=st.data())
     def send(self, data: st.DataObject) -> None:
-        """Send an event: it arrives at the adapter of its connection, and nowhere else."""
         self.do(self._send(self.lines[data.draw(st.sampled_from(sorted(self.lines)))]))
 
     async def _send(self, line: Line) -> None:

@@ -47,7 +47,6 @@ class Conversation:
     code: int | None = None
 
     def control(self, frame: Frame) -> None:
-        """Send a ping or a pong."""
         self.sent.append(frame)
         if frame.opcode == Opcode.PING:
             self.pings.append(frame.payload)
@@ -107,7 +106,6 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 
 def encoded(ends: Ends, sent: list[Frame]) -> bytes:
-    """Return the frames as they are on the wire."""
     masks = ends.peer.masks
     return b"".join(frames.encode(frame, os.urandom(4) if masks else None) for frame in sent)
 

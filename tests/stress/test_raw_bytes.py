@@ -59,13 +59,11 @@ async def check_server(host: Host, adapter: type[RecordingBot], errors: list[str
 
 
 def check_answers(received: bytes) -> None:
-    """Check that what came is nothing or HTTP."""
     assert not received or received.startswith((b"HTTP/", b"\x88")), received[:80]
     assert b" 500 " not in received[:20], received
 
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
-    """Cut bytes at some places."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[start:end] for start, end in pairwise(places)]
 

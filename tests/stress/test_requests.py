@@ -45,7 +45,6 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def check_headers(request: HTTPConnection, sent: list[tuple[str, str]]) -> None:
-    """Compare the headers with those that were sent."""
     own = {"host", "content-length", "x-self-id"}
     got = {name: value for name, value in request.headers.items() if name not in own}
     assert got == joined(sent)

@@ -34,7 +34,6 @@ class WalkBot(Bot):
 
     @property
     def type(self) -> str:
-        """Always ``walk``."""
         return "walk"
 
     @classmethod
@@ -73,5 +72,4 @@ class WalkBot(Bot):
 
 
 def make_adapter(ledger: Ledger) -> type[WalkBot]:
-    """Make an adapter for one walk."""
     return type("Walking", (WalkBot,), {"ledger": ledger, "alive": weakref.WeakSet()})

@@ -26,7 +26,6 @@ class WebSocketWalker(ForwardWalker):
     interval = INTERVAL
 
     def add_setup(self) -> None:
-        """Have the driver connect."""
         url = self.server.ws_url + "/ws"
         setup = WebSocketSetup(ADAPTER, self.self_id, url, {}, INTERVAL)
         self.ground.driver.setup_websocket(setup)
@@ -37,7 +36,6 @@ class WebSocketWalker(ForwardWalker):
         await self._begin(connection).over.wait()
 
     async def say(self, turn: Turn) -> bool:
-        """Send an event and read its answer."""
         message = self.ledger.send(self.self_id, REPLY)
         kind = self.random.choice((Opcode.TEXT, Opcode.BINARY))
         try:
@@ -53,7 +51,6 @@ class WebSocketWalker(ForwardWalker):
         return True
 
     def failures(self) -> Mapping[str, Failure]:
-        """Return the ways to fail an attempt, by their names."""
         return {
             **FAILURES,
             "wrong key": Failure(scripts.wrong_accept(), slow=True),
@@ -64,7 +61,6 @@ class WebSocketWalker(ForwardWalker):
         }
 
     def endings(self) -> Mapping[str, Callable[[Turn], Awaitable[None]]]:
-        """Return the ways to end a connection, by their names."""
         return {
             "reset while open": self._reset,
             "end while open": self._abort,

@@ -108,7 +108,6 @@ class ForwardWalker(Walker):
         """Return the ways to fail an attempt, by their names."""
 
     def faults(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """Return the faults by their names."""
         endings, failures = self.endings(), self.failures()
         return {
             **{name: partial(self._end, end) for name, end in endings.items()},
@@ -119,7 +118,6 @@ class ForwardWalker(Walker):
         }
 
     async def walk(self, cycles: int) -> None:
-        """Make faults, so many or until the time is up."""
         async with self.server:
             current.set(self.timeline)
             self.add_setup()
@@ -135,7 +133,6 @@ class ForwardWalker(Walker):
         self.timeline.is_up = not self.timeline.waiting
 
     async def leave(self) -> None:
-        """Say nothing more; the driver's stop ends the loop."""
         self.server.attempts.clear()
 
     async def restart(self) -> None:
@@ -151,7 +148,6 @@ class ForwardWalker(Walker):
             await self._next_turn()
 
     async def flood(self) -> None:
-        """Send many events in a row."""
         for _ in range(FLOOD):
             await self.deliver()
 

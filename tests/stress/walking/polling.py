@@ -22,7 +22,6 @@ class PollingWalker(ForwardWalker):
     interval = 0.0
 
     def add_setup(self) -> None:
-        """Have the driver poll."""
         url = self.server.url + "/poll"
         setup = HTTPPollingSetup(ADAPTER, self.self_id, url, "POST", b"", {}, "1.1", 0.0)
         self.ground.driver.setup_http_polling(setup)
@@ -41,7 +40,6 @@ class PollingWalker(ForwardWalker):
             answer = turn.answer
 
     async def say(self, turn: Turn) -> bool:
-        """Answer a poll."""
         message = self.ledger.send(self.self_id)
         seen = self.timeline.failures
         turn.answer = message
@@ -56,7 +54,6 @@ class PollingWalker(ForwardWalker):
         return self.ledger.is_handled(message)
 
     def failures(self) -> Mapping[str, Failure]:
-        """Return the ways to fail an attempt, by their names."""
         return {
             **FAILURES,
             "half a body": Failure(scripts.truncated_body()),
@@ -70,7 +67,6 @@ class PollingWalker(ForwardWalker):
         }
 
     def endings(self) -> Mapping[str, Callable[[Turn], Awaitable[None]]]:
-        """Return the ways to end a poll, by their names."""
         return {
             "reset in the poll": self._reset,
             "end in the poll": self._abort,

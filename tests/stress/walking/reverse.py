@@ -49,7 +49,6 @@ class ReverseWalker(Walker):
     _kept: RawClient | None = None
 
     def faults(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """Return the faults by their names."""
         return {
             "reset": self.reset,
             "end without a close": self.end_abruptly,
@@ -75,18 +74,15 @@ class ReverseWalker(Walker):
             assert time.monotonic() < deadline, "the bot could not come back in time"
 
     async def leave(self) -> None:
-        """Drop the connection."""
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.abort()
             await kept.close()
 
     async def reset(self) -> None:
-        """Reset."""
         self._connection.reset()
 
     async def end_abruptly(self) -> None:
-        """End the connection without a close frame."""
         self._connection.abort()
 
     async def close(self) -> None:
@@ -101,7 +97,6 @@ class ReverseWalker(Walker):
             self.ledger.acknowledge(message)
 
     async def half_a_frame(self) -> None:
-        """End the connection within a frame."""
         await self._connection.send_frame_header(Opcode.TEXT, 1000)
         await self._connection.send(b"half of it")
         self._connection.abort()
@@ -130,7 +125,6 @@ class ReverseWalker(Walker):
                 self.check(response.status in statuses, f"{headers} got {response.status}")
 
     async def hang_in_handshake(self) -> None:
-        """Begin a handshake and leave."""
         async with await self.client() as client:
             await client.send(f"GET {PATH} HTTP/1.1\r\nUpgrade: webs".encode())
             client.end_writing()
@@ -163,7 +157,6 @@ class ReverseWalker(Walker):
         await self.leave()
 
     async def flap(self) -> None:
-        """Connect and leave again and again."""
         for _ in range(FLAPS):
             await self.leave()
             await self._connect()

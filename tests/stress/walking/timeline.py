@@ -66,12 +66,10 @@ class Timeline:
 
     @property
     def now(self) -> float:
-        """The time in seconds."""
         return self._now
 
     @property
     def slowest(self) -> float:
-        """Seconds of the slowest pace."""
         return max(self._options.backoff_max, self._interval, MINIMUM_DELAY)
 
     async def sleep(self, seconds: float) -> None:
@@ -130,7 +128,6 @@ class RealTimeline(Timeline):
 
     @property
     def now(self) -> float:
-        """The time in seconds."""
         return time.monotonic()
 
     def wake(self) -> None:

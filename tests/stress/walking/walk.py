@@ -88,7 +88,6 @@ class Outcome:
 
     @property
     def faults(self) -> int:
-        """How many faults there were."""
         return sum(sum(kinds.values()) for kinds in self.cycles.values())
 
     @property
@@ -163,7 +162,6 @@ def make_walked_driver(adapter: type[WalkBot], virtual: bool) -> Driver:
 
 
 def make_walkers(ground: Ground, kind: type[Timeline], count: int) -> list[Walker]:
-    """Make walkers for each way."""
     makers: list[Callable[[int], Walker]] = [
         lambda number: WebhookWalker(ground, number),
         lambda number: ReverseWalker(ground, number),
@@ -210,7 +208,6 @@ async def check_nothing_left(watch: LoopWatch, adapter: type[WalkBot], ledger: L
 
 
 def make_outcome(ground: Ground, crowd: list[Walker]) -> Outcome:
-    """Collect the figures."""
     outcome = Outcome(ground.seed, counts=dict(ground.ledger.counts))
     outcome.recoveries = dict(ground.recoveries)
     for (way, name), count in sorted(ground.cycles.items()):

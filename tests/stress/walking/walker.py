@@ -90,7 +90,6 @@ class Walker(abc.ABC):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What it says of itself."""
         return {"X-Self-ID": self.self_id}
 
     async def walk(self, cycles: int) -> None:
@@ -110,7 +109,6 @@ class Walker(abc.ABC):
         """Get an event handled, whatever is left of the last fault."""
 
     async def arrive(self) -> None:
-        """Begin."""
         await self.deliver()
 
     @abc.abstractmethod
@@ -118,7 +116,6 @@ class Walker(abc.ABC):
         """Close what is open."""
 
     async def client(self) -> RawClient:
-        """Connect to the driver."""
         return await RawClient.connect(self.ground.port)
 
     def check(self, holds: bool, text: str) -> None:

@@ -25,7 +25,6 @@ class WebhookWalker(Walker):
     _kept: RawClient | None = None
 
     def faults(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """Return the faults by their names."""
         return {
             "reset": self.reset_at_once,
             "reset in the head": self.reset_in_head,
@@ -50,32 +49,27 @@ class WebhookWalker(Walker):
         )
 
     async def leave(self) -> None:
-        """Close the connection that is kept."""
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.abort()
             await kept.close()
 
     async def reset_at_once(self) -> None:
-        """Connect and reset."""
         async with await self.client() as client:
             client.reset()
 
     async def reset_in_head(self) -> None:
-        """Reset before the head is complete."""
         async with await self.client() as client:
             head = self._request(self._unsent())
             await client.send(head[: self.random.randrange(1, head.index(b"\r\n\r\n"))])
             client.reset()
 
     async def reset_in_body(self) -> None:
-        """Reset before the body is complete."""
         async with await self.client() as client:
             await client.send(self._request(self._unsent())[:-4])
             client.reset()
 
     async def end_in_body(self) -> None:
-        """End the connection before the body is complete."""
         async with await self.client() as client:
             await client.send(self._request(self._unsent())[:-4])
             client.end_writing()
@@ -90,7 +84,6 @@ class WebhookWalker(Walker):
             self.check(response.status in (408, 503), f"slow body: {response.status}")
 
     async def garbage(self) -> None:
-        """Send what is no HTTP."""
         async with await self.client() as client:
             await self._send_to_the_hilt(client, self.random.randbytes(300))
             self.check(b" 200 " not in await client.read_to_end(), "garbage was accepted")
@@ -108,7 +101,6 @@ class WebhookWalker(Walker):
             self.check(b" 200 " not in await client.read_to_end(), "the surplus was accepted")
 
     async def bad_chunk(self) -> None:
-        """Send a chunked body that is not."""
         fields = {**self.headers, "Host": "bot", "Transfer-Encoding": "chunked"}
         async with await self.client() as client:
             head = encode_message(f"POST {PATH} HTTP/1.1", fields)
@@ -135,7 +127,6 @@ class WebhookWalker(Walker):
             client.reset()
 
     async def pipeline(self) -> None:
-        """Send several requests before reading the first answer."""
         messages = [self.ledger.send(self.self_id) for _ in range(5)]
         async with await self.client() as client:
             await client.send(b"".join(map(self._request, messages)))
