@@ -21,12 +21,7 @@ OURS, REFERENCE, OTHERS = "#2f6fde", "#8a94a6", "#d9a441"
 
 
 def draw(figures: Iterable[Figures], machine: Mapping[str, Any]) -> str:
-    """Return an SVG document.
-
-    Args:
-        figures: What was measured.
-        machine: Where; see ``results.describe_machine``.
-    """
+    """Return an SVG document."""
     parts: list[str] = []
     top = MARGIN
     for figure in figures:

@@ -92,14 +92,7 @@ def forward(subject: Subject, settings: Settings) -> float:
 
 
 def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> float:
-    """Return the API calls per second that a client makes.
-
-    Args:
-        subject: The client.
-        settings: Sizes and durations.
-        tls: True to call over TLS.
-        at_once: How many calls are on their way at the same time.
-    """
+    """Return the API calls per second that a client makes, so many of them at once."""
     certificate = [settings.certificate] if tls else []
     environment = {"SSL_CERT_FILE": str(settings.authority)} if tls else {}
     with _start_load("http_server", *certificate) as load:
@@ -246,15 +239,10 @@ def _steady_count(child: Child) -> int:
 
 
 def _wait_handled(child: Child, least: int, slack: int) -> None:
-    """Wait until a subject has handled as many events as it has answered.
-
-    Args:
-        child: The subject.
-        least: How many it has answered.
-        slack: How many more it may have handled.
+    """Wait until a subject has handled as many events as it has answered, and a few more at most.
 
     Raises:
-        BenchmarkError: It handled fewer within a few seconds, or more.
+        BenchmarkError: It handled fewer within a few seconds, or too many.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while (handled := child.count()) < least:

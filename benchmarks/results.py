@@ -104,14 +104,7 @@ def as_json(
     machine: Mapping[str, Any],
     absent: Sequence[str],
 ) -> str:
-    """Return a run as JSON.
-
-    Args:
-        figures: What was measured.
-        settings: How.
-        machine: Where; see ``describe_machine``.
-        absent: A line for each subject that could not run.
-    """
+    """Return a run as JSON, with a line for each subject that could not run."""
     run = {
         **machine,
         "settings": {k: v for k, v in asdict(settings).items() if isinstance(v, int | float)},

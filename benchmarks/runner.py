@@ -16,14 +16,10 @@ from .table import format_figure
 
 
 def present_subjects(path: BenchmarkPath, names: Sequence[str]) -> tuple[list[Subject], list[str]]:
-    """Tell which subjects of a path can run.
-
-    Args:
-        path: The path.
-        names: Parts of the names that are wanted; empty for all.
+    """Return the subjects of a path with one of these parts in their names, all of them for none.
 
     Returns:
-        The subjects, and a line for each that was wanted and cannot be imported.
+        Those that can run, and a line for each that cannot be imported.
     """
     present, absent = [], []
     for subject in path.subjects:
@@ -43,13 +39,7 @@ def run_path(
     settings: Settings,
     tell: Callable[[str], None],
 ) -> Figures:
-    """Measure one path.
-
-    Args:
-        path: The path.
-        subjects: Those of its subjects that can run.
-        settings: Sizes and durations.
-        tell: Takes a line about each measurement.
+    """Measure one path with those of its subjects that can run; ``tell`` takes a line about each.
 
     Raises:
         BenchmarkError: A subject made an error; nothing that was measured counts.

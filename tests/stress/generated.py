@@ -23,8 +23,8 @@ many = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-# Without CONNECT: as `http://host` it has no path, for which aiohttp asks no resource. Alone it
-# answers a value of `Expect` that is no UTF-8 with 500 and a traceback (as of 3.14.5).
+# Without CONNECT: its target `host:port` has no path, so aiohttp asks none of the driver's resources.
+# aiohttp itself answers 500 with a traceback to an `Expect` that is not UTF-8 (as of 3.14.5).
 methods = st.sampled_from(["POST", "GET", "PUT", "HEAD", "OPTIONS", "post", "PRI"])
 
 token = st.text(

@@ -28,7 +28,7 @@ REVERSE_IDS = ("1", "2", "3")
 FORWARD_IDS = ("f1", "f2")
 
 PROBE_TIMEOUT = 0.3
-"""Seconds; a machine does without an answer once only, for these are real."""
+"""Seconds; a machine does without an answer once only, because these are real."""
 
 names = st.sampled_from(NAMES)
 reverse_ids = st.sampled_from(REVERSE_IDS)

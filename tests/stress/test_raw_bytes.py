@@ -27,7 +27,7 @@ LIMIT = SETTINGS["aiohttp_max_body_size"]
 
 @pytest.fixture
 async def errors() -> AsyncIterator[list[str]]:
-    """Give what is logged as an error: nothing that a stranger sends is one."""
+    """Give what is logged as an error; nothing that a stranger sends may be."""
     noted: list[str] = []
     with errors_noted(noted.append):
         yield noted
@@ -76,7 +76,7 @@ cuts = st.lists(st.integers(0, 4000), max_size=4)
 async def test_any_bytes(
     host: Host, adapter: type[RecordingBot], errors: list[str], data: bytes, cuts: list[int]
 ) -> None:
-    """They are no request as a rule."""
+    """Hardly any of them are a request."""
     check_answers(await throw(host, split(data, cuts)))
     await check_server(host, adapter, errors)
 

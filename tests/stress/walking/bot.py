@@ -49,7 +49,7 @@ class WalkBot(Bot):
         if order == SLOW:
             await asyncio.sleep(SLOW_SECONDS)
         self.ledger.handle(self.self_id, message)
-        # The peer of a walk hangs up at any time; that is no failure of the bot.
+        # The peer of a walk hangs up at any time; that is not a failure of the bot.
         try:
             if order == REPLY:
                 await self.send(None, message.decode())

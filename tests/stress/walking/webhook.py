@@ -85,11 +85,11 @@ class WebhookWalker(Walker):
 
     async def garbage(self) -> None:
         async with await self.client() as client:
-            await self._send_to_the_hilt(client, self.random.randbytes(300))
+            await self._send_and_end(client, self.random.randbytes(300))
             self.check(b" 200 " not in await client.read_to_end(), "garbage was accepted")
 
     async def lying_length(self) -> None:
-        """Send more than the length says: an event, and then something that is no request.
+        """Send more than the length says: an event, and then something that is not a request.
 
         aiohttp may refuse both, when both arrive at once; then the event is not handled.
         """
@@ -104,7 +104,7 @@ class WebhookWalker(Walker):
         fields = {**self.headers, "Host": "bot", "Transfer-Encoding": "chunked"}
         async with await self.client() as client:
             head = encode_message(f"POST {PATH} HTTP/1.1", fields)
-            await self._send_to_the_hilt(client, head + b"4\r\nhalf\r\nxyz\r\n\r\n")
+            await self._send_and_end(client, head + b"4\r\nhalf\r\nxyz\r\n\r\n")
             self.check(b" 200 " not in await client.read_to_end(), "bad chunks were accepted")
 
     async def strangers(self) -> None:
@@ -178,7 +178,7 @@ class WebhookWalker(Walker):
             self.ledger.refuse(message)
             self.check(status in refusals, f"an event was answered {status}")
 
-    async def _send_to_the_hilt(self, client: RawClient, data: bytes) -> None:
+    async def _send_and_end(self, client: RawClient, data: bytes) -> None:
         # The server may have hung up before the end of what it cannot use.
         try:
             await client.send(data)
@@ -191,5 +191,5 @@ class WebhookWalker(Walker):
         return encode_message(f"POST {PATH} HTTP/1.1", fields, body)
 
     def _unsent(self) -> bytes:
-        """Return an event that the ledger does not know, for it must not be handled."""
+        """Return an event that the ledger does not know, because it must not be handled."""
         return b"never to be handled: " + self.random.randbytes(8).hex().encode()
