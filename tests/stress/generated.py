@@ -23,7 +23,7 @@ many = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-# Without CONNECT: its target `host:port` has no path, so aiohttp asks none of the driver's resources.
+# Without CONNECT: its target `host:port` has no path, so aiohttp asks no resource of the driver.
 # aiohttp itself answers 500 with a traceback to an `Expect` that is not UTF-8 (as of 3.14.5).
 methods = st.sampled_from(["POST", "GET", "PUT", "HEAD", "OPTIONS", "post", "PRI"])
 

@@ -73,13 +73,7 @@ class ForwardWalker(Walker):
     interval: float
 
     def __init__(self, ground: Ground, number: int, timeline: type[Timeline]) -> None:
-        """Take a place among the walkers.
-
-        Args:
-            ground: What all share.
-            number: Tells walkers of one way apart.
-            timeline: The kind of time of its loop.
-        """
+        """Take a place among the walkers, with a kind of time for its loop."""
         super().__init__(ground, number)
         self.options = ground.driver.options
         self.timeline = timeline(self.options, self.interval, self._lost)

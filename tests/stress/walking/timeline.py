@@ -34,7 +34,6 @@ class Timeline:
         waiting: Whether the loop waits after a failure.
         is_up: Whether the walker has seen the connection work.
         floor: Seconds that the next delay has at least, as the peer or a verdict demands.
-        longest: The longest delay so far.
         failures: How many delays there were.
         problems: Delays that should have been others.
     """
@@ -44,17 +43,10 @@ class Timeline:
     def __init__(
         self, options: DriverOptions, interval: float, on_failure: Callable[[], object]
     ) -> None:
-        """Begin without failures.
-
-        Args:
-            options: The driver's settings.
-            interval: The setup's interval.
-            on_failure: Called when an attempt has failed or a connection has ended.
-        """
+        """Begin with the setup's interval; ``on_failure`` is called at the end of an attempt."""
         self.waiting = False
         self.is_up = False
         self.floor = 0.0
-        self.longest = 0.0
         self.failures = 0
         self.problems: list[str] = []
         self._options = options
@@ -105,7 +97,6 @@ class Timeline:
     def _check(self, seconds: float) -> None:
         """Compare a delay with what the design says of it."""
         self.failures += 1
-        self.longest = max(self.longest, seconds)
         low, high = self._expected()
         if not max(low, self.floor) - 0.001 <= seconds <= max(high, self.floor) + 0.001:
             self.problems.append(

@@ -9,7 +9,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -19,7 +19,6 @@ from nonebot_aiohttp import Driver
 from tests.stress.walking import timeline
 from tests.stress.walking.bot import WalkBot, make_adapter
 from tests.stress.walking.connecting import WebSocketWalker
-from tests.stress.walking.forward import ForwardWalker
 from tests.stress.walking.ledger import Ledger
 from tests.stress.walking.polling import PollingWalker
 from tests.stress.walking.reverse import ReverseWalker
@@ -63,42 +62,11 @@ ENDLESS = 1e9
 
 @dataclass
 class Outcome:
-    """What came of a walk.
+    """What came of a walk: how many faults there were, what must not be, and figures as text."""
 
-    Attributes:
-        seed: What all choices came from.
-        seconds: How long it took.
-        cycles: How many faults of each kind there were, by way.
-        counts: Deliveries that were sent, acknowledged and handled.
-        recoveries: The longest recovery in seconds, by way.
-        delays: The longest delay between attempts in seconds on the loop's clock, by way.
-        memory: Bytes by which the process has grown since a third of the walk; None when it was
-            too short to tell.
-        problems: What must not be.
-    """
-
-    seed: int
-    seconds: float = 0.0
-    cycles: dict[str, dict[str, int]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    recoveries: dict[str, float] = field(default_factory=dict)
-    delays: dict[str, float] = field(default_factory=dict)
-    memory: int | None = None
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def faults(self) -> int:
-        return sum(sum(kinds.values()) for kinds in self.cycles.values())
-
-    @property
-    def summary(self) -> str:
-        """The figures as a line of text."""
-        counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
-        slowest = max(self.recoveries.values(), default=0.0)
-        return (
-            f"{self.faults} faults in {self.seconds:.0f} s; deliveries: {counts}; served again"
-            f" within {slowest:.2f} s; the process grew by {self.memory} bytes"
-        )
+    faults: int
+    problems: list[str]
+    summary: str
 
 
 async def walk(
@@ -119,9 +87,6 @@ async def walk(
         virtual: Whether delays between attempts take no time.
         walkers: How many peers go each way.
         patience: Seconds within which a peer must be served again after a fault.
-
-    Returns:
-        The outcome, with the problems that were found.
     """
     started, ledger = time.monotonic(), Ledger()
     watch = LoopWatch()
@@ -138,15 +103,18 @@ async def walk(
             await ledger.until_settled()
             memory.finish()
             await check_all_gone(driver, ledger)
-        outcome = make_outcome(ground, crowd)
+        faults, slowest = ground.cycles.total(), ground.slowest
         # What refers to bots: these frames, and the exceptions in them.
         del driver, host, ground, crowd
         await check_nothing_left(watch, adapter, ledger)
-    outcome.memory, outcome.seconds = memory.growth, time.monotonic() - started
-    if (memory.growth or 0) > MEMORY_LIMIT:
+    if memory.growth > MEMORY_LIMIT:
         ledger.problem(f"the process has grown by {memory.growth} bytes")
-    outcome.problems = ledger.problems
-    return outcome
+    counts = ", ".join(f"{count} {name}" for name, count in ledger.counts.items())
+    summary = (
+        f"{faults} faults in {time.monotonic() - started:.0f} s; deliveries: {counts}; served again"
+        f" within {slowest:.1f} s; the process grew by {memory.growth >> 20} MiB"
+    )
+    return Outcome(faults, ledger.problems, summary)
 
 
 def make_walked_driver(adapter: type[WalkBot], virtual: bool) -> Driver:
@@ -207,27 +175,11 @@ async def check_nothing_left(watch: LoopWatch, adapter: type[WalkBot], ledger: L
         ledger.problem(f"{len(adapter.alive)} bots are alive: {list(adapter.alive)[:3]}")
 
 
-def make_outcome(ground: Ground, crowd: list[Walker]) -> Outcome:
-    outcome = Outcome(ground.seed, counts=dict(ground.ledger.counts))
-    outcome.recoveries = dict(ground.recoveries)
-    for (way, name), count in sorted(ground.cycles.items()):
-        outcome.cycles.setdefault(way, {})[name] = count
-    for walker in crowd:
-        if isinstance(walker, ForwardWalker):
-            longest = outcome.delays.get(walker.way, 0.0)
-            outcome.delays[walker.way] = max(longest, walker.timeline.longest)
-    return outcome
-
-
 class MemoryWatch:
-    """Tells how the process has grown since a third of the walk was done.
-
-    Attributes:
-        growth: In bytes; None when the walk was too short to tell.
-    """
+    """Tells by how many bytes the process has grown since a third of the walk was done."""
 
     def __init__(self, ground: Ground, cycles: int | None) -> None:
-        self.growth: int | None = None
+        self.growth = 0
         self._ground = ground
         self._cycles = cycles
         self._started = time.monotonic()

@@ -44,7 +44,7 @@ class Ground:
             what a delay between attempts takes.
         deadline: When to end, on the loop's clock; None ends after the cycles.
         cycles: How many faults of each kind there were, by way and name.
-        recoveries: The longest time from a fault's end to the next handled event, by way.
+        slowest: The longest time in seconds from a fault's end to the next handled event.
     """
 
     driver: Driver
@@ -54,7 +54,7 @@ class Ground:
     port: int = 0
     deadline: float | None = None
     cycles: Counter[tuple[str, str]] = field(default_factory=Counter)
-    recoveries: dict[str, float] = field(default_factory=dict)
+    slowest: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -76,12 +76,7 @@ class Walker(abc.ABC):
     way: ClassVar[str]
 
     def __init__(self, ground: Ground, number: int) -> None:
-        """Take a place among the walkers.
-
-        Args:
-            ground: What all share.
-            number: Tells walkers of one way apart.
-        """
+        """Take a place among the walkers; the number tells those of one way apart."""
         self.ground = ground
         self.ledger = ground.ledger
         self.self_id = f"{self.way}-{number}"
@@ -132,9 +127,7 @@ class Walker(abc.ABC):
             # A wait for ever, for instance; the others walk on.
             self.check(False, f"{name}: {error!r}")
             return
-        recovery = time.monotonic() - started
-        worst = self.ground.recoveries
-        worst[self.way] = max(worst.get(self.way, 0.0), recovery)
+        self.ground.slowest = max(self.ground.slowest, time.monotonic() - started)
         self.ground.cycles[self.way, name] += 1
 
     async def _attempt(self, name: str, fault: Callable[[], Awaitable[None]]) -> None:
