@@ -164,7 +164,7 @@ async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
     driver = make_driver(adapter)
-    face = driver._host._face
+    face = driver._host._transport
     async with serving(driver) as host:
         for _ in range(3 * MOST_SEEN):
             async with await host.client() as client:
