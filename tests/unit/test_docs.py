@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import nonebot_aiohttp
-from benchmarks.table import format_figure
 from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
 from tests.support.documents import READMES, ROOT, Document
 
@@ -60,6 +59,10 @@ def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Docum
     rows = readme.rows(r"`aiohttp_\w+`")
     assert [row[:2] for row in rows] == expected
     assert all(len(row) == 3 and row[2] for row in rows)
+
+
+def format_figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def test_the_table_of_speed_is_that_of_the_run(readme: Document) -> None:

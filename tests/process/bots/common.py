@@ -67,7 +67,8 @@ class PlatformBot(Bot):
             await getattr(self, "do_" + data["do"])(data)
 
     async def do_note(self, event: dict[str, Any]) -> None:
-        """Note the event."""
+        """Note the event, after some seconds if it says so."""
+        await asyncio.sleep(event.get("after", 0))
         self.note(f"handled {event['id']}")
 
     async def do_measure(self, event: dict[str, Any]) -> None:
