@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.reverse.listen import port_number, resolve
+from nonebot_aiohttp.hosts.listening import port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import post

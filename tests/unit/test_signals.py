@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nonebot_aiohttp.signals import FORCING_PAUSE, signals_handled, stop_signals
+from nonebot_aiohttp.hosts.signals import FORCING_PAUSE, signals_handled, stop_signals
 from tests.support.clock import FakeClock
 
 ALL = stop_signals()
