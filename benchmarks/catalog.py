@@ -74,7 +74,7 @@ def _bare(role: str, endpoint: str = "/bench/ws") -> Subject:
 
 
 def _seed(role: str) -> Subject:
-    return Subject(SEED, "seed", (role,), ("nonebot_aiohttp.driver",), endpoint="/bench/ws")
+    return Subject(SEED, "seed", (role,), ("nonebot_aiohttp.standalone",), endpoint="/bench/ws")
 
 
 def _nonebot2(name: str, role: str, driver: str, *requires: str) -> Subject:
@@ -218,7 +218,7 @@ PATHS = (
         measure.construction,
         (
             Subject("import aiohttp.web", "imports", ("aiohttp",), ("aiohttp",)),
-            Subject(SEED, "imports", ("seed",), ("nonebot_aiohttp.driver",)),
+            Subject(SEED, "imports", ("seed",), ("nonebot_aiohttp.standalone",)),
             Subject(
                 IMPORT_NONEBOT,
                 "imports",

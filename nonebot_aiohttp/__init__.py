@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .adapters import Bot
-from .driver import Driver
 from .drivers import (
     ForwardDriver,
     HTTPConnection,
@@ -37,6 +36,7 @@ from .exceptions import (
 )
 from .log import logger
 from .options import DriverOptions
+from .standalone import Driver
 
 if TYPE_CHECKING:
     from .config import Config as Config

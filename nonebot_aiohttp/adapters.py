@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .exceptions import MockApiException
-from .hooks import call_hook, hook_name
+from .life.hooks import call_hook, hook_name
 from .log import log_exception
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Optional
 
@@ -17,7 +18,6 @@ import pydantic
 from pydantic import BaseModel, Field
 from yarl import URL
 
-from .connections.proxies import problems_of_proxy
 from .exceptions import ValidationError
 from .log import logger
 
@@ -25,6 +25,26 @@ _MODE = re.compile("0?[0-7]{3}")
 
 PREFIX = "aiohttp_"
 MIB = 1024 * 1024
+
+HAS_SOCKS = find_spec("aiohttp_socks") is not None
+"""Whether the extra ``socks`` is installed."""
+
+SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
+
+# At the proxy all names are resolved, whatever the scheme says: they are poisoned where many of
+# the users live. Desktops write socks:// into ALL_PROXY.
+_PROXY_SCHEMES = {
+    "http": "http",
+    "https": "https",
+    "socks": "socks5",
+    "socks5": "socks5",
+    "socks5h": "socks5",
+}
+
+SOCKS_PORT = 1080
+"""Port of a SOCKS proxy whose URL has no port (RFC 1928, section 3)."""
+
+URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 # typing.Optional rather than the new notation: pydantic 1.8 evaluates the annotations.
 
@@ -221,3 +241,47 @@ def _is_origin(text: str) -> bool:
         return text == str(url.origin()) and not has_default_port
     except ValueError:
         return False
+
+
+def read_proxy(text: str) -> URL:
+    """Read the URL of a proxy.
+
+    Args:
+        text: The URL; one without scheme is one of ``http``, as curl and httpx have it.
+
+    Returns:
+        The URL, its scheme ``http``, ``https`` or ``socks5``, its host in place.
+
+    Raises:
+        ValueError: The text is not such a URL. The error does not show it.
+    """
+    text = text.strip()
+    try:
+        url = URL(text if URL_SCHEME.match(text) else f"http://{text}")
+        port = url.port
+    except ValueError:
+        raise ValueError("is no URL of a proxy") from None
+    if url.scheme not in _PROXY_SCHEMES or not url.host:
+        raise ValueError("must be a URL of http, https, socks5 or socks5h")
+    url = url.with_scheme(_PROXY_SCHEMES[url.scheme])
+    return url.with_port(SOCKS_PORT) if port is None else url
+
+
+def problems_of_proxy(text: str) -> Iterator[str]:
+    """Yield what is wrong with the URL of a proxy, without showing it, for it may hold a password.
+
+    Args:
+        text: The URL.
+    """
+    try:
+        proxy = read_proxy(text)
+    except ValueError as error:
+        yield str(error)
+    else:
+        if is_socks(proxy) and not HAS_SOCKS:
+            yield SOCKS_MISSING
+
+
+def is_socks(proxy: URL) -> bool:
+    """Tell whether a proxy speaks SOCKS."""
+    return proxy.scheme == "socks5"

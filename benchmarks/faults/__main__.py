@@ -19,7 +19,7 @@ from benchmarks.neighbours import Neighbours
 from benchmarks.results import describe_machine
 from benchmarks.settings import Settings
 from benchmarks.table import format_machine
-from nonebot_aiohttp.process import loop_factory
+from nonebot_aiohttp.hosts.process import loop_factory
 
 SEEDS = 1 << 32
 PARTS = ("walk", "restart")

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from benchmarks.faults.bot import REPLY, SPAM
 from benchmarks.faults.walker import ADAPTER, HANGS_UP, Walker
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.support import frames
 from tests.support.client import RawClient
 from tests.support.frames import Frame, Opcode

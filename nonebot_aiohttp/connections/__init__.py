@@ -1,1 +1,1 @@
-"""How connections to platforms are made: proxies, names, and the one connector for all."""
+"""What is open: WebSockets, who is connected, sessions and connectors, fairness between peers."""

@@ -17,18 +17,11 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from ..options import HAS_SOCKS, SOCKS_MISSING, SOCKS_PORT, is_socks
 from .cookies import own_header
 from .interim import guard
 from .locations import as_it_stands
-from .proxies import (
-    HAS_SOCKS,
-    SOCKS_MISSING,
-    SOCKS_PORT,
-    Proxies,
-    UnusableProxy,
-    is_socks,
-    proxy_of_request,
-)
+from .proxies import Proxies, UnusableProxy, proxy_of_request
 from .resolver import CACHE_TTL, Names, SystemResolver
 
 _FOR_EVER = 86_400.0

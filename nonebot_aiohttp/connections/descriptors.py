@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+from ..life.watching import PeriodicWatch
 from ..log import OnceInAWhile, logger
-from ..watching import PeriodicWatch
 
 # Windows has no such limit.
 resource: Any = import_module("resource") if os.name == "posix" else None

@@ -13,7 +13,7 @@ from weakref import ref
 
 import aiohttp
 
-from ..probe import StreamCounter, protocol_of
+from .probe import StreamCounter, protocol_of
 
 MAX_INTERIM = 256 * 1024
 """Bytes that may come before the answer proper."""

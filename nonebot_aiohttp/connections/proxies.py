@@ -8,33 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import aiohttp
 from yarl import URL
 
-HAS_SOCKS = find_spec("aiohttp_socks") is not None
-"""Whether the extra ``socks`` is installed."""
-
-SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
-
-# At the proxy all names are resolved, whatever the scheme says: they are poisoned where many of
-# the users live. Desktops write socks:// into ALL_PROXY.
-_SCHEMES = {
-    "http": "http",
-    "https": "https",
-    "socks": "socks5",
-    "socks5": "socks5",
-    "socks5h": "socks5",
-}
-
-SOCKS_PORT = 1080
-"""Port of a SOCKS proxy whose URL has no port (RFC 1928, section 3)."""
+from ..options import URL_SCHEME, read_proxy
 
 _PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?")
 
 MAX_KNOWN = 256
@@ -45,30 +27,6 @@ Network = IPv4Network | IPv6Network
 
 class UnusableProxy(aiohttp.ClientConnectionError):
     """The proxy that is named for a URL cannot be used."""
-
-
-def read_proxy(text: str) -> URL:
-    """Read the URL of a proxy.
-
-    Args:
-        text: The URL; one without scheme is one of ``http``, as curl and httpx have it.
-
-    Returns:
-        The URL, its scheme ``http``, ``https`` or ``socks5``, its host in place.
-
-    Raises:
-        ValueError: The text is not such a URL. The error does not show it.
-    """
-    text = text.strip()
-    try:
-        url = URL(text if _SCHEME.match(text) else f"http://{text}")
-        port = url.port
-    except ValueError:
-        raise ValueError("is no URL of a proxy") from None
-    if url.scheme not in _SCHEMES or not url.host:
-        raise ValueError("must be a URL of http, https, socks5 or socks5h")
-    url = url.with_scheme(_SCHEMES[url.scheme])
-    return url.with_port(SOCKS_PORT) if port is None else url
 
 
 def proxy_of_request(proxy: str | URL | None) -> URL | None:
@@ -88,26 +46,6 @@ def proxy_of_request(proxy: str | URL | None) -> URL | None:
         return read_proxy(str(proxy)) if proxy else None
     except ValueError as error:
         raise UnusableProxy(f"The proxy of the request {error}") from None
-
-
-def problems_of_proxy(text: str) -> Iterator[str]:
-    """Yield what is wrong with the URL of a proxy, without showing it, for it may hold a password.
-
-    Args:
-        text: The URL.
-    """
-    try:
-        proxy = read_proxy(text)
-    except ValueError as error:
-        yield str(error)
-    else:
-        if is_socks(proxy) and not HAS_SOCKS:
-            yield SOCKS_MISSING
-
-
-def is_socks(proxy: URL) -> bool:
-    """Tell whether a proxy speaks SOCKS."""
-    return proxy.scheme == "socks5"
 
 
 class Proxies:
@@ -213,7 +151,7 @@ class NoProxy:
         Returns:
             The exceptions.
         """
-        entries = [_SCHEME.sub("", each) for each in re.split(r"[,\s]+", text.lower()) if each]
+        entries = [URL_SCHEME.sub("", each) for each in re.split(r"[,\s]+", text.lower()) if each]
         networks: list[tuple[Network, int | None]] = []
         names: list[tuple[str, int | None]] = []
         for entry in entries:

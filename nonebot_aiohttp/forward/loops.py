@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ..deadline import Deadline
+from ..life.deadline import Deadline
+from ..life.tasks import start_task
+from ..life.waiting import settle
 from ..log import log_exception
-from ..tasks import settle, start_task
-from .loop import ForwardLoop, Supplies
+from .base import ForwardLoop, Supplies
 from .polling import PollingLoop
 from .reconnect import ReconnectLoop
 

@@ -12,12 +12,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..adapters import Bot, create_bot
+from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
-from ..starter import Starter
+from .base import ForwardLoop, Supplies, request_headers, seconds_of
 from .encodings import accepted, read_answer
-from .loop import ForwardLoop, Supplies, request_headers, seconds_of
 
 MINIMUM_PERIOD = 0.05
 """Seconds from one poll's start to the next at least: an interval of 0 is a long poll, no spin."""
@@ -78,7 +78,7 @@ class PollingLoop(ForwardLoop):
         if bot.self_id not in self._supplies.driver.bots:
             self._supplies.connections.connect(bot, setup.adapter)
         # The body was read, so the answer counts as acknowledged: nothing may come in between.
-        Starter(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
+        MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
         self.connected(url)
         pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
         return max(self._interval, pace, 0.0)

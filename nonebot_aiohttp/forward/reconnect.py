@@ -8,16 +8,17 @@ import aiohttp
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..client_socket import ClientSocket
+from ..connections.client_websocket import ClientWebSocket
+from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
+from ..connections.handshakes import decoding
+from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.redirects import Outgoing, following
-from ..decoding import decoding
+from ..connections.websocket import SOCKET_SCHEMES
 from ..exceptions import DuplicateBotError, WebSocketClosed
+from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from ..sockets import GOING_AWAY, NORMAL, SOCKET_SCHEMES, TRY_AGAIN_LATER
-from ..starter import Starter, TooManyTasks
-from ..tasks import Stopped, race
-from .loop import ForwardLoop, request_headers, seconds_of
+from .base import ForwardLoop, request_headers, seconds_of
 
 
 class ReconnectLoop(ForwardLoop):
@@ -47,7 +48,7 @@ class ReconnectLoop(ForwardLoop):
         finally:
             self._supplies.sockets.remove(socket)
 
-    async def _connect(self, setup: Any, url: URL) -> ClientSocket:
+    async def _connect(self, setup: Any, url: URL) -> ClientWebSocket:
         pool, options = self._supplies.pool, self._supplies.options
         session, arguments = pool.for_loops(), connect_arguments(options)
 
@@ -55,7 +56,7 @@ class ReconnectLoop(ForwardLoop):
             return await session.ws_connect(request.url, headers=request.headers, **arguments)
 
         connected = await following(send, Outgoing("GET", url, setup.headers))
-        return ClientSocket(
+        return ClientWebSocket(
             connected,
             options,
             http_version="1.1",
@@ -65,14 +66,14 @@ class ReconnectLoop(ForwardLoop):
             headers=request_headers(setup, url),
         )
 
-    async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientSocket) -> NoReturn:
+    async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientWebSocket) -> NoReturn:
         try:
             if self._stopping.is_set():
                 # Too late for the stop to close this socket.
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            starter = Starter(
+            starter = MessageTasks(
                 self._supplies.handlers,
                 bot.handle_message,
                 setup.adapter,
@@ -87,7 +88,7 @@ class ReconnectLoop(ForwardLoop):
         finally:
             self._supplies.connections.disconnect(bot, setup.adapter)
 
-    async def _enter(self, setup: Any, adapter: type[Bot], socket: ClientSocket) -> Bot:
+    async def _enter(self, setup: Any, adapter: type[Bot], socket: ClientWebSocket) -> Bot:
         driver = self._supplies.driver
         try:
             async with self._supplies.connections.slot(setup.self_id):

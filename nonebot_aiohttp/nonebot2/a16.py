@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .. import driver as standalone
 from .. import drivers
+from .. import standalone as standalone
 from ..log import logger
 
 # Any: the types of today's NoneBot2 know nothing of this module's names.

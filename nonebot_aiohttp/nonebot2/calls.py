@@ -16,7 +16,7 @@ from yarl import URL
 from ..connections.connector import basic
 from ..connections.cookies import exact_cookie, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
-from ..session import HTTP_VERSIONS
+from ..connections.sessions import HTTP_VERSIONS
 from .bodies import body_arguments
 
 _VERSIONS: dict[Any, aiohttp.HttpVersion] = {
@@ -114,7 +114,7 @@ def _text_header(name: str, value: Any) -> str:
     return value
 
 
-def to_response(answer: aiohttp.ClientResponse, content: bytes, setup: Request) -> Response:
+def nonebot_response(answer: aiohttp.ClientResponse, content: bytes, setup: Request) -> Response:
     """Make NoneBot's response, which copies the headers.
 
     Args:

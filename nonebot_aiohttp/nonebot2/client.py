@@ -21,20 +21,20 @@ from nonebot.drivers import (
 )
 from yarl import URL
 
-from ..client_socket import ClientSocket
+from ..connections.client_websocket import ClientWebSocket
 from ..connections.cookies import ExactCookieJar, given_cookies, given_header
 from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
+from ..connections.sessions import SessionPool
 from ..forward.reconnect import connect_arguments
 from ..options import DriverOptions
-from ..session import SessionPool
 from .calls import (
     cookies_of,
     exact_chunks,
     http_version,
+    nonebot_response,
     send,
     text_headers,
-    to_response,
     with_login,
 )
 from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
@@ -46,7 +46,7 @@ NEVER = 10.0 * 365 * 24 * 3600
 """Seconds that nobody sees the end of; event loops know no infinity."""
 
 
-class Session(HTTPClientSession):
+class NonebotSession(HTTPClientSession):
     """An isolated session on the shared connector: cookies, headers and parameters of its own."""
 
     def __init__(
@@ -142,7 +142,7 @@ class Session(HTTPClientSession):
     async def request(self, setup: Request) -> Response:
         """Send a request; see ``HTTPClientMixin.request``."""
         async with await self._send(setup) as answer:
-            return to_response(answer, await answer.read(), setup)
+            return nonebot_response(answer, await answer.read(), setup)
 
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
@@ -158,7 +158,7 @@ class Session(HTTPClientSession):
         """
         async with await self._send(setup) as answer:
             async for chunk in exact_chunks(answer.content, chunk_size):
-                yield to_response(answer, chunk, setup)
+                yield nonebot_response(answer, chunk, setup)
 
     async def _send(self, setup: Request) -> aiohttp.ClientResponse:
         http_version(setup.version)
@@ -177,7 +177,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
     """What the full driver and the mixin share."""
 
     _pool: SessionPool
-    _client_sockets: set[ClientSocket]
+    _client_sockets: set[ClientWebSocket]
     options: DriverOptions
 
     async def request(self, setup: Request) -> Response:
@@ -202,14 +202,14 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         try:
             timeout = to_timeout(setup.timeout, default_timeout())
             async with await send(client, setup, setup.url, timeout) as answer:
-                return to_response(answer, await answer.read(), setup)
+                return nonebot_response(answer, await answer.read(), setup)
         finally:
             await pool.take_back(client)
 
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
     ) -> AsyncGenerator[Response, None]:
-        """Send a request and yield its answer in chunks; see ``Session.stream_request``."""
+        """Send a request and yield its answer in chunks; see ``NonebotSession.stream_request``."""
         async with self.get_session(version=setup.version) as session:
             async for response in session.stream_request(setup, chunk_size=chunk_size):
                 yield response
@@ -222,9 +222,9 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         version: str | HTTPVersion = HTTPVersion.H11,
         timeout: Any = UNSET,
         proxy: str | None = None,
-    ) -> Session:
-        """Make an isolated session on the shared connector; see ``Session``."""
-        return Session(params, headers, cookies, version, timeout, proxy, pool=self._pool)
+    ) -> NonebotSession:
+        """Make an isolated session on the shared connector; see ``NonebotSession``."""
+        return NonebotSession(params, headers, cookies, version, timeout, proxy, pool=self._pool)
 
     @asynccontextmanager
     async def websocket(self, setup: Request) -> AsyncIterator[NonebotWebSocket]:
@@ -247,7 +247,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         """
         limits = SocketLimits.of(setup.timeout, self.options)
         limits.heartbeat = getattr(setup, "ping_interval", UNSET)
-        session = Session(version=setup.version, pool=self._pool, follows_redirects=False)
+        session = NonebotSession(version=setup.version, pool=self._pool, follows_redirects=False)
         async with session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
@@ -261,7 +261,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
 
     async def _handshake(
         self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
-    ) -> ClientSocket:
+    ) -> ClientWebSocket:
         options = limits.apply_to(self.options)
         # As NoneBot's ~websockets sends them.
         headers = CIMultiDict((name, str(value)) for name, value in setup.headers.items())
@@ -287,7 +287,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             # Private: aiohttp has half of the heartbeat for it, which nothing public changes.
             connected._pong_heartbeat = NEVER if limits.pong is None else limits.pong
         url = setup.url
-        return ClientSocket(
+        return ClientWebSocket(
             connected, options, http_version="1.1", scheme=url.scheme, path=url.path
         )
 

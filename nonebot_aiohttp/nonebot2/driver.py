@@ -12,21 +12,21 @@ from nonebot.drivers import ASGIMixin, HTTPServerSetup, WebSocketServerSetup
 from nonebot.drivers import Driver as NonebotDriver
 
 from ..connections.descriptors import DescriptorWatch
-from ..deadline import GRACE, Deadline
-from ..hosting import Host
-from ..lifespan import Lifespan, State
+from ..connections.open_websockets import OpenWebSockets
+from ..connections.sessions import SessionPool
+from ..connections.unsent import UnsentWatch
+from ..hosts.host import Host
+from ..life.deadline import GRACE, Deadline
+from ..life.lifespan import Lifespan, State
+from ..life.tasks import TaskSet
 from ..log import logger
 from ..options import DriverOptions
-from ..reverse.asgi import Application
+from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
-from ..reverse.guest import Guest, Kept, Streams
-from ..session import SessionPool
-from ..sockets import OpenSockets
-from ..tasks import TaskSet
-from ..unsent import UnsentWatch
+from ..reverse.guests.guest import Guest, Kept, Streams
 from .client import ClientHalf
 from .events import EventWork
-from .life import LifespanKeeper, ShutdownFunctions
+from .lifespan import LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             ValidationError: A setting has a wrong value.
         """
         handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        work, sockets = EventWork(handlers, socket_handlers), OpenSockets()
+        work, sockets = EventWork(handlers, socket_handlers), OpenWebSockets()
         # Before NoneBot's own, in which a mixin may add functions.
         self._functions = ShutdownFunctions(work, self._deadline)
         super().__init__(env, config)

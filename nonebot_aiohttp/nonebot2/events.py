@@ -19,9 +19,9 @@ from weakref import WeakKeyDictionary, WeakSet
 import anyio
 from nonebot.adapters import Bot
 
-from ..deadline import LEAST_GRACE
+from ..life.deadline import LEAST_GRACE
+from ..life.tasks import TaskSet
 from ..log import logger
-from ..tasks import TaskSet
 from .websocket import reading_watched
 
 QUIET_SECONDS = 0.2

@@ -13,11 +13,11 @@ from nonebot.config import Config
 from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 from pydantic import BaseModel, Field
 
+from ..connections.asgi_websocket import Receive, Send
 from ..exceptions import ValidationError
-from ..reverse.asgi import Application, Scope
-from ..reverse.asgi_socket import Receive, Send
+from ..reverse.asgi_transport import Application, Scope
 from ..reverse.gate import Gate
-from ..reverse.guest import Guest, Kept
+from ..reverse.guests.guest import Guest, Kept
 
 try:
     from fastapi import FastAPI, HTTPException, WebSocket

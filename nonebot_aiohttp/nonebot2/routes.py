@@ -14,14 +14,17 @@ from typing import Any
 import nonebot.exception
 from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 
+from ..connections.closing import INTERNAL_ERROR, NORMAL
+from ..connections.open_websockets import OpenWebSockets
+from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..life.tasks import TaskSet, start_task
+from ..life.waiting import settle
 from ..log import logger
 from ..reverse.answers import Unsendable, sendable
+from ..reverse.endpoints import Endpoints, Mismatch, Refused, plain
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
-from ..reverse.interface import Mismatch, Reachable, Refused, plain
-from ..sockets import INTERNAL_ERROR, NORMAL, OpenSockets, Socket
-from ..tasks import TaskSet, settle, start_task
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -118,7 +121,7 @@ def compile_path(path: str) -> Pattern[str]:
     return re.compile(pattern + re.escape(path[end:]))
 
 
-class RouteEndpoints(Reachable):
+class RouteEndpoints(Endpoints):
     """Hands requests and WebSockets to the handle functions of the setups."""
 
     decode_text = True
@@ -126,7 +129,7 @@ class RouteEndpoints(Reachable):
     headers = staticmethod(keep_headers)
 
     def __init__(
-        self, gate: Gate, sockets: OpenSockets, handlers: TaskSet, socket_handlers: TaskSet
+        self, gate: Gate, sockets: OpenWebSockets, handlers: TaskSet, socket_handlers: TaskSet
     ) -> None:
         """Begin without routes.
 
@@ -156,7 +159,7 @@ class RouteEndpoints(Reachable):
         self.webhooks.clear()
 
     def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
-        """Find the route of a request; see ``Reachable.find``."""
+        """Find the route of a request; see ``Endpoints.find``."""
         found = self._find(path, method, upgrade)
         # One with a percent sign in it is not what a path that came so would be decoded to.
         if method == "POST" and isinstance(found, Route) and "%" not in path:
@@ -183,11 +186,11 @@ class RouteEndpoints(Reachable):
         return True
 
     def refuse(self, target: Route, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself; see ``Reachable.refuse``."""
+        """Log what a transport refuses by itself; see ``Endpoints.refuse``."""
         return self._gate.refuse(target.setup.name, refused)
 
     def unavailable(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse what nobody takes now; see ``Reachable.unavailable``."""
+        """Refuse what nobody takes now; see ``Endpoints.unavailable``."""
         try:
             self._gate.admit(connection)
         except Refused as refused:
@@ -195,7 +198,7 @@ class RouteEndpoints(Reachable):
         return None
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
-        """Hand a request to its handle function; see ``Reachable.http``."""
+        """Hand a request to its handle function; see ``Endpoints.http``."""
         refusal = self.unavailable(target, request)
         if refusal is not None:
             return refusal
@@ -215,8 +218,8 @@ class RouteEndpoints(Reachable):
             self._gate.inflight -= 1
             self._handlers.leave(task)
 
-    async def websocket(self, target: Route, socket: Socket) -> HTTPResponse | None:
-        """Hand a WebSocket to its handle function; see ``Reachable.websocket``."""
+    async def websocket(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
+        """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""
         refusal = self.unavailable(target, socket)
         if refusal is not None:
             return refusal
@@ -226,7 +229,7 @@ class RouteEndpoints(Reachable):
         finally:
             self._sockets.remove(socket)
 
-    async def _handle(self, target: Route, socket: Socket) -> HTTPResponse | None:
+    async def _handle(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
         """Run a handle function until it ends or refuses, after which it may go on by itself."""
         answer: asyncio.Future[HTTPResponse | None] = asyncio.get_running_loop().create_future()
         refuse = partial(_resolve, answer, HTTPResponse(403))
@@ -242,7 +245,7 @@ class RouteEndpoints(Reachable):
             raise
 
     async def _run(
-        self, target: Route, websocket: NonebotWebSocket, socket: Socket
+        self, target: Route, websocket: NonebotWebSocket, socket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Run a handle function, and end what it leaves open."""
         status, code = 403, NORMAL

@@ -9,8 +9,9 @@ from typing import Any
 import nonebot.exception
 from nonebot.drivers import Request, WebSocket
 
+from ..connections.closing import NORMAL
+from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
-from ..sockets import NORMAL, Socket
 
 reading_watched: list[Callable[[], object]] = []
 """Called in the task that receives a message, while a driver waits for events to end."""
@@ -22,7 +23,7 @@ class NonebotWebSocket(WebSocket):
     def __init__(
         self,
         request: Request,
-        socket: Socket,
+        socket: DriverWebSocket,
         receive_timeout: float | None = None,
         on_refused: Callable[[], Any] | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..options import DriverOptions
-from .interface import RETRY_AFTER, Refused
+from .endpoints import RETRY_AFTER, Refused
 
 if sys.version_info >= (3, 11):
     from asyncio import timeout

@@ -1,281 +1,218 @@
-"""The endpoints of the adapters, free of any transport.
-
-They guard two rules: a webhook is answered 2xx only when its handler has been started, and a
-connection is accepted only after the adapter's ``check_permission``.
-"""
+"""What a transport asks of the endpoints behind it, so that every transport serves every face."""
 
 from __future__ import annotations
 
-import asyncio
+import abc
+import re
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Protocol
+from urllib.parse import unquote
 
-from ..adapters import Bot, create_bot
-from ..bots import Connections
-from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
-from ..exceptions import DuplicateBotError, WebSocketClosed
-from ..log import logger
-from ..sockets import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LATER, OpenSockets, Socket
-from ..starter import Starter, TooManyTasks
-from ..tasks import TaskSet
-from .answers import Unsendable, sendable
-from .gate import Gate
-from .headers import join_headers
-from .interface import Mismatch, Reachable, Refused, plain
+from ..connections.websocket import DriverWebSocket
+from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from .headers import Received
 
-_IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
-"""What may stand behind an adapter's name in a path."""
-
-ACKNOWLEDGED = HTTPResponse(200)
-"""What an event gets to which its adapter answers nothing; nobody may change it."""
-
-LONGEST_ID = 256
-"""Characters that a bot's id may have."""
-
-_ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
+RETRY_AFTER = 5
+"""Seconds after which a platform should send an event again that was refused with 503."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a path leads to.
+class Refused(Exception):
+    """A request that is not let in, with the response that says why.
 
     Attributes:
-        adapter: An adapter's name.
-        is_websocket: Whether it is the adapter's WebSocket endpoint; else its webhook.
-    """
-
-    adapter: str
-    is_websocket: bool
-
-
-def target_of(path: str) -> Target | None:
-    """Find out what a path leads to.
-
-    Args:
-        path: The path below the driver's prefix, decoded: ``/onebot/ws``.
-
-    Returns:
-        The target; None for a path that no endpoint has.
-    """
-    adapter, slash, rest = path[1:].partition("/")
-    is_websocket = _IS_WEBSOCKET.get(slash + rest)
-    if is_websocket is None or not adapter or path[0] != "/":
-        return None
-    return Target(adapter, is_websocket)
-
-
-class Endpoints(Reachable):
-    """Decides who gets in, hands what they say to their bots, and answers."""
-
-    headers = staticmethod(join_headers)
-
-    def __init__(
-        self,
-        driver: Driver,
-        gate: Gate,
-        connections: Connections,
-        sockets: OpenSockets,
-        handlers: TaskSet,
-    ) -> None:
-        """Take the parts of the driver that these endpoints work with."""
-        super().__init__()
-        self._driver = driver
-        self._adapters = driver._adapters
-        self._gate = gate
-        self._connections = connections
-        self._sockets = sockets
-        self._handlers = handlers
-
-    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find the adapter that a path names; see ``Reachable.find``."""
-        known: Target | None = self.webhooks.get(path) if method == "POST" else None
-        if known is not None:
-            return known
-        target = target_of(path)
-        if target is None:
-            return None
-        if method not in _ALLOWED[target.is_websocket]:
-            return Mismatch(target, _ALLOWED[target.is_websocket])
-        # Those of registered adapters are few; other names are made up by peers.
-        # One with a percent sign in it is not what a path that came so would be decoded to.
-        if not target.is_websocket and target.adapter in self._adapters and "%" not in path:
-            self.webhooks[path] = target
-        return target
-
-    def is_served(self, target: Target) -> bool:
-        """Tell whether an adapter of that name is registered."""
-        return target.adapter in self._adapters
-
-    def refuse(self, target: Target, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself; see ``Reachable.refuse``."""
-        return self._answer(target.adapter, refused)
-
-    def unavailable(self, target: Target, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse what nobody takes now; see ``Reachable.unavailable``."""
-        try:
-            self._admit(target, connection)
-        except Refused as refused:
-            return self._answer(target.adapter, refused)
-        return None
-
-    def _admit(self, target: Target, connection: HTTPConnection) -> type[Bot]:
-        """Find the adapter of what is let in.
-
-        Raises:
-            Refused: It is not, or nobody is registered.
-        """
-        self._gate.admit(connection)
-        adapter = self._adapters.get(target.adapter)
-        if adapter is None:
-            raise Refused(404, "no such adapter")
-        return adapter
-
-    async def http(self, target: Target, request: HTTPRequest) -> HTTPResponse:
-        """Take one webhook and answer it when the adapter has decided; see ``Reachable.http``."""
-        name, gate = target.adapter, self._gate
-        try:
-            adapter = self._admit(target, request)
-        except Refused as refused:
-            return self._answer(name, refused)
-        gate.inflight += 1
-        try:
-            self_id, response = await adapter.check_permission(self._driver, request)
-            if not is_id(self_id):
-                raise refusal_of(self_id, response)
-            # Before the handler: after a 500 the platform sends the event again.
-            answer = ACKNOWLEDGED if response is None else sendable_of(response)
-            bot = create_bot(adapter, self._driver, self_id, request)
-            if not gate.lifespan.running:
-                raise gate.not_running()
-            running = self._handlers.start(bot.handle_message(request.body), name)
-            if running is not None:
-                # It keeps a place when this request leaves its own.
-                gate.inflight += 1
-                running.add_done_callback(self._leave)
-            return answer
-        except Exception as error:
-            return self._answer(name, error)
-        finally:
-            gate.inflight -= 1
-
-    def _leave(self, _task: asyncio.Task[Any]) -> None:
-        self._gate.inflight -= 1
-
-    async def websocket(self, target: Target, socket: Socket) -> HTTPResponse | None:
-        """Serve one WebSocket from the handshake to its end; see ``Reachable.websocket``."""
-        name = target.adapter
-        # From here on, for an adapter may accept it and be slow to decide when the stop comes.
-        self._sockets.add(socket)
-        try:
-            bot = await self._enter(target, socket)
-            logger.info("Bot {} of {} connected", bot.self_id, name)
-            try:
-                limit = self._gate.limit
-                starter = Starter(self._handlers, bot.handle_message, name, bot, limit)
-                await socket.pump(starter.start)
-            except WebSocketClosed as closed:
-                logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
-            except TooManyTasks as error:
-                text = "Closing the connection of bot {} of {}: {}"
-                logger.warning(text, bot.self_id, name, error)
-                await socket.end(TRY_AGAIN_LATER, str(error))
-            finally:
-                self._connections.disconnect(bot, name)
-            return None
-        except Exception as error:
-            return await self._turn_away(name, socket, error)
-        finally:
-            self._sockets.remove(socket)
-
-    async def _enter(self, target: Target, socket: Socket) -> Bot:
-        """Accept a connection as its bot's only one.
-
-        Raises:
-            Exception: It is not let in.
-        """
-        adapter = self._admit(target, socket)
-        self_id, response = await adapter.check_permission(self._driver, socket)
-        if not is_id(self_id):
-            raise refusal_of(self_id, response)
-        async with self._connections.slot(self_id, socket):
-            if not self._gate.lifespan.running:
-                raise self._gate.not_running()
-            bot = create_bot(adapter, self._driver, self_id, socket)
-            await socket.accept()
-            self._connections.connect(bot, target.adapter)
-        return bot
-
-    async def _turn_away(self, name: str, socket: Socket, error: Exception) -> HTTPResponse | None:
-        if isinstance(error, WebSocketClosed) and socket.gone:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
-            answer = HTTPResponse(400)
-        else:
-            answer = self._answer(name, error)
-        if not socket.accepted:
-            return answer
-        # The adapter has accepted it already: a close code says what no response can any more.
-        code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
-        await socket.end(code, f"refused with {answer.status}")
-        return None
-
-    def _known(self, name: str) -> str:
-        # A name that nobody registered is the peer's text, and has no business in the log.
-        return name if name in self._adapters else "an unknown adapter"
-
-    def _answer(self, name: str, error: Exception) -> HTTPResponse:
-        """Say what kept a request out, to its sender and in the log."""
-        if isinstance(error, DuplicateBotError):
-            error = Refused(409, str(error))
-        if isinstance(error, Refused):
-            return self._gate.refuse(self._known(name), error)
-        if isinstance(error, Unsendable):
-            self._gate.warn(f"The adapter {name} has made a response that cannot be sent: {error}")
-        else:
-            self._handlers.failures.log(f"The adapter {name} failed on a request", error)
-        return plain(500, "the adapter failed")
-
-
-def is_id(self_id: Any) -> TypeGuard[str]:
-    """Tell whether an adapter's id can be a bot's: peers make ids up, and the log shows them.
-
-    Args:
-        self_id: What the adapter has made of what the peer has sent.
-    """
-    text = str(self_id)
-    return bool(self_id) and len(text) <= LONGEST_ID and text.isprintable()
-
-
-def refusal_of(self_id: Any, response: Any) -> Refused:
-    """Refuse as the adapter wants it, or an id that cannot be shown.
-
-    Line feeds and bytes that are no text would forge lines of the log, or break it.
-
-    Args:
-        self_id: The id that the adapter made of what the peer has sent; empty is the adapter's no.
-        response: The adapter's response; None is 401.
-
-    Returns:
-        The refusal.
-
-    Raises:
-        Unsendable: The response has no form on the wire.
-    """
-    if self_id:
-        return Refused(400, f"the bot's id is no printable text of up to {LONGEST_ID} characters")
-    answer = None if response is None else sendable_of(response)
-    refused = Refused(401 if answer is None else answer.status, "the adapter refused")
-    if answer is not None:
-        refused.response = answer
-    return refused
-
-
-def sendable_of(response: Any) -> HTTPResponse:
-    """Make what is sent of an adapter's response; one of another framework may be duck-typed.
-
-    Args:
+        status: The status of the response.
+        reason: Why; the body of the response and the line in the log.
         response: The response.
-
-    Raises:
-        Unsendable: It has no form on the wire.
     """
-    return sendable(response.status, response.body, response.headers)
+
+    def __init__(self, status: int, reason: str, **headers: str) -> None:
+        """Say why.
+
+        Args:
+            status: The status of the response.
+            reason: Why.
+            **headers: More headers, underscores for hyphens.
+        """
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.response = plain(status, reason, **fields)
+
+
+def plain(status: int, text: str, **headers: str) -> HTTPResponse:
+    """Make a response of the driver's own.
+
+    Args:
+        status: Its status.
+        text: What it says.
+        **headers: More headers, lowercased.
+
+    Returns:
+        The response.
+    """
+    headers["content-type"] = "text/plain; charset=utf-8"
+    # A reason may name what the peer has sent, which is no UTF-8 always.
+    return HTTPResponse(status, text.encode(errors="replace"), headers)
+
+
+class Target(Protocol):
+    """What a path and a method lead to."""
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether it is a WebSocket endpoint; else it is a webhook."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A path that is known, but not with that method.
+
+    Attributes:
+        target: What the path leads to with another method.
+        allowed: The methods that it allows.
+    """
+
+    target: Any
+    allowed: frozenset[str]
+
+    def refused(self) -> Refused:
+        """Refuse the method (RFC 9110, section 15.5.6)."""
+        return Refused(405, "method not allowed", allow=", ".join(sorted(self.allowed)))
+
+
+def is_exact(found: Target | Mismatch | None, upgrade: bool) -> bool:
+    """Tell whether a request is just what a target is for, so that no guest could be meant.
+
+    Args:
+        found: What ``Endpoints.find`` has returned.
+        upgrade: Whether the request asks for a WebSocket.
+    """
+    return found is not None and not isinstance(found, Mismatch) and found.is_websocket == upgrade
+
+
+class Endpoints(abc.ABC):
+    """The endpoints of one face, free of any transport.
+
+    Attributes:
+        decode_text: Whether this face wants text frames as str rather than as bytes.
+        webhooks: The webhooks that ``find`` has found for POST requests, by path, and would find
+            again: the own process takes them past aiohttp's router.
+    """
+
+    decode_text = False
+
+    def __init__(self) -> None:
+        """Begin without targets."""
+        self.webhooks: dict[str, Any] = {}
+
+    @abc.abstractmethod
+    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
+        """Find what a request is for, and keep it in ``webhooks`` if it stays.
+
+        Args:
+            path: The path below the driver's prefix, decoded but for slashes; see ``decoded``.
+            method: The HTTP method.
+            upgrade: Whether the request asks for a WebSocket.
+
+        Returns:
+            The target; or why the method does not fit it; or None for an unknown path.
+        """
+
+    @abc.abstractmethod
+    def is_served(self, target: Any) -> bool:
+        """Tell whether somebody stands behind a target that ``find`` has returned."""
+
+    @abc.abstractmethod
+    def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
+        """Log what a transport refuses by itself.
+
+        Args:
+            target: What ``find`` has returned.
+            refused: The refusal.
+
+        Returns:
+            The response that says why.
+        """
+
+    @abc.abstractmethod
+    def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:
+        """Refuse, before a body is waited for, what nobody takes now.
+
+        Args:
+            target: What ``find`` has returned.
+            connection: The request, without its body; or the handshake.
+
+        Returns:
+            The response that says why; None to go on.
+        """
+
+    def refuse_method(self, found: Mismatch) -> HTTPResponse:
+        """Refuse a method, or a path behind which nobody stands.
+
+        Args:
+            found: What ``find`` has returned.
+
+        Returns:
+            The response that says why.
+        """
+        known = self.is_served(found.target)
+        return self.refuse(found.target, found.refused() if known else Refused(404, "not found"))
+
+    @abc.abstractmethod
+    def headers(self, received: Received) -> Any:
+        """Make the header mapping that the requests of this face have.
+
+        Args:
+            received: Names, in whatever case, and values in the order of the request.
+        """
+
+    @abc.abstractmethod
+    async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
+        """Answer one HTTP request.
+
+        Args:
+            target: What ``find`` has returned.
+            request: The request, with the whole of its body.
+
+        Returns:
+            The response; duck-typed where an adapter made it.
+        """
+
+    @abc.abstractmethod
+    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
+        """Serve one WebSocket from the handshake to its end.
+
+        Args:
+            target: What ``find`` has returned.
+            socket: The connection, not accepted yet.
+
+        Returns:
+            None after the end of an accepted connection; else the response that refuses it.
+        """
+
+
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
+
+def decoded(raw_path: str) -> str:
+    """Decode a path for ``Endpoints.find``.
+
+    An encoded slash separates nothing (RFC 3986, section 2.2): a proxy that lets ``/onebot/ws``
+    through to some only has not read ``/onebot%2Fws`` as that.
+
+    Args:
+        raw_path: The path as it came, without its query.
+
+    Returns:
+        The path, in which ``%2F`` stands for a slash that was encoded.
+    """
+    if "%" not in raw_path:
+        return raw_path
+    return "%2F".join(map(unquote, _ENCODED_SLASH.split(raw_path)))
+
+
+def upgrade_required() -> Refused:
+    """Refuse a plain request on the path of a WebSocket (RFC 9110, section 15.5.22)."""
+    reason = "this is a WebSocket endpoint: send an upgrade request"
+    return Refused(426, reason, upgrade="websocket", connection="upgrade")

@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from yarl import URL
 
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
-from ..lifespan import Lifespan
+from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
-from .interface import RETRY_AFTER, Refused
+from .endpoints import RETRY_AFTER, Refused
 
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again: the internet knocks all day."""

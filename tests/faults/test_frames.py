@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from benchmarks.faults.reverse import BAD_FRAMES
 from nonebot_aiohttp import WebSocketClosed
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.faults.generated import many
 from tests.support import frames
 from tests.support.frames import Frame, Opcode

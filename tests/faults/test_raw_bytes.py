@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.faults.walk import errors_noted
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
 from tests.faults.conftest import SETTINGS
 from tests.faults.generated import field_values, many, methods, token
 from tests.support.bots import RecordingBot

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.reverse import direct
+from nonebot_aiohttp.hosts import direct
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.hosts import Host, attached, own_process, serve_application, serve_asgi, subapp
 from tests.support.logs import Logs

@@ -12,11 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount
 
-from nonebot_aiohttp import (
-    HTTPConnection,
-    HTTPRequest,
-    HTTPResponse,
-)
+from nonebot_aiohttp import HTTPConnection, HTTPRequest, HTTPResponse
 from tests.support.asgi import Call, request, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.client import RawClient

@@ -16,7 +16,7 @@ from nonebot_aiohttp import (
     WebSocketClosed,
     WebSocketNotAccepted,
 )
-from nonebot_aiohttp.reverse.asgi_socket import AsgiSocket
+from nonebot_aiohttp.connections.asgi_websocket import AsgiWebSocket
 from tests.support.asgi import Call, Event, scope
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.waiting import eventually, settle, within
@@ -25,9 +25,9 @@ CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
 
 
-def socket_of(adapter: type[RecordingBot]) -> AsgiSocket:
+def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
     socket = adapter.requests[-1]
-    assert isinstance(socket, AsgiSocket)
+    assert isinstance(socket, AsgiWebSocket)
     return socket
 
 
@@ -146,7 +146,7 @@ async def test_the_end_is_websocket_closed_with_code_and_reason(
     assert call.sent == []
 
 
-async def check_ended(socket: AsgiSocket, code: int, reason: str) -> None:
+async def check_ended(socket: AsgiWebSocket, code: int, reason: str) -> None:
     assert socket.closed
     for use in (
         socket.send("late"),
@@ -201,7 +201,7 @@ async def test_what_came_before_it_is_still_received() -> None:
     class Recorder(RecordingBot):
         @classmethod
         async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiSocket)
+            assert isinstance(request, AsgiWebSocket)
             await request.accept()
             calling.failure = RuntimeError("server's own")
             for _ in range(2):
@@ -257,7 +257,7 @@ async def test_closing_does_not_wait_for_a_server_that_waits(
     driver = make_driver(aiohttp_close_timeout=0.01)
     fields: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
     events: asyncio.Queue[Event] = asyncio.Queue()
-    socket = AsgiSocket(events.get, never, driver.options, **fields)
+    socket = AsgiWebSocket(events.get, never, driver.options, **fields)
     socket._accepted = True
     await within(socket.close())
     assert socket.closed
@@ -270,7 +270,7 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
     class Recorder(RecordingBot):
         @classmethod
         async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiSocket)
+            assert isinstance(request, AsgiWebSocket)
             for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
                 with pytest.raises(WebSocketNotAccepted):
                     await use
@@ -303,7 +303,7 @@ async def test_bytes_that_are_no_text_end_a_receive_of_text() -> None:
     class Recorder(RecordingBot):
         @classmethod
         async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiSocket)
+            assert isinstance(request, AsgiWebSocket)
             await request.accept()
             return await request.receive(), None
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import HTTPConnection, WebSocket, WebSocketClosed
-from nonebot_aiohttp.sockets import encodable, fitting, sendable_code
+from nonebot_aiohttp.connections.closing import encodable, fitting, sendable_code
 from tests.support import frames
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import Driver, StartupError
-from nonebot_aiohttp.forward.loop import ForwardLoop
+from nonebot_aiohttp.forward.base import ForwardLoop
 from tests.support import scripts
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
@@ -262,7 +262,7 @@ async def ignore_cancellations(entered: asyncio.Event, released: asyncio.Event) 
 async def test_a_factory_that_does_not_end_holds_up_no_stop(
     way: Way, driver: Driver, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.tasks.CANCEL_GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.life.waiting.CANCEL_GRACE", 0.01)
     entered, released = asyncio.Event(), asyncio.Event()
     way.add(driver, lambda: ignore_cancellations(entered, released))
     await driver._lifespan.start()
@@ -277,7 +277,7 @@ async def test_a_factory_that_does_not_end_holds_up_no_stop(
 async def test_a_loop_that_does_not_end_holds_up_no_stop(
     driver: Driver, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.deadline.GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.life.deadline.GRACE", 0.01)
     driver._lifespan._close_timeout = 0.01
     entered, released = asyncio.Event(), asyncio.Event()
     monkeypatch.setattr(

@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Match, Route
 
-from nonebot_aiohttp.reverse.guest_http import HttpExchange, make_scope
+from nonebot_aiohttp.reverse.guests.http import HttpExchange, make_scope
 from tests.support.client import RawClient
 from tests.support.guests import serving_guest
 from tests.support.hosts import PREFIX

@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import (
-    HTTPConnection,
-    HTTPResponse,
-    WebSocket,
-)
+from nonebot_aiohttp import HTTPConnection, HTTPResponse, WebSocket
 from tests.support import frames
 from tests.support.bots import Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving, attached, own_process

@@ -10,7 +10,7 @@ import pytest
 
 from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections.interim import MAX_INTERIM
-from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support.certs import Tls
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, within

@@ -14,7 +14,7 @@ import pytest
 from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections import resolver
 from nonebot_aiohttp.connections.resolver import SystemResolver
-from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support import scripts
 from tests.support.pools import ask
 from tests.support.proxy import RecordingProxy

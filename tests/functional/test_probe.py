@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import WebSocketClosed
-from nonebot_aiohttp.probe import counted_bytes, protocol_of
+from nonebot_aiohttp.connections.probe import counted_bytes, protocol_of
 from tests.support import frames
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from nonebot_aiohttp import Driver
-from nonebot_aiohttp.connections import connector, proxies, resolver
+from nonebot_aiohttp import Driver, options
+from nonebot_aiohttp.connections import connector, resolver
 from nonebot_aiohttp.connections.resolver import Addresses
 from tests.support import scripts
 from tests.support.bots import RecordingBot
@@ -266,7 +266,7 @@ async def test_the_passwords_of_netrc_are_never_read(
 
 
 def test_the_extra_for_socks_is_installed_here() -> None:
-    assert proxies.HAS_SOCKS
+    assert options.HAS_SOCKS
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])

@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import (
-    ReceiveConflict,
-    WebSocket,
-    WebSocketClosed,
-)
-from nonebot_aiohttp.tasks import start_task
+from nonebot_aiohttp import ReceiveConflict, WebSocket, WebSocketClosed
+from nonebot_aiohttp.life.tasks import start_task
 from tests.support import frames
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.client import RawClient

@@ -12,7 +12,7 @@ import pytest
 
 from nonebot_aiohttp import DriverOptions, LifecycleError, SetupError
 from nonebot_aiohttp.connections.resolver import CACHE_TTL
-from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support import scripts
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import DriverOptions
-from nonebot_aiohttp.session import MAX_SPARE, SessionPool
+from nonebot_aiohttp.connections.sessions import MAX_SPARE, SessionPool
 from tests.support import scripts
 from tests.support.hosts import serve_application
 from tests.support.server import ScriptedServer

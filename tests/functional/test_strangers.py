@@ -9,17 +9,11 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import (
-    DriverOptions,
-    HTTPConnection,
-    HTTPResponse,
-    WebSocketClosed,
-    bots,
-    turns,
-)
-from nonebot_aiohttp.reverse.server import MOST_SEEN
-from nonebot_aiohttp.sockets import TRY_AGAIN_LATER
-from nonebot_aiohttp.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from nonebot_aiohttp import DriverOptions, HTTPConnection, HTTPResponse, WebSocketClosed
+from nonebot_aiohttp.connections import connected, fairness
+from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
+from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
 from tests.functional.test_turns import passes
 from tests.functional.test_websocket_peers import blocked
 from tests.support import frames
@@ -89,7 +83,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 async def test_requests_behind_each_other_give_way(
     serving: Serving, adapter: type[RecordingBot], path: str
 ) -> None:
-    count = 8 * turns.IN_A_ROW
+    count = 8 * fairness.IN_A_ROW
     async with serving(make_driver(adapter)) as host:
         if host.face == "asgi" or (path == "/unknown" and serving is not own_process):
             pytest.skip("the host's own business")
@@ -101,11 +95,11 @@ async def test_requests_behind_each_other_give_way(
                 await client.send(f"{head}Content-Length: 1\r\n\r\nx".encode() * count)
                 for _ in range(count):
                     await client.read_response()
-            assert counted[0] - before >= count / turns.IN_A_ROW
+            assert counted[0] - before >= count / fairness.IN_A_ROW
 
 
 def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
-    both = turns.RequestTurns()
+    both = fairness.RequestTurns()
     one, other = object(), object()
     for _ in range(100):
         assert not both.is_over(one)
@@ -330,7 +324,7 @@ async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
         # The first one never answers the probe.
-        line = [await host.client() for _ in range(1 + bots.LONGEST_LINE)]
+        line = [await host.client() for _ in range(1 + connected.LONGEST_LINE)]
         asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
         await eventually(lambda: len(adapter.requests) == 1 + len(line))
         async with await host.client() as client:

@@ -8,20 +8,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from nonebot_aiohttp import WebSocketClosed, turns
+from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp.connections import fairness
 from tests.support import frames
 from tests.support.sides import Ends, Side
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
 
-MESSAGES = 8 * turns.BETWEEN_LOOKS
+MESSAGES = 8 * fairness.BETWEEN_LOOKS
 
 
 @pytest.fixture(autouse=True)
 def every_turn_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give way at every look at the clock."""
-    monkeypatch.setattr(turns, "LONGEST_TURN", -1.0)
+    monkeypatch.setattr(fairness, "LONGEST_TURN", -1.0)
 
 
 @contextmanager
@@ -57,7 +58,7 @@ async def test_the_drivers_reader_gives_way(side: Side) -> None:
         await ends.peer.send_frame(frames.close(1000))
         with pytest.raises(WebSocketClosed):
             await reader
-    assert len(set(seen)) >= MESSAGES / turns.BETWEEN_LOOKS
+    assert len(set(seen)) >= MESSAGES / fairness.BETWEEN_LOOKS
 
 
 async def test_an_adapters_own_loop_gives_way(side: Side) -> None:
@@ -68,22 +69,22 @@ async def test_an_adapters_own_loop_gives_way(side: Side) -> None:
             for number in range(MESSAGES):
                 assert await ends.socket.receive() == str(number)
                 seen.append(counted[0])
-    assert len(set(seen)) >= MESSAGES / turns.BETWEEN_LOOKS
+    assert len(set(seen)) >= MESSAGES / fairness.BETWEEN_LOOKS
 
 
 async def test_a_short_turn_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    turn = turns.Turns()
+    turn = fairness.Turns()
     await turn.look()
-    monkeypatch.setattr(turns, "LONGEST_TURN", 3600.0)
+    monkeypatch.setattr(fairness, "LONGEST_TURN", 3600.0)
     with passes() as counted:
         await turn.look()
         assert counted[0] == 0
 
 
 async def test_messages_are_counted_between_two_looks() -> None:
-    turn = turns.Turns()
+    turn = fairness.Turns()
     with passes() as counted:
-        for _ in range(turns.BETWEEN_LOOKS - 1):
+        for _ in range(fairness.BETWEEN_LOOKS - 1):
             await turn.count()
         assert counted[0] == 0
         await turn.count()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import WebSocketClosed
-from nonebot_aiohttp.unread import unread_close, unread_message
+from nonebot_aiohttp.connections.unread import unread_close, unread_message
 from tests.support import frames
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
@@ -203,7 +203,7 @@ async def test_one_that_reads_is_asked_nothing(side: Side, monkeypatch: Any) -> 
     async with side() as ends:
         reading = asyncio.create_task(ends.socket.receive())
         await asyncio.sleep(0)
-        monkeypatch.setattr("nonebot_aiohttp.websocket.unread_close", None)
+        monkeypatch.setattr("nonebot_aiohttp.connections.aiohttp_websocket.unread_close", None)
         await ends.socket.send("call")
         assert (await ends.peer.read_frame()).text == "call"
         monkeypatch.undo()

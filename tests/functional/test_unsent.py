@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from nonebot_aiohttp.unsent import bytes_acked, reset, unsent_of
+from nonebot_aiohttp.connections.unsent import bytes_acked, reset, unsent_of
 from tests.support.waiting import settle
 
 pytestmark = pytest.mark.both_loops

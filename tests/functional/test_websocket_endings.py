@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import WebSocketClosed, deadline
-from nonebot_aiohttp.deadline import Deadline
-from nonebot_aiohttp.decoding import CAN_KEEP_BYTES
-from nonebot_aiohttp.sockets import OpenSockets
+from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp.connections.handshakes import CAN_KEEP_BYTES
+from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
+from nonebot_aiohttp.life import deadline
+from nonebot_aiohttp.life.deadline import Deadline
 from tests.support import frames
 from tests.support.frames import Frame, Opcode
 from tests.support.sides import (
@@ -314,7 +315,7 @@ async def test_nothing_is_kept_of_those_who_have_sent_in_vain(side: Side) -> Non
 
 
 async def test_all_sockets_are_closed_at_once(side: Side) -> None:
-    sockets = OpenSockets()
+    sockets = OpenWebSockets()
     async with side(close_timeout=0.2) as one, side(close_timeout=0.2) as silent:
         readers = [asyncio.create_task(read_and_remove(sockets, ends)) for ends in (one, silent)]
         await eventually(lambda: len(sockets) == 2)
@@ -329,13 +330,13 @@ async def test_closing_all_waits_for_no_reader_that_never_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deadline, "GRACE", 0.01)
-    sockets = OpenSockets()
+    sockets = OpenWebSockets()
     async with server_side(close_timeout=0.01) as ends:
         sockets.add(ends.socket)
         await within(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         sockets.remove(ends.socket)
         sockets.remove(ends.socket)
-    await OpenSockets().close_all(1001, "nobody", Deadline(0, 10))
+    await OpenWebSockets().close_all(1001, "nobody", Deadline(0, 10))
 
 
 async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
@@ -344,7 +345,7 @@ async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
     async def fail(code: int, reason: str = "") -> None:
         raise RuntimeError("broken")
 
-    sockets = OpenSockets()
+    sockets = OpenWebSockets()
     async with side() as broken, side() as other:
         monkeypatch.setattr(broken.socket, "end", fail)
         sockets.add(broken.socket)
@@ -358,7 +359,7 @@ async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
         assert len(sockets) == 0
 
 
-async def read_and_remove(sockets: OpenSockets, ends: Ends) -> WebSocketClosed:
+async def read_and_remove(sockets: OpenWebSockets, ends: Ends) -> WebSocketClosed:
     sockets.add(ends.socket)
     try:
         await ends.socket.pump(lambda _: None)

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from nonebot_aiohttp.signals import FORCING_PAUSE
+from nonebot_aiohttp.hosts.signals import FORCING_PAUSE
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]

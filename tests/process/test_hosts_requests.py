@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nonebot_aiohttp.tasks import settle as settle_task
+from nonebot_aiohttp.life.waiting import settle as settle_task
 from tests.process.conftest import Launch
 from tests.process.hosts import HOSTS, Host
 from tests.process.observing import check, post

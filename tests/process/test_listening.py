@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.reverse import listen as listening
-from nonebot_aiohttp.reverse.listen import BACKLOG, close_all, port_number, resolve
+from nonebot_aiohttp.hosts import listening as listening
+from nonebot_aiohttp.hosts.listening import BACKLOG, close_all, port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import post

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.tasks import EAGER
+from nonebot_aiohttp.life.tasks import EAGER
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, SERVE, Host, own_process
 from tests.process.programs import PATIENCE, ROOT, Program
@@ -24,9 +24,9 @@ from tests.support.waiting import eventually, within
 
 NOTHING_LEFT = ["run() returned", "left behind: []"]
 LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
-FORCED = r"ERROR +nonebot_aiohttp.process: Forced to end by a second Ctrl\+C"
-FAILED = r"ERROR +nonebot_aiohttp.failures: A handler of platform failed"
-CUT_OFF = r"ERROR +nonebot_aiohttp.tasks: Cut off 1 handler\(s\) of platform"
+FORCED = r"ERROR +nonebot_aiohttp.hosts.process: Forced to end by a second Ctrl\+C"
+FAILED = r"ERROR +nonebot_aiohttp.life.failures: A handler of platform failed"
+CUT_OFF = r"ERROR +nonebot_aiohttp.life.tasks: Cut off 1 handler\(s\) of platform"
 
 
 @pytest.mark.parametrize("loop", LOOPS)

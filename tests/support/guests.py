@@ -10,24 +10,25 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
+from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
+from nonebot_aiohttp.connections.sessions import SessionPool
+from nonebot_aiohttp.connections.unsent import UnsentWatch
+from nonebot_aiohttp.connections.websocket import DriverWebSocket
 from nonebot_aiohttp.drivers import HTTPConnection, HTTPRequest, HTTPResponse
-from nonebot_aiohttp.hosting import Host as DriversHost
-from nonebot_aiohttp.lifespan import Lifespan
+from nonebot_aiohttp.hosts.host import Host as DriversHost
+from nonebot_aiohttp.life.lifespan import Lifespan
+from nonebot_aiohttp.life.tasks import TaskSet
 from nonebot_aiohttp.options import DriverOptions
+from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch, Refused
 from nonebot_aiohttp.reverse.gate import Gate
-from nonebot_aiohttp.reverse.guest import Guest, Kept, Streams
+from nonebot_aiohttp.reverse.guests.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
-from nonebot_aiohttp.reverse.interface import Mismatch, Reachable, Refused
-from nonebot_aiohttp.session import SessionPool
-from nonebot_aiohttp.sockets import OpenSockets, Socket
-from nonebot_aiohttp.tasks import TaskSet
-from nonebot_aiohttp.unsent import UnsentWatch
 from tests.support.hosts import Host, asgi, attached, own_process, subapp
 
 NAME = "the guest"
 
 
-class OwnPaths(Reachable):
+class OwnPaths(Endpoints):
     """The bot's own paths: a webhook at ``/own`` and a WebSocket at ``/own/ws``."""
 
     headers = staticmethod(join_headers)
@@ -56,7 +57,7 @@ class OwnPaths(Reachable):
         """Answer."""
         return HTTPResponse(200, b"the bot's own")
 
-    async def websocket(self, target: Any, socket: Socket) -> HTTPResponse | None:
+    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
         """Accept and close."""
         await socket.accept()
         await socket.end(1000, "the bot's own")
@@ -88,7 +89,7 @@ class GuestDriver:
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
         self.requests, self.socket_tasks = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        sockets = OpenSockets()
+        sockets = OpenWebSockets()
         streams, watch = Streams(sockets), UnsentWatch(options)
         watch.add_sockets(sockets)
         self.lifespan = Lifespan(

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from nonebot_aiohttp.deadline import Deadline
-from nonebot_aiohttp.lifespan import Lifespan
-from nonebot_aiohttp.tasks import TaskSet
+from nonebot_aiohttp.life.deadline import Deadline
+from nonebot_aiohttp.life.lifespan import Lifespan
+from nonebot_aiohttp.life.tasks import TaskSet
 
 Part = Callable[[], Coroutine[Any, Any, object]]
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from nonebot_aiohttp import DriverOptions
-from nonebot_aiohttp.session import SessionPool
+from nonebot_aiohttp.connections.sessions import SessionPool
 
 
 @asynccontextmanager

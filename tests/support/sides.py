@@ -12,9 +12,9 @@ import aiohttp
 from aiohttp import web
 
 from nonebot_aiohttp import DriverOptions
-from nonebot_aiohttp.client_socket import ClientSocket
+from nonebot_aiohttp.connections.aiohttp_websocket import AiohttpWebSocket, ServerWebSocket
+from nonebot_aiohttp.connections.client_websocket import ClientWebSocket
 from nonebot_aiohttp.forward.reconnect import connect_arguments
-from nonebot_aiohttp.websocket import AiohttpSocket, ServerSocket
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.hosts import serve_application
@@ -34,7 +34,7 @@ class Ends:
         peer: The other end.
     """
 
-    socket: AiohttpSocket
+    socket: AiohttpWebSocket
     peer: Peer
 
 
@@ -54,13 +54,13 @@ async def server_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[
 @asynccontextmanager
 async def handshake(
     tls: Tls | None = None, **settings: Any
-) -> AsyncIterator[tuple[ServerSocket, RawClient, asyncio.Task[Any]]]:
+) -> AsyncIterator[tuple[ServerWebSocket, RawClient, asyncio.Task[Any]]]:
     """Give a connection that is not accepted yet, its client, and the client's handshake."""
     options, done = DriverOptions(**settings), asyncio.Event()
-    arrived: asyncio.Future[ServerSocket] = asyncio.get_running_loop().create_future()
+    arrived: asyncio.Future[ServerWebSocket] = asyncio.get_running_loop().create_future()
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        socket = ServerSocket(request, options, **FIELDS)
+        socket = ServerWebSocket(request, options, **FIELDS)
         arrived.set_result(socket)
         await done.wait()
         return socket.response if socket.accepted else web.Response(status=400)
@@ -100,7 +100,7 @@ async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[
         connected = await session.ws_connect(
             server.ws_url, ssl=trusting, **connect_arguments(options)
         )
-        socket = ClientSocket(connected, options, **FIELDS)
+        socket = ClientWebSocket(connected, options, **FIELDS)
         peer: Peer = await within(arrived)
         peer.patience = DEADLINE
         try:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import Driver, FastAPINeeded, ValidationError
-from nonebot_aiohttp.application import FASTAPI_NAMES, DriverApplication
+from nonebot_aiohttp.hosts.application import FASTAPI_NAMES, DriverApplication
 
 HINT = "ask for it"
 KEY = web.AppKey("key", str)
@@ -86,7 +86,7 @@ def test_nor_is_its_asgi_application_one() -> None:
     for name in ("get", "include_router"):
         with pytest.raises(FastAPINeeded, match=r"an ASGI application.*app\.router\.add_get"):
             getattr(asgi, name)
-    with pytest.raises(AttributeError, match="'AsgiFace' object has no attribute 'x'"):
+    with pytest.raises(AttributeError, match="'AsgiApplication' object has no attribute 'x'"):
         asgi.x  # noqa: B018
     assert getattr(asgi, "routes", []) == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nonebot_aiohttp.deadline import GRACE, LEAST_GRACE, SLICE, Deadline
+from nonebot_aiohttp.life.deadline import GRACE, LEAST_GRACE, SLICE, Deadline
 from tests.support.clock import FakeClock
 
 DRAIN, CLOSE = 20.0, 5.0

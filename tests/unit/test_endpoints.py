@@ -9,29 +9,29 @@ import pytest
 from multidict import CIMultiDict
 
 from nonebot_aiohttp import DriverOptions, HTTPRequest
-from nonebot_aiohttp.lifespan import Lifespan
-from nonebot_aiohttp.reverse import asgi
+from nonebot_aiohttp.life.lifespan import Lifespan
+from nonebot_aiohttp.reverse import asgi_transport
 from nonebot_aiohttp.reverse import gate as gate_module
-from nonebot_aiohttp.reverse.asgi import local_path
-from nonebot_aiohttp.reverse.endpoints import Target, target_of
+from nonebot_aiohttp.reverse.adapter_endpoints import AdapterTarget, target_of
+from nonebot_aiohttp.reverse.asgi_transport import local_path
+from nonebot_aiohttp.reverse.endpoints import Refused, upgrade_required
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
 from nonebot_aiohttp.reverse.headers import join_headers
-from nonebot_aiohttp.reverse.interface import Refused, upgrade_required
 from tests.support.logs import Logs
 
 
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("/a", Target("a", is_websocket=False)),
-        ("/a/", Target("a", is_websocket=False)),
-        ("/a/http", Target("a", is_websocket=False)),
-        ("/a/http/", Target("a", is_websocket=False)),
-        ("/a/ws", Target("a", is_websocket=True)),
-        ("/a/ws/", Target("a", is_websocket=True)),
-        ("/ws", Target("ws", is_websocket=False)),
-        ("/你好/ws", Target("你好", is_websocket=True)),
-        ("/a b/", Target("a b", is_websocket=False)),
+        ("/a", AdapterTarget("a", is_websocket=False)),
+        ("/a/", AdapterTarget("a", is_websocket=False)),
+        ("/a/http", AdapterTarget("a", is_websocket=False)),
+        ("/a/http/", AdapterTarget("a", is_websocket=False)),
+        ("/a/ws", AdapterTarget("a", is_websocket=True)),
+        ("/a/ws/", AdapterTarget("a", is_websocket=True)),
+        ("/ws", AdapterTarget("ws", is_websocket=False)),
+        ("/你好/ws", AdapterTarget("你好", is_websocket=True)),
+        ("/a b/", AdapterTarget("a b", is_websocket=False)),
         ("", None),
         ("/", None),
         ("//", None),
@@ -44,7 +44,7 @@ from tests.support.logs import Logs
         ("/a/http//", None),
     ],
 )
-def test_what_a_path_leads_to(path: str, target: Target | None) -> None:
+def test_what_a_path_leads_to(path: str, target: AdapterTarget | None) -> None:
     assert target_of(path) == target
 
 
@@ -66,12 +66,15 @@ def test_headers_are_lowercased_and_joined_in_order(
 
 def test_names_of_headers_are_kept_but_not_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[bytes, str] = {}
-    monkeypatch.setattr(asgi, "_names", known)
-    for number in range(2 * asgi.MOST_NAMES):
-        assert asgi.lowered(b"X-%d" % number) == f"x-{number}"
-    assert asgi.lowered(b"X-Long" * asgi.LONGEST_NAME) == "x-long" * asgi.LONGEST_NAME
-    assert len(known) <= asgi.MOST_NAMES
-    assert max(map(len, known)) <= asgi.LONGEST_NAME
+    monkeypatch.setattr(asgi_transport, "_names", known)
+    for number in range(2 * asgi_transport.MOST_NAMES):
+        assert asgi_transport.lowered(b"X-%d" % number) == f"x-{number}"
+    assert (
+        asgi_transport.lowered(b"X-Long" * asgi_transport.LONGEST_NAME)
+        == "x-long" * asgi_transport.LONGEST_NAME
+    )
+    assert len(known) <= asgi_transport.MOST_NAMES
+    assert max(map(len, known)) <= asgi_transport.LONGEST_NAME
 
 
 @pytest.mark.parametrize(

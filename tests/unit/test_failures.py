@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import WebSocketClosed, failures
-from nonebot_aiohttp.failures import MAX_KINDS, Failures, is_disconnected
+from nonebot_aiohttp import WebSocketClosed
+from nonebot_aiohttp.life import failures
+from nonebot_aiohttp.life.failures import MAX_KINDS, Failures, is_disconnected
 from tests.support.logs import Logs
 from tests.support.waiting import eventually
 

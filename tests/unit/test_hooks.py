@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.hooks import call_hook, call_hooks, hook_name
+from nonebot_aiohttp.life.hooks import call_hook, call_hooks, hook_name
 from tests.support.logs import Logs
 from tests.support.waiting import settle
 

@@ -37,7 +37,7 @@ def imported_by(modules: list[str]) -> set[str]:
 
 
 def test_the_modules_are_found() -> None:
-    assert {"nonebot_aiohttp.driver", "nonebot_aiohttp.reverse.asgi"} <= set(MODULES)
+    assert {"nonebot_aiohttp.standalone", "nonebot_aiohttp.reverse.asgi_transport"} <= set(MODULES)
 
 
 def test_no_module_but_those_of_its_face_imports_nonebot() -> None:

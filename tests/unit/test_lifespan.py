@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
-from nonebot_aiohttp.deadline import SLICE
-from nonebot_aiohttp.lifespan import State
+from nonebot_aiohttp.life.deadline import SLICE
+from nonebot_aiohttp.life.lifespan import State
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 from tests.support.parts import Parts

@@ -14,13 +14,7 @@ import loguru
 import pytest
 
 from nonebot_aiohttp import log
-from nonebot_aiohttp.log import (
-    StdlibBridge,
-    console_logging,
-    is_level,
-    log_exception,
-    logger,
-)
+from nonebot_aiohttp.log import StdlibBridge, console_logging, is_level, log_exception, logger
 
 SECRET = "s3cr3t-T0ken"
 

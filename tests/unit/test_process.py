@@ -8,10 +8,10 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from nonebot_aiohttp.deadline import Deadline
-from nonebot_aiohttp.process import run_loop
-from nonebot_aiohttp.signals import StopSignals
-from nonebot_aiohttp.tasks import start_task
+from nonebot_aiohttp.hosts.process import run_loop
+from nonebot_aiohttp.hosts.signals import StopSignals
+from nonebot_aiohttp.life.deadline import Deadline
+from nonebot_aiohttp.life.tasks import start_task
 from tests.support.logs import Logs
 
 

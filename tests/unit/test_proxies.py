@@ -7,15 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from nonebot_aiohttp import options
 from nonebot_aiohttp.connections import proxies
-from nonebot_aiohttp.connections.proxies import (
-    NoProxy,
-    Proxies,
-    UnusableProxy,
-    is_loopback,
-    problems_of_proxy,
-    read_proxy,
-)
+from nonebot_aiohttp.connections.proxies import NoProxy, Proxies, UnusableProxy, is_loopback
+from nonebot_aiohttp.options import problems_of_proxy, read_proxy
 
 SECRET = "s3cr3t-T0ken"
 
@@ -72,7 +67,7 @@ def test_no_text_breaks_the_reading(text: str) -> None:
 
 
 def test_a_socks_proxy_without_the_extra_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxies, "HAS_SOCKS", False)
+    monkeypatch.setattr(options, "HAS_SOCKS", False)
     (problem,) = problems_of_proxy(f"socks5://user:{SECRET}@proxy:1080")
     assert problem == "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from nonebot_aiohttp import signals
-from nonebot_aiohttp.signals import FORCING_PAUSE, signals_handled, stop_signals
+from nonebot_aiohttp.hosts import signals
+from nonebot_aiohttp.hosts.signals import FORCING_PAUSE, signals_handled, stop_signals
 from tests.support.clock import FakeClock
 
 ALL = stop_signals()

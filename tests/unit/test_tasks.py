@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import tasks
-from nonebot_aiohttp.starter import Starter
-from nonebot_aiohttp.tasks import Stopped, TaskSet, race, settle
+from nonebot_aiohttp.connections.message_tasks import MessageTasks
+from nonebot_aiohttp.life import tasks
+from nonebot_aiohttp.life.tasks import TaskSet
+from nonebot_aiohttp.life.waiting import Stopped, _left, race, settle
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 from tests.support.waiting import settle as turns
@@ -229,7 +230,7 @@ async def test_a_handler_that_swallows_its_cancellation_is_not_kept() -> None:
 
 async def test_a_starter_keeps_each_task_until_it_ends(eager: bool) -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
-    starter = Starter(handlers, waiting.run, "onebot")
+    starter = MessageTasks(handlers, waiting.run, "onebot")
     for stubborn in (False, True):
         starter.start(stubborn)
     await turns()
@@ -248,7 +249,7 @@ async def test_what_a_starter_starts_and_does_not_wait_ends_within_the_start() -
     async def take(item: int) -> None:
         items.append(item)
 
-    starter = Starter(handlers, take, "onebot")
+    starter = MessageTasks(handlers, take, "onebot")
     starter.start(1)
     starter.start(2)
     assert items == [1, 2]
@@ -266,7 +267,7 @@ async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
             raise TypeError("none")
         return fail(error, wait)
 
-    starter = Starter(handlers, begin, "onebot")
+    starter = MessageTasks(handlers, begin, "onebot")
     for item in (ValueError("wrong"), None, asyncio.CancelledError()):
         starter.start(item)
     await eventually(lambda: len(logs) == 3)
@@ -284,7 +285,7 @@ async def test_a_handler_that_ends_the_process_is_named(way: str, logs: Logs) ->
     handlers = TaskSet("handler")
     ways: dict[str, Callable[[], Any]] = {
         "set": lambda: handlers.start(fail(SystemExit(1)), "onebot"),
-        "starter": lambda: Starter(handlers, fail, "onebot").start(SystemExit(1)),
+        "starter": lambda: MessageTasks(handlers, fail, "onebot").start(SystemExit(1)),
     }
     with pytest.raises(SystemExit):
         ways[way]()
@@ -303,7 +304,7 @@ def test_a_set_serves_one_event_loop_after_the_other(eager: bool) -> None:
 
     async def start() -> None:
         handlers.start(note(), "onebot")
-        Starter(handlers, take, "onebot").start(None)
+        MessageTasks(handlers, take, "onebot").start(None)
         await turns()
 
     asyncio.run(start())
@@ -439,7 +440,7 @@ async def test_settling_cancels_what_runs_and_takes_note_of_errors(
 async def test_a_race_ends_although_its_loser_does_not(
     monkeypatch: pytest.MonkeyPatch, logs: Logs, timeout: float | None, end: type[Exception]
 ) -> None:
-    monkeypatch.setattr(tasks, "CANCEL_GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.life.waiting.CANCEL_GRACE", 0.01)
     stop, waiting = asyncio.Event(), Waiting()
     racing = asyncio.ensure_future(race(waiting.run(stubborn=True), stop, timeout, "Polling"))
     await turns()
@@ -452,22 +453,22 @@ async def test_a_race_ends_although_its_loser_does_not(
         "Polling: left something that did not end when it was cancelled"
     ]
     gc.collect()
-    assert len(tasks._left) == 1
+    assert len(_left) == 1
     waiting.released.set()
-    await eventually(lambda: not tasks._left)
+    await eventually(lambda: not _left)
 
 
 async def test_what_is_left_bears_the_name_of_its_function(
     monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
-    monkeypatch.setattr(tasks, "CANCEL_GRACE", 0.01)
+    monkeypatch.setattr("nonebot_aiohttp.life.waiting.CANCEL_GRACE", 0.01)
     stop, waiting = asyncio.Event(), Waiting()
     stop.set()
     with pytest.raises(Stopped):
         await within(race(waiting.run(stubborn=True), stop))
     assert logs.messages("ERROR")[0].startswith("Waiting.run: left something")
     waiting.released.set()
-    await eventually(lambda: not tasks._left)
+    await eventually(lambda: not _left)
 
 
 async def test_a_task_is_handed_over_to_another_set(logs: Logs) -> None:

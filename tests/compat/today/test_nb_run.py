@@ -19,7 +19,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from nonebot_aiohttp.signals import FORCING_PAUSE
+from nonebot_aiohttp.hosts.signals import FORCING_PAUSE
 
 from ..support.choice import OURS, Candidate
 from ..support.network import eventually

@@ -1,0 +1,191 @@
+"""A WebSocket that an ASGI server carries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, NoReturn
+
+from ..exceptions import WebSocketClosed, WebSocketNotAccepted
+from ..life.waiting import Stopped, race
+from ..log import logger
+from ..options import DriverOptions
+from .closing import ABNORMAL, NO_CODE, fitting, sendable_code
+from .fairness import Turns
+from .websocket import DRIVERS_READER, Deliver, DriverWebSocket
+
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+
+class AsgiWebSocket(DriverWebSocket):
+    """A WebSocket that an ASGI server carries; heartbeat and limits are the server's."""
+
+    def __init__(
+        self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
+    ) -> None:
+        """Wrap a connection whose ``websocket.connect`` has been received."""
+        super().__init__(**connection)
+        self._receive_event = receive
+        self._send_event = send
+        self._close_timeout = options.close_timeout
+        self._accepted = False
+        self._gone = asyncio.Event()
+        # Whether no close can be sent any more: the server has said the end, the reader says it, or
+        # sending has failed.
+        self._is_over = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the handshake has been answered with 101."""
+        return self._accepted
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended; False before it was accepted."""
+        return self._ending is not None
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more; see ``DriverWebSocket.gone``."""
+        return self._ending is not None or self._is_over
+
+    async def accept(self) -> None:
+        """Accept the connection.
+
+        Raises:
+            WebSocketClosed: The peer has gone meanwhile.
+        """
+        if self._ending is not None:
+            raise self._closed_error()
+        if not self._accepted:
+            self._accepted = True
+            try:
+                await self._emit({"type": "websocket.accept"})
+            except WebSocketClosed as closed:
+                self._end_as(closed.code, closed.reason)
+                raise
+
+    async def send(self, data: str) -> None:
+        """Send one text message; see ``AiohttpWebSocket.send``."""
+        self._must_be_open()
+        await self._emit({"type": "websocket.send", "text": data})
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send one binary message; see ``AiohttpWebSocket.send_bytes``."""
+        self._must_be_open()
+        await self._emit({"type": "websocket.send", "bytes": bytes(data)})
+
+    async def receive_frame(self) -> str | bytes:
+        """Receive one message as the kind that it is; see ``DriverWebSocket.receive_frame``."""
+        self._must_be_open()
+        self._become_reader()
+        try:
+            message: str | bytes = await self._until_gone(self._next_message())
+            return message
+        finally:
+            self._reader = None
+
+    async def pump(self, deliver: Deliver) -> NoReturn:
+        """Read until the end and deliver each message; see ``DriverWebSocket.pump``."""
+        # A connect hook may have begun to close it.
+        await self._until_closed()
+        self._must_be_open()
+        self._become_reader(DRIVERS_READER)
+        try:
+            await self._until_gone(self._deliver_all(deliver))
+            raise self._closed_error()
+        finally:
+            self._reader = None
+
+    async def is_alive(self, timeout: float) -> None:
+        """Tell that nobody knows: ASGI has no ping, and shows no bytes but whole messages."""
+
+    async def end(self, code: int, reason: str | None = "") -> None:
+        """Close with a reason; see ``DriverWebSocket.end``."""
+        await super().end(code, reason)
+        self._gone.set()
+
+    def _is_open(self) -> bool:
+        return self._accepted and not self._is_over
+
+    async def _shake_hands(self, code: int, reason: bytes) -> None:
+        try:
+            # A server may wait for a peer that does not read.
+            sending = self._send_event(close_event(code, reason))
+            await asyncio.wait_for(sending, self._close_timeout)
+        except Exception as error:
+            # Each server has its own error for a connection that has gone meanwhile.
+            logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
+        finally:
+            self._gone.set()
+
+    def _drop(self) -> None:
+        """End the reader, which closes the connection; dropping it is the server's."""
+        self._is_over = True
+        self._gone.set()
+
+    def _must_be_open(self) -> None:
+        if self._ending is not None:
+            raise self._closed_error()
+        if not self._accepted:
+            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
+
+    async def _emit(self, event: Event) -> None:
+        """Send; that it fails is no ending for who has still to receive what came before."""
+        try:
+            await self._send_event(event)
+            return
+        except Exception as error:
+            # Each server has its own error for a connection that has gone meanwhile.
+            self._is_over = True
+            reason = f"cannot send: {type(error).__name__}"
+        raise WebSocketClosed(*(self._ending or (ABNORMAL, reason)))
+
+    async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Read, but no longer than until this side ends the connection."""
+        try:
+            return await race(coroutine, self._gone)
+        except Stopped:
+            pass
+        closed = self._closed_error()
+        if closed.code == ABNORMAL:
+            # abort() cannot wait.
+            await self._emit(close_event(sendable_code(closed.code), fitting(closed.reason)))
+        raise closed
+
+    async def _deliver_all(self, deliver: Deliver) -> NoReturn:
+        turns = Turns()
+        while True:
+            message = await self._next_message()
+            deliver(message.encode() if isinstance(message, str) else message)
+            # A connection that falls silent keeps no message alive.
+            del message
+            await turns.count()
+
+    async def _next_message(self) -> str | bytes:
+        event = await self._receive_event()
+        if event["type"] == "websocket.disconnect":
+            code, reason = event.get("code") or NO_CODE, event.get("reason") or ""
+            self._is_over = True
+            self._end_as(code, reason)
+            raise self._closed_error()
+        text: str | None = event.get("text")
+        if text is not None:
+            return text
+        data: bytes = event["bytes"]
+        return data
+
+
+def close_event(code: int, reason: bytes) -> Event:
+    """Make the event that closes a connection.
+
+    Args:
+        code: The close code, one that may be sent.
+        reason: The reason, short enough.
+
+    Returns:
+        The event.
+    """
+    return {"type": "websocket.close", "code": code, "reason": reason.decode()}

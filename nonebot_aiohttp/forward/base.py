@@ -1,0 +1,271 @@
+"""What polling and the WebSocket client have in common: attempts, failures, and the stop."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import inspect
+import math
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from yarl import URL
+
+from ..adapters import Bot
+from ..connections.connected import ConnectedBots
+from ..connections.open_websockets import OpenWebSockets
+from ..connections.sessions import SessionPool
+from ..drivers import Driver
+from ..exceptions import SetupError, WebSocketClosed
+from ..life.hooks import hook_name
+from ..life.tasks import TaskSet
+from ..life.waiting import Stopped, race
+from ..log import describe, format_traceback, logger, redact_url
+from ..options import DriverOptions
+from .backoff import Pace, Verdict, judge, retry_after
+
+_BREAKS = frozenset("\r\n\0")
+"""What no header may hold; aiohttp refuses to send it."""
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What every loop works with.
+
+    Attributes:
+        driver: Whose adapters and bots these are.
+        options: The driver's settings.
+        pool: The sessions.
+        connections: Where bots are entered while they are connected.
+        sockets: Where the open WebSockets are kept for the stop.
+        handlers: Where the tasks of the message handlers go.
+        sleep: Waits for some seconds; injected by tests.
+        clock: Monotonic seconds; injected by tests.
+    """
+
+    driver: Driver
+    options: DriverOptions
+    pool: SessionPool
+    connections: ConnectedBots
+    sockets: OpenWebSockets
+    handlers: TaskSet
+    sleep: Callable[[float], Coroutine[Any, Any, None]] = field(default=asyncio.sleep)
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+
+class ForwardLoop(abc.ABC):
+    """Tries again and again until the stop, or until its setup turns out to be wrong for ever.
+
+    Attributes:
+        label: Whose loop it is, for the log.
+    """
+
+    kind: str
+    schemes: frozenset[str]
+
+    def __init__(self, setup: Any, supplies: Supplies, stopping: asyncio.Event) -> None:
+        """Take a setup.
+
+        Args:
+            setup: The setup, or a function that makes it, async as a rule.
+            supplies: What to work with.
+            stopping: Set when the driver stops; interrupts every wait.
+        """
+        self._setup = setup
+        self._supplies = supplies
+        self._stopping = stopping
+        self._pace = Pace(supplies.options, supplies.clock)
+        self.label = f"{self.kind} of {hook_name(setup)}" if callable(setup) else self.kind
+        self._interval = 0.0
+        self._explained = False
+
+    async def run(self) -> None:
+        """Make attempts until the stop."""
+        try:
+            while not self._stopping.is_set():
+                await self._pause(await self._attempt_and_report())
+        except (Stopped, _GivenUp):
+            pass
+
+    @abc.abstractmethod
+    async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
+        """Make one attempt.
+
+        Args:
+            setup: The setup, made anew for this attempt where it is a function.
+            adapter: The adapter that it names.
+            url: Its URL, checked.
+
+        Returns:
+            Seconds until the next attempt.
+
+        Raises:
+            Exception: The attempt failed, or what it had set up ended.
+        """
+
+    @abc.abstractmethod
+    def interval_of(self, setup: Any) -> float:
+        """Read the setup's own interval in seconds.
+
+        Raises:
+            SetupError: It is none.
+        """
+
+    async def within(self, coroutine: Coroutine[Any, Any, Any], timeout: float, name: str) -> Any:
+        """Wait for a coroutine, but no longer than until the stop or the deadline.
+
+        Args:
+            coroutine: What to wait for.
+            timeout: Seconds.
+            name: The setting that the seconds come from, for the error.
+        """
+        try:
+            return await race(coroutine, self._stopping, timeout, self.label)
+        except asyncio.TimeoutError as error:
+            if str(error):
+                raise
+            raise asyncio.TimeoutError(f"no answer within {timeout:g} s ({name})") from None
+
+    def connected(self, url: URL) -> bool:
+        """Note that a connection stands or a poll was answered.
+
+        Args:
+            url: Where, for the log.
+
+        Returns:
+            Whether this ends an outage, which is then logged.
+        """
+        self._explained = False
+        recovered = self._pace.succeeded()
+        if recovered:
+            logger.info("{} is back: {}", self.label, redact_url(url))
+        return recovered
+
+    async def _attempt_and_report(self) -> float:
+        try:
+            setup = await self._make_setup()
+            adapter, url = self._examine(setup)
+            return await self.attempt(setup, adapter, url)
+        except Stopped:
+            raise
+        except Exception as error:
+            if self._stopping.is_set():
+                raise Stopped from None
+            return self._report(error)
+
+    async def _make_setup(self) -> Any:
+        if not callable(self._setup):
+            return self._setup
+        return await race(_call(self._setup), self._stopping, label=self.label)
+
+    def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
+        """Check what no attempt can mend.
+
+        Raises:
+            SetupError: The setup can never work.
+        """
+        self.label = f"{self.kind} of bot {setup.self_id} ({setup.adapter})"
+        self._interval = self.interval_of(setup)
+        check_headers(setup.headers)
+        adapter = self._supplies.driver._adapters.get(setup.adapter)
+        if adapter is None:
+            raise SetupError(f"no adapter {setup.adapter!r} is registered")
+        try:
+            url = URL(setup.url)
+        except (ValueError, TypeError):
+            raise SetupError("its URL cannot be parsed") from None
+        if url.scheme not in self.schemes or not url.host:
+            schemes = " or ".join(sorted(self.schemes))
+            raise SetupError(f"its URL {redact_url(url)} must be an absolute one of {schemes}")
+        return adapter, url
+
+    def _report(self, error: Exception) -> float:
+        """Log a failure and decide what follows.
+
+        Returns:
+            Seconds until the next attempt.
+
+        Raises:
+            _GivenUp: There is none.
+        """
+        verdict = judge(error)
+        if verdict is Verdict.FATAL:
+            logger.error("{} has ended for good: {}", self.label, describe(error))
+            raise _GivenUp
+        delay = max(self._pace.failed(self._interval), retry_after(error))
+        if verdict is Verdict.SLOWLY:
+            delay = max(delay, self._pace.slowest(self._interval))
+        text = f"{self.label}: {describe(error)}; the next attempt is in {delay:.1f} s"
+        if not self._explained and not isinstance(error, WebSocketClosed):
+            self._explained = True
+            text = f"{text}\n{format_traceback(error)}"
+        logger.warning("{}", text)
+        return delay
+
+    async def _pause(self, seconds: float) -> None:
+        await race(self._supplies.sleep(seconds), self._stopping)
+
+
+class _GivenUp(Exception):
+    """The loop ends, for its setup can never work."""
+
+
+async def _call(factory: Callable[[], Any]) -> Any:
+    setup = factory()
+    return await setup if inspect.isawaitable(setup) else setup
+
+
+def seconds_of(setup: Any, name: str) -> float:
+    """Read a field that holds seconds.
+
+    Args:
+        setup: The setup.
+        name: The name of the field.
+
+    Returns:
+        The seconds.
+
+    Raises:
+        SetupError: It holds no finite number.
+    """
+    try:
+        seconds = float(getattr(setup, name))
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise SetupError(f"its {name} must be a number of seconds")
+    return seconds
+
+
+def check_headers(headers: Any) -> None:
+    """Check that headers can be sent, which aiohttp does only when it sends them.
+
+    Args:
+        headers: The headers of a setup, if it has any.
+
+    Raises:
+        SetupError: They are no mapping of texts.
+    """
+    try:
+        parts = [part for pair in (headers or {}).items() for part in pair]
+    except (AttributeError, TypeError):
+        raise SetupError("its headers must be a mapping of names to values") from None
+    if not all(isinstance(part, str) and not _BREAKS.intersection(part) for part in parts):
+        raise SetupError("its headers must be texts without line breaks")
+
+
+def request_headers(setup: Any, url: URL) -> dict[str, str]:
+    """Make the headers that a bot sees in its ``request``.
+
+    Args:
+        setup: The setup.
+        url: Where it goes; ``host`` is read off it unless the setup names its own.
+
+    Returns:
+        Lowercased names.
+    """
+    headers = {"host": url.authority.rpartition("@")[2]}
+    headers.update((name.lower(), value) for name, value in (setup.headers or {}).items())
+    return headers

@@ -1,0 +1,1 @@
+"""Where a driver runs: its own process, an aiohttp application, an ASGI server."""

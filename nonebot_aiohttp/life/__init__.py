@@ -1,0 +1,1 @@
+"""When things run: the order of starting and stopping, hooks, tasks, and waiting."""
