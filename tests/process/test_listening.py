@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.hosts import listening as listening
+from nonebot_aiohttp.hosts import listening
 from nonebot_aiohttp.hosts.listening import BACKLOG, close_all, port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
