@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
 from nonebot_aiohttp import WebSocketClosed
-from tests.support import frames
+from tests.support import frames, scripts
 from tests.support.frames import Opcode
+from tests.support.server import Connection, ScriptedServer
 from tests.support.sides import (
     Ends,
     Side,
@@ -142,3 +144,30 @@ class blocked:
     async def __aexit__(self, *error: Any) -> None:
         await self._making.__aexit__(*error)
         await within(asyncio.gather(*self._senders, return_exceptions=True))
+
+
+async def test_aiohttp_gives_a_pong_half_of_the_heartbeat_unless_told_otherwise() -> None:
+    """Trap: it is told by a private name, which `nonebot2.client` sets."""
+    hasty_has_ended = asyncio.Event()
+
+    async def answer_late(connection: Connection) -> None:
+        await connection.upgrade()
+        await connection.read_frame()
+        await hasty_has_ended.wait()
+        await connection.send_frame(frames.text("late"))
+        await connection.send_frame(frames.close(1000))
+        await connection.read_to_end()
+
+    async with (
+        ScriptedServer(answer_late, scripts.half_open()) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        patient = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert patient._pong_heartbeat == 0.05
+        patient._pong_heartbeat = 60.0
+        receiving = asyncio.ensure_future(patient.receive())
+        hasty = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert (await within(hasty.receive())).type is not aiohttp.WSMsgType.TEXT
+        hasty_has_ended.set()
+        assert (await within(receiving)).data == "late"
+        await patient.close()
