@@ -19,14 +19,13 @@ import json
 import ssl
 import zlib
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import trustme
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.proxy import Proxy, proxying
+from tests.support.proxy import RecordingProxy
 
 from .support.conversation import Conversation
 from .support.platform import Gateway
@@ -54,14 +53,13 @@ class Kook(Gateway):
         self.numbers = itertools.count(1)
         self.heartbeats: list[int] = []
         """The sequence numbers that the bot's heartbeats have named."""
-        self.proxy: Proxy | None = None
-        self._stack = AsyncExitStack()
+        self.proxy = RecordingProxy()
 
     async def start(self) -> None:
         """Start the proxy, too; a restart leaves it alone."""
         await super().start()
-        if self.proxy is None:
-            self.proxy = await self._stack.enter_async_context(proxying())
+        if not self.proxy.port:
+            await self.proxy.__aenter__()
             self.proxy.target_port = self.port
         # OpenSSL's own variable is for NoneBot's clients; this driver has a setting for it.
         self.environment = {"HTTPS_PROXY": self.proxy.url, "SSL_CERT_FILE": str(self.ca_file)}
@@ -69,7 +67,7 @@ class Kook(Gateway):
     async def close(self) -> None:
         """Stop the proxy, too."""
         await super().close()
-        await self._stack.aclose()
+        await self.proxy.__aexit__(None, None, None)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
@@ -163,7 +161,6 @@ class TestGateway(Conversation):
     platform = Kook
 
     def assert_seen(self, there: Kook) -> None:
-        assert there.proxy is not None
-        hosts = {f"CONNECT {API_HOST}:443", f"CONNECT {GATEWAY_HOST}:443"}
-        assert set(there.proxy.asked) == hosts
+        hosts = {f"CONNECT {host}:443 HTTP/1.1" for host in (API_HOST, GATEWAY_HOST)}
+        assert set(there.proxy.start_lines) == hosts
         assert len(there.heartbeats) >= 2, "each connection begins with one"

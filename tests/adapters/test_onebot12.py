@@ -26,8 +26,8 @@ import msgpack
 import pytest
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.network import within
 from tests.compat.support.process import Bot
+from tests.support.waiting import within
 
 from .support.conversation import Conversation
 from .support.platform import Gateway, Platform, Webhook

@@ -21,8 +21,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.compat.support.network import within
 from tests.compat.support.process import Bot
+from tests.support.waiting import within
 
 from .support.conversation import Conversation
 from .support.platform import Gateway, Platform, Webhook

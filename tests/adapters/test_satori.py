@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.network import within
+from tests.support.waiting import within
 
 from .support.conversation import Conversation
 from .support.platform import Gateway

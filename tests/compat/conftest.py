@@ -5,10 +5,13 @@ collected, which pytest reports by its exit code where it was asked for nothing 
 """
 
 import importlib.util
+from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 
 from .support.choice import has_all_of, is_absent, nonebot_version, parametrize, place
+from .support.onebot import Platform, platform
 
 TODAY = (
     "aiohttp",
@@ -73,6 +76,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     The others are put in the order of their drivers, so that each bot is started once a module.
     """
     items[:] = sorted((item for item in items if not is_absent(item)), key=place)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP and WebSocket client that keeps no cookies."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield client
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Platform]:
+    """A platform of OneBot v11."""
+    async with platform() as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

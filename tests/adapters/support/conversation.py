@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.compat.support.choice import Candidate
-from tests.compat.support.network import eventually, within
 from tests.compat.support.process import Bot, running
+from tests.support.waiting import eventually, within
 
 from .platform import Platform
 
@@ -80,7 +80,7 @@ class Conversation:
         await bot.note("begun")
         before = bot.log
         bot.send_stop()
-        await eventually(lambda: "event(s) in flight" in bot.log, "the drain")
+        await eventually(lambda: "event(s) in flight" in bot.log, what="the drain")
         assert bot.process is not None
         bot.process.send_signal(signal.SIGUSR1)
         assert await within(there.sent.get()) == "三"

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import aiohttp
 from aiohttp import web
 
-from tests.compat.support.network import within
 from tests.compat.support.process import Bot
+from tests.support.waiting import within
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -1,6 +1,5 @@
 """The cqhttp adapter of 2021 and the built-in echo plugin, over every kind of connection."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,9 +9,9 @@ import aiohttp
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import within
 
 from ..support.choice import Candidate
-from ..support.network import eventually, within
 from ..support.onebot import (
     SELF_ID,
     Platform,
@@ -115,17 +114,6 @@ async def test_refused_webhook(
     assert guarded.noted("called") == []
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("POST", "/unknown/", 404), ("GET", "/cqhttp/", 405), ("GET", "/cqhttp/http", 405)],
-)
-async def test_status(
-    bot: Bot, client: aiohttp.ClientSession, method: str, path: str, status: int
-) -> None:
-    async with client.request(method, bot.url(path), headers={"X-Self-ID": SELF_ID}) as got:
-        assert got.status == status
-
-
 @pytest.mark.parametrize("path", ["/cqhttp/ws", "/cqhttp/ws/"])
 async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession, path: str) -> None:
     async with connect(client, ws_url(bot, path)) as ws:
@@ -137,11 +125,6 @@ async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession, path: 
         assert (connected["id"], connected["known"]) == (SELF_ID, True)
     gone = await bot.note("disconnected")
     assert (gone["id"], gone["known"]) == (SELF_ID, False)
-
-
-async def test_reverse_websocket_with_a_token(guarded: Bot, client: aiohttp.ClientSession) -> None:
-    async with connect(client, ws_url(guarded), token=TOKEN) as ws:
-        await echo_over(ws, "with a token")
 
 
 async def test_refused_reverse_websocket(guarded: Bot, client: aiohttp.ClientSession) -> None:
@@ -156,44 +139,8 @@ async def test_refused_reverse_websocket(guarded: Bot, client: aiohttp.ClientSes
         # The stock driver has one status for all refusals.
         assert caught.value.status == (status if guarded.candidate.is_ours else 403)
     assert guarded.noted("connected") == []
-
-
-async def test_reverse_websocket_comes_back(bot: Bot, client: aiohttp.ClientSession) -> None:
-    for number in range(1, 4):
-        async with connect(client, ws_url(bot)) as ws:
-            await echo_over(ws, f"time {number}")
-        await bot.note("disconnected", number)
-    assert len(bot.noted("connected")) == 3
-
-
-async def test_second_connection_while_the_first_lives(
-    bot: Bot, client: aiohttp.ClientSession
-) -> None:
-    async with connect(client, ws_url(bot)) as ws:
-        await echo_over(ws, "one")
-        # The probe asks the first connection, whose client must be reading to answer.
-        reading = asyncio.create_task(ws.receive())
-        with pytest.raises(REFUSED):
-            await connect(client, ws_url(bot))
-        reading.cancel()
-        await asyncio.wait({reading})
-        await echo_over(ws, "two")
-
-
-@pytest.mark.stock_is_wrong("fastapi", "it reads text frames only")
-async def test_binary_frames(bot: Bot, client: aiohttp.ClientSession) -> None:
-    async with connect(client, ws_url(bot)) as ws:
-        await ws.send_bytes(json.dumps(message_event("/echo binary")).encode())
-        message = await within(ws.receive())
-        assert text_of(json.loads(message.data)["params"]["message"]).strip() == "binary"
-
-
-async def test_failed_api_call(bot: Bot, client: aiohttp.ClientSession) -> None:
-    async with connect(client, ws_url(bot)) as ws:
-        await ws.send_str(json.dumps(message_event("/echo fails")))
-        call = json.loads((await within(ws.receive())).data)
-        await ws.send_str(json.dumps({"status": "failed", "retcode": 100, "echo": call["echo"]}))
-        assert "ActionFailed" in (await bot.note("called"))["error"]
+    async with connect(client, ws_url(guarded), token=TOKEN) as ws:
+        await echo_over(ws, "with a token")
 
 
 async def test_what_a_plugin_sees(bot: Bot, there: Platform, client: aiohttp.ClientSession) -> None:
@@ -238,18 +185,6 @@ async def test_forward_websocket(old_forward_driver: Candidate, tmp_path: Path) 
     assert bot.noted("shutdown")
 
 
-async def test_refused_forward_websocket(
-    old_forward_driver: Candidate, tmp_path: Path, there: Platform
-) -> None:
-    there.status = 503
-    settings = {"cqhttp_ws_urls": {SELF_ID: there.ws_url}}
-    async with running("cqhttp_bot", old_forward_driver, tmp_path, **settings) as bot:
-        await eventually(lambda: there.attempts, "an attempt")
-        there.status = None
-        await echo_over(await there.arrival(), "at last")
-        assert bot.is_running
-
-
 @pytest.mark.stock_is_wrong("fastapi", "forward, it sends the header Host twice")
 async def test_all_ways_at_once(
     old_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
@@ -275,6 +210,7 @@ async def test_events_in_flight_end_before_the_stop(
     bot: Bot, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     """Adapters of that time await their events within ``handle_message``."""
+    assert bot.noted("startup")
     headers = {"X-Self-ID": SELF_ID}
     async with connect(client, ws_url(bot)) as ws:
         for number in range(10):
@@ -291,18 +227,4 @@ async def test_events_in_flight_end_before_the_stop(
     assert await bot.ended() == 0
     assert len(bot.noted("handled")) == 11
     assert there.calls.qsize() == 1
-    assert bot.noted("shutdown")
-
-
-async def test_stop(bot: Bot, client: aiohttp.ClientSession) -> None:
-    assert bot.noted("startup")
-    async with connect(client, ws_url(bot)) as ws:
-        await echo_over(ws, "one")
-        await bot.note("called")
-        bot.send_stop()
-        message = await within(ws.receive())
-        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
-        if bot.candidate.is_ours:
-            assert message.data == 1001
-    await bot.ended()
     assert bot.noted("shutdown")

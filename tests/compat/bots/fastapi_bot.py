@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import hosting
 import nonebot
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from journal import note
@@ -21,7 +20,6 @@ from nonebot.drivers import Request as NonebotRequest
 from nonebot.drivers import Response as NonebotResponse
 from nonebot.drivers import WebSocket as NonebotWebSocket
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.websockets import WebSocketDisconnect
 
 hosting.init()
@@ -107,25 +105,6 @@ async def show(request: Request) -> dict[str, Any]:
     }
 
 
-@app.get("/cookies")
-async def cookies() -> Response:
-    """Set two cookies."""
-    response = PlainTextResponse("cookies")
-    response.set_cookie("a", "1")
-    response.set_cookie("b", "2")
-    return response
-
-
-@app.post("/upload")
-async def upload(request: Request) -> list[Any]:
-    """Digest a body as it comes."""
-    digest, size = hashlib.sha256(), 0
-    async for chunk in request.stream():
-        digest.update(chunk)
-        size += len(chunk)
-    return [size, digest.hexdigest()]
-
-
 @app.get("/events")
 async def events() -> StreamingResponse:
     """Send events, and note when nobody takes them any more."""
@@ -138,30 +117,6 @@ async def events() -> StreamingResponse:
             note("events have ended")
 
     return StreamingResponse(make(), media_type="text/event-stream")
-
-
-@app.get("/half")
-async def half() -> StreamingResponse:
-    """Fail amid a stream."""
-
-    async def make() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise RuntimeError("this stream always fails")
-
-    return StreamingResponse(make())
-
-
-@app.get("/background")
-async def background(port: int) -> Response:
-    """Answer, and go on until the test lets go."""
-
-    async def work() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await reader.read()
-        writer.close()
-        note("the background task has ended")
-
-    return PlainTextResponse("taken", background=BackgroundTask(work))
 
 
 @app.get("/fail")
@@ -188,14 +143,8 @@ async def ws_close(ws: WebSocket) -> None:
     await ws.close(4001, "wrong token")
 
 
-@app.websocket("/ws/refuse")
-async def ws_refuse(ws: WebSocket) -> None:
-    """Refuse."""
-    await ws.close(4001)
-
-
 class Mark:
-    """Marks the answers of plugins; ``app.middleware("http")`` would end half a stream in order."""
+    """Marks the answers of plugins."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

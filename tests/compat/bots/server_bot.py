@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable
-from contextlib import suppress
 from typing import IO, Any
 
 import hosting
@@ -74,12 +72,6 @@ async def twice(request: Request) -> Response:
     return Response(200, headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], content="")
 
 
-async def framed(request: Request) -> Response:
-    """Answer with headers that say how the transport sends."""
-    headers = {"Transfer-Encoding": "chunked", "Connection": "x-mine", "Content-Length": "99"}
-    return Response(200, content="framed", headers={**headers, "X-Kind": "framed"})
-
-
 async def page(request: Request) -> Response:
     """Answer without a type, as text or as bytes."""
     content = "<p>页"
@@ -113,13 +105,6 @@ async def hold(request: Request) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(request.url.query["port"]))
     await reader.read()
     writer.close()
-
-
-async def in_flight(request: Request) -> Response:
-    """Answer when the test lets go."""
-    await hold(request)
-    note("in flight is done")
-    return Response(200, content="finished")
 
 
 def note_end(ws: WebSocket, end: WebSocketClosed) -> None:
@@ -193,67 +178,6 @@ async def ws_close(ws: WebSocket) -> None:
     note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
 
 
-async def ws_relay(ws: WebSocket) -> None:
-    """Close with a code and a reason as a relay gets them: by JSON."""
-    await ws.accept()
-    code, reason = json.loads(await ws.receive_text())
-    await ws.close(code, reason)
-
-
-async def ws_wrong_code(ws: WebSocket) -> None:
-    """Close with what must not be sent, before and after accepting, and go on."""
-    found: list[str | bool] = []
-    for code in (999, 1004, 5000, "1000", True):
-        found.append(await _error_of(ws.close(code)))  # type: ignore[arg-type]
-        await ws.accept()
-        found.append(ws.closed)
-    await ws.send(json.dumps(found))
-    await ws.close()
-
-
-async def _error_of(closing: Awaitable[None]) -> str:
-    try:
-        await closing
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-async def ws_until_closed(ws: WebSocket) -> None:
-    """Receive until it is closed, more slowly than the messages come."""
-    await ws.accept()
-    received = []
-    with suppress(WebSocketClosed):
-        while not ws.closed:
-            received.append(await ws.receive())
-            await asyncio.sleep(0.05)
-    note(f"until closed {ws.request.url.query['name']}", received=received)
-
-
-async def ws_send_first(ws: WebSocket) -> None:
-    """Send until that fails, and receive only then."""
-    await ws.accept()
-    # Starlette's own error comes through.
-    with suppress(Exception):
-        while True:
-            await ws.send("more")
-            await asyncio.sleep(0.01)
-    note(f"send first {ws.request.url.query['name']}", received=await ws.receive())
-
-
-async def ws_send_on(ws: WebSocket) -> None:
-    """Send and never receive, until that is an error."""
-    await ws.accept()
-    for _ in range(500):
-        try:
-            await ws.send("more")
-        except Exception as error:
-            code = getattr(error, "code", None)
-            note(f"refused {ws.request.url.query['name']}", kind=type(error).__name__, code=code)
-            return
-        await asyncio.sleep(0.01)
-
-
 async def ws_tasks(ws: WebSocket) -> None:
     """Send from another task while this one receives."""
     await ws.accept()
@@ -284,12 +208,12 @@ def register() -> None:
     http("POST", "/deep/{rest:path}", inspect)
     http("post", "/lower", text)
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
-    answers |= {"framed": framed, "page": page, "number": number}
+    answers |= {"page": page, "number": number}
     http("POST", "/page", page)
     http("POST", "/size", size)
     http("GET", "/order/{name}", text)
     http("GET", "/order/plain", binary)
-    for name, handle in {**answers, "late": late, "in-flight": in_flight}.items():
+    for name, handle in {**answers, "late": late}.items():
         http("GET", f"/{name}", handle)
     sockets = {
         "echo": ws_echo,
@@ -301,11 +225,6 @@ def register() -> None:
         "return": ws_return,
         "raise": ws_raise,
         "close": ws_close,
-        "relay": ws_relay,
-        "send-on": ws_send_on,
-        "send-first": ws_send_first,
-        "until-closed": ws_until_closed,
-        "wrong-code": ws_wrong_code,
         "tasks": ws_tasks,
         "param/{name}": ws_inspect,
     }

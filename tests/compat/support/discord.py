@@ -12,7 +12,9 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .network import serving, within
+from tests.support.waiting import within
+
+from .network import serving
 
 TOKEN = "a.discord.token"
 BOT_ID = "700000000000000001"

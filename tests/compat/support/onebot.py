@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from .network import eventually, serving, within
+from tests.support.waiting import eventually, within
+
+from .network import serving
 
 SELF_ID = "10001"
 
@@ -157,7 +159,7 @@ class Platform:
 async def _gone(request: web.Request) -> None:
     """Wait until a connection has been lost."""
     transport = request.transport
-    await eventually(lambda: transport is None or transport.is_closing(), seconds=math.inf)
+    await eventually(lambda: transport is None or transport.is_closing(), timeout=math.inf)
 
 
 @asynccontextmanager

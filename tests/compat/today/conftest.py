@@ -1,16 +1,21 @@
 """Fixtures of the tests for NoneBot2 2.4 and later."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.proxy import RecordingProxy
+
 from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
-from ..support.proxy import Proxy, proxying
+from ..support.process import Bot, hosted
 from ..support.recorder import Recorder, echo, recording
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
+
+HEARTBEAT = 2.0
+"""Seconds between the pings of this driver's WebSockets."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +34,14 @@ async def driver(client_driver: Candidate) -> AsyncIterator[Any]:
         yield driver
 
 
+@pytest.fixture(scope="module")
+def bot(server_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
+    """A bot without an adapter, whose routes show what they get; it notices silent peers soon."""
+    folder = tmp_path_factory.mktemp("bot")
+    with hosted("server_bot", server_driver, folder, aiohttp_heartbeat=HEARTBEAT) as bot:
+        yield bot
+
+
 @pytest.fixture
 async def recorder() -> AsyncIterator[Recorder]:
     """A server that keeps what it was sent."""
@@ -37,9 +50,9 @@ async def recorder() -> AsyncIterator[Recorder]:
 
 
 @pytest.fixture
-async def proxy() -> AsyncIterator[Proxy]:
+async def proxy() -> AsyncIterator[RecordingProxy]:
     """A forward proxy that keeps what it was asked for."""
-    async with proxying() as proxy:
+    async with RecordingProxy() as proxy:
         yield proxy
 
 

@@ -3,12 +3,12 @@
 from http.cookies import CookieError
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
-from nonebot.drivers import Cookies, Request
+from nonebot.drivers import Request
 
-from ..support.network import eventually
+from tests.support.waiting import eventually
+
 from ..support.recorder import Recorder, echo, websocket
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes them")
@@ -83,13 +83,6 @@ async def test_given_to_a_handshake(driver: Any, recorder: Recorder, value: str)
 
 
 @pytest.mark.parametrize("value", SETTABLE)
-async def test_set_by_a_redirect(driver: Any, recorder: Recorder, value: str) -> None:
-    url = setting(recorder, "/login", f"b={value}; Path=/; HttpOnly", to="/home")
-    await driver.request(Request("GET", url))
-    assert cookies(recorder) == [f"b={value}"]
-
-
-@pytest.mark.parametrize("value", SETTABLE)
 async def test_set_in_a_session(driver: Any, recorder: Recorder, home: str, value: str) -> None:
     url = setting(recorder, "/login", f"b={value}; Path=/", "c=1; Path=/other", "d=2; Path=/")
     async with driver.get_session() as session:
@@ -138,43 +131,6 @@ async def test_what_is_given_to_a_request_goes_before_the_sessions(
         assert cookies(recorder) == ["a=2=="]
         await session.request(Request("GET", recorder.url()))
         assert cookies(recorder) == ["a=1=="]
-
-
-async def test_no_cookie_goes_to_another_host(driver: Any, recorder: Recorder) -> None:
-    there = recorder.url("/there", host="127.0.0.1")
-    url = setting(recorder, "/away", "b=1; Path=/", to=there)
-    await driver.request(Request("GET", url, cookies={"a": "1"}))
-    assert (recorder.last.path, cookies(recorder)) == ("/there", [])
-
-
-@pytest.mark.stock_is_wrong("httpx", "its jar takes localhost for localhost.local")
-@pytest.mark.parametrize(
-    ("domain", "path", "expected"),
-    [("localhost", "/", True), ("other.example", "/", False), ("localhost", "/far", False)],
-)
-async def test_the_domain_and_the_path_of_a_cookie_count(
-    driver: Any, recorder: Recorder, domain: str, path: str, expected: bool
-) -> None:
-    given = Cookies()
-    given.set("a", "1==", domain, path)
-    request = Request("GET", recorder.url("/near", host="localhost"), cookies=given)
-    await driver.request(request)
-    assert cookies(recorder) == (["a=1=="] if expected else [])
-    async with driver.get_session(cookies=given) as session:
-        await session.request(Request("GET", recorder.url("/near", host="localhost")))
-    assert cookies(recorder) == (["a=1=="] if expected else [])
-
-
-@pytest.mark.parametrize("name", ["c[0]", "version", "a:b"])
-async def test_odd_names(driver: Any, recorder: Recorder, home: str, name: str) -> None:
-    request = Request("GET", home, cookies={name: "1=="})
-    try:
-        await driver.request(request)
-    except CookieError:
-        # Until aiohttp 3.13 it could not be made to send them.
-        assert not hasattr(aiohttp.CookieJar, "quote_cookie")
-    else:
-        assert cookies(recorder) == [f"{name}=1=="]
 
 
 async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:
@@ -228,21 +184,6 @@ async def test_a_header_of_the_caller_ends_at_a_redirect(
         [HEADER],
         ["set=1"] if host == "localhost" else [],
     ]
-
-
-async def test_a_header_of_the_caller_ends_at_a_redirect_to_the_same_url(
-    driver: Any, recorder: Recorder
-) -> None:
-    @recorder.answer("/login")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if len(recorder.seen) > 1:
-            return web.Response()
-        headers = {"Location": str(request.url), "Set-Cookie": "set=1"}
-        return web.Response(status=302, headers=headers)
-
-    url = recorder.url("/login", host="localhost")
-    await driver.request(Request("GET", url, headers={"Cookie": HEADER}))
-    assert [seen.header("cookie") for seen in recorder.seen] == [[HEADER], ["set=1"]]
 
 
 @pytest.mark.stock_is_wrong("httpx", "it sends those that HTTP can have")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
 from ..support.discord import BOT_ID, TOKEN, Discord, discord
-from ..support.network import within
 from ..support.process import Bot, running
 
 pytestmark = pytest.mark.timeout(90)

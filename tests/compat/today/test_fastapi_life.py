@@ -9,10 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.waiting import eventually
+
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver, started
-from ..support.network import eventually, within
-from ..support.process import Bot, running
+from ..support.process import PATIENCE, launched, running
 
 OWN = Candidate(OURS)
 ADVICE = "The bot is a guest of an ASGI server"
@@ -20,7 +21,7 @@ ADVICE = "The bot is a guest of an ASGI server"
 
 async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
     async with running("fastapi_bot", fastapi_driver, tmp_path, aiohttp_fastapi=True) as bot:
-        await eventually(lambda: len(bot.noted("step")) >= 2, "the start")
+        await eventually(lambda: len(bot.noted("step")) >= 2, what="the start")
         await bot.stop()
     steps = [entry["name"] for entry in bot.noted("step")]
     assert sorted(steps) == ["router starts", "router stops", "shutdown", "startup"]
@@ -32,37 +33,10 @@ async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
 
 async def test_a_failed_start(fastapi_driver: Candidate, tmp_path: Path) -> None:
     settings = {"aiohttp_fastapi": True, "router_fails": True}
-    bot = Bot("fastapi_bot", fastapi_driver, tmp_path, **settings)
-    bot.launch()
-    try:
-        if fastapi_driver.host == "gunicorn":
-            await eventually(lambda: "this router always fails" in bot.log, "the failure")
-            return
-        assert await bot.ended() != 0, bot.log
-        assert "this router always fails" in bot.log
-    finally:
-        bot.kill()
-
-
-async def test_the_stop_with_open_events_and_websockets(tmp_path: Path) -> None:
-    async with running("fastapi_bot", OWN, tmp_path, aiohttp_fastapi=True) as bot:
-        async with (
-            aiohttp.ClientSession() as client,
-            client.get(bot.url("/events")) as events,
-            client.ws_connect(bot.url("/ws", scheme="ws")) as ws,
-        ):
-            assert await within(events.content.readuntil(b"\n\n")) == b"data: first\n\n"
-            await ws.send_str("hello")
-            assert await ws.receive_str(timeout=5) == "hello"
-            bot.send_stop()
-            assert (await within(ws.receive())).data == 1001
-            assert await within(events.content.read()) == b""
-            await within(ws.close())
-        assert await bot.ended() == 0
-    assert bot.noted("events have ended")
-    assert bot.noted("closed")[0]["code"] == 1001
-    assert "Cut off" not in bot.log
-    assert "Traceback" not in bot.log, bot.log
+    with launched("fastapi_bot", fastapi_driver, tmp_path, **settings) as bot:
+        await eventually(lambda: "this router always fails" in bot.log, PATIENCE, "the failure")
+        if fastapi_driver.host != "gunicorn":
+            assert await bot.ended() != 0, bot.log
 
 
 SCHEMA = {

@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.waiting import eventually, within
+
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.process import Bot, running
 from ..support.recorder import Recorder
 
@@ -52,12 +53,25 @@ async def test_disconnect_hooks_end_though_a_shutdown_function_is_their_cause(bo
     assert [entry["status"] for entry in asked] == [200]
 
 
-async def test_bot_of_a_websocket_comes_and_goes(bot: Bot) -> None:
-    async with (
-        aiohttp.ClientSession() as client,
-        client.ws_connect(bot.url("/line", scheme="ws")) as ws,
-    ):
+async def test_bot_of_a_websocket_comes_and_goes(bot: Bot, client: aiohttp.ClientSession) -> None:
+    async with client.ws_connect(bot.url("/line", scheme="ws")) as ws:
         await ws.send_str("hello")
         assert await within(ws.receive_str()) == "hello"
     await bot.note("asked: disconnected-guest")
-    await bot.stop()
+    async with client.get(bot.url("/nothing")) as answer:
+        assert answer.status == 404
+    # The connection of the request stays open, and does not hold up the stop.
+    bot.send_stop()
+    await eventually(lambda: not bot.is_running, 15, "the end")
+
+
+async def test_client_half_beside_nonebots_own_servers(
+    client_driver: Candidate, tmp_path: Path
+) -> None:
+    async with running("lifespan_bot", client_driver, tmp_path) as bot:
+        await eventually(lambda: {"what": "step", "name": "ready"} in bot.journal, 60, "the start")
+        await bot.note("background has started")
+        await bot.stop()
+    assert [entry["name"] for entry in bot.noted("step")] == STEPS
+    assert len({entry["id"] for entry in bot.noted("task")}) == 1
+    assert bot.journal[-1]["what"] == "background has ended"

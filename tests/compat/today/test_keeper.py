@@ -10,10 +10,10 @@ import pytest
 
 from nonebot_aiohttp.exceptions import StartupError
 from tests.support.logs import Logs, collected_logs
+from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
-from ..support.network import eventually, within
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import nonebot.log
 import pytest
 from nonebot.drivers import URL, HTTPServerSetup, Request, Response, WebSocket, WebSocketServerSetup
 
+from tests.support.waiting import within
+
 from ..support import inprocess
 from ..support.choice import OURS, Candidate
-from ..support.network import within
 
 
 def make_driver() -> Any:

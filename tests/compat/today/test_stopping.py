@@ -10,8 +10,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.support.waiting import eventually, within
+
 from ..support.choice import Candidate
-from ..support.network import eventually, is_listening, within
+from ..support.network import is_listening
 from ..support.process import Bot, running
 from ..support.recorder import Recorder
 from .test_hosts import whats
@@ -45,13 +47,6 @@ async def held_bot(
         yield bot
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that closes a WebSocket only when told."""
-    async with aiohttp.ClientSession() as client:
-        yield client
-
-
 async def echo(ws: Any, text: str) -> None:
     """Have the bot send a text back."""
     await ws.send_str(text)
@@ -63,9 +58,9 @@ async def test_order(bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
     async with client.ws_connect(url) as ws:
         await echo(ws, "before")
         request = asyncio.create_task(client.get(bot.url("/held")))
-        await eventually(lambda: recorder.seen, "the request of the handle function")
+        await eventually(lambda: recorder.seen, what="the request of the handle function")
         bot.send_stop()
-        await eventually(lambda: not is_listening(bot.port), "the port's closing")
+        await eventually(lambda: not is_listening(bot.port), what="the port's closing")
         if not closes_sockets_first(bot):
             await echo(ws, "meanwhile")
             recorder.release.set()
@@ -118,7 +113,7 @@ class TestDeadline:
 
     async def test_http(self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder) -> None:
         request = asyncio.create_task(client.get(bot.url("/held")))
-        await eventually(lambda: recorder.seen, "the request of the handle function")
+        await eventually(lambda: recorder.seen, what="the request of the handle function")
         await bot.stop()
         recorder.release.set()
         await asyncio.wait({request})
@@ -131,7 +126,7 @@ class TestDeadline:
         self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
     ) -> None:
         async with client.ws_connect(bot.url("/deaf", scheme="ws")) as ws:
-            await eventually(lambda: recorder.seen, "the request of the handle function")
+            await eventually(lambda: recorder.seen, what="the request of the handle function")
             bot.send_stop()
             assert await close_code(ws) == 1001
         assert await bot.ended() == 0

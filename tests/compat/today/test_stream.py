@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from nonebot.drivers import Request
 
-from ..support.network import within
+from tests.support.waiting import within
+
 from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.needs_nonebot("2.4.3")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.onebot import connect, echo_over, platform
 from ..support.process import running
 from ..support.telegram import BOT_ID, TOKEN, telegram

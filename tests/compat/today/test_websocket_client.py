@@ -8,8 +8,10 @@ from aiohttp import WSMessage, WSMsgType, web
 from nonebot.drivers import Request
 from nonebot.exception import WebSocketClosed
 
-from ..support.network import eventually, faster_than, timing_out, within
-from ..support.proxy import Proxy
+from tests.support.proxy import RecordingProxy
+from tests.support.waiting import within
+
+from ..support.network import faster_than, timing_out
 from ..support.recorder import Recorder, websocket
 
 
@@ -98,12 +100,12 @@ async def test_http_2_is_a_clear_error(driver: Any, echoing: str) -> None:
 
 
 @pytest.mark.needs_nonebot("2.5")
-async def test_proxy(driver: Any, recorder: Recorder, echoing: str, proxy: Proxy) -> None:
+async def test_proxy(driver: Any, recorder: Recorder, echoing: str, proxy: RecordingProxy) -> None:
     request = Request("GET", echoing, proxy=proxy.url)
     async with driver.websocket(request) as ws:
         await ws.send("through")
         assert await within(ws.receive()) == "through"
-    (asked,) = proxy.asked
+    (asked,) = proxy.start_lines
     assert f"127.0.0.1:{recorder.port}" in asked
 
 
@@ -168,24 +170,6 @@ async def test_messages_before_the_close_are_read(driver: Any, recorder: Recorde
             await ws.receive()
 
 
-@pytest.mark.stock_is_wrong("aiohttp", "it knows of the close only when it receives")
-async def test_a_close_shows_before_anybody_receives(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/bye")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            await ws.send_str("before")
-            await ws.close(code=4000, message=b"bye")
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/bye", scheme="ws"))) as ws:
-        # `websockets` is closed while it waits: a loop until it is closed loses it there.
-        assert await within(ws.receive()) == "before"
-        await eventually(lambda: ws.closed, "the close", 3)
-        with pytest.raises(WebSocketClosed) as caught:
-            await within(ws.receive())
-        assert (caught.value.code, caught.value.reason) == (4000, "bye")
-
-
 @pytest.mark.stock_is_wrong("aiohttp", "it raises TypeError", before="2.5")
 async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
     @recorder.answer("/lost")
@@ -217,53 +201,6 @@ async def test_closing(driver: Any, recorder: Recorder) -> None:
         assert ws.closed
     message = await within(heard)
     assert (message.data, message.extra) == (4001, "够了")
-
-
-async def told(recorder: Recorder, driver: Any, code: int, reason: str | None) -> Any:
-    """Close as a client, and return what the server was told."""
-    heard = asyncio.get_running_loop().create_future()
-
-    @recorder.answer("/listen")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            heard.set_result(await last_word(ws))
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
-        await ws.close(code, reason)
-    message = await within(heard)
-    return message.data, message.extra or ""
-
-
-@pytest.mark.parametrize("code", [1000, 1003, 1014, 3000, 4999])
-async def test_codes_of_ones_own(recorder: Recorder, driver: Any, code: int) -> None:
-    assert await told(recorder, driver, code, "why") == (code, "why")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it sends them")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-@pytest.mark.parametrize(("code", "sent"), [(1005, 1000), (1006, 1011), (1015, 1011)])
-async def test_codes_that_no_frame_may_carry_can_be_handed_on(
-    recorder: Recorder, driver: Any, code: int, sent: int
-) -> None:
-    assert await told(recorder, driver, code, None) == (sent, "")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it closes nothing")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-async def test_a_reason_with_half_a_surrogate_pair(recorder: Recorder, driver: Any) -> None:
-    assert await told(recorder, driver, 4000, "half \ud83d") == (4000, "half \ufffd")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it sends them")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-@pytest.mark.parametrize("code", [-1, 999, 1004, 1016, 2999, 5000, 70000, "1000", None, True])
-async def test_other_codes_are_an_error(driver: Any, echoing: str, code: Any) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        with pytest.raises(ValueError, match="Cannot close a WebSocket with"):
-            await ws.close(code)
-        await ws.send("still open")
-        assert await within(ws.receive()) == "still open"
 
 
 async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
