@@ -34,7 +34,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     def start(host: Host, port: int = 0, **settings: Any) -> Program:
         directory = tmp_path / f"program{len(programs)}"
         directory.mkdir()
-        programs.append(Program(directory, host.command(port), settings, host.ignored))
+        programs.append(Program(directory, host, port, **settings))
         return programs[-1]
 
     yield start

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.support.hosts import serve_application
 from tests.support.waiting import within
 
 
@@ -94,11 +95,7 @@ class Platform:
 
 @asynccontextmanager
 async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve the platform's API over HTTP.
-
-    Yields:
-        Its URL, and the calls that came.
-    """
+    """Serve the platform's API over HTTP; give its URL, and the calls that come."""
     calls: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -107,11 +104,5 @@ async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
 
     app = web.Application()
     app.router.add_post("/", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", calls
-    finally:
-        await runner.cleanup()
+    async with serve_application(app) as port:
+        yield f"http://127.0.0.1:{port}/", calls

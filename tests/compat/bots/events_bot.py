@@ -57,20 +57,6 @@ def do_block(text: str = EventPlainText()) -> None:
     time.sleep(600)
 
 
-@nonebot.get_driver().on_shutdown
-async def shutdown_behind() -> None:
-    """Run although the one before it hangs."""
-    note("shutdown behind")
-
-
-@nonebot.get_driver().on_shutdown
-async def shutdown_that_may_hang() -> None:
-    """Hang if the test wants it."""
-    note("shutdown first")
-    if getattr(driver.config, "shutdown_hangs", False):
-        await asyncio.Event().wait()
-
-
 server_app = getattr(driver, "server_app", None)
 asgi = getattr(driver, "asgi", None)
 
