@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -76,10 +75,6 @@ class Feishu(Platform):
 
     adapter = "nonebot.adapters.feishu"
     protocol: str
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.numbers = itertools.count(1)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
@@ -242,7 +237,7 @@ class TestLongConnection(Conversation):
     platform = FeishuGateway
 
     def assert_seen(self, there: FeishuGateway) -> None:
-        assert there.acknowledged == ["event", "event"]
+        assert there.acknowledged[:2] == ["event", "event"]
 
 
 class TestWebhook(Conversation):

@@ -14,10 +14,8 @@ The platform is written from GitHub's own documents:
 from __future__ import annotations
 
 import hmac
-import itertools
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -151,10 +149,6 @@ class GitHub(Webhook):
     adapter = "nonebot.adapters.github"
     path = f"/github/webhooks/{APP_ID}"
     key = rsa.generate_private_key(65537, 2048)
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.numbers = itertools.count(1)
 
     def routes(self) -> Iterable[web.RouteDef]:
         installation = f"/app/installations/{INSTALLATION}/access_tokens"

@@ -14,7 +14,6 @@ The platform is written from KOOK's own documents:
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
 import zlib
@@ -50,7 +49,6 @@ class Kook(Gateway):
         authority.cert_pem.write_to_path(str(self.ca_file))
         self.ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(API_HOST, GATEWAY_HOST).configure_cert(self.ssl_context)
-        self.numbers = itertools.count(1)
         self.heartbeats: list[int] = []
         """The sequence numbers that the bot's heartbeats have named."""
         self.proxy = RecordingProxy()

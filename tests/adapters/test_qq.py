@@ -12,7 +12,6 @@ The platform is written from QQ's own documents, which have examples of signatur
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,10 +40,6 @@ class QQ(Platform):
 
     adapter = "nonebot.adapters.qq"
     use_websocket: bool
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.numbers = itertools.count(1)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [

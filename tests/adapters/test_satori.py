@@ -9,7 +9,6 @@ The platform is written from the protocol's own documents:
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +35,6 @@ class Satori(Gateway):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.numbers = itertools.count(1)
         self.resumed_at: list[int | None] = []
         """The sequence number that each introduction has named."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from typing import IO, Any
 
 import hosting
@@ -84,11 +83,6 @@ async def number(request: Request) -> Response:
     return Response(200, content="number", headers=headers)
 
 
-async def size(request: Request) -> Response:
-    """Answer with the size of the body."""
-    return Response(200, content=str(len(request.content or b"")))
-
-
 async def fail(request: Request) -> Response:
     raise RuntimeError("this handler always fails")
 
@@ -119,27 +113,6 @@ async def ws_echo(ws: WebSocket) -> None:
     try:
         while True:
             await ws.send(await ws.receive())
-    except WebSocketClosed as end:
-        note_end(ws, end)
-
-
-async def ws_text(ws: WebSocket) -> None:
-    await _receive_kind(ws, ws.receive_text)
-
-
-async def ws_bytes(ws: WebSocket) -> None:
-    await _receive_kind(ws, ws.receive_bytes)
-
-
-async def _receive_kind(ws: WebSocket, receive: Any) -> None:
-    """Send back messages of one kind; answer the other kind with the error's name."""
-    await ws.accept()
-    try:
-        while True:
-            try:
-                await ws.send(await receive())
-            except TypeError as error:
-                await ws.send(type(error).__name__)
     except WebSocketClosed as end:
         note_end(ws, end)
 
@@ -178,16 +151,6 @@ async def ws_close(ws: WebSocket) -> None:
     note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
 
 
-async def ws_tasks(ws: WebSocket) -> None:
-    """Send from another task while this one receives."""
-    await ws.accept()
-    sending = asyncio.create_task(ws.send("from another task"))
-    received = await ws.receive()
-    await sending
-    await ws.send(received)
-    await ws.close()
-
-
 def http(method: str, path: str, handle: Any) -> None:
     """Register a route."""
     setup = HTTPServerSetup(URL(path), method, f"{method} {path}", handle)
@@ -210,22 +173,18 @@ def register() -> None:
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
     answers |= {"page": page, "number": number}
     http("POST", "/page", page)
-    http("POST", "/size", size)
     http("GET", "/order/{name}", text)
     http("GET", "/order/plain", binary)
     for name, handle in {**answers, "late": late}.items():
         http("GET", f"/{name}", handle)
     sockets = {
         "echo": ws_echo,
-        "text": ws_text,
-        "bytes": ws_bytes,
         "inspect": ws_inspect,
         "refuse": ws_refuse,
         "refuse-first": ws_refuse_first,
         "return": ws_return,
         "raise": ws_raise,
         "close": ws_close,
-        "tasks": ws_tasks,
         "param/{name}": ws_inspect,
     }
     for name, handle_ws in sockets.items():
@@ -235,5 +194,4 @@ def register() -> None:
 if __name__ == "__main__":
     hosting.init()
     register()
-    note("process", pid=os.getpid())
     hosting.run()

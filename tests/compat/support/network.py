@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -10,11 +11,14 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def serving(app: web.Application, port: int = 0) -> AsyncIterator[int]:
+async def serving(
+    app: web.Application, port: int = 0, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Serve an application on a port, 0 for a free one; at the end its connections are dropped."""
     runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=ssl_context)
+    await site.start()
     try:
         yield runner.addresses[0][1]
     finally:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.logs import Logs, collected_logs
 from tests.support.proxy import RecordingProxy
 
 from ..support.choice import Candidate
@@ -24,6 +25,13 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def logs() -> Iterator[Logs]:
+    """What the test logs."""
+    with collected_logs() as collected:
+        yield collected
 
 
 @pytest.fixture

@@ -96,12 +96,6 @@ async def test_no_type_is_made_up_in_sessions(driver: Any, recorder: Recorder) -
     assert recorder.last.header("content-type") == []
 
 
-@pytest.mark.needs_nonebot("2.5")
-async def test_no_type_is_made_up_in_streams(driver: Any, recorder: Recorder) -> None:
-    async for _ in driver.stream_request(Request("POST", recorder.url(), content=b"1")):
-        assert recorder.last.header("content-type") == []
-
-
 async def test_the_type_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:
     for body in ({"content": b"1"}, {"json": 1}, {"data": {"d": "1"}}, {}):
         kind = {"Content-Type": "text/x-mine"}

@@ -9,7 +9,7 @@ from nonebot.drivers import Request
 
 from tests.support.waiting import eventually
 
-from ..support.recorder import Recorder, echo, websocket
+from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes them")
 
@@ -52,13 +52,6 @@ async def test_given_to_a_request(driver: Any, recorder: Recorder, value: str) -
         assert cookies(recorder) == [f"b={value}"]
 
 
-@pytest.mark.needs_nonebot("2.5")
-async def test_given_to_a_stream(driver: Any, recorder: Recorder) -> None:
-    request = Request("GET", recorder.url(), cookies={"b": VALUES[0]})
-    async for _ in driver.stream_request(request):
-        assert cookies(recorder) == [f"b={VALUES[0]}"]
-
-
 @pytest.mark.parametrize("value", VALUES)
 async def test_given_to_a_session(driver: Any, recorder: Recorder, value: str) -> None:
     async with driver.get_session(cookies={"a": value}) as session:
@@ -70,14 +63,10 @@ async def test_given_to_a_session(driver: Any, recorder: Recorder, value: str) -
 
 
 @pytest.mark.parametrize("value", VALUES)
-async def test_given_to_a_handshake(driver: Any, recorder: Recorder, value: str) -> None:
-    @recorder.answer("/ws")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    url = recorder.url("/ws", scheme="ws")
-    async with driver.websocket(Request("GET", url, cookies={"b": value})):
+async def test_given_to_a_handshake(
+    driver: Any, recorder: Recorder, echoing: str, value: str
+) -> None:
+    async with driver.websocket(Request("GET", echoing, cookies={"b": value})):
         await eventually(lambda: recorder.seen)
     assert cookies(recorder) == [f"b={value}"]
 
@@ -97,14 +86,9 @@ async def test_set_in_a_session(driver: Any, recorder: Recorder, home: str, valu
 @pytest.mark.stock_is_wrong("websockets", "its jar keeps nothing between redirects")
 @pytest.mark.parametrize("value", SETTABLE)
 async def test_set_by_the_redirect_of_a_handshake(
-    driver: Any, recorder: Recorder, value: str
+    driver: Any, recorder: Recorder, echoing: str, value: str
 ) -> None:
-    @recorder.answer("/ws")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    url = setting(recorder, "/login", f"b={value}; Path=/", to="/ws")
+    url = setting(recorder, "/login", f"b={value}; Path=/", to="/echo")
     request = Request("GET", url.replace("http:", "ws:"), cookies={"a": "A/B=="})
     async with driver.websocket(request):
         assert sorted(cookies(recorder)) == ["a=A/B==", f"b={value}"]
@@ -161,10 +145,9 @@ async def test_a_header_of_the_caller_goes_alone(
 
 
 async def test_a_header_of_the_caller_goes_alone_in_a_handshake(
-    driver: Any, recorder: Recorder
+    driver: Any, recorder: Recorder, echoing: str
 ) -> None:
-    recorder.answers["/echo"] = echo
-    url = recorder.url("/echo", scheme="ws", host="localhost")
+    url = echoing.replace("127.0.0.1", "localhost")
     request = Request("GET", url, headers={"Cookie": HEADER}, cookies={"given": "1"})
     async with driver.websocket(request):
         assert recorder.last.header("cookie") == [HEADER]

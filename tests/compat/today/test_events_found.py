@@ -6,7 +6,6 @@ The adapter here is small, so that each test shows one way; the real ones are in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -14,7 +13,7 @@ import nonebot.message
 import pytest
 from nonebot.adapters import Adapter, Bot
 
-from tests.support.logs import Logs, collected_logs
+from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
@@ -49,13 +48,6 @@ class SmallBot(Bot):
 
     async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
         """Send nothing."""
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """What the test logs."""
-    with collected_logs() as collected:
-        yield collected
 
 
 def small_bot(**settings: Any) -> tuple[Any, SmallBot]:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.process.hosts import HOSTS
 from tests.process.observing import check
-from tests.support.waiting import eventually, within
+from tests.support.waiting import within
 
 from ..support.choice import Candidate
 from ..support.process import Bot, hosted
@@ -52,18 +52,14 @@ async def test_pages(
     assert await get(client, bot, path) == (status, said)
 
 
-async def test_the_table_of_hosts(client: aiohttp.ClientSession, bot: Bot) -> None:
-    async with client.post(bot.url("/hook")) as hook:
-        are_both_there = hook.status == (await get(client, bot, "/late"))[0] == 200
+async def test_pages_are_behind_adapters_routes(client: aiohttp.ClientSession, bot: Bot) -> None:
+    for _ in range(2):
+        async with client.post(bot.url("/hook"), data=b"event") as answer:
+            assert (answer.status, await answer.text()) == (200, "hook")
+    are_pages_served = await get(client, bot, "/late") == (200, '"late"')
     for host in HOSTS:
         if host.name == bot.candidate.documented:
-            check("pages", host, are_both_there)
-
-
-async def test_adapters_routes_are_served_as_ever(client: aiohttp.ClientSession, bot: Bot) -> None:
-    for path in ("/hook", "/hook"):
-        async with client.post(bot.url(path), data=b"event") as answer:
-            assert (answer.status, await answer.text()) == (200, "hook")
+            check("pages", host, are_pages_served)
     async with client.ws_connect(bot.url("/hook/ws", scheme="ws")) as ws:
         assert await ws.receive_str(timeout=5) == "hook"
     async with client.put(bot.url("/hook")) as answer:
@@ -138,10 +134,3 @@ async def test_the_plugin_closes_a_websocket(
 async def test_adapters_routes_are_listed(bot: Bot) -> None:
     for entry in bot.noted("routes"):
         assert {"/hook", "/hook/ws", "/show"} <= set(json.loads(entry["paths"]))
-
-
-async def test_the_plugins_live_within_the_bots_life(bot: Bot) -> None:
-    await eventually(lambda: len(bot.noted("step")) >= 2, what="the start")
-    assert {entry["name"] for entry in bot.noted("step")} == {"startup", "router starts"}
-    # Plugins wrap it when the bot starts, which needs one to be there.
-    assert (await bot.note("middleware"))["is_there"]

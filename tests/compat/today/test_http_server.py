@@ -1,8 +1,6 @@
 """`ASGIMixin.setup_http_server`: what the handle functions get, and what becomes of answers."""
 
-import io
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -73,15 +71,6 @@ async def test_no_content(client: aiohttp.ClientSession, bot: Bot) -> None:
     found = await inspect(client, bot, method="GET")
     body = (found["content"], found["json"], found["data"], found["files"])
     assert body == ("", None, {}, [])
-
-
-async def test_chunked_content(client: aiohttp.ClientSession, bot: Bot) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for chunk in (b"one,", b"two,", b"three"):
-            yield chunk
-
-    found = await inspect(client, bot, data=chunks())
-    assert found["content"] == "one,two,three"
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])
@@ -226,12 +215,6 @@ async def test_a_failure_is_logged_and_not_shown(client: aiohttp.ClientSession, 
         assert (got.status, await got.text()) == (500, "Internal Server Error")
         assert got.headers["content-type"] == "text/plain; charset=utf-8"
     await eventually(lambda: "this handler always fails" in bot.log, what="the traceback")
-
-
-async def test_the_largest_webhook_of_github(client: aiohttp.ClientSession, bot: Bot) -> None:
-    size = 25 << 20
-    async with client.post(bot.url("/size"), data=io.BytesIO(b"x" * size)) as got:
-        assert (got.status, await got.text()) == (200, str(size))
 
 
 async def test_nothing(client: aiohttp.ClientSession, bot: Bot) -> None:

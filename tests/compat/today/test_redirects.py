@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from nonebot.drivers import Request
 
-from ..support.recorder import Recorder, websocket
+from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes it anew")
 
@@ -36,15 +36,10 @@ async def test_as_it_stands(driver: Any, recorder: Recorder, location: str, targ
     assert recorder.last.target == target
 
 
-async def test_of_a_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/to")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    redirect(recorder, "/to?sig=a%2Fb")
+async def test_of_a_handshake(driver: Any, recorder: Recorder, echoing: str) -> None:
+    redirect(recorder, "/echo?sig=a%2Fb")
     async with driver.websocket(Request("GET", recorder.url("/from", scheme="ws"))):
-        assert recorder.last.target == "/to?sig=a%2Fb"
+        assert recorder.last.target == "/echo?sig=a%2Fb"
 
 
 async def test_the_target_of_a_request_is_left_alone(driver: Any, recorder: Recorder) -> None:

@@ -195,30 +195,6 @@ async def test_files_of_one_name(driver: Any, recorder: Recorder) -> None:
     assert [(p.name, p.filename, p.data) for p in parts] == [("f", "a", b"1"), ("f", "b", b"2")]
 
 
-async def test_files_with_data(driver: Any, recorder: Recorder) -> None:
-    await driver.request(
-        Request("POST", recorder.url(), data={"chat": "群 1"}, files={"f": ("a.txt", b"body")})
-    )
-    field, file = parse_multipart(recorder.last)
-    assert (field.name, field.filename, field.data) == ("chat", None, "群 1".encode())
-    assert (file.name, file.filename, file.data) == ("f", "a.txt", b"body")
-
-
-async def test_typed_text_without_a_name(driver: Any, recorder: Recorder) -> None:
-    files: Any = {"f": (None, '"文字"', "application/json")}
-    await driver.request(Request("POST", recorder.url(), files=files))
-    (part,) = parse_multipart(recorder.last)
-    assert (part.filename, part.content_type) == (None, "application/json")
-    assert part.data == '"文字"'.encode()
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it sends the field's name as the file's, and warns")
-async def test_nothing_but_bytes_without_a_name(driver: Any, recorder: Recorder) -> None:
-    await driver.request(Request("POST", recorder.url(), files={"f": (None, b"1")}))
-    (part,) = parse_multipart(recorder.last)
-    assert (part.name, part.filename, part.data) == ("f", None, b"1")
-
-
 @pytest.mark.parametrize(
     ("data", "body"),
     [("文字", "文字".encode()), (b"\xff\x00", b"\xff\x00"), ([("a", "1"), ("a", "2")], b"a=1&a=2")],
@@ -266,14 +242,6 @@ async def test_bytes_in_data(driver: Any, recorder: Recorder) -> None:
     await driver.request(Request("POST", recorder.url(), data=data, files={"f": ("f", b"3")}))
     field = parse_multipart(recorder.last)[1]
     assert (field.name, field.filename, field.data) == ("b", None, b"\xff ")
-
-
-async def test_the_same_request_twice(driver: Any, recorder: Recorder) -> None:
-    request = Request("POST", recorder.url("/again"), files={"f": ("a", b"1")}, cookies={"c": "1"})
-    for _ in range(2):
-        await driver.request(request)
-        assert [p.data for p in parse_multipart(recorder.last)] == [b"1"]
-        assert recorder.last.cookies == {"c": "1"}
 
 
 async def test_refused_connection(driver: Any, unused_tcp_port: int) -> None:

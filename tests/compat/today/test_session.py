@@ -63,12 +63,6 @@ async def test_sessions_do_not_see_each_other(driver: Any, recorder: Recorder, l
     assert (recorder.last.cookies, recorder.last.query) == ({}, [])
 
 
-async def test_body(driver: Any, recorder: Recorder) -> None:
-    async with driver.get_session() as session:
-        await session.request(Request("POST", recorder.url(), data={"a": "1"}))
-    assert recorder.last.body == b"a=1"
-
-
 async def test_proxy(driver: Any, recorder: Recorder, proxy: RecordingProxy) -> None:
     url = f"http://far.example:{recorder.port}/"
     async with driver.get_session(proxy=proxy.url) as session:
@@ -82,20 +76,6 @@ async def test_proxy_of_the_request(driver: Any, recorder: Recorder, proxy: Reco
     async with driver.get_session(proxy="http://127.0.0.1:9/") as session:
         await session.request(Request("GET", url, proxy=proxy.url))
     assert proxy.start_lines == [f"GET {url} HTTP/1.1"]
-
-
-@pytest.mark.stock_is_wrong("httpx", "httpx has no HTTP/1.0")
-async def test_http_1_0(driver: Any, recorder: Recorder) -> None:
-    async with driver.get_session(version="1.0") as session:
-        await session.request(Request("GET", recorder.url()))
-    assert recorder.last.version == "1.0"
-
-
-@pytest.mark.stock_is_wrong("httpx", "it speaks HTTP/2, and drops to 1.1 without TLS")
-async def test_http_2_is_a_clear_error(driver: Any) -> None:
-    with pytest.raises(Exception, match="HTTP"):
-        async with driver.get_session(version="2"):
-            raise AssertionError("unreachable")
 
 
 async def test_use_before_setup(driver: Any, recorder: Recorder) -> None:

@@ -155,21 +155,6 @@ async def test_closed_by_the_peer(
         assert ws.closed
 
 
-async def test_messages_before_the_close_are_read(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/last")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            await ws.send_str("one")
-            await ws.send_bytes(b"two")
-            await ws.close(code=4000)
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/last", scheme="ws"))) as ws:
-        assert [await ws.receive(), await ws.receive()] == ["one", b"two"]
-        with pytest.raises(WebSocketClosed):
-            await ws.receive()
-
-
 @pytest.mark.stock_is_wrong("aiohttp", "it raises TypeError", before="2.5")
 async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
     @recorder.answer("/lost")
@@ -217,26 +202,6 @@ async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
     assert (await within(heard)).data == 1000
 
 
-async def test_sending_from_another_task(driver: Any, echoing: str) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        receiving = asyncio.create_task(ws.receive())
-        sending = [asyncio.create_task(ws.send(word)) for word in ("one", "two")]
-        await within(asyncio.gather(*sending))
-        assert await within(receiving) == "one"
-        assert await within(asyncio.create_task(ws.receive())) == "two"
-
-
-async def test_closing_from_another_task_wakes_the_reader(driver: Any, echoing: str) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        receiving = asyncio.create_task(ws.receive())
-        await ws.send("ready")
-        assert await within(receiving) == "ready"
-        receiving = asyncio.create_task(ws.receive())
-        await asyncio.create_task(ws.close())
-        with pytest.raises(WebSocketClosed):
-            await within(receiving)
-
-
 @pytest.mark.stock_is_wrong("aiohttp", "its library's error comes through")
 @pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
 @pytest.mark.parametrize("data", ["text", b"bytes"], ids=["text", "bytes"])
@@ -245,16 +210,6 @@ async def test_sending_after_the_end(driver: Any, echoing: str, data: str | byte
         await ws.close()
         with pytest.raises(WebSocketClosed):
             await ws.send(data)
-
-
-async def test_several_at_once(driver: Any, echoing: str) -> None:
-    async def talk(word: str) -> Any:
-        async with driver.websocket(Request("GET", echoing)) as ws:
-            await ws.send(word)
-            return await ws.receive()
-
-    words = [f"word {number}" for number in range(20)]
-    assert await within(asyncio.gather(*map(talk, words))) == words
 
 
 async def test_an_exception_inside_comes_out(driver: Any, echoing: str) -> None:
