@@ -29,35 +29,19 @@ def path() -> Iterator[str]:
         yield str(Path(directory) / "bot.sock")
 
 
-def content(path: str) -> str | None:
-    """Read a file; None if it is no regular one that exists."""
-    return Path(path).read_text() if Path(path).is_file() else None
-
-
-def is_there(path: str) -> bool:
-    """Tell whether there is a file."""
-    return Path(path).exists()
-
-
-async def test_serves_and_removes_its_file(path: str, launch: Launch) -> None:
-    program = launch(own_process(path=path))
-    await program.logged("Listening on")
-    async with await RawClient.connect_unix(path) as client:
-        assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
-        assert await program.exit_code() == 0
-    assert not is_there(path)
-    assert program.journal[-1] == "left behind: []"
-
-
-async def test_replaces_the_file_that_a_dead_process_left(path: str, launch: Launch) -> None:
+async def test_replaces_the_file_of_a_dead_process_and_removes_its_own(
+    path: str, launch: Launch
+) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)
-    assert is_there(path)
+    assert Path(path).exists()
     program = launch(own_process(path=path))
     await program.logged("Listening on")
     async with await RawClient.connect_unix(path) as client:
         assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
         assert await program.exit_code() == 0
+    assert not Path(path).exists()
+    assert program.journal[-1] == "left behind: []"
 
 
 @pytest.mark.parametrize(
@@ -112,18 +96,12 @@ async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> N
         alive.listen()
         program = launch(own_process(path=path))
         assert await program.exit_code(r"another process listens there") == 1
-        assert is_there(path)
+        assert Path(path).exists()
     assert program.journal == ["left behind: []"]
 
 
-@pytest.fixture
-def precious(path: str) -> str:
-    """Give the path of a file that is no socket."""
+async def test_leaves_a_file_that_is_no_socket(path: str, launch: Launch) -> None:
     Path(path).write_text("precious")
-    return path
-
-
-async def test_leaves_a_file_that_is_no_socket(precious: str, launch: Launch) -> None:
-    program = launch(own_process(path=precious))
+    program = launch(own_process(path=path))
     assert await program.exit_code(r"Cannot listen on \S+: ") == 1
-    assert content(precious) == "precious"
+    assert Path(path).read_text() == "precious"

@@ -99,38 +99,24 @@ def assert_ordered(noted: list[Any]) -> None:
 @pytest.mark.stock_is_wrong("~fastapi", "uvicorn waits for requests without limit")
 @pytest.mark.not_under("uvicorn", "it waits for requests without limit")
 @pytest.mark.not_under("Starlette", "uvicorn runs it")
-class TestDeadline:
+async def test_deadline(
+    hosted_driver: Candidate, tmp_path: Path, recorder: Recorder, client: aiohttp.ClientSession
+) -> None:
     """What does not end is cut off; the shutdown still runs then, with a session."""
-
-    @pytest.fixture
-    async def bot(
-        self, hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
-    ) -> AsyncIterator[Bot]:
-        """A bot that waits no longer than a moment."""
-        settings = {"aiohttp_drain_timeout": 0.1}
-        async with held_bot(hosted_driver, tmp_path, recorder, **settings) as bot:
-            yield bot
-
-    async def test_http(self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder) -> None:
+    async with (
+        held_bot(hosted_driver, tmp_path, recorder, aiohttp_drain_timeout=0.1) as bot,
+        client.ws_connect(bot.url("/deaf", scheme="ws")) as ws,
+    ):
         request = asyncio.create_task(client.get(bot.url("/held")))
-        await eventually(lambda: recorder.seen, what="the request of the handle function")
-        await bot.stop()
+        await eventually(lambda: len(recorder.seen) == 2, what="what the handle functions ask for")
+        bot.send_stop()
+        assert await close_code(ws) == 1001
+        assert await bot.ended() == 0
         recorder.release.set()
         await asyncio.wait({request})
         if request.exception() is None:
             request.result().close()
-        assert "Cut off 1 HTTP handler(s) of GET /held" in bot.log
-        assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]
-
-    async def test_websocket(
-        self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
-    ) -> None:
-        async with client.ws_connect(bot.url("/deaf", scheme="ws")) as ws:
-            await eventually(lambda: recorder.seen, what="the request of the handle function")
-            bot.send_stop()
-            assert await close_code(ws) == 1001
-        assert await bot.ended() == 0
-        recorder.release.set()
-        assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.log
-        assert "Traceback" not in bot.log
-        assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]
+    assert "Cut off 1 HTTP handler(s) of GET /held" in bot.log
+    assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.log
+    assert "Traceback" not in bot.log
+    assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]

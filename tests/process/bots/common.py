@@ -70,10 +70,6 @@ class PlatformBot(Bot):
         """Note the event."""
         self.note(f"handled {event['id']}")
 
-    async def do_measure(self, event: dict[str, Any]) -> None:
-        """Note the size of the event as it came."""
-        self.note(f"size {len(json.dumps(event))}")
-
     async def do_work(self, event: dict[str, Any]) -> None:
         """Begin, wait until all have begun and then for a while, call an API, note the event."""
         self.note(f"begun {event['id']}")
@@ -195,11 +191,9 @@ class PlatformBot(Bot):
 def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
     """Make a driver with the bot, and with hooks that note when they run.
 
-    Args:
-        settings: The configuration. Besides the driver's settings: ``fail_startup`` makes a
-            startup hook raise, ``start_when`` names a file that a startup hook waits for,
-            ``forward_url`` and ``polling_url`` set up forward connections.
-        note: Takes the notes.
+    Besides the driver's settings there are some for the tests: ``fail_startup`` makes a startup
+    hook raise, ``start_when`` names a file that a startup hook waits for, ``forward_url`` and
+    ``polling_url`` set up forward connections.
     """
     base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
     config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])
