@@ -29,18 +29,23 @@ def path() -> Iterator[str]:
         yield str(Path(directory) / "bot.sock")
 
 
-async def test_replaces_the_file_of_a_dead_process_and_removes_its_own(
+def is_there(path: str) -> bool:
+    """Tell whether there is a file."""
+    return Path(path).exists()
+
+
+async def test_replaces_the_file_of_a_dead_process_and_removes_it(
     path: str, launch: Launch
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)
-    assert Path(path).exists()
+    assert is_there(path)
     program = launch(own_process(path=path))
     await program.logged("Listening on")
     async with await RawClient.connect_unix(path) as client:
         assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
         assert await program.exit_code() == 0
-    assert not Path(path).exists()
+    assert not is_there(path)
     assert program.journal[-1] == "left behind: []"
 
 
@@ -96,12 +101,18 @@ async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> N
         alive.listen()
         program = launch(own_process(path=path))
         assert await program.exit_code(r"another process listens there") == 1
-        assert Path(path).exists()
+        assert is_there(path)
     assert program.journal == ["left behind: []"]
 
 
-async def test_leaves_a_file_that_is_no_socket(path: str, launch: Launch) -> None:
+@pytest.fixture
+def precious(path: str) -> Iterator[str]:
+    """Give the path of a file that is not a socket, and has to stay as it is."""
     Path(path).write_text("precious")
-    program = launch(own_process(path=path))
-    assert await program.exit_code(r"Cannot listen on \S+: ") == 1
+    yield path
     assert Path(path).read_text() == "precious"
+
+
+async def test_leaves_a_file_that_is_not_a_socket(precious: str, launch: Launch) -> None:
+    program = launch(own_process(path=precious))
+    assert await program.exit_code(r"Cannot listen on \S+: ") == 1
