@@ -66,13 +66,10 @@ def encrypt(text: str) -> str:
 
 
 def ok(**data: Any) -> web.Response:
-    """Make the answer to an API call that has succeeded."""
     return web.json_response({"code": 0, "msg": "ok", **data})
 
 
 class Feishu(Platform):
-    """Feishu's HTTP API."""
-
     adapter = "nonebot.adapters.feishu"
     protocol: str
 
@@ -99,7 +96,6 @@ class Feishu(Platform):
         return ok(tenant_access_token=ACCESS_TOKEN, expire=7200)
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         self.check_token(request)
         bot = {
             "activate_status": 2,
@@ -210,7 +206,6 @@ class FeishuGateway(Feishu, Gateway):
                 self.acknowledged.append(kind)
 
     async def transmit(self, ws: web.WebSocketResponse, payload: dict[str, Any]) -> None:
-        """Send an event in a frame."""
         await ws.send_bytes(self.frame(DATA, "event", payload))
 
     def frame(self, method: int, kind: str, payload: dict[str, Any]) -> bytes:
@@ -228,7 +223,6 @@ class FeishuGateway(Feishu, Gateway):
 
 
 def headers_of(frame: Fields) -> dict[str, str]:
-    """Return the headers of a frame."""
     pairs = (decode(header) for header in frame[HEADERS] if isinstance(header, bytes))
     return {bytes(pair[1][0]).decode(): bytes(pair[2][0]).decode() for pair in pairs}
 

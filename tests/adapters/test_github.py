@@ -59,7 +59,6 @@ def links(url: str, names: str) -> dict[str, Any]:
 
 
 def user(login: str, number: int) -> dict[str, Any]:
-    """Make a user."""
     return {
         "login": login,
         "id": number,
@@ -76,7 +75,6 @@ FRIEND = user("friend", 2)
 
 
 def repository() -> dict[str, Any]:
-    """Make the repository."""
     owner, name = REPOSITORY.split("/")
     return {
         "id": 3,
@@ -119,7 +117,6 @@ def entry(number: int, body: str, url: str) -> dict[str, Any]:
 
 
 def issue() -> dict[str, Any]:
-    """Make the issue that is commented on."""
     url = f"{WEB}/repos/{REPOSITORY}/issues/7"
     return {
         **entry(4, "a question", url),
@@ -139,13 +136,10 @@ def issue() -> dict[str, Any]:
 
 
 def sign(body: bytes) -> str:
-    """Make the signature of a delivery."""
     return "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
 
 
 class GitHub(Webhook):
-    """GitHub's REST API, and its webhooks."""
-
     adapter = "nonebot.adapters.github"
     path = f"/github/webhooks/{APP_ID}"
     key = rsa.generate_private_key(65537, 2048)
@@ -168,7 +162,6 @@ class GitHub(Webhook):
         return {"github_base_url": f"{self.url}/", "github_apps": [app]}
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the App who it is."""
         self.check_app(request)
         app = {
             "id": int(APP_ID),
@@ -187,7 +180,6 @@ class GitHub(Webhook):
         return web.json_response(app)
 
     async def give_token(self, request: web.Request) -> web.StreamResponse:
-        """Give a token for the installation."""
         self.check_app(request)
         token = {"token": INSTALLATION_TOKEN, "expires_at": "2999-01-01T00:00:00Z"}
         return web.json_response({**token, "permissions": {"issues": "write"}}, status=201)
@@ -199,7 +191,6 @@ class GitHub(Webhook):
         assert (kind, claims["iss"]) == ("Bearer", APP_ID)
 
     async def take_comment(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer."""
         assert request.headers["Authorization"] == f"token {INSTALLATION_TOKEN}"
         assert request.headers["Accept"].startswith("application/vnd.github")
         body = (await request.json())["body"]

@@ -89,7 +89,6 @@ class Kook(Gateway):
         return self.ok({"url": f"wss://{GATEWAY_HOST}/gateway?{query}"})
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         self.check_token(request)
         return self.ok({"id": ME, "username": "a bot", "bot": True, "online": True, "status": 1})
 
@@ -106,7 +105,6 @@ class Kook(Gateway):
         assert request.headers["Authorization"] == f"Bot {TOKEN}"
 
     def ok(self, data: dict[str, Any]) -> web.Response:
-        """Make the answer to an API call that has succeeded."""
         return web.json_response({"code": 0, "message": "操作成功", "data": data})
 
     async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:

@@ -40,12 +40,10 @@ class Milky(Platform):
         return {"host": "127.0.0.1", "port": self.port, "access_token": TOKEN}
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         assert await self.params(request) == {}
         return self.ok({"uin": ME, "nickname": "a bot"})
 
     async def take_message(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer."""
         params = await self.params(request)
         assert params["user_id"] == PERSON
         (segment,) = params["message"]
@@ -60,7 +58,6 @@ class Milky(Platform):
         return dict(await request.json())
 
     def ok(self, data: dict[str, Any]) -> web.Response:
-        """Make the answer to an API call that has succeeded."""
         return web.json_response({"status": "ok", "retcode": 0, "data": data})
 
     def event(self, text: str) -> dict[str, Any]:
@@ -92,8 +89,6 @@ class Milky(Platform):
 
 
 class MilkyWebSocket(Milky, Gateway):
-    """Milky with its WebSocket."""
-
     def routes(self) -> Iterable[web.RouteDef]:
         return [*super().routes(), web.get("/event", self.accept)]
 

@@ -46,7 +46,6 @@ class OneBot(Platform):
         return {"onebot_v12_access_token": TOKEN}
 
     def make_event(self, kind: str, detail: str, more: dict[str, Any]) -> dict[str, Any]:
-        """Make an event."""
         number = next(self.numbers)
         common = {"id": f"event {number}", "time": 1_700_000_000.0 + number, "sub_type": ""}
         return {**common, "type": kind, "detail_type": detail, **more}
@@ -150,7 +149,6 @@ class Reverse(OneBot):
         self._client = aiohttp.ClientSession()
 
     async def stop(self) -> None:
-        """Drop the connection."""
         if self._client is not None:
             await self._client.close()
         if self._reader is not None:
@@ -195,7 +193,6 @@ class Http(OneBot, Webhook):
         return {**super().settings(), "onebot_v12_api_roots": {ME["user_id"]: f"{self.url}/"}}
 
     async def take_action(self, request: web.Request) -> web.StreamResponse:
-        """Answer an action."""
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         assert request.content_type == "application/json"
         return web.json_response(await self.act(await request.json()))

@@ -36,8 +36,6 @@ DISPATCH, HEARTBEAT, IDENTIFY, RESUME, HELLO, ACKNOWLEDGED, CHALLENGE = 0, 1, 2,
 
 
 class QQ(Platform):
-    """QQ's HTTP API."""
-
     adapter = "nonebot.adapters.qq"
     use_websocket: bool
 
@@ -67,7 +65,6 @@ class QQ(Platform):
         return web.json_response({"access_token": TOKEN, "expires_in": "7200"})
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         self.check_token(request)
         return web.json_response(ME)
 
@@ -176,7 +173,6 @@ class QQGateway(QQ, Gateway):
         ]
 
     async def tell_gateway(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot where the gateway is."""
         self.check_token(request)
         limit = {"total": 9, "remaining": 9, "reset_after": 86400000, "max_concurrency": 1}
         url = f"ws://127.0.0.1:{self.port}/websocket"

@@ -61,7 +61,6 @@ class Satori(Gateway):
 
     @property
     def login(self) -> dict[str, Any]:
-        """The bot's login."""
         features = ["message.create"]
         return {
             "sn": 1,

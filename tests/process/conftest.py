@@ -20,8 +20,6 @@ if sys.platform == "win32":
 
 
 class Launch(Protocol):
-    """Starts a program."""
-
     def __call__(self, host: Host, port: int = 0, **settings: Any) -> Program:
         """Start a host on a port, and its bot with settings."""
 

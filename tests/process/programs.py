@@ -96,7 +96,6 @@ class PythonProcess:
         await eventually(lambda: text in self.log, PATIENCE, text)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal."""
         self.process.send_signal(number)
 
     async def ended(self) -> int:
@@ -136,7 +135,6 @@ class Program(PythonProcess):
         await eventually(lambda: self.journal.count(text) >= count, PATIENCE, text)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal."""
         self._interrupted = time.monotonic()
         super().stop(number)
 

@@ -32,13 +32,11 @@ class Line:
     ended: asyncio.Task[None] | None = None
 
     async def close_code(self) -> int | None:
-        """Wait for the end and return its code."""
         assert self.ended is not None
         await within(asyncio.shield(self.ended), 60)
         return self.socket.close_code
 
     async def answer_calls(self) -> None:
-        """Read until the end."""
         async for message in self.socket:
             call = json.loads(message.data)
             self.calls.append(call)
@@ -76,14 +74,12 @@ class Platform:
         await self._session.close()
 
     async def connect(self, self_id: str) -> Line:
-        """Connect a bot's WebSocket."""
         socket = await self._session.ws_connect(self.url + "/ws", headers={"X-Self-ID": self_id})
         line = self.lines[self_id] = Line(socket)
         line.ended = asyncio.create_task(line.answer_calls())
         return line
 
     async def send(self, self_id: str, **event: Any) -> None:
-        """Send an event over the bot's WebSocket."""
         await self.lines[self_id].socket.send_json(event)
 
     async def post(self, self_id: str, **event: Any) -> int:

@@ -29,7 +29,6 @@ CLOSE = 2.0
 
 
 async def never() -> None:
-    """Hang."""
     await asyncio.get_running_loop().create_future()
 
 

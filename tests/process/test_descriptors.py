@@ -64,7 +64,6 @@ run_while(crowd)
 
 
 def run(program: str, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-    """Run a program within some seconds."""
     return subprocess.run(
         [sys.executable, "-c", BEGIN + program, *arguments],
         capture_output=True,

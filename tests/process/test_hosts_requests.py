@@ -45,18 +45,15 @@ def hosted(
 
 @pytest.fixture
 def host(hosted: tuple[Host, Program]) -> Host:
-    """Give the host."""
     return hosted[0]
 
 
 @pytest.fixture
 def program(hosted: tuple[Host, Program]) -> Program:
-    """Give the program that runs it."""
     return hosted[1]
 
 
 async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Response:
-    """Ask for a WebSocket."""
     headers = {"X-Self-ID": self_id} if self_id else {}
     return await client.upgrade(f"{host.prefix}/platform/ws", headers)
 

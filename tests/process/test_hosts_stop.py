@@ -18,7 +18,6 @@ under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.n
 
 
 def check_exit_code(host: Host, code: int) -> None:
-    """Compare an exit code with the table."""
     assert code in (0, -signal.SIGTERM)
     check("exit code", host, code == 0)
 

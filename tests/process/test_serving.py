@@ -28,8 +28,6 @@ SHUTDOWN = ["shutdown of the second", "shutdown of the first, session closed: Fa
 
 
 class Bench:
-    """A driver that serves, and what it has noted."""
-
     def __init__(self, **settings: Any) -> None:
         self.notes: list[str] = []
         self.driver: Driver = make_driver({"work_seconds": 0, **settings}, self.notes.append)
@@ -53,14 +51,12 @@ class Bench:
             await self.end()
 
     async def start(self) -> None:
-        """Serve."""
         started = asyncio.get_running_loop().create_future()
         serving = self.driver.serve(port=0, started=started.set_result)
         self.serving = asyncio.create_task(serving)
         self.port = (await within(started))[0][1]
 
     async def end(self) -> None:
-        """Wait until it has stopped."""
         assert self.serving is not None
         await within(self.serving)
 
@@ -70,12 +66,10 @@ class Bench:
         config.gate.set()
 
     async def noted(self, note: str) -> None:
-        """Wait for a note."""
         await eventually(lambda: note in self.notes, what=note)
 
 
 async def webhook(client: RawClient, body: bytes) -> Response:
-    """Send a webhook on a connection that is open."""
     return await client.request("POST", "/platform", {"X-Self-ID": "7"}, body)
 
 
@@ -173,7 +167,6 @@ async def test_serves_again_after_the_stop() -> None:
 
 
 async def serve_once(made: Bench, event: bytes) -> None:
-    """Start, handle an event, and stop."""
     await made.start()
     async with await RawClient.connect(made.port) as client:
         assert (await webhook(client, event)).status == 200

@@ -237,7 +237,6 @@ async def test_without_a_standard_error(tmp_path: Path) -> None:
 
 
 async def begin(program: Program, platform: Platform, how: str) -> None:
-    """Have a handler run."""
     await platform.connect("7")
     await program.noted("connect 7")
     await platform.send("7", do=how)

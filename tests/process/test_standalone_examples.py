@@ -137,7 +137,6 @@ def curl_of(document: Document) -> list[str]:
 
 
 async def status_of(bot: PythonProcess, target: str) -> int:
-    """Send an event as a webhook."""
     async with session_with(bot) as session, session.post(target, json=MESSAGE) as response:
         return response.status
 
@@ -146,11 +145,9 @@ async def status_of(bot: PythonProcess, target: str) -> int:
 async def connected(
     bot: PythonProcess, target: str
 ) -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]]:
-    """Connect a WebSocket."""
     async with session_with(bot) as session, session.ws_connect(target) as socket:
         yield session, socket
 
 
 def session_with(bot: PythonProcess) -> aiohttp.ClientSession:
-    """Make a session of a platform."""
     return aiohttp.ClientSession(f"http://127.0.0.1:{bot.port}", headers={"X-Self-ID": "1"})

@@ -20,7 +20,6 @@ IDS = Counter(str(number) for number in range(EVENTS))
 
 
 async def connect_all(platform: Platform) -> None:
-    """Connect the bots."""
     for bot in BOTS:
         await platform.connect(bot)
 

@@ -30,7 +30,6 @@ def path() -> Iterator[str]:
 
 
 def is_there(path: str) -> bool:
-    """Tell whether there is a file."""
     return Path(path).exists()
 
 
@@ -69,7 +68,6 @@ async def test_its_file_has_the_mode_that_was_asked_for(
 
 
 def mode_of(path: str) -> int:
-    """Return the permissions of a file."""
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 

@@ -27,13 +27,11 @@ wait = nonebot.on_command("wait")
 
 @say.handle()
 async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    """Answer at once."""
     await answer(bot, event, text)
 
 
 @wait.handle()
 async def do_wait(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    """Answer when the test says so."""
     go = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go.set)
     note("begun")

@@ -32,7 +32,6 @@ class Conversation:
 
     @pytest.fixture
     async def there(self, tmp_path: Path) -> AsyncIterator[Any]:
-        """The platform."""
         there = self.platform(tmp_path)
         await there.start()
         try:
@@ -45,7 +44,6 @@ class Conversation:
     async def bot(
         self, platform_driver: Candidate, tmp_path: Path, there: Platform
     ) -> AsyncIterator[Bot]:
-        """A bot with the platform's adapter."""
         candidate = dataclasses.replace(platform_driver, env=there.environment)
         settings = {"adapter": there.adapter, **there.settings()}
         async with running(str(PROGRAM), candidate, tmp_path, **settings) as bot:

@@ -52,7 +52,6 @@ class Platform(abc.ABC):
 
     @property
     def url(self) -> str:
-        """The server's URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     @abc.abstractmethod
@@ -114,7 +113,6 @@ class Gateway(Platform):
         """Make the event of a message."""
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
-        """Answer the bot's handshake."""
         self._ws = ws = web.WebSocketResponse()
         await ws.prepare(request)
         try:
@@ -128,7 +126,6 @@ class Gateway(Platform):
         self._ready.set()
 
     async def transmit(self, ws: web.WebSocketResponse, payload: dict[str, Any]) -> None:
-        """Send a payload, as JSON text."""
         await ws.send_str(json.dumps(payload))
 
     async def say(self, bot: Bot, text: str) -> None:
@@ -167,6 +164,5 @@ class Webhook(Platform):
             return got.status, await got.read()
 
     async def say(self, bot: Bot, text: str) -> None:
-        """Post an event."""
         status, answer = await self.post(bot, *self.delivery(text))
         assert status == self.accepted, answer

@@ -60,7 +60,6 @@ async def post(
 
 
 def ws_url(bot: Bot, path: str = "/cqhttp/ws") -> str:
-    """Return the address of the bot's reverse WebSocket."""
     return bot.url(path, scheme="ws")
 
 

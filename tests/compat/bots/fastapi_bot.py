@@ -65,7 +65,6 @@ router = APIRouter(prefix="/plugin", lifespan=living)
 
 
 def has_token(token: str = "") -> str:
-    """Refuse without a token."""
     if token != "secret":
         raise HTTPException(401, "no token")
     return token
@@ -79,7 +78,6 @@ async def item(number: int, token: str = Depends(has_token)) -> dict[str, Any]:
 
 @router.get("/sync")
 def sync() -> str:
-    """Run in a thread."""
     return "from a thread"
 
 
@@ -94,7 +92,6 @@ async def page_of_hook() -> PlainTextResponse:
 
 @app.api_route("/show", methods=["GET", "PUT"])
 async def show(request: Request) -> dict[str, Any]:
-    """Show what has come."""
     scope = request.scope
     return {
         "http_version": scope["http_version"],
@@ -121,7 +118,6 @@ async def events() -> StreamingResponse:
 
 @app.get("/fail")
 async def fail() -> None:
-    """Fail."""
     raise RuntimeError("this page always fails")
 
 
@@ -138,20 +134,15 @@ async def ws_echo(ws: WebSocket) -> None:
 
 @app.websocket("/ws/close")
 async def ws_close(ws: WebSocket) -> None:
-    """Close with a code of its own."""
     await ws.accept(subprotocol="chat" if "chat" in ws.scope["subprotocols"] else None)
     await ws.close(4001, "wrong token")
 
 
 class Mark:
-    """Marks the answers of plugins."""
-
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Add a header."""
-
         async def marked(event: Any) -> None:
             if event["type"] == "http.response.start":
                 event["headers"] = [*event["headers"], (b"x-marked", b"yes")]
@@ -165,7 +156,6 @@ app.add_middleware(Mark)
 
 @app.exception_handler(404)
 async def not_found(request: Request, error: Exception) -> JSONResponse:
-    """Answer for unknown paths."""
     return JSONResponse({"nothing": request.scope["path"]}, 404)
 
 
@@ -188,7 +178,6 @@ async def late() -> None:
 
 @driver.on_shutdown
 async def shutdown() -> None:
-    """Note the shutdown."""
     note("step", name="shutdown")
 
 

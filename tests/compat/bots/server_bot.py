@@ -152,13 +152,11 @@ async def ws_close(ws: WebSocket) -> None:
 
 
 def http(method: str, path: str, handle: Any) -> None:
-    """Register a route."""
     setup = HTTPServerSetup(URL(path), method, f"{method} {path}", handle)
     nonebot.get_driver().setup_http_server(setup)  # type: ignore[attr-defined]
 
 
 def ws(path: str, handle: Any) -> None:
-    """Register a WebSocket."""
     setup = WebSocketServerSetup(URL(path), path, handle)
     nonebot.get_driver().setup_websocket_server(setup)  # type: ignore[attr-defined]
 

@@ -79,7 +79,6 @@ def timing_out() -> Iterator[None]:
 
 @asynccontextmanager
 async def faster_than(seconds: float) -> AsyncIterator[None]:
-    """Assert that the block takes less than a time."""
     start = time.monotonic()
     yield
     took = time.monotonic() - start

@@ -23,7 +23,6 @@ _numbers = itertools.count(1)
 
 
 def message_event(text: str, self_id: str = SELF_ID) -> dict[str, Any]:
-    """Make the event of a private message."""
     number = next(_numbers)
     return {
         "time": 1_700_000_000 + number,
@@ -57,7 +56,6 @@ def lifecycle_event(self_id: str = SELF_ID) -> dict[str, Any]:
 
 
 def sign(secret: str, body: bytes) -> dict[str, str]:
-    """Make the header that signs a webhook's body."""
     return {"X-Signature": "sha1=" + hmac.new(secret.encode(), body, "sha1").hexdigest()}
 
 
@@ -89,7 +87,6 @@ async def echo_over(ws: Any, text: str, self_id: str = SELF_ID) -> None:
 def connect(
     client: aiohttp.ClientSession, url: str, self_id: str | None = SELF_ID, token: str = ""
 ) -> Any:
-    """Open a reverse WebSocket to the bot."""
     headers = {"X-Client-Role": "Universal"}
     if self_id:
         headers["X-Self-ID"] = self_id
@@ -118,12 +115,10 @@ class Platform:
 
     @property
     def ws_url(self) -> str:
-        """Where bots connect to."""
         return f"ws://127.0.0.1:{self.port}/ws"
 
     @property
     def api_root(self) -> str:
-        """Where bots call the API."""
         return f"http://127.0.0.1:{self.port}/api"
 
     async def arrival(self) -> web.WebSocketResponse:
@@ -145,7 +140,6 @@ class Platform:
         return ws
 
     async def call(self, request: web.Request) -> web.StreamResponse:
-        """Answer an API call over HTTP."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         action = request.match_info["action"]
         await self.calls.put((action, await request.json(), headers))

@@ -76,12 +76,10 @@ class Bot:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended yet."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def log(self) -> str:
-        """All that the bot has printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def noted(self, what: str) -> list[dict[str, Any]]:
@@ -90,7 +88,6 @@ class Bot:
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        """All entries of the bot's journal."""
         if not self._journal.exists():
             return []
         return [json.loads(line) for line in self._journal.read_text("utf-8").splitlines()]
@@ -107,16 +104,13 @@ class Bot:
         return self.noted(what)[number - 1]
 
     def url(self, path: str = "/", *, scheme: str = "http") -> str:
-        """Return the bot's URL for a path."""
         return f"{scheme}://127.0.0.1:{self.port}{self.candidate.prefix}{path}"
 
     def send_stop(self) -> None:
-        """Send SIGTERM."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Wait for the end and return the exit code."""
         assert self.process is not None
         await eventually(lambda: not self.is_running, PATIENCE, "the end of the bot")
         return int(self.process.returncode)
@@ -132,7 +126,6 @@ class Bot:
             assert not any(left in self.log for left in LEFT_BEHIND), self.log
 
     def kill(self) -> None:
-        """End the process, whatever it is doing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

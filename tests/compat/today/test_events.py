@@ -58,12 +58,10 @@ def is_in_order(bot: Bot) -> bool:
 
 
 def ids(count: int) -> list[str]:
-    """List the ids of so many events."""
     return sorted(str(number) for number in range(count))
 
 
 async def post(client: aiohttp.ClientSession, bot: Bot, event: dict[str, Any]) -> int:
-    """Send an event by webhook."""
     url = bot.url("/onebot/v11/")
     async with client.post(url, json=event, headers={"X-Self-ID": SELF_ID}) as got:
         return got.status

@@ -24,7 +24,6 @@ def bot(fastapi_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 async def get(client: aiohttp.ClientSession, bot: Bot, path: str) -> tuple[int, str]:
-    """Ask for a page."""
     async with client.get(bot.url(path)) as answer:
         return answer.status, await answer.text()
 

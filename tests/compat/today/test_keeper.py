@@ -18,7 +18,6 @@ from ..support.inprocess import make_driver
 
 @pytest.fixture
 def steps() -> list[str]:
-    """What has happened."""
     return []
 
 

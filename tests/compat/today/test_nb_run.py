@@ -83,7 +83,6 @@ class Terminal:
         return re.sub(r"\x1b\[[\d;]*m", "", self._output.decode("utf-8", "replace"))
 
     async def shows(self, text: str) -> None:
-        """Wait for a text."""
         await eventually(lambda: text in self.text, what=text, timeout=30)
 
     def press_ctrl_c(self) -> None:

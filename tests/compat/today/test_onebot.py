@@ -54,7 +54,6 @@ async def post(client: aiohttp.ClientSession, bot: Bot, event: Any, **headers: s
 
 
 def ws_url(bot: Bot) -> str:
-    """Return the address of the bot's reverse WebSocket."""
     return bot.url("/onebot/v11/ws", scheme="ws")
 
 

@@ -14,7 +14,6 @@ from ..support.choice import OURS, Candidate
 
 
 def make_driver() -> Any:
-    """Make the driver of this package."""
     return inprocess.make_driver(Candidate(OURS), host="127.0.0.1")
 
 

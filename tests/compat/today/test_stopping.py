@@ -48,7 +48,6 @@ async def held_bot(
 
 
 async def echo(ws: Any, text: str) -> None:
-    """Have the bot send a text back."""
     await ws.send_str(text)
     assert await within(ws.receive_str()) == text
 

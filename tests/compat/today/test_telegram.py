@@ -12,7 +12,6 @@ from ..support.telegram import BOT_ID, TOKEN, Telegram, push, telegram
 
 
 def settings(there: Telegram, *, is_webhook: bool) -> dict[str, Any]:
-    """Return the bot's configuration."""
     return {
         "adapters": ["telegram"],
         "telegram_bots": [

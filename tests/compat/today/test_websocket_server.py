@@ -26,7 +26,6 @@ def name() -> str:
 
 
 def connect(client: aiohttp.ClientSession, bot: Bot, path: str, **options: Any) -> Any:
-    """Open a WebSocket to the bot."""
     return client.ws_connect(bot.url(f"/ws/{path}", scheme="ws"), **options)
 
 

@@ -67,7 +67,6 @@ class PlatformBot(Bot):
             await getattr(self, "do_" + data["do"])(data)
 
     async def do_note(self, event: dict[str, Any]) -> None:
-        """Note the event."""
         self.note(f"handled {event['id']}")
 
     async def do_work(self, event: dict[str, Any]) -> None:
@@ -91,7 +90,6 @@ class PlatformBot(Bot):
         threading.Thread(target=self.driver.exit).start()  # type: ignore[attr-defined]
 
     async def do_hang(self, event: dict[str, Any]) -> None:
-        """Never end."""
         self.note("begun")
         await asyncio.get_running_loop().create_future()
 
@@ -111,7 +109,6 @@ class PlatformBot(Bot):
         await socket.send("x" * event["size"])
 
     async def do_block(self, event: dict[str, Any]) -> None:
-        """Block the event loop."""
         await asyncio.sleep(0)
         await self.do_block_at_once(event)
 
@@ -180,11 +177,9 @@ class PlatformBot(Bot):
             del self.answers[key]
 
     async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
-        """Send a message."""
         return await self.call_api("send", message=message)
 
     def note(self, text: str) -> None:
-        """Note what happens."""
         self.config.note(text)
 
 

@@ -10,7 +10,6 @@ from tests.process.bots.common import driver_of_test
 
 
 async def main() -> None:
-    """Serve until SIGTERM."""
     driver = driver_of_test()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.exit)
     await driver.serve(port=int(sys.argv[1]))
