@@ -16,8 +16,6 @@ from tests.support.waiting import eventually, within
 
 from .platform import Platform
 
-PROGRAM = Path(__file__).parent.parent / "bots" / "chat_bot"
-
 
 async def assert_answers(bot: Bot, there: Platform, text: str) -> None:
     """Say something, and assert that the bot answers it over its API."""
@@ -45,8 +43,8 @@ class Conversation:
         self, platform_driver: Candidate, tmp_path: Path, there: Platform
     ) -> AsyncIterator[Bot]:
         candidate = dataclasses.replace(platform_driver, env=there.environment)
-        settings = {"adapter": there.adapter, **there.settings()}
-        async with running(str(PROGRAM), candidate, tmp_path, **settings) as bot:
+        settings = {"adapters": [there.adapter], **there.settings()}
+        async with running("adapters_bot", candidate, tmp_path, **settings) as bot:
             yield bot
 
     async def test_answers_also_after_a_restart_and_at_the_stop(

@@ -112,7 +112,7 @@ class Answers:
 async def test_webhooks_under_every_host(
     hosted_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
-    async with running("events_bot", hosted_driver, tmp_path, **options(there)) as bot:
+    async with running("adapters_bot", hosted_driver, tmp_path, **options(there)) as bot:
         for number in range(10):
             assert await post(client, bot, message_event(f"/work {number}")) == 204
             # The adapter waits for the message that is replied to: no matcher has begun.
@@ -158,7 +158,7 @@ async def test_reverse_websocket(
 ) -> None:
     # gunicorn looks at its signals once a second.
     settings = options(work_seconds=2 if hosted_driver.host == "gunicorn" else 0.5)
-    async with running("events_bot", hosted_driver, tmp_path, **settings) as bot:
+    async with running("adapters_bot", hosted_driver, tmp_path, **settings) as bot:
         async with connect(client, bot.url("/onebot/v11/ws", scheme="ws")) as ws:
             answers = await send_events(ws, bot, 25)
             assert await answers.end() == 1001
@@ -172,7 +172,7 @@ async def test_forward_websocket(
     forward_driver: Candidate, tmp_path: Path, there: Platform
 ) -> None:
     settings = options(onebot_ws_urls=[there.ws_url])
-    async with running("events_bot", forward_driver, tmp_path, **settings) as bot:
+    async with running("adapters_bot", forward_driver, tmp_path, **settings) as bot:
         answers = await send_events(await there.arrival(), bot, 10)
         await answers.end()
         assert await bot.ended() == 0
@@ -184,7 +184,7 @@ async def test_webhooks_beside_nonebots_own_server(
 ) -> None:
     """The client half alone waits for events before the first shutdown function runs."""
     beside = Candidate(f"~fastapi+{OURS}")
-    async with running("events_bot", beside, tmp_path, **options(there)) as bot:
+    async with running("adapters_bot", beside, tmp_path, **options(there)) as bot:
         for number in range(20):
             assert await post(client, bot, message_event(f"/work {number}")) == 204
         await bot.stop()
@@ -199,7 +199,7 @@ async def test_at_the_deadline_events_are_cut_off_before_the_shutdown_functions(
     bot_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     settings = options(there, aiohttp_drain_timeout=1, aiohttp_close_timeout=2)
-    async with running("events_bot", bot_driver, tmp_path, **settings) as bot:
+    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
         for name in ("one", "two"):
             assert await post(client, bot, message_event(f"/hang {name}")) == 204
         await bot.note("begun", 2)
@@ -214,7 +214,7 @@ async def test_a_thread_that_hangs_holds_up_no_end(
     bot_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     settings = options(there, aiohttp_drain_timeout=1, aiohttp_close_timeout=1)
-    async with running("events_bot", bot_driver, tmp_path, **settings) as bot:
+    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
         assert await post(client, bot, message_event("/block thread")) == 204
         await bot.note("begun")
         began = time.monotonic()
@@ -232,7 +232,7 @@ async def test_events_that_come_over_a_socket_meanwhile_are_handled_and_prolong_
     bot_driver: Candidate, tmp_path: Path, client: aiohttp.ClientSession
 ) -> None:
     settings = options(work_seconds=0.2, aiohttp_drain_timeout=60)
-    async with running("events_bot", bot_driver, tmp_path, **settings) as bot:
+    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
         async with connect(client, bot.url("/onebot/v11/ws", scheme="ws")) as ws:
             answers = Answers(ws)
             await ws.send_str(json.dumps(message_event("/work before")))
@@ -257,7 +257,7 @@ async def test_events_that_are_polled_meanwhile_are_handled(
     async with telegram() as there:
         bots = [{"token": TELEGRAM_TOKEN, "api_server": there.api_server, "is_webhook": False}]
         settings = {"adapters": ["telegram"], "telegram_bots": bots, "work_seconds": 1}
-        async with running("events_bot", forward_driver, tmp_path, **settings) as bot:
+        async with running("adapters_bot", forward_driver, tmp_path, **settings) as bot:
             await there.offer("/work before")
             await bot.note("begun")
             bot.send_stop()

@@ -100,7 +100,7 @@ class Terminal:
 async def in_terminal(bot: Bot, folder: Path) -> AsyncIterator[Terminal]:
     """Run a bot with ``nb run`` in a terminal."""
     (folder / "pyproject.toml").write_text(PROJECT)
-    program = BOTS / "events_bot.py"
+    program = BOTS / "adapters_bot.py"
     (folder / "bot.py").write_text(
         f'import runpy\nrunpy.run_path({str(program)!r}, run_name="__main__")\n'
     )
@@ -117,7 +117,7 @@ async def in_terminal(bot: Bot, folder: Path) -> AsyncIterator[Terminal]:
 async def test_ctrl_c_is_one_orderly_stop(
     tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
-    bot = Bot("events_bot", Candidate(OURS), tmp_path, **options(there, work_seconds=1))
+    bot = Bot("adapters_bot", Candidate(OURS), tmp_path, **options(there, work_seconds=1))
     async with in_terminal(bot, tmp_path) as terminal:
         for number in range(3):
             assert await post(client, bot, message_event(f"/work {number}")) == 204
