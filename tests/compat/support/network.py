@@ -66,8 +66,9 @@ def unanswering() -> Iterator[int]:
 
 
 @contextmanager
-def timing_out() -> Iterator[None]:
-    """Assert that a timeout strikes: each library has a class of its own, named for it."""
+def timing_out(seconds: float = 5) -> Iterator[None]:
+    """Assert that a timeout strikes within seconds; each library has a class of its own for it."""
+    start = time.monotonic()
     try:
         yield
     except Exception as error:
@@ -75,11 +76,5 @@ def timing_out() -> Iterator[None]:
             raise
     else:
         raise AssertionError("no timeout has struck")
-
-
-@asynccontextmanager
-async def faster_than(seconds: float) -> AsyncIterator[None]:
-    start = time.monotonic()
-    yield
     took = time.monotonic() - start
     assert took < seconds, f"took {took:.2f} s"

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from multidict import CIMultiDict
 
 from .network import serving
 
@@ -90,6 +91,21 @@ class Recorder:
             return function
 
         return decorate
+
+    def respond(self, path: str, *headers: tuple[str, str], status: int = 200) -> None:
+        """Answer a path with a status and headers."""
+
+        @self.answer(path)
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, headers=CIMultiDict(headers))
+
+    def stall(self, path: str, text: str = "ok") -> None:
+        """Answer a path when `release` is set."""
+
+        @self.answer(path)
+        async def answer(request: web.Request) -> web.StreamResponse:
+            await self.release.wait()
+            return web.Response(text=text)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(await _record(request))

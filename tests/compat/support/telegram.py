@@ -123,6 +123,13 @@ async def telegram(port: int = 0, **options: Any) -> AsyncIterator[Telegram]:
         yield there
 
 
+def settings_for(there: Telegram, *, is_webhook: bool = False) -> dict[str, Any]:
+    """Make the configuration of a bot."""
+    bot = {"token": TOKEN, "api_server": there.api_server, "is_webhook": is_webhook}
+    url = "https://bot.example"
+    return {"adapters": ["telegram"], "telegram_bots": [bot], "telegram_webhook_url": url}
+
+
 async def push(there: Telegram, bot_url: str, text: str, secret: str | None = None) -> int:
     """Send an update to the webhook that the bot has set, and return the answer's status."""
     headers = {"X-Telegram-Bot-Api-Secret-Token": secret or there.webhook["secret_token"]}

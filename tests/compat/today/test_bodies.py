@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
 from ..support.recorder import Recorder, parse_multipart
@@ -188,10 +187,7 @@ async def test_a_file_stays_open(
 async def test_a_file_is_sent_on_where_a_redirect_leads(
     driver: Any, recorder: Recorder, tmp_path: Path
 ) -> None:
-    @recorder.answer("/from")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=307, headers={"Location": "/to"})
-
+    recorder.respond("/from", ("Location", "/to"), status=307)
     path = tmp_path / "a.txt"
     path.write_bytes(b"on disk")
     with path.open("rb") as file:

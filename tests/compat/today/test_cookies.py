@@ -4,7 +4,6 @@ from http.cookies import CookieError
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
 from tests.support.waiting import eventually
@@ -27,16 +26,9 @@ def home(recorder: Recorder) -> str:
 
 def setting(recorder: Recorder, path: str, *cookies: str, to: str | None = None) -> str:
     """Answer a path with cookies, and perhaps with a redirect; give its URL."""
-
-    @recorder.answer(path)
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.Response(status=302 if to else 200)
-        if to:
-            response.headers["Location"] = to
-        for cookie in cookies:
-            response.headers.add("Set-Cookie", cookie)
-        return response
-
+    location = [("Location", to)] if to else []
+    set_cookies = [("Set-Cookie", cookie) for cookie in cookies]
+    recorder.respond(path, *location, *set_cookies, status=302 if to else 200)
     return recorder.url(path, host="localhost")
 
 

@@ -27,8 +27,7 @@ from ..support.onebot import (
     message_event,
 )
 from ..support.process import Bot, running
-from ..support.telegram import TOKEN as TELEGRAM_TOKEN
-from ..support.telegram import telegram
+from ..support.telegram import settings_for, telegram
 
 pytestmark = [
     pytest.mark.timeout(90),
@@ -255,8 +254,7 @@ async def test_events_that_are_polled_meanwhile_are_handled(
     forward_driver: Candidate, tmp_path: Path
 ) -> None:
     async with telegram() as there:
-        bots = [{"token": TELEGRAM_TOKEN, "api_server": there.api_server, "is_webhook": False}]
-        settings = {"adapters": ["telegram"], "telegram_bots": bots, "work_seconds": 1}
+        settings = {**settings_for(there), "work_seconds": 1}
         async with running("adapters_bot", forward_driver, tmp_path, **settings) as bot:
             await there.offer("/work before")
             await bot.note("begun")

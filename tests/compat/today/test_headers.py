@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
 from ..support.recorder import Recorder
@@ -80,12 +79,8 @@ async def test_the_login_of_a_url_goes_before_a_header_in_a_handshake(
 
 
 async def test_the_login_of_a_url_stays_with_its_host(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/from")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        location = recorder.url("/to", host=request.query["host"])
-        return web.Response(status=302, headers={"Location": location})
-
     for host, expected in (("127.0.0.1", ["Basic dXM6cHc="]), ("localhost", [])):
-        url = recorder.url(f"/from?host={host}", host="us:pw@127.0.0.1")
+        recorder.respond("/from", ("Location", recorder.url("/to", host=host)), status=302)
+        url = recorder.url("/from", host="us:pw@127.0.0.1")
         await driver.request(Request("GET", url))
         assert recorder.last.header("authorization") == expected

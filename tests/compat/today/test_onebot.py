@@ -68,27 +68,18 @@ async def test_webhook(bot: Bot, there: Platform, client: aiohttp.ClientSession)
     await bot.stop()
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+async def test_refusals(bot: Bot, client: aiohttp.ClientSession) -> None:
+    for headers, status in (
         ({"X_Self_ID": ""}, 400),
         ({"X_Signature": ""}, 401),
         ({"X_Signature": "sha1=" + "0" * 40}, 403),
-    ],
-    ids=["no id", "no signature", "wrong signature"],
-)
-async def test_refused_webhook(
-    bot: Bot, client: aiohttp.ClientSession, headers: dict[str, str], status: int
-) -> None:
-    assert await post(client, bot, message_event("/echo no"), **headers) == status
-    assert bot.noted("called") == []
-
-
-async def test_refused_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
+    ):
+        assert await post(client, bot, message_event("/echo no"), **headers) == status
     for options in ({"token": "wrong"}, {}, {"token": TOKEN, "self_id": None}):
         with pytest.raises(REFUSED) as caught:
             await connect(client, ws_url(bot), **options)
         assert caught.value.status == 403
+    assert bot.noted("called") == bot.noted("connected") == []
 
 
 async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:

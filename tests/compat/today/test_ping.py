@@ -64,25 +64,29 @@ async def slow_to_pong(seconds: float) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{port}/"
 
 
-async def test_the_interval_goes_before_the_setting(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=LONG)
+@asynccontextmanager
+async def unanswered(
+    candidate: Candidate, setting: float, interval: Any, **timeout: Any
+) -> AsyncIterator[Any]:
+    """Connect a driver with a heartbeat to a server that never answers a ping."""
+    driver = make_driver(candidate, aiohttp_heartbeat=setting)
     async with (
         started(driver),
         ScriptedServer(half_open()) as server,
-        driver.websocket(handshake(server.ws_url, SHORT, ping=SHORT)) as ws,
+        driver.websocket(handshake(server.ws_url, interval, **timeout)) as ws,
     ):
+        yield ws
+
+
+async def test_the_interval_goes_before_the_setting(client_driver: Candidate) -> None:
+    async with unanswered(client_driver, LONG, SHORT, ping=SHORT) as ws:
         with pytest.raises(WebSocketClosed):
             await within(ws.receive())
         assert ws.closed
 
 
 async def test_none_turns_pings_off(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=SHORT)
-    async with (
-        started(driver),
-        ScriptedServer(half_open()) as server,
-        driver.websocket(handshake(server.ws_url, None)) as ws,
-    ):
+    async with unanswered(client_driver, SHORT, None) as ws:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(ws.receive(), 4 * SHORT)
         assert not ws.closed
@@ -90,12 +94,7 @@ async def test_none_turns_pings_off(client_driver: Candidate) -> None:
 
 @pytest.mark.stock_is_wrong("httpx", "its heartbeat cannot be set")
 async def test_the_setting_counts_where_nothing_is_said(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=SHORT)
-    async with (
-        started(driver),
-        ScriptedServer(half_open()) as server,
-        driver.websocket(handshake(server.ws_url, "not said")) as ws,
-    ):
+    async with unanswered(client_driver, SHORT, "not said") as ws:
         with pytest.raises(WebSocketClosed):
             await within(ws.receive())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
 from tests.support.socks import NAME, SocksProxy
@@ -56,10 +55,7 @@ async def test_socks(
 async def test_a_handshake_is_redirected_on_its_own_host(
     driver: Any, recorder: Recorder, echoing: str
 ) -> None:
-    @recorder.answer("/moved")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        raise web.HTTPFound("/echo")
-
+    recorder.respond("/moved", ("Location", "/echo"), status=302)
     url = recorder.url("/moved", scheme="ws")
     async with driver.websocket(Request("GET", url, headers={"X-Token": SECRET})) as ws:
         await ws.send("hello")

@@ -11,6 +11,7 @@ from aiohttp import web
 from nonebot.drivers import URL, Request
 
 from tests.support.proxy import RecordingProxy
+from tests.support.waiting import eventually
 
 from ..support.recorder import Recorder, parse_multipart
 
@@ -83,10 +84,7 @@ async def test_host_of_the_caller(driver: Any, recorder: Recorder) -> None:
 
 
 async def test_no_cookie_leaks_into_the_next_request(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/login")
-    async def login(request: web.Request) -> web.StreamResponse:
-        return web.Response(headers={"Set-Cookie": "session=secret; Path=/"})
-
+    recorder.respond("/login", ("Set-Cookie", "session=secret; Path=/"))
     await driver.request(Request("GET", recorder.url("/login", host="localhost")))
     await driver.request(
         Request("GET", recorder.url("/one", host="localhost"), cookies={"own": "1"})
@@ -97,10 +95,7 @@ async def test_no_cookie_leaks_into_the_next_request(driver: Any, recorder: Reco
 
 
 async def test_redirect(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/from")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=302, headers={"Location": "/to?x=1"})
-
+    recorder.respond("/from", ("Location", "/to?x=1"), status=302)
     response = await driver.request(Request("GET", recorder.url("/from")))
     assert response.status_code == 200
     assert (recorder.last.path, recorder.last.query) == ("/to", [("x", "1")])
@@ -127,22 +122,12 @@ async def test_cookies_of_requests_at_once_stay_apart(driver: Any, recorder: Rec
 async def test_a_request_that_is_cancelled_leaves_no_cookie(
     driver: Any, recorder: Recorder
 ) -> None:
-    arrived = asyncio.Event()
-
-    @recorder.answer("/login")
-    async def login(request: web.Request) -> web.StreamResponse:
-        headers = {"Location": "/slow", "Set-Cookie": "session=secret; Path=/"}
-        return web.Response(status=302, headers=headers)
-
-    @recorder.answer("/slow")
-    async def slow(request: web.Request) -> web.StreamResponse:
-        arrived.set()
-        await asyncio.Event().wait()
-        return web.Response()
-
+    cookie = ("Set-Cookie", "session=secret; Path=/")
+    recorder.respond("/login", ("Location", "/slow"), cookie, status=302)
+    recorder.stall("/slow")
     url = recorder.url("/login", host="localhost")
     calling = asyncio.ensure_future(driver.request(Request("GET", url)))
-    await arrived.wait()
+    await eventually(lambda: len(recorder.seen) == 2, what="the request of the redirect")
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling

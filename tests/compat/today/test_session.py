@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
 from tests.support.proxy import RecordingProxy
@@ -14,11 +13,7 @@ from ..support.recorder import Recorder
 @pytest.fixture
 def login(recorder: Recorder) -> str:
     """The URL of an answer that sets a cookie; by name, as few jars keep those of addresses."""
-
-    @recorder.answer("/login")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(headers={"Set-Cookie": "session=1; Path=/"})
-
+    recorder.respond("/login", ("Set-Cookie", "session=1; Path=/"))
     return recorder.url("/login", host="localhost")
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from tests.support.waiting import eventually, within
 
@@ -36,12 +35,7 @@ async def held_bot(
     candidate: Candidate, folder: Path, recorder: Recorder, **settings: Any
 ) -> AsyncIterator[Bot]:
     """Run a bot with a platform whose answer to `/held` waits for the release."""
-
-    @recorder.answer("/held")
-    async def held(request: web.Request) -> web.StreamResponse:
-        await recorder.release.wait()
-        return web.Response(text="ok")
-
+    recorder.stall("/held")
     settings["platform"] = recorder.url("")
     async with running("hosted_bot", candidate, folder, **settings) as bot:
         yield bot

@@ -2,7 +2,6 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,17 +9,7 @@ from tests.support.waiting import within
 
 from ..support.choice import Candidate
 from ..support.process import running
-from ..support.telegram import BOT_ID, TOKEN, Telegram, push, telegram
-
-
-def settings(there: Telegram, *, is_webhook: bool) -> dict[str, Any]:
-    return {
-        "adapters": ["telegram"],
-        "telegram_bots": [
-            {"token": TOKEN, "api_server": there.api_server, "is_webhook": is_webhook}
-        ],
-        "telegram_webhook_url": "https://bot.example",
-    }
+from ..support.telegram import BOT_ID, Telegram, push, settings_for, telegram
 
 
 async def sent_text(there: Telegram) -> str:
@@ -35,7 +24,7 @@ async def test_polling(client_driver: Candidate, tmp_path: Path) -> None:
     """The bot answers with text and with a file, and again after a restart of the server."""
     async with AsyncExitStack() as stack:
         async with telegram() as there:
-            options = settings(there, is_webhook=False)
+            options = settings_for(there)
             bot = await stack.enter_async_context(
                 running("adapters_bot", client_driver, tmp_path, **options)
             )
@@ -59,7 +48,9 @@ async def test_polling(client_driver: Candidate, tmp_path: Path) -> None:
 async def test_webhook(bot_driver: Candidate, tmp_path: Path) -> None:
     async with (
         telegram() as there,
-        running("adapters_bot", bot_driver, tmp_path, **settings(there, is_webhook=True)) as bot,
+        running(
+            "adapters_bot", bot_driver, tmp_path, **settings_for(there, is_webhook=True)
+        ) as bot,
     ):
         assert there.webhook["url"] == "https://bot.example/telegram"
         for text in ("一", "two"):

@@ -11,7 +11,7 @@ from nonebot.exception import WebSocketClosed
 from tests.support.proxy import RecordingProxy
 from tests.support.waiting import within
 
-from ..support.network import faster_than, timing_out
+from ..support.network import timing_out
 from ..support.recorder import Recorder, websocket
 
 
@@ -69,10 +69,7 @@ async def test_no_subprotocol_need_be_chosen(
 
 
 async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/no")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=403)
-
+    recorder.respond("/no", status=403)
     with pytest.raises(Exception, match=r"403|[Ii]nvalid"):
         async with driver.websocket(Request("GET", recorder.url("/no", scheme="ws"))):
             raise AssertionError("unreachable")
@@ -80,16 +77,11 @@ async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
 
 @pytest.mark.stock_is_wrong("aiohttp", "it has no limit of the handshake")
 async def test_hanging_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/hang")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        await recorder.release.wait()
-        return web.Response()
-
-    async with faster_than(5):
-        with timing_out():
-            url = recorder.url("/hang", scheme="ws")
-            async with driver.websocket(Request("GET", url, timeout=0.3)):
-                raise AssertionError("unreachable")
+    recorder.stall("/hang")
+    url = recorder.url("/hang", scheme="ws")
+    with timing_out():
+        async with driver.websocket(Request("GET", url, timeout=0.3)):
+            raise AssertionError("unreachable")
 
 
 @pytest.mark.stock_is_wrong("httpx", "the websockets driver ignores the version")
@@ -172,7 +164,10 @@ async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
         assert ws.closed
 
 
-async def test_closing(driver: Any, recorder: Recorder) -> None:
+@pytest.mark.parametrize(("given", "sent"), [([4001, "够了"], (4001, "够了")), ([], (1000, ""))])
+async def test_closing(
+    driver: Any, recorder: Recorder, given: list[Any], sent: tuple[int, str]
+) -> None:
     heard = asyncio.get_running_loop().create_future()
 
     @recorder.answer("/listen")
@@ -182,24 +177,11 @@ async def test_closing(driver: Any, recorder: Recorder) -> None:
         return ws
 
     async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
-        await ws.close(4001, "够了")
-        assert ws.closed
+        if given:  # Leaving the block closes, too.
+            await ws.close(*given)
+            assert ws.closed
     message = await within(heard)
-    assert (message.data, message.extra) == (4001, "够了")
-
-
-async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
-    heard = asyncio.get_running_loop().create_future()
-
-    @recorder.answer("/listen")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            heard.set_result(await last_word(ws))
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))):
-        pass
-    assert (await within(heard)).data == 1000
+    assert (message.data, message.extra or "") == sent
 
 
 @pytest.mark.stock_is_wrong("aiohttp", "its library's error comes through")
