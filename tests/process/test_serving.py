@@ -13,6 +13,8 @@ from aiohttp import web
 
 from nonebot_aiohttp import Driver, LifecycleError, StartupError
 from tests.process.bots.common import make_driver
+from tests.process.hosts import RUN
+from tests.process.observing import post
 from tests.process.simulator import Platform
 from tests.support.client import RawClient
 from tests.support.leaks import changes, process_state
@@ -20,7 +22,6 @@ from tests.support.logs import Logs
 from tests.support.scripts import send_frames
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle, within
-from tests.support.wire import Response
 
 pytestmark = pytest.mark.both_loops
 
@@ -67,10 +68,6 @@ class Bench:
 
     async def noted(self, note: str) -> None:
         await eventually(lambda: note in self.notes, what=note)
-
-
-async def webhook(client: RawClient, body: bytes) -> Response:
-    return await client.request("POST", "/platform", {"X-Self-ID": "7"}, body)
 
 
 @pytest.mark.promise("life: the stop has an order")
@@ -153,31 +150,20 @@ async def test_touches_no_signals() -> None:
         assert changes(before, process_state()) == []
 
 
-@pytest.mark.promise("life: constructing a driver opens nothing and needs no event loop")
-async def test_serves_again_after_the_stop() -> None:
-    async with Bench() as served:
-        served.driver.exit()
-        await served.end()
-        # The application of the first time is frozen, and its sites are gone.
-        await served.start()
-        async with await RawClient.connect(served.port) as client:
-            assert (await webhook(client, b'{"do": "note", "id": 2}')).status == 200
-    assert served.notes.count("startup") == 2
-    assert "handled 2" in served.notes
-
-
 async def serve_once(made: Bench, event: bytes) -> None:
     await made.start()
     async with await RawClient.connect(made.port) as client:
-        assert (await webhook(client, event)).status == 200
+        assert (await post(client, RUN, event)).status == 200
     made.driver.exit()
     await made.end()
 
 
+@pytest.mark.promise("life: constructing a driver opens nothing and needs no event loop")
 def test_serves_again_on_another_loop() -> None:
     made = Bench()
     for number in range(2):
         asyncio.run(serve_once(made, b'{"do": "note", "id": %d}' % number))
+    # The application of the first time is frozen, and its sites are gone.
     assert [note for note in made.notes if note.startswith("handled")] == ["handled 0", "handled 1"]
 
 
@@ -209,7 +195,7 @@ async def test_the_access_log_shows_no_secrets(caplog: pytest.LogCaptureFixture)
 async def test_the_access_log_is_off_unless_asked_for(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     async with Bench() as served, await RawClient.connect(served.port) as client:
-        await webhook(client, b'{"do": "note", "id": 1}')
+        await post(client, RUN, b'{"do": "note", "id": 1}')
     assert not [each for each in caplog.records if each.name == "nonebot_aiohttp.access"]
 
 
@@ -218,7 +204,7 @@ async def test_does_not_serve_twice_at_once() -> None:
         with pytest.raises(LifecycleError, match="runs already"):
             await served.driver.serve(port=0)
         async with await RawClient.connect(served.port) as client:
-            assert (await webhook(client, b'{"do": "note", "id": 1}')).status == 200
+            assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
         served.driver.exit()
         await served.end()
 
@@ -232,25 +218,6 @@ async def test_an_application_stops_only_what_it_has_started() -> None:
         await runner.cleanup()
         assert made.notes == ["startup", "started"]
     assert made.notes[-2:] == SHUTDOWN
-
-
-@pytest.mark.promise("registry: two drivers live in one process")
-async def test_two_drivers_in_one_process() -> None:
-    async with (
-        Bench() as first,
-        Bench() as second,
-        Platform(first.port) as platform,
-        Platform(second.port) as other,
-    ):
-        await platform.connect("7")
-        await first.noted("connect 7")
-        assert list(first.driver.bots) == ["7"]
-        assert not second.driver.bots
-        first.driver.exit()
-        await first.end()
-        assert await other.post("7", do="note", id=1) == 200
-    assert "connect 7" not in second.notes
-    assert "handled 1" not in first.notes
 
 
 @pytest.mark.promise("life: a startup hook that fails undoes the start and ends the process")

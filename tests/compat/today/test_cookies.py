@@ -109,12 +109,6 @@ async def test_what_is_given_to_a_request_goes_before_the_sessions(
         assert cookies(recorder) == ["a=1=="]
 
 
-async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:
-    headers = {"Cookie": 'a=A/B==; q="C/D=="'}
-    await driver.request(Request("GET", recorder.url(), headers=headers))
-    assert cookies(recorder) == ["a=A/B==", 'q="C/D=="']
-
-
 HEADER = 'a=A/B==; q="C/D=="; b[0]=1;  none; c=x y; c=z'
 """What no parser of cookies gives back as it was."""
 
