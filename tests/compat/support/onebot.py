@@ -123,7 +123,7 @@ class Platform:
 
     async def arrival(self) -> web.WebSocketResponse:
         """Wait for the next bot to connect, and greet it."""
-        ws = await within(self.arrivals.get())
+        ws = await within(self.arrivals.get(), 30)
         await ws.send_str(json.dumps(lifecycle_event()))
         return ws
 

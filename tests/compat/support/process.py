@@ -67,9 +67,11 @@ class Bot:
         }
 
     def wait_until_up(self) -> None:
-        """Wait until the bot answers, or is known not to listen."""
+        """Wait until the bot answers, or says that it has started where it does not listen."""
         end = time.monotonic() + PATIENCE
-        while self.candidate.has_server and not answers(self.port):
+        while not (
+            answers(self.port) if self.candidate.has_server else "startup completed" in self.log
+        ):
             assert self.is_running, f"the bot has ended:\n{self.log}"
             assert time.monotonic() < end, f"the bot does not answer:\n{self.log}"
             time.sleep(0.02)

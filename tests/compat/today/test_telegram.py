@@ -14,7 +14,7 @@ from ..support.telegram import BOT_ID, Telegram, push, settings_for, telegram
 
 async def sent_text(there: Telegram) -> str:
     """Wait for the bot's next message and return its text."""
-    sent = await within(there.sent.get())
+    sent = await within(there.sent.get(), 30)
     assert str(sent["chat_id"]) == "100"
     text: str = sent["text"]
     return text.strip()
