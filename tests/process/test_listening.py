@@ -37,15 +37,9 @@ async def stop_by(client: RawClient, program: Program) -> None:
     assert program.journal[-2:] == ["run() returned", "left behind: []"]
 
 
-async def test_port_that_the_system_chooses(launch: Launch) -> None:
-    program = launch(own_process(port=0))
-    assert program.port != 0
-    await stop_by(await RawClient.connect(program.port), program)
-
-
 async def test_port_of_the_settings(launch: Launch) -> None:
     port = free_port()
-    program = launch(own_process(), port_of_settings=port)
+    program = launch(own_process(), port_of_settings=f" {port} ")
     assert program.port == port
     await stop_by(await RawClient.connect(port), program)
 
@@ -115,15 +109,6 @@ def is_usable(address: str) -> bool:
         return found.connect_ex((address, 9)) != errno.EADDRNOTAVAIL
 
 
-@pytest.mark.promise("life: a port in use fails before anything ran")
-async def test_port_in_use(launch: Launch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        program = launch(own_process(port=port))
-        assert await program.exit_code(rf"Cannot listen on 127\.0\.0\.1 port {port}: ") == 1
-    assert program.journal == ["left behind: []"]
-
-
 async def test_name_that_does_not_resolve(launch: Launch) -> None:
     program = launch(own_process(host="nowhere.invalid"))
     assert await program.exit_code(r"Cannot listen on nowhere\.invalid: ") == 1
@@ -183,15 +168,6 @@ async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
     await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
 
 
-async def test_tls_by_the_settings(launch: Launch, tls: Tls) -> None:
-    program = launch(
-        own_process(port=0),
-        aiohttp_ssl_certfile=str(tls.cert_file),
-        aiohttp_ssl_keyfile=str(tls.key_file),
-    )
-    await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
-
-
 @pytest.mark.promise("data: an error names the setting that is wrong")
 async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) -> None:
     program = launch(
@@ -203,20 +179,7 @@ async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) 
     assert program.journal == ["left behind: []"]
 
 
-async def test_port_of_the_settings_as_text(launch: Launch) -> None:
-    port = free_port()
-    program = launch(own_process(), port_of_settings=f" {port} ")
-    assert program.port == port
-    await stop_by(await RawClient.connect(port), program)
-
-
 @pytest.mark.parametrize("port", ["http", "-1", 65536, 80.5, None, ""])
 def test_what_is_no_port(port: object) -> None:
     with pytest.raises(ValidationError, match="port: must be a number from 0 to 65535"):
         port_number(port)
-
-
-async def test_setting_that_is_no_port(launch: Launch) -> None:
-    program = launch(own_process(), port_of_settings="http")
-    assert await program.exit_code(r"ERROR .*: port: must be a number from 0 to 65535$") == 1
-    assert program.journal == ["left behind: []"]
