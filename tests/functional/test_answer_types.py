@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import Serving, own_process, serve_application
 from tests.support.wire import Response
@@ -107,7 +107,7 @@ class Failing(RecordingBot):
     ],
 )
 async def test_texts_of_the_driver_are_plain(
-    serving: Serving, method: str, path: str, status: int, adapter: type[RecordingBot]
+    serving: Serving, method: str, path: str, status: int, adapter: Adapter
 ) -> None:
     driver = make_driver(type("Recorder", (Failing,), {}), aiohttp_max_body_size=10)
     driver.register_adapter("large", adapter)
@@ -123,7 +123,7 @@ async def test_texts_of_the_driver_are_plain(
 @pytest.mark.parametrize("path", ["/recorder/", "/other"])
 @pytest.mark.parametrize("expected", ["\xf7", "tea"])
 async def test_the_text_for_an_unknown_expectation_is_plain(
-    path: str, expected: str, adapter: type[RecordingBot]
+    path: str, expected: str, adapter: Adapter
 ) -> None:
     async with own_process(make_driver(adapter)) as host:
         response = await host.request("POST", path, {"Expect": expected}, b"event")

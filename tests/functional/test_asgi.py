@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from nonebot_aiohttp import HTTPConnection, HTTPRequest, HTTPResponse
 from tests.support.asgi import Call, request, scope
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import serve_asgi
 from tests.support.logs import Logs
@@ -24,7 +24,7 @@ CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
 
 
-async def test_a_webhook_arrives(adapter: type[RecordingBot]) -> None:
+async def test_a_webhook_arrives(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     headers = [(b"X-Self-ID", b"1"), (b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"x", b"\xe9")]
     async with driver.lifespan():
@@ -44,7 +44,7 @@ async def test_a_webhook_arrives(adapter: type[RecordingBot]) -> None:
     assert adapter.messages == [b"event"]
 
 
-async def test_a_scope_may_lack_what_is_optional(adapter: type[RecordingBot]) -> None:
+async def test_a_scope_may_lack_what_is_optional(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     minimal = scope("http", "/recorder/")
     del minimal["http_version"], minimal["query_string"]
@@ -56,7 +56,7 @@ async def test_a_scope_may_lack_what_is_optional(adapter: type[RecordingBot]) ->
     assert adapter.messages == [b""]
 
 
-async def test_a_body_comes_in_parts(adapter: type[RecordingBot]) -> None:
+async def test_a_body_comes_in_parts(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan(), Call(driver.asgi, scope("http", "/recorder/")) as call:
         await call.give("http.request", body=b"ev", more_body=True)
@@ -67,9 +67,7 @@ async def test_a_body_comes_in_parts(adapter: type[RecordingBot]) -> None:
     assert adapter.messages == [b"event"]
 
 
-async def test_a_client_that_leaves_amid_its_body_is_not_heard(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_client_that_leaves_amid_its_body_is_not_heard(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan():
         async with Call(driver.asgi, scope("http", "/recorder/")) as call:
@@ -83,9 +81,7 @@ async def test_a_client_that_leaves_amid_its_body_is_not_heard(
 
 @pytest.mark.promise("webhook: a body over the limit gets 413")
 @pytest.mark.parametrize("length", [None, b"11", b"not a number", "²".encode()])
-async def test_a_body_over_the_limit_gets_413(
-    adapter: type[RecordingBot], length: bytes | None
-) -> None:
+async def test_a_body_over_the_limit_gets_413(adapter: Adapter, length: bytes | None) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
     headers = [(b"content-length", length)] if length is not None else []
     async with driver.lifespan():
@@ -94,7 +90,7 @@ async def test_a_body_over_the_limit_gets_413(
 
 
 @pytest.mark.promise("webhook: a body that trickles gets 408")
-async def test_a_body_that_trickles_gets_408(adapter: type[RecordingBot]) -> None:
+async def test_a_body_that_trickles_gets_408(adapter: Adapter) -> None:
     driver = make_driver(adapter, aiohttp_body_timeout=0.01)
     async with driver.lifespan(), Call(driver.asgi, scope("http", "/recorder/")) as call:
         await call.give("http.request", body=b"x", more_body=True)
@@ -105,7 +101,7 @@ async def test_a_body_that_trickles_gets_408(adapter: type[RecordingBot]) -> Non
 
 @pytest.mark.parametrize("length", [b"11", b"9" * 5000], ids=["over the limit", "no int"])
 async def test_a_body_that_is_declared_too_large_is_not_waited_for(
-    length: bytes, adapter: type[RecordingBot]
+    length: bytes, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
     headers = [(b"x-self-id", b"1"), (b"content-length", length)]
@@ -116,7 +112,7 @@ async def test_a_body_that_is_declared_too_large_is_not_waited_for(
     assert adapter.requests == []
 
 
-async def test_a_body_that_is_awaited_takes_nobodys_place(adapter: type[RecordingBot]) -> None:
+async def test_a_body_that_is_awaited_takes_nobodys_place(adapter: Adapter) -> None:
     driver = make_driver(adapter, aiohttp_max_inflight=1)
     async with driver.lifespan(), Call(driver.asgi, scope("http", "/recorder/")) as slow:
         await slow.give("http.request", body=b"slow", more_body=True)
@@ -127,9 +123,7 @@ async def test_a_body_that_is_awaited_takes_nobodys_place(adapter: type[Recordin
     assert adapter.messages == [b"quick", b"slow"]
 
 
-async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan():
         for path, method, status in (
@@ -146,7 +140,7 @@ async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(
         await call.next()
 
 
-async def test_an_error_of_the_hosts_receive_is_the_hosts(adapter: type[RecordingBot]) -> None:
+async def test_an_error_of_the_hosts_receive_is_the_hosts(adapter: Adapter) -> None:
     """Middleware may bound bodies by raising what it catches itself."""
     driver = make_driver(adapter)
 
@@ -184,7 +178,7 @@ async def test_a_request_that_is_cancelled_amid_its_permission_leaves_its_place(
         assert (await request(driver.asgi, "/recorder/"))[0] == 200
 
 
-async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[RecordingBot]) -> None:
+async def test_a_body_is_received_in_the_task_of_its_request(adapter: Adapter) -> None:
     """Middleware's receive may open what only the same task may close."""
     driver, tasks = make_driver(adapter), list[asyncio.Task[Any] | None]()
 
@@ -213,7 +207,7 @@ async def test_a_body_is_received_in_the_task_of_its_request(adapter: type[Recor
     ],
 )
 async def test_middleware_may_open_something_in_its_receive(
-    adapter: type[RecordingBot], path: str, headers: dict[str, str], status: int
+    adapter: Adapter, path: str, headers: dict[str, str], status: int
 ) -> None:
     """Trap: a receive of Starlette's that is begun and not ended leaves a cancel scope open."""
 
@@ -230,9 +224,7 @@ async def test_middleware_may_open_something_in_its_receive(
         assert (await client.read_response()).status == status
 
 
-async def test_a_server_may_cancel_a_request_that_waits_for_its_body(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_server_may_cancel_a_request_that_waits_for_its_body(adapter: Adapter) -> None:
     driver, ended = make_driver(adapter), list[bool]()
 
     async def receive() -> dict[str, Any]:
@@ -281,7 +273,7 @@ async def test_an_answer_becomes_a_valid_one() -> None:
     ],
 )
 async def test_routing_strips_root_path_and_the_adapter_sees_it_all(
-    adapter: type[RecordingBot], path: str, root: str
+    adapter: Adapter, path: str, root: str
 ) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan():
@@ -296,7 +288,7 @@ async def test_routing_strips_root_path_and_the_adapter_sees_it_all(
 
 @pytest.mark.promise("life: a driver that was not started answers 503 and logs why once")
 async def test_a_driver_that_was_not_started_answers_503_and_says_why_once(
-    adapter: type[RecordingBot], logs: Logs
+    adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter)
     for _ in range(3):
@@ -312,7 +304,7 @@ async def test_a_driver_that_was_not_started_answers_503_and_says_why_once(
 
 
 async def test_before_the_startup_hooks_have_ended_nothing_is_taken_in(
-    adapter: type[RecordingBot], logs: Logs
+    adapter: Adapter, logs: Logs
 ) -> None:
     """Trap: events were handled before `on_startup` had finished (nonebot2#2475)."""
     driver, may_go_on = make_driver(adapter), asyncio.Event()
@@ -330,7 +322,7 @@ async def test_before_the_startup_hooks_have_ended_nothing_is_taken_in(
     assert not logs.matching("async with driver.lifespan()")
 
 
-async def test_the_lifespan_protocol_starts_and_stops(adapter: type[RecordingBot]) -> None:
+async def test_the_lifespan_protocol_starts_and_stops(adapter: Adapter) -> None:
     driver, seen = make_driver(adapter), list[str]()
     driver.on_startup(lambda: seen.append("startup"))
     driver.on_shutdown(lambda: seen.append("shutdown"))
@@ -345,9 +337,7 @@ async def test_the_lifespan_protocol_starts_and_stops(adapter: type[RecordingBot
     assert (await request(driver.asgi, "/recorder/"))[0] == 503
 
 
-async def test_a_startup_hook_that_raises_is_startup_failed(
-    adapter: type[RecordingBot], logs: Logs
-) -> None:
+async def test_a_startup_hook_that_raises_is_startup_failed(adapter: Adapter, logs: Logs) -> None:
     driver = make_driver(adapter)
 
     @driver.on_startup
@@ -362,7 +352,7 @@ async def test_a_startup_hook_that_raises_is_startup_failed(
     assert "no database" in logs.output
 
 
-async def test_what_is_no_connection_is_passed_over(adapter: type[RecordingBot]) -> None:
+async def test_what_is_no_connection_is_passed_over(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with driver.lifespan(), Call(driver.asgi, {"type": "other"}) as call:
         await call.ended()

@@ -18,14 +18,14 @@ from nonebot_aiohttp import (
 )
 from nonebot_aiohttp.connections.asgi_websocket import AsgiWebSocket
 from tests.support.asgi import Call, Event, scope
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.waiting import eventually, settle, within
 
 CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
 
 
-def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
+def socket_of(adapter: Adapter) -> AsgiWebSocket:
     socket = adapter.requests[-1]
     assert isinstance(socket, AsgiWebSocket)
     return socket
@@ -34,7 +34,7 @@ def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
 @pytest.mark.promise("life: an ASGI refusal is a response where the server can send one")
 @pytest.mark.parametrize("extensions", [None, EXTENSION])
 async def test_a_refusal_is_a_response_where_the_server_can(
-    adapter: type[RecordingBot], extensions: dict[str, Any] | None
+    adapter: Adapter, extensions: dict[str, Any] | None
 ) -> None:
     driver = make_driver(adapter)
     more = {} if extensions is None else {"extensions": extensions}
@@ -52,7 +52,7 @@ async def test_a_refusal_is_a_response_where_the_server_can(
         )
 
 
-async def test_an_unknown_path_is_refused(adapter: type[RecordingBot]) -> None:
+async def test_an_unknown_path_is_refused(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     for path in ("/", "/recorder/", "/stranger/ws"):
         websocket = scope("websocket", path, extensions=EXTENSION)
@@ -62,9 +62,7 @@ async def test_an_unknown_path_is_refused(adapter: type[RecordingBot]) -> None:
     assert adapter.requests == []
 
 
-async def test_a_client_that_leaves_before_it_connects_is_nobody(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_client_that_leaves_before_it_connects_is_nobody(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     gone = {"type": "websocket.disconnect", "code": 1006}
     async with driver.lifespan(), Call(driver.asgi, scope("websocket", "/x"), gone) as call:
@@ -75,7 +73,7 @@ async def test_a_client_that_leaves_before_it_connects_is_nobody(
 class Session:
     """A bot's WebSocket under a driver that runs, accepted."""
 
-    def __init__(self, adapter: type[RecordingBot], **settings: Any) -> None:
+    def __init__(self, adapter: Adapter, **settings: Any) -> None:
         self.driver = make_driver(adapter, **settings)
         self._running = self.driver.lifespan()
         self._call = Call(self.driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
@@ -92,7 +90,7 @@ class Session:
         await self._running.__aexit__(*error)
 
 
-async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot]) -> None:
+async def test_messages_of_both_kinds_arrive_as_bytes(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await call.give("websocket.receive", text="你好", bytes=None)
         await call.give("websocket.receive", bytes=b"\xff", text=None)
@@ -101,9 +99,7 @@ async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot
     assert adapter.messages == ["你好".encode(), b"\xff", b"", b""]
 
 
-async def test_a_connection_that_falls_silent_keeps_no_message_alive(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_connection_that_falls_silent_keeps_no_message_alive(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await call.give("websocket.receive", bytes=bytes(1000))
         await eventually(lambda: len(adapter.messages) == 1)
@@ -114,7 +110,7 @@ async def test_a_connection_that_falls_silent_keeps_no_message_alive(
         assert holders == [adapter.messages]
 
 
-async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
+async def test_what_is_sent_is_of_its_kind(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await socket_of(adapter).send("text")
         data: Any = bytearray(b"bytes")
@@ -136,7 +132,7 @@ async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
     ],
 )
 async def test_the_end_is_websocket_closed_with_code_and_reason(
-    adapter: type[RecordingBot], fields: dict[str, Any], code: int, reason: str
+    adapter: Adapter, fields: dict[str, Any], code: int, reason: str
 ) -> None:
     session = Session(adapter)
     async with session as call:
@@ -163,7 +159,7 @@ async def check_ended(socket: AsgiWebSocket, code: int, reason: str) -> None:
     await socket.close()
 
 
-async def test_closing_ends_the_reader_without_an_answer(adapter: type[RecordingBot]) -> None:
+async def test_closing_ends_the_reader_without_an_answer(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await socket_of(adapter).close(4001)
         assert await call.next() == {"type": "websocket.close", "code": 4001, "reason": ""}
@@ -171,13 +167,13 @@ async def test_closing_ends_the_reader_without_an_answer(adapter: type[Recording
         await check_ended(socket_of(adapter), 4001, "closed by this side")
 
 
-async def test_a_long_reason_is_cut(adapter: type[RecordingBot]) -> None:
+async def test_a_long_reason_is_cut(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await socket_of(adapter).end(1008, "你" * 50)
         assert (await call.next())["reason"] == "你" * 41
 
 
-async def test_dropping_ends_the_reader_and_closes(adapter: type[RecordingBot]) -> None:
+async def test_dropping_ends_the_reader_and_closes(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         socket_of(adapter).abort("gone")
         event = await call.next()
@@ -186,9 +182,7 @@ async def test_dropping_ends_the_reader_and_closes(adapter: type[RecordingBot]) 
         await check_ended(socket_of(adapter), 1006, "gone")
 
 
-async def test_a_send_that_the_server_refuses_is_websocket_closed(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_send_that_the_server_refuses_is_websocket_closed(adapter: Adapter) -> None:
     """Each server has an error of its own for a connection that has gone meanwhile."""
     async with Session(adapter) as call:
         call.failure = RuntimeError("server's own")
@@ -227,16 +221,14 @@ async def test_what_came_before_it_is_still_received() -> None:
     assert received == ["hello"]
 
 
-async def test_a_close_that_the_server_refuses_is_a_close(adapter: type[RecordingBot]) -> None:
+async def test_a_close_that_the_server_refuses_is_a_close(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         call.failure = RuntimeError("server's own")
         await socket_of(adapter).close()
         await call.ended()
 
 
-async def test_an_accept_that_the_server_refuses_enters_nothing(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_an_accept_that_the_server_refuses_enters_nothing(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     websocket = scope("websocket", "/recorder/ws")
     async with driver.lifespan():
@@ -248,9 +240,7 @@ async def test_an_accept_that_the_server_refuses_enters_nothing(
         assert driver.bots == {}
 
 
-async def test_closing_does_not_wait_for_a_server_that_waits(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_closing_does_not_wait_for_a_server_that_waits(adapter: Adapter) -> None:
     """A server may wait for a peer that does not read."""
 
     async def never(event: Event) -> None:

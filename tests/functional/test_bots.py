@@ -11,7 +11,7 @@ import pytest
 
 from nonebot_aiohttp import Driver, HTTPRequest
 from tests.support import frames
-from tests.support.bots import RecordingBot, make_driver, new_adapter
+from tests.support.bots import Adapter, RecordingBot, make_driver, new_adapter
 from tests.support.client import RawClient
 from tests.support.frames import Opcode
 from tests.support.hosts import Host, Serving, asgi, own_process
@@ -231,9 +231,7 @@ async def test_where_the_transport_cannot_ping_the_newest_wins() -> None:
 
 
 @pytest.mark.promise("registry: a late cleanup never evicts a successor")
-async def test_a_late_cleanup_never_evicts_a_successor(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_a_late_cleanup_never_evicts_a_successor(serving: Serving, adapter: Adapter) -> None:
     """Trap: the old one's disconnect deletes the new one from `bots` (AstrBot#10155)."""
     driver = make_driver(adapter)
     old, new = (adapter("1", HTTPRequest("1.1", "http", "/")) for _ in range(2))
@@ -349,7 +347,7 @@ async def test_disconnect_hooks_wait_for_the_connect_hooks() -> None:
     assert seen == ["connect 1", "connect 2", "disconnect 1", "disconnect 2"]
 
 
-async def test_connect_hooks_do_not_hold_up_the_messages(adapter: type[RecordingBot]) -> None:
+async def test_connect_hooks_do_not_hold_up_the_messages(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     may_go_on = asyncio.Event()
 

@@ -11,7 +11,7 @@ import pytest
 from nonebot_aiohttp import HTTPConnection, WebSocket, WebSocketClosed
 from nonebot_aiohttp.connections.closing import encodable, fitting, sendable_code
 from tests.support import frames
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving
 from tests.support.sides import READERS, Ends, Reader, Side, receive
 from tests.support.waiting import eventually, within
@@ -66,7 +66,7 @@ async def test_a_client_closes_with_the_code(side: Side, code: int, sent: int) -
 
 @pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 async def test_a_server_refuses_any_other_code_and_goes_on(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
@@ -194,7 +194,7 @@ REASONS = {
 @pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 @pytest.mark.parametrize(("reason", "sent"), REASONS.items())
 async def test_any_reason_closes(
-    serving: Serving, adapter: type[RecordingBot], reason: str | None, sent: str
+    serving: Serving, adapter: Adapter, reason: str | None, sent: str
 ) -> None:
     """Trap: state that was set before what could raise left it half closed."""
     driver = make_driver(adapter)
@@ -247,7 +247,7 @@ def test_reasons_are_cut_where_characters_begin() -> None:
     assert encodable("\udc00\ud800") == "\ufffd" * 2
 
 
-def socket_of(adapter: type[RecordingBot]) -> WebSocket:
+def socket_of(adapter: Adapter) -> WebSocket:
     """Return the socket of the adapter's latest connection."""
     socket = adapter.requests[-1]
     assert isinstance(socket, WebSocket)

@@ -8,7 +8,7 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import (
@@ -27,9 +27,6 @@ from tests.support.server import Script, ScriptedServer, refusing_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Faults: each is retried, then the peer recovers
 
@@ -72,21 +69,19 @@ async def test_a_fault_is_logged_and_retried(
 ) -> None:
     """Trap: only `ClientResponseError` was caught, anything else ended polling for ever (a16)."""
     script, delay, text = FAULTS[fault]
-    async with ScriptedServer(script) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == delay
-            server.scripts = [way.good]
-            (warning,) = warnings(logs)
-            assert "of bot 1 (recorder): " in warning
-            assert text in warning
-            assert warning.endswith(f"; the next attempt is in {delay:.1f} s")
-            assert tracebacks(logs) == 1
-            await fake_clock.advance(delay)
-            await eventually(lambda: adapter.messages)
-            (recovery,) = logs.matching("of bot 1 (recorder) is back: ")
-            assert recovery.level == "INFO"
-            assert not logs.matching("is connected to")
+    async with way.running(driver, script) as server:
+        assert await fake_clock.slept(1) == delay
+        server.scripts = [way.good]
+        (warning,) = warnings(logs)
+        assert "of bot 1 (recorder): " in warning
+        assert text in warning
+        assert warning.endswith(f"; the next attempt is in {delay:.1f} s")
+        assert tracebacks(logs) == 1
+        await fake_clock.advance(delay)
+        await eventually(lambda: adapter.messages)
+        (recovery,) = logs.matching("of bot 1 (recorder) is back: ")
+        assert recovery.level == "INFO"
+        assert not logs.matching("is connected to")
     assert adapter.messages == [b"event"]
 
 
@@ -120,18 +115,16 @@ async def test_each_outage_has_its_traceback(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:
     script = [scripts.status(503), scripts.status(503), way.good, scripts.status(503)]
-    async with ScriptedServer(*script) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await fake_clock.advance_to_next()
-            await fake_clock.advance_to_next()
-            await eventually(lambda: logs.matching("is back: "))
-            if way is WEBSOCKET:
-                # Ends as if the server had been restarted, which needs no traceback.
-                await driver.bots["1"].request.close(1001)  # type: ignore[attr-defined]
-            await fake_clock.advance_to_next()
-            await fake_clock.slept(4)
-            await eventually(lambda: tracebacks(logs) == 2)
+    async with way.running(driver, *script):
+        await fake_clock.advance_to_next()
+        await fake_clock.advance_to_next()
+        await eventually(lambda: logs.matching("is back: "))
+        if way is WEBSOCKET:
+            # Ends as if the server had been restarted, which needs no traceback.
+            await driver.bots["1"].request.close(1001)  # type: ignore[attr-defined]
+        await fake_clock.advance_to_next()
+        await fake_clock.slept(4)
+        await eventually(lambda: tracebacks(logs) == 2)
     assert len([line for line in warnings(logs) if "503" in line]) == 3
 
 
@@ -180,14 +173,12 @@ async def test_a_peer_that_never_answers_is_given_up_in_time(
 ) -> None:
     """Trap: `ClientWSTimeout` does not bound the handshake."""
     driver = clocked_driver(fake_clock, adapter, **{way.timeout: 1})
-    async with ScriptedServer(scripts.hang(read), way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-            assert f"no answer within 1 s (aiohttp_{way.timeout})" in warnings(logs)[0]
-            await eventually(lambda: server.attempts[0].ended or not read)
-            await fake_clock.advance(FIRST_DELAY)
-            await eventually(lambda: adapter.messages)
+    async with way.running(driver, scripts.hang(read), way.good) as server:
+        assert await fake_clock.slept(1) == FIRST_DELAY
+        assert f"no answer within 1 s (aiohttp_{way.timeout})" in warnings(logs)[0]
+        await eventually(lambda: server.attempts[0].ended or not read)
+        await fake_clock.advance(FIRST_DELAY)
+        await eventually(lambda: adapter.messages)
 
 
 @pytest.mark.parametrize("kind", ["untrusted_server", "wrong_name_server"])
@@ -195,10 +186,8 @@ async def test_a_wrong_certificate_is_an_outage(
     way: Way, fake_clock: FakeClock, adapter: Adapter, tls: Tls, logs: Logs, kind: str
 ) -> None:
     driver = clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
-    async with ScriptedServer(way.good, ssl_context=getattr(tls, kind)) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
+    async with way.running(driver, way.good, ssl_context=getattr(tls, kind)) as server:
+        assert await fake_clock.slept(1) == FIRST_DELAY
     assert "CERTIFICATE_VERIFY_FAILED" in warnings(logs)[0]
     assert not server.attempts[0].requests
 
@@ -216,10 +205,8 @@ async def test_a_trusted_certificate_works(
     way: Way, fake_clock: FakeClock, adapter: Adapter, tls: Tls
 ) -> None:
     driver = clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
-    async with ScriptedServer(way.good, ssl_context=tls.server) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
+    async with way.running(driver, way.good, ssl_context=tls.server):
+        await eventually(lambda: adapter.messages)
 
 
 async def test_a_name_that_does_not_resolve_is_an_outage(

@@ -12,7 +12,7 @@ import pytest
 from nonebot_aiohttp import Driver, StartupError
 from nonebot_aiohttp.forward.base import ForwardLoop
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
 from tests.support.forward import FIRST_DELAY, WEBSOCKET, Way, clocked_driver, warnings, websocket
 from tests.support.logs import Logs
@@ -20,9 +20,6 @@ from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Start
 
@@ -79,12 +76,10 @@ async def test_a_setup_may_come_late(
 
 async def test_forward_can_be_turned_off(way: Way, fake_clock: FakeClock, adapter: Adapter) -> None:
     driver = clocked_driver(fake_clock, adapter, forward=False)
-    async with ScriptedServer(way.good) as server:
+    async with way.running(driver, way.good) as server:
         way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            way.add(driver, way.setup(way.url(server)))
-            await settle(100)
-        assert not server.attempts
+        await settle(100)
+    assert not server.attempts
 
 
 async def test_two_drivers_do_not_see_each_other(
@@ -105,11 +100,7 @@ async def test_two_drivers_do_not_see_each_other(
 
 
 async def test_a_loop_that_breaks_is_heard_of_and_the_others_go_on(
-    way: Way,
-    driver: Driver,
-    adapter: Adapter,
-    monkeypatch: pytest.MonkeyPatch,
-    logs: Logs,
+    way: Way, driver: Driver, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     def report(loop: Any, error: Exception) -> float:
         raise ZeroDivisionError from error
@@ -140,20 +131,18 @@ async def test_the_stop_interrupts_every_wait_at_once(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs, where: str
 ) -> None:
     """Trap: python-telegram-bot's stop during its backoff took 5.8 s."""
-    async with ScriptedServer(STOPPED_IN[where](way)) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await server.request(1)
-            if where == "backoff":
-                await fake_clock.slept(1)
-            if where == "serving":
-                await eventually(lambda: driver.bots)
-            await settle()
-            logs.clear()
-            began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 1
+    async with way.running(driver, STOPPED_IN[where](way)) as server:
+        await server.request(1)
+        if where == "backoff":
+            await fake_clock.slept(1)
+        if where == "serving":
+            await eventually(lambda: driver.bots)
         await settle()
-        assert len(server.attempts) == 1
+        logs.clear()
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 1
+    await settle()
+    assert len(server.attempts) == 1
     assert not driver.bots
     # The stop is no failure.
     assert not warnings(logs)
@@ -224,17 +213,15 @@ async def test_an_adapter_that_cannot_make_its_bot_is_a_failed_attempt(
                 raise ValueError("cannot be made")
 
     driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-            # The connection does not stay open without a reader; a poll is not even sent.
-            await eventually(lambda: all(attempt.ended for attempt in server.attempts))
-            assert len(server.attempts) == (1 if way is WEBSOCKET else 0)
-            assert not driver.bots
-            Recorder.failing = False
-            await fake_clock.advance_to_next()
-            await eventually(lambda: Recorder.messages)
+    async with way.running(driver, way.good) as server:
+        assert await fake_clock.slept(1) == FIRST_DELAY
+        # The connection does not stay open without a reader; a poll is not even sent.
+        await eventually(lambda: all(attempt.ended for attempt in server.attempts))
+        assert len(server.attempts) == (1 if way is WEBSOCKET else 0)
+        assert not driver.bots
+        Recorder.failing = False
+        await fake_clock.advance_to_next()
+        await eventually(lambda: Recorder.messages)
     assert "ValueError: cannot be made" in warnings(logs)[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, tracebacks, warnings
 from tests.support.logs import Logs
@@ -18,9 +18,6 @@ from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Setups that can never work
 
@@ -98,13 +95,11 @@ async def test_a_method_that_is_none_ends_the_loop(driver: Driver, logs: Logs, m
 async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
     way: Way, driver: Driver, adapter: Adapter
 ) -> None:
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server), adapter="late"))
-        async with driver.lifespan():
-            await settle()
-        driver.register_adapter("late", adapter)
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
+    async with way.running(driver, way.good, adapter="late"):
+        await settle()
+    driver.register_adapter("late", adapter)
+    async with driver.lifespan():
+        await eventually(lambda: adapter.messages)
 
 
 # Factories

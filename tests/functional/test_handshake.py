@@ -9,7 +9,7 @@ import pytest
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse, WebSocket
 from tests.support import frames
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving, attached, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, settle
@@ -93,9 +93,7 @@ async def test_a_refusal_is_a_response_with_the_adapters_status(
         assert driver.bots == {}
 
 
-async def test_refused_without_a_response_is_401(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_refused_without_a_response_is_401(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         assert (await host.upgrade(client, {"X-Other": "1"})).status == 401
 
@@ -111,24 +109,20 @@ async def test_an_adapter_that_raises_gets_500(serving: Serving, logs: Logs) -> 
     assert logs.matching("The adapter recorder failed", "ERROR")
 
 
-async def test_an_unknown_adapter_gets_404(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_an_unknown_adapter_gets_404(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host:
         for path in ("/stranger/ws", "/recorder/wss"):
             async with await host.client() as client:
                 assert (await host.upgrade(client, target=path)).status == 404
 
 
-async def test_an_upgrade_on_a_webhooks_path_is_refused(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_an_upgrade_on_a_webhooks_path_is_refused(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         response = await host.upgrade(client, target="/recorder/")
         assert response.status in (404, 405)
 
 
-async def test_a_plain_get_is_told_to_upgrade(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_a_plain_get_is_told_to_upgrade(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host:
         response = await host.request("GET", "/recorder/ws", BOT)
     assert (response.status, response.header("Upgrade")) == (426, "websocket")
@@ -139,7 +133,7 @@ async def test_a_plain_get_is_told_to_upgrade(
     ("name", "value"), [("Sec-WebSocket-Version", "12"), ("Sec-WebSocket-Key", "short")]
 )
 async def test_a_malformed_handshake_gets_400(
-    serving: Serving, adapter: type[RecordingBot], name: str, value: str
+    serving: Serving, adapter: Adapter, name: str, value: str
 ) -> None:
     headers = {
         "Upgrade": "websocket",
@@ -243,7 +237,7 @@ async def test_a_client_that_leaves_while_the_adapter_decides_enters_nothing(
     assert len(hooked) == 1
 
 
-async def test_compression_is_off_unless_asked_for(adapter: type[RecordingBot]) -> None:
+async def test_compression_is_off_unless_asked_for(adapter: Adapter) -> None:
     offer = {"Sec-WebSocket-Extensions": "permessage-deflate", **BOT}
     for compress in (False, True):
         driver = make_driver(adapter, aiohttp_compress=compress)
@@ -253,9 +247,7 @@ async def test_compression_is_off_unless_asked_for(adapter: type[RecordingBot]) 
             assert agreed == ("permessage-deflate" if compress else None)
 
 
-async def test_names_that_no_adapter_has_stay_the_applications(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_names_that_no_adapter_has_stay_the_applications(adapter: Adapter) -> None:
     async with attached(make_driver(adapter)) as host, await host.client() as client:
         response = await host.upgrade(client, target="/stranger/ws")
         assert (response.status, response.text) == (404, "404: Not Found")

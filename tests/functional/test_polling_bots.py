@@ -10,16 +10,13 @@ import pytest
 from nonebot_aiohttp import Driver, HTTPRequest
 from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import clocked_driver, polling
+from tests.support.forward import POLLING, clocked_driver, polling
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Bots
 
@@ -29,33 +26,29 @@ async def test_a_bot_is_connected_from_its_first_answer_to_the_end_of_its_loop(
     driver: Driver, hooks: list[str], fake_clock: FakeClock
 ) -> None:
     ok, bad = scripts.status(200, b"event"), scripts.status(503)
-    async with ScriptedServer(bad, ok, bad, ok, ok) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-            assert not driver.bots
-            await fake_clock.advance_to_next()
-            await fake_clock.slept(2)
-            bot = driver.bots["1"]
-            for number in (3, 4, 5):
-                await fake_clock.advance_to_next()
-                await fake_clock.slept(number)
-                # An outage is no end: the next answer finds the same bot.
-                assert driver.bots == {"1": bot}
-            assert hooks == ["1 connected"]
+    async with POLLING.running(driver, bad, ok, bad, ok, ok):
+        await fake_clock.slept(1)
         assert not driver.bots
+        await fake_clock.advance_to_next()
+        await fake_clock.slept(2)
+        bot = driver.bots["1"]
+        for number in (3, 4, 5):
+            await fake_clock.advance_to_next()
+            await fake_clock.slept(number)
+            # An outage is no end: the next answer finds the same bot.
+            assert driver.bots == {"1": bot}
+        assert hooks == ["1 connected"]
+    assert not driver.bots
     assert hooks == ["1 connected", "1 left"]
 
 
 async def test_the_bots_driver_is_the_one_that_polls(driver: Driver, adapter: Adapter) -> None:
     other = clocked_driver(FakeClock(), adapter)
     assert adapter.driver is other
-    async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-            assert driver.bots["1"].driver is driver
-            assert driver.bots["1"].config is driver.config
+    async with POLLING.running(driver, scripts.status(200, b"event")):
+        await eventually(lambda: driver.bots)
+        assert driver.bots["1"].driver is driver
+        assert driver.bots["1"].config is driver.config
 
 
 async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
@@ -85,15 +78,13 @@ async def test_a_late_end_does_not_evict_the_successor(
     driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
 ) -> None:
     """Trap: the old one's disconnect deletes the new one from `bots` (a16)."""
-    async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-            polled = driver.bots["1"]
-            successor = create_bot(adapter, driver, "1", polled.request)
-            driver._bot_connect(successor)
-        assert driver.bots == {"1": successor}
-        driver._bot_disconnect(successor)
+    async with POLLING.running(driver, scripts.status(200, b"event")):
+        await fake_clock.slept(1)
+        polled = driver.bots["1"]
+        successor = create_bot(adapter, driver, "1", polled.request)
+        driver._bot_connect(successor)
+    assert driver.bots == {"1": successor}
+    driver._bot_disconnect(successor)
 
 
 async def test_a_factory_may_change_the_bot(
@@ -159,11 +150,9 @@ async def test_hooks_of_one_bot_run_one_after_the_other(
 async def test_a_polling_bot_calls_apis_over_the_shared_session(
     driver: Driver, fake_clock: FakeClock
 ) -> None:
-    async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-            session = driver.session
-            async with session.get(server.url) as response:
-                assert await response.read() == b"event"
-            assert driver.session is session
+    async with POLLING.running(driver, scripts.status(200, b"event")) as server:
+        await fake_clock.slept(1)
+        session = driver.session
+        async with session.get(server.url) as response:
+            assert await response.read() == b"event"
+        assert driver.session is session

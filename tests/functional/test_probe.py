@@ -16,7 +16,7 @@ import pytest
 from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.connections.probe import counted_bytes, protocol_of
 from tests.support import frames
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, make_driver
 from tests.support.certs import Tls
 from tests.support.frames import Opcode
 from tests.support.hosts import own_process
@@ -161,7 +161,7 @@ async def test_a_message_whose_peer_then_closes_is_an_end(side: Side) -> None:
 
 
 @pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
-async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: type[RecordingBot]) -> None:
+async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: Adapter) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=0.2, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected() as old, await host.client() as new:
         await eventually(lambda: driver.bots)

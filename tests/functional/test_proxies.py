@@ -16,7 +16,7 @@ from nonebot_aiohttp import Driver, options
 from nonebot_aiohttp.connections import connector, resolver
 from nonebot_aiohttp.connections.resolver import Addresses
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, clocked_driver
@@ -28,8 +28,6 @@ from tests.support.socks import NAME, PASSWORD, SocksProxy
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
 
 
 def elsewhere(url: str) -> str:
@@ -385,11 +383,7 @@ async def test_a_socks_proxy_that_does_not_answer_is_a_timeout() -> None:
 
 
 async def test_an_outage_of_a_socks_proxy_is_retried_and_its_password_no_news(
-    way: Way,
-    fake_clock: FakeClock,
-    adapter: Adapter,
-    logs: Logs,
-    monkeypatch: pytest.MonkeyPatch,
+    way: Way, fake_clock: FakeClock, adapter: Adapter, logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = SocksProxy(password=True)
     monkeypatch.setenv("ALL_PROXY", f"socks5://{proxy.login}")

@@ -11,7 +11,7 @@ import pytest
 from nonebot_aiohttp import Driver
 from nonebot_aiohttp.connections.redirects import MAX_REDIRECTS
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, WEBSOCKET, Way, clocked_driver, warnings
@@ -20,8 +20,6 @@ from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
 
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Token": SECRET, "Cookie": f"session={SECRET}"}
 

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse, WebSocket
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import Serving, asgi, own_process, serve_application
 from tests.support.logs import Logs
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.both_loops
 
 
 async def test_a_compressed_body_does_not_pass_the_limit(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     """A host of aiohttp decompresses, so the declared length says nothing of the body's."""
     driver = make_driver(adapter, aiohttp_max_body_size=1000)
@@ -33,7 +33,7 @@ async def test_a_compressed_body_does_not_pass_the_limit(
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 405), ("DELETE", 405), ("POST", 200)])
 async def test_a_wrong_method_is_logged(
-    method: str, status: int, adapter: type[RecordingBot], logs: Logs
+    method: str, status: int, adapter: Adapter, logs: Logs
 ) -> None:
     for serving in (own_process, asgi):
         logs.clear()
@@ -46,7 +46,7 @@ async def test_a_wrong_method_is_logged(
 
 
 async def test_a_plain_request_for_a_socket_is_logged(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     async with serving(make_driver(adapter)) as host:
         response = await host.request("GET", "/recorder/ws", {"X-Self-ID": "1"})
@@ -56,7 +56,7 @@ async def test_a_plain_request_for_a_socket_is_logged(
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 async def test_an_unknown_adapter_is_not_found_whatever_the_method(
-    method: str, adapter: type[RecordingBot]
+    method: str, adapter: Adapter
 ) -> None:
     for serving in (own_process, asgi):
         async with serving(make_driver(adapter)) as host:
@@ -64,9 +64,7 @@ async def test_an_unknown_adapter_is_not_found_whatever_the_method(
 
 
 @pytest.mark.parametrize(("path", "status"), [("/favicon.ico", 404), ("/recorder/", 405)])
-async def test_an_application_keeps_its_own_404(
-    path: str, status: int, adapter: type[RecordingBot]
-) -> None:
+async def test_an_application_keeps_its_own_404(path: str, status: int, adapter: Adapter) -> None:
     app = web.Application()
     make_driver(adapter).attach(app)
     async with serve_application(app) as port, await RawClient.connect(port) as client:
@@ -100,11 +98,7 @@ async def test_an_id_that_cannot_be_shown_is_refused(
 @pytest.mark.parametrize("target", ["/recorder/", "/recorder/other", "/a/b/c", "/"])
 @pytest.mark.parametrize("expected", ["\xf7", "tea"])
 async def test_an_unknown_expectation_fails(
-    expected: str,
-    target: str,
-    adapter: type[RecordingBot],
-    logs: Logs,
-    caplog: pytest.LogCaptureFixture,
+    expected: str, target: str, adapter: Adapter, logs: Logs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Strangers ask for whatever they like, and may not fill the log with tracebacks."""
     async with own_process(make_driver(adapter)) as host:
@@ -115,7 +109,7 @@ async def test_an_unknown_expectation_fails(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_body_comes_after_100_continue(adapter: type[RecordingBot]) -> None:
+async def test_a_body_comes_after_100_continue(adapter: Adapter) -> None:
     async with own_process(make_driver(adapter)) as host, await host.client() as client:
         head = b"POST /recorder/ HTTP/1.1\r\nHost: h\r\nX-Self-ID: 1\r\nContent-Length: 5\r\n"
         await client.send(head + b"Expect: 100-continue\r\n\r\n")
@@ -126,7 +120,7 @@ async def test_a_body_comes_after_100_continue(adapter: type[RecordingBot]) -> N
 
 
 async def test_a_version_that_is_no_text_is_a_malformed_handshake(
-    adapter: type[RecordingBot], logs: Logs
+    adapter: Adapter, logs: Logs
 ) -> None:
     async with own_process(make_driver(adapter)) as host, await host.client() as client:
         headers = {"X-Self-ID": "1", "Upgrade": "websocket", "Connection": "Upgrade"}

@@ -10,7 +10,7 @@ import pytest
 from nonebot_aiohttp import ReceiveConflict, WebSocket, WebSocketClosed
 from nonebot_aiohttp.life.tasks import start_task
 from tests.support import frames
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.frames import Opcode
 from tests.support.hosts import Serving, own_process
@@ -24,7 +24,7 @@ BOT = {"X-Self-ID": "1"}
 
 @pytest.mark.parametrize("path", ["/recorder/ws", "/recorder/ws/"])
 async def test_both_paths_of_an_adapter_take_websockets(
-    serving: Serving, adapter: type[RecordingBot], path: str
+    serving: Serving, adapter: Adapter, path: str
 ) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, await host.client() as client:
@@ -35,7 +35,7 @@ async def test_both_paths_of_an_adapter_take_websockets(
 
 @pytest.mark.promise("reverse: text and binary frames arrive as bytes")
 async def test_text_and_binary_reach_handle_message_as_bytes(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.text("ascii"), frames.text("你好"), frames.text(""))
@@ -45,9 +45,7 @@ async def test_text_and_binary_reach_handle_message_as_bytes(
     assert all(type(message) is bytes for message in adapter.messages)
 
 
-async def test_a_fragmented_message_arrives_whole(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_a_fragmented_message_arrives_whole(serving: Serving, adapter: Adapter) -> None:
     data = "你好".encode()
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.Frame(Opcode.TEXT, data[:1], fin=False))
@@ -57,9 +55,7 @@ async def test_a_fragmented_message_arrives_whole(
     assert adapter.messages == [data]
 
 
-async def test_the_bot_answers_over_its_socket(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_the_bot_answers_over_its_socket(serving: Serving, adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
         await eventually(lambda: driver.bots)
@@ -72,7 +68,7 @@ async def test_the_bot_answers_over_its_socket(
 
 
 @pytest.mark.promise("reverse: pings are answered")
-async def test_pings_are_answered(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_pings_are_answered(serving: Serving, adapter: Adapter) -> None:
     """Trap: with `autoping` off whoever turned it off answers them."""
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.pong(b"unasked"), frames.ping(b"are you there?"))
@@ -82,7 +78,7 @@ async def test_pings_are_answered(serving: Serving, adapter: type[RecordingBot])
 
 @pytest.mark.promise("registry: WebSocket bots are in bots from accept to close")
 async def test_a_bot_is_there_from_accept_to_close(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
@@ -100,9 +96,7 @@ async def test_a_bot_is_there_from_accept_to_close(
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_a_peer_that_vanishes_is_gone(
-    serving: Serving, adapter: type[RecordingBot], how: str
-) -> None:
+async def test_a_peer_that_vanishes_is_gone(serving: Serving, adapter: Adapter, how: str) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
         await eventually(lambda: driver.bots)
@@ -113,7 +107,7 @@ async def test_a_peer_that_vanishes_is_gone(
         assert closed.value.code in ((1006,) if host.face == "aiohttp" else (1005, 1006))
 
 
-async def test_a_bot_closes_its_own_socket(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_a_bot_closes_its_own_socket(serving: Serving, adapter: Adapter) -> None:
     """Trap: the seed's Quart driver's `close()` did nothing, its `closed` was always False."""
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
@@ -182,7 +176,7 @@ async def test_a_handler_that_is_no_coroutine_stops_nobody(serving: Serving, log
 
 @pytest.mark.promise("reverse: receiving while the driver's reader runs is a named error")
 async def test_while_the_reader_runs_receiving_is_a_named_error(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, host.connected() as client:
@@ -194,9 +188,7 @@ async def test_while_the_reader_runs_receiving_is_a_named_error(
         await eventually(lambda: adapter.messages)
 
 
-async def test_connection_hooks_run_with_the_bot(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_connection_hooks_run_with_the_bot(serving: Serving, adapter: Adapter) -> None:
     driver, seen = make_driver(adapter), []
     driver.on_bot_connect(lambda bot: seen.append(("connect", bot, "1" in driver.bots)))
     driver.on_bot_disconnect(lambda bot: seen.append(("disconnect", bot, "1" in driver.bots)))
@@ -208,7 +200,7 @@ async def test_connection_hooks_run_with_the_bot(
     assert seen == [("connect", bot, True), ("disconnect", bot, False)]
 
 
-async def test_the_stop_closes_with_1001(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_the_stop_closes_with_1001(serving: Serving, adapter: Adapter) -> None:
     """Trap: a WebSocket not closed in `on_shutdown` costs twice aiohttp's `shutdown_timeout`."""
     driver = make_driver(adapter)
     stopped: list[float] = []
@@ -226,9 +218,7 @@ async def test_the_stop_closes_with_1001(serving: Serving, adapter: type[Recordi
 
 
 @pytest.mark.promise("data: every limit is a setting with a default for bots")
-async def test_big_messages_pass_the_default_limit(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_big_messages_pass_the_default_limit(serving: Serving, adapter: Adapter) -> None:
     """Trap: big images meet aiohttp's default of 4 MiB and end in 1009."""
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.binary(b"x" * (9 << 20)))
@@ -237,9 +227,7 @@ async def test_big_messages_pass_the_default_limit(
 
 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
-async def test_a_silent_peer_is_gone_within_a_bounded_time(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_silent_peer_is_gone_within_a_bounded_time(adapter: Adapter) -> None:
     """Trap: no heartbeat, silent loss (go-cqhttp#131)."""
     driver = make_driver(adapter, aiohttp_heartbeat=0.1)
     async with own_process(driver) as host, host.connected() as client:
@@ -249,7 +237,7 @@ async def test_a_silent_peer_is_gone_within_a_bounded_time(
 
 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
-async def test_a_peer_that_answers_pings_stays(adapter: type[RecordingBot]) -> None:
+async def test_a_peer_that_answers_pings_stays(adapter: Adapter) -> None:
     # A pong has half of it to come: time that a loaded machine needs.
     driver = make_driver(adapter, aiohttp_heartbeat=1)
     async with own_process(driver) as host, host.connected() as client:
@@ -264,14 +252,14 @@ async def _answer_ping(client: RawClient) -> None:
     await client.send_frame(frames.pong(ping.payload))
 
 
-def adapter_socket(adapter: type[RecordingBot]) -> WebSocket:
+def adapter_socket(adapter: Adapter) -> WebSocket:
     """Return the socket of the adapter's latest connection."""
     socket = adapter.requests[-1]
     assert isinstance(socket, WebSocket)
     return socket
 
 
-async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]) -> None:
+async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
     """The face of aiohttp remembers its open connections, for the stop."""
     driver = make_driver(adapter)
     open_ones = driver._host._face._upgraded
@@ -287,7 +275,7 @@ async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]
 
 
 async def test_a_connect_hook_that_closes_at_once_says_the_code(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
 
@@ -301,7 +289,7 @@ async def test_a_connect_hook_that_closes_at_once_says_the_code(
 
 
 async def test_a_hook_that_closes_in_a_task_of_its_own_says_the_code(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
     closing: list[asyncio.Task[None]] = []

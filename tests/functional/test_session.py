@@ -14,7 +14,7 @@ from nonebot_aiohttp import DriverOptions, LifecycleError, SetupError
 from nonebot_aiohttp.connections.resolver import CACHE_TTL
 from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support import scripts
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, make_driver
 from tests.support.certs import Tls
 from tests.support.forward import answers
 from tests.support.pools import opened
@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
 
-Adapter = type[RecordingBot]
+Adapter = Adapter
 Opened = Callable[..., AbstractAsyncContextManager[SessionPool]]
 
 SECRET = "s3cr3t-T0ken"

@@ -17,14 +17,14 @@ from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
 from tests.functional.test_turns import passes
 from tests.functional.test_websocket_peers import blocked
 from tests.support import frames
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
 from tests.support.deaf import deaf_client, send_until_dropped
-from tests.support.forward import websocket
+from tests.support.forward import WEBSOCKET
 from tests.support.hosts import Host, Serving, own_process
 from tests.support.logs import Logs
-from tests.support.server import Connection, ScriptedServer
+from tests.support.server import Connection
 from tests.support.sides import Side
 from tests.support.waiting import eventually, within
 
@@ -48,7 +48,7 @@ async def begin(host: Host, size: int, sent: int) -> RawClient:
 
 @pytest.mark.promise("strangers: unfinished bodies are bounded together")
 async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
     bodies = driver._host._bodies
@@ -83,7 +83,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 @pytest.mark.promise("strangers: pipelined requests yield to the event loop")
 @pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
 async def test_requests_behind_each_other_give_way(
-    serving: Serving, adapter: type[RecordingBot], path: str
+    serving: Serving, adapter: Adapter, path: str
 ) -> None:
     count = 8 * fairness.IN_A_ROW
     async with serving(make_driver(adapter)) as host:
@@ -111,7 +111,7 @@ def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
 # Answers that nobody takes
 
 
-def verbose() -> type[RecordingBot]:
+def verbose() -> Adapter:
     """Make an adapter that refuses at length."""
 
     class Recorder(RecordingBot):
@@ -161,7 +161,7 @@ async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheles
 
 
 async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
     face = driver._host._face
@@ -262,7 +262,7 @@ async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
 # Handlers of one connection
 
 
-def slow() -> type[RecordingBot]:
+def slow() -> Adapter:
     """Make an adapter whose handlers never end."""
 
     class Recorder(RecordingBot):
@@ -290,7 +290,7 @@ async def test_a_websocket_with_too_many_events_in_work_is_closed_with_1013(
 
 
 async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_inflight=5)
     async with serving(driver) as host, host.connected() as client:
@@ -300,9 +300,7 @@ async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
 
 
 @pytest.mark.promise("strangers: the handlers of one connection are bounded")
-async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
-    logs: Logs,
-) -> None:
+async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(logs: Logs) -> None:
     driver = make_driver(slow(), aiohttp_max_inflight=20, aiohttp_drain_timeout=0)
     seen: list[int] = []
 
@@ -314,11 +312,9 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
         closed = await connection.read_close()
         seen.append(int.from_bytes(closed.payload[:2], "big"))
 
-    async with ScriptedServer(script) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            await eventually(lambda: logs.matching("aiohttp_max_inflight"))
-            await eventually(lambda: seen)
+    async with WEBSOCKET.running(driver, script):
+        await eventually(lambda: logs.matching("aiohttp_max_inflight"))
+        await eventually(lambda: seen)
     assert seen[0] == TRY_AGAIN_LATER
 
 
@@ -327,7 +323,7 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
 
 @pytest.mark.promise("strangers: few connections may wait for the id of one bot")
 async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
-    adapter: type[RecordingBot], logs: Logs
+    adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
@@ -417,7 +413,7 @@ async def test_framing_is_the_transports_business(serving: Serving) -> None:
 
 @pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
 async def test_subprotocols_that_nobody_has_are_no_warning(
-    serving: Serving, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    serving: Serving, adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     """OneBot 12 demands one of its clients."""
     asked = {**BOT, "Sec-WebSocket-Protocol": "12.onebot, " + "x" * 500}
@@ -434,7 +430,7 @@ async def test_subprotocols_that_nobody_has_are_no_warning(
 
 @pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
 async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ("aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
     async with own_process(make_driver(adapter)):
@@ -451,7 +447,7 @@ async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
 
 
 async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with own_process(make_driver(adapter)) as host:
         cookie = "token=" + "secret" * 1536
@@ -470,7 +466,7 @@ async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
     "target", ["/recorder%2Fws", "/recorder%2fws/", "/recorder%2F", "/%2Frecorder/"]
 )
 async def test_an_encoded_slash_separates_nothing(
-    serving: Serving, adapter: type[RecordingBot], target: str
+    serving: Serving, adapter: Adapter, target: str
 ) -> None:
     async with serving(make_driver(adapter)) as host:
         assert (await host.request("POST", target, BOT, b"event")).status == 404

@@ -9,11 +9,11 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support import frames, scripts
-from tests.support.bots import RecordingBot, make_driver
-from tests.support.forward import websocket
+from tests.support.bots import Adapter, make_driver
+from tests.support.forward import WEBSOCKET
 from tests.support.hosts import Serving
 from tests.support.node_ws import complaint_of_ws
-from tests.support.server import Connection, ScriptedServer
+from tests.support.server import Connection
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
@@ -25,7 +25,7 @@ BOT = {"X-Self-ID": "1"}
 @pytest.mark.promise("reverse: subprotocols are offered as a setup says, and never chosen")
 @pytest.mark.parametrize("offered", ["", "12.onebot", "12.onebot, 11.onebot"])
 async def test_none_is_chosen_and_only_clients_that_insist_refuse(
-    serving: Serving, adapter: type[RecordingBot], offered: str
+    serving: Serving, adapter: Adapter, offered: str
 ) -> None:
     headers = {**BOT, NAME: offered} if offered else BOT
     async with serving(make_driver(adapter)) as host, await host.client() as client:
@@ -43,26 +43,22 @@ async def test_none_is_chosen_and_only_clients_that_insist_refuse(
 @pytest.mark.promise("reverse: subprotocols are offered as a setup says, and never chosen")
 @pytest.mark.parametrize("answered", ["12.onebot", None])
 async def test_what_a_setup_names_is_offered(
-    driver: Driver, adapter: type[RecordingBot], answered: str | None
+    driver: Driver, adapter: Adapter, answered: str | None
 ) -> None:
     async def answer(connection: Connection) -> None:
         await connection.upgrade({NAME: answered} if answered else {})
         await connection.send_frame(frames.text("event"))
         await connection.read_frame()
 
-    async with ScriptedServer(answer) as server:
-        driver.setup_websocket(websocket(server.ws_url, headers={NAME: "12.onebot, 11.onebot"}))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages == [b"event"])
-        assert server.attempts[0].request.header(NAME) == "12.onebot, 11.onebot"
+    async with WEBSOCKET.running(driver, answer, headers={NAME: "12.onebot, 11.onebot"}) as server:
+        await eventually(lambda: adapter.messages == [b"event"])
+    assert server.attempts[0].request.header(NAME) == "12.onebot, 11.onebot"
 
 
-async def test_nothing_is_offered_unasked(driver: Driver, adapter: type[RecordingBot]) -> None:
-    async with ScriptedServer(scripts.echo()) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-        assert server.attempts[0].request.header(NAME) is None
+async def test_nothing_is_offered_unasked(driver: Driver, adapter: Adapter) -> None:
+    async with WEBSOCKET.running(driver, scripts.echo()) as server:
+        await eventually(lambda: driver.bots)
+    assert server.attempts[0].request.header(NAME) is None
 
 
 def test_what_ws_makes_of_other_answers() -> None:

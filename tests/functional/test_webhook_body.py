@@ -8,7 +8,7 @@ import re
 import aiohttp
 import pytest
 
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, make_driver
 from tests.support.hosts import Serving, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, settle
@@ -20,7 +20,7 @@ AIOHTTP = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3]))
 
 @pytest.mark.promise("webhook: a body over the limit gets 413")
 async def test_a_body_over_the_limit_gets_413(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     async with serving(make_driver(adapter, aiohttp_max_body_size=1000)) as host:
         assert (await host.post(b"x" * 1000)).status == 200
@@ -31,9 +31,7 @@ async def test_a_body_over_the_limit_gets_413(
     assert len(logs.matching("413", "WARNING")) == 1
 
 
-async def test_the_largest_webhook_of_github_is_taken(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_the_largest_webhook_of_github_is_taken(serving: Serving, adapter: Adapter) -> None:
     """Its payloads are capped at 25 MB, and sent as a whole; larger ones are not sent."""
     body = b"x" * (25 << 20)
     async with serving(make_driver(adapter)) as host:
@@ -43,7 +41,7 @@ async def test_the_largest_webhook_of_github_is_taken(
 
 
 async def test_a_declared_body_over_the_limit_is_not_waited_for(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
     async with serving(driver) as host, await host.client() as client:
@@ -61,7 +59,7 @@ async def test_a_declared_body_over_the_limit_is_not_waited_for(
     ids=["in pieces", "in one"],
 )
 async def test_a_chunked_body_over_the_limit_gets_413(
-    serving: Serving, adapter: type[RecordingBot], parts: list[bytes]
+    serving: Serving, adapter: Adapter, parts: list[bytes]
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_size=10)
     async with serving(driver) as host, await host.client() as client:
@@ -77,7 +75,7 @@ async def test_a_chunked_body_over_the_limit_gets_413(
 @pytest.mark.parametrize(("size", "status"), [(10, 200), (11, 413)])
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 async def test_a_slow_body_may_be_as_large_as_the_limit(
-    serving: Serving, adapter: type[RecordingBot], chunked: bool, size: int, status: int
+    serving: Serving, adapter: Adapter, chunked: bool, size: int, status: int
 ) -> None:
     """Not one byte more, and not one byte less arrives."""
     driver = make_driver(adapter, aiohttp_max_body_size=10)
@@ -93,7 +91,7 @@ async def test_a_slow_body_may_be_as_large_as_the_limit(
     assert adapter.messages == ([b"x" * size] if status == 200 else [])
 
 
-async def test_no_body_is_an_empty_event(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_no_body_is_an_empty_event(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host:
         assert (await host.request("POST", "/recorder/", BOT)).status == 200
         declared = {"X-Self-ID": "1", "Content-Length": "0"}
@@ -101,7 +99,7 @@ async def test_no_body_is_an_empty_event(serving: Serving, adapter: type[Recordi
     assert adapter.messages == [b"", b""]
 
 
-async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
         await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
@@ -112,9 +110,7 @@ async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: type[Reco
 
 
 @pytest.mark.promise("webhook: our own limit bounds the body under every host")
-async def test_the_hosts_own_limit_does_not_count(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_the_hosts_own_limit_does_not_count(serving: Serving, adapter: Adapter) -> None:
     """Trap: aiohttp's `client_max_size` is 1 MiB, and `request.read()` obeys it."""
     body = b"x" * (2 << 20)
     async with serving(make_driver(adapter)) as host:
@@ -123,7 +119,7 @@ async def test_the_hosts_own_limit_does_not_count(
 
 
 @pytest.mark.promise("webhook: a body that trickles gets 408")
-async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter, aiohttp_body_timeout=0.05)) as host:
         async with await host.client() as client:
             declared = {"X-Self-ID": "1", "Content-Length": "10"}
@@ -137,7 +133,7 @@ async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: type[Rec
 
 
 async def test_a_body_that_is_awaited_takes_nobodys_place(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_inflight=1)
     async with serving(driver) as host, await host.client() as client:
@@ -149,9 +145,7 @@ async def test_a_body_that_is_awaited_takes_nobodys_place(
     assert adapter.messages == [b"quick", b"slow"]
 
 
-async def test_a_body_for_nobody_is_not_waited_for(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_a_body_for_nobody_is_not_waited_for(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         head = {"X-Self-ID": "1", "Content-Length": "100"}
         await client.send_request("POST", f"{host.prefix}/stranger/", head, b"x")
@@ -160,9 +154,7 @@ async def test_a_body_for_nobody_is_not_waited_for(
         await client.send(b"x" * 99)
 
 
-async def test_the_body_may_be_slower_than_its_head(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_the_body_may_be_slower_than_its_head(serving: Serving, adapter: Adapter) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         declared = {"X-Self-ID": "1", "Content-Length": "4", "Expect": "100-continue"}
         await client.send_request("POST", f"{host.prefix}/recorder/", declared)
@@ -173,7 +165,7 @@ async def test_the_body_may_be_slower_than_its_head(
 
 
 async def test_a_client_that_vanishes_amid_its_body_is_not_heard(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     async with serving(make_driver(adapter)) as host:
         async with await host.client() as client:
@@ -187,9 +179,7 @@ async def test_a_client_that_vanishes_amid_its_body_is_not_heard(
     assert logs.messages("ERROR") == []
 
 
-async def test_a_malformed_body_gets_400(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
-) -> None:
+async def test_a_malformed_body_gets_400(serving: Serving, adapter: Adapter, logs: Logs) -> None:
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         chunked = {"X-Self-ID": "1", "Transfer-Encoding": "chunked"}
         await client.send_request("POST", f"{host.prefix}/recorder/", chunked)
@@ -201,7 +191,7 @@ async def test_a_malformed_body_gets_400(
 
 
 async def test_a_body_that_cannot_be_decompressed_gets_400(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     """Only hosts of aiohttp's decompress; all others hand the bytes on as they came."""
     async with serving(make_driver(adapter)) as host:
@@ -215,7 +205,7 @@ async def test_a_body_that_cannot_be_decompressed_gets_400(
 
 
 async def test_malformed_http_gets_400_and_one_plain_line(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     async with own_process(make_driver(adapter)) as host:
@@ -231,7 +221,7 @@ async def test_malformed_http_gets_400_and_one_plain_line(
 
 
 @pytest.mark.promise("webhook: the body is the raw bytes")
-async def test_in_our_own_process_nothing_is_decompressed(adapter: type[RecordingBot]) -> None:
+async def test_in_our_own_process_nothing_is_decompressed(adapter: Adapter) -> None:
     """Signatures are over the bytes as they came."""
     body = gzip.compress(b"event")
     async with own_process(make_driver(adapter)) as host:
@@ -239,7 +229,7 @@ async def test_in_our_own_process_nothing_is_decompressed(adapter: type[Recordin
     assert adapter.messages == [body]
 
 
-async def test_an_idle_connection_is_closed(adapter: type[RecordingBot]) -> None:
+async def test_an_idle_connection_is_closed(adapter: Adapter) -> None:
     driver = make_driver(adapter, aiohttp_keepalive_timeout=0.1)
     async with own_process(driver) as host, await host.client() as client:
         assert (await client.request("POST", "/recorder/", BOT, b"x")).status == 200
@@ -251,7 +241,7 @@ if AIOHTTP >= (3, 14, 4):
 
     @pytest.mark.parametrize("sent", [b"", b"POST /recorder/ HTTP/1.1\r\nX-Self-ID: "])
     async def test_a_client_that_never_finishes_its_headers_is_gone(
-        adapter: type[RecordingBot], sent: bytes
+        adapter: Adapter, sent: bytes
     ) -> None:
         """Trap: aiohttp's own `keepalive_timeout`, the only bound, is about an hour."""
         driver = make_driver(adapter, aiohttp_keepalive_timeout=0.1)

@@ -97,9 +97,7 @@ async def test_one_cancelled_sender_cancels_no_other(side: Side) -> None:
         assert not any(sender.done() for sender in senders)
 
 
-async def test_the_reader_does_not_wait_for_a_peer_that_pings_and_does_not_read(
-    side: Side,
-) -> None:
+async def test_the_reader_does_not_wait_for_a_peer_that_pings_and_does_not_read(side: Side) -> None:
     delivered: list[bytes] = []
     async with blocked(side) as (ends, senders):
         reading = asyncio.create_task(ends.socket.pump(delivered.append))

@@ -12,12 +12,7 @@ Decision = tuple["str | None", "HTTPResponse | None"]
 
 
 class RecordingBot(Bot):
-    """Lets in whoever sends `X-Self-ID`, and keeps what arrives; each subclass for itself.
-
-    Attributes:
-        requests: The requests and sockets that asked for permission.
-        messages: The messages of all bots in the order of their arrival.
-    """
+    """Lets in a peer that sends `X-Self-ID`; each subclass keeps who asked, and what arrived."""
 
     requests: ClassVar[list[HTTPConnection]] = []
     messages: ClassVar[list[bytes]] = []
@@ -65,18 +60,16 @@ class RecordingBot(Bot):
         await self.socket.send(message)
 
 
-def new_adapter() -> type[RecordingBot]:
+Adapter = type[RecordingBot]
+
+
+def new_adapter() -> Adapter:
     """Return an adapter that has recorded nothing yet."""
     return type("Recorder", (RecordingBot,), {})
 
 
 def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
-    """Make a driver.
-
-    Args:
-        adapters: Registered under the lower-case names of their classes.
-        settings: The attributes of its configuration.
-    """
+    """Make a driver; the adapters are registered under the lower-case names of their classes."""
     env: Any = SimpleNamespace(environment="test")
     config: Any = SimpleNamespace(**settings)
     driver = Driver(env, config)

@@ -24,13 +24,7 @@ PREFIX = "/site/bot"
 
 @dataclass(frozen=True)
 class Host:
-    """Where a driver is served.
-
-    Attributes:
-        face: Which face of the driver answers: `aiohttp` or `asgi`.
-        port: The port of 127.0.0.1.
-        prefix: What the paths begin with.
-    """
+    """A port of 127.0.0.1 where a driver is served, by `aiohttp` or `asgi`, below a prefix."""
 
     face: str
     port: int

@@ -15,11 +15,9 @@ Part = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Parts:
-    """A lifespan whose parts write down what is asked of them.
+    """A lifespan whose parts write down in `order` what is asked of them.
 
-    Attributes:
-        order: What was asked, in order.
-        during: What else a part does, by the text in `order`.
+    `during` holds what a part does besides, by its text in `order`.
     """
 
     def __init__(

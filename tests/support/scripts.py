@@ -103,12 +103,7 @@ def half_open() -> Script:
 
 
 def send_frames(*items: Frame | str | bytes, headers: Headers = ()) -> Script:
-    """Accept the WebSocket, send frames, and go on as a decent peer until it closes.
-
-    Args:
-        items: Frames, or the data of text and binary frames.
-        headers: More fields for the 101, such as an extension or a subprotocol.
-    """
+    """Accept the WebSocket, send frames, and go on as a decent peer until it closes."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade(headers)

@@ -27,12 +27,7 @@ FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
 
 @dataclass(frozen=True)
 class Ends:
-    """A connection.
-
-    Attributes:
-        socket: Our end.
-        peer: The other end.
-    """
+    """A connection: our end, and the peer's."""
 
     socket: AiohttpWebSocket
     peer: Peer

@@ -24,16 +24,7 @@ async def settle(turns: int = 20) -> None:
 async def eventually(
     predicate: Callable[[], T], timeout: float = DEADLINE, what: str = "the condition"
 ) -> T:
-    """Return the predicate's value as soon as it is true.
-
-    Args:
-        predicate: Called once for each turn of the loop; cheap and free of side effects.
-        timeout: Seconds until the wait fails.
-        what: What is waited for, for the message of a failure.
-
-    Raises:
-        AssertionError: If the value was still false after `timeout` seconds.
-    """
+    """Return the value of the predicate, which is asked in each turn, as soon as it is true."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     turn = 0
@@ -47,11 +38,7 @@ async def eventually(
 
 
 async def within(awaitable: Awaitable[T], timeout: float | None = DEADLINE) -> T:
-    """Return the awaitable's result; fail instead of hanging, unless `timeout` is None.
-
-    Raises:
-        AssertionError: If there was no result after `timeout` seconds.
-    """
+    """Return the awaitable's result; fail instead of hanging, unless `timeout` is None."""
     try:
         return await asyncio.wait_for(awaitable, timeout)
     except asyncio.TimeoutError as error:
