@@ -9,6 +9,7 @@ from nonebot_aiohttp import HTTPConnection, HTTPResponse
 from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import Serving, own_process, serve_application
+from tests.support.logs import Logs
 from tests.support.wire import Response
 
 pytestmark = pytest.mark.both_loops
@@ -120,11 +121,15 @@ async def test_texts_of_the_driver_are_plain(
             assert (response.status, types(response)) == (status, PLAIN)
 
 
-@pytest.mark.parametrize("path", ["/recorder/", "/other"])
+@pytest.mark.parametrize("path", ["/recorder/", "/recorder/other", "/a/b/c", "/"])
 @pytest.mark.parametrize("expected", ["\xf7", "tea"])
-async def test_the_text_for_an_unknown_expectation_is_plain(
-    path: str, expected: str, adapter: Adapter
+async def test_an_unknown_expectation_is_417(
+    path: str, expected: str, adapter: Adapter, logs: Logs, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Strangers ask for whatever they like, and may not fill the log with tracebacks."""
     async with own_process(make_driver(adapter)) as host:
         response = await host.request("POST", path, {"Expect": expected}, b"event")
     assert (response.status, types(response)) == (417, PLAIN)
+    assert logs.messages("ERROR") == []
+    # aiohttp logs nothing of it, either.
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

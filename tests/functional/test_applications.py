@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import aiohttp_cors
@@ -15,7 +14,6 @@ from nonebot_aiohttp import ValidationError
 from nonebot_aiohttp.hosts import direct
 from tests.support.bots import Adapter, make_driver
 from tests.support.hosts import Host, attached, own_process, serve_application, serve_asgi, subapp
-from tests.support.logs import Logs
 
 BOT = {"X-Self-ID": "1"}
 
@@ -205,16 +203,3 @@ async def test_starlette_routes_to_the_asgi_application(adapter: Adapter) -> Non
     app = Starlette(routes=[Route("/recorder/", driver.asgi, methods=["POST"])])
     async with driver.lifespan(), serve_asgi(app) as port:
         assert (await Host("aiohttp", port).post()).status == 200
-
-
-async def test_an_expectation_that_nobody_can_fulfil_is_417_whatever_the_target(
-    adapter: Adapter, logs: Logs
-) -> None:
-    async with own_process(make_driver(adapter)) as host:
-        for target in (b"CONNECT a:1", b"GET http://a", b"GET /unknown", b"POST /recorder/"):
-            async with await host.client() as client:
-                head = b" HTTP/1.1\r\nHost: a\r\nExpect: \xff\r\nConnection: close\r\n\r\n"
-                await client.send(target + head)
-                assert (await client.read_response()).status in (400, 417)
-    assert "Traceback" not in logs.output
-    assert len(re.findall("malformed", logs.output)) <= 1

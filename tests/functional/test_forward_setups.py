@@ -95,11 +95,13 @@ async def test_a_method_that_is_none_ends_the_loop(driver: Driver, logs: Logs, m
 async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
     way: Way, driver: Driver, adapter: Adapter
 ) -> None:
-    async with way.running(driver, way.good, adapter="late"):
-        await settle()
-    driver.register_adapter("late", adapter)
-    async with driver.lifespan():
-        await eventually(lambda: adapter.messages)
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server), adapter="late"))
+        async with driver.lifespan():
+            await settle()
+        driver.register_adapter("late", adapter)
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
 
 
 # Factories

@@ -67,8 +67,7 @@ async def test_the_adapter_is_asked_with_its_driver(serving: Serving) -> None:
             return "1", None
 
     driver = make_driver(Recorder)
-    async with serving(driver) as host, host.connected():
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected():
         bot = driver.bots["1"]
         assert (bot.driver, bot.config) == (driver, driver.config)
         await host.post()
@@ -122,11 +121,14 @@ async def test_an_upgrade_on_a_webhooks_path_is_refused(serving: Serving, adapte
         assert response.status in (404, 405)
 
 
-async def test_a_plain_get_is_told_to_upgrade(serving: Serving, adapter: Adapter) -> None:
+async def test_a_plain_get_is_told_to_upgrade(
+    serving: Serving, adapter: Adapter, logs: Logs
+) -> None:
     async with serving(make_driver(adapter)) as host:
         response = await host.request("GET", "/recorder/ws", BOT)
     assert (response.status, response.header("Upgrade")) == (426, "websocket")
     assert adapter.requests == []
+    assert logs.matching("Refused a request for recorder with 426", "WARNING")
 
 
 @pytest.mark.parametrize(

@@ -45,44 +45,12 @@ async def test_text_and_binary_reach_handle_message_as_bytes(
     assert all(type(message) is bytes for message in adapter.messages)
 
 
-async def test_a_fragmented_message_arrives_whole(serving: Serving, adapter: Adapter) -> None:
-    data = "你好".encode()
-    async with serving(make_driver(adapter)) as host, host.connected() as client:
-        await client.send_frame(frames.Frame(Opcode.TEXT, data[:1], fin=False))
-        await client.send_frame(frames.Frame(Opcode.CONTINUATION, data[1:4], fin=False))
-        await client.send_frame(frames.Frame(Opcode.CONTINUATION, data[4:]))
-        await eventually(lambda: adapter.messages)
-    assert adapter.messages == [data]
-
-
-async def test_the_bot_answers_over_its_socket(serving: Serving, adapter: Adapter) -> None:
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        await driver.bots["1"].send(None, "héllo")
-        assert await client.read_frame() == frames.Frame(
-            Opcode.TEXT, "héllo".encode(), masked=False
-        )
-        await adapter_socket(adapter).send_bytes(b"\x00")
-        assert (await client.read_frame()).payload == b"\x00"
-
-
-@pytest.mark.promise("reverse: pings are answered")
-async def test_pings_are_answered(serving: Serving, adapter: Adapter) -> None:
-    """Trap: with `autoping` off whoever turned it off answers them."""
-    async with serving(make_driver(adapter)) as host, host.connected() as client:
-        await client.send_frame(frames.pong(b"unasked"), frames.ping(b"are you there?"))
-        pong = await client.read_frame()
-        assert (pong.opcode, pong.payload) == (Opcode.PONG, b"are you there?")
-
-
 @pytest.mark.promise("registry: WebSocket bots are in bots from accept to close")
 async def test_a_bot_is_there_from_accept_to_close(
     serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected() as client:
         await client.send_frame(frames.close(4000, "bye"))
         await client.read_close()
         await eventually(lambda: not driver.bots)
@@ -93,31 +61,6 @@ async def test_a_bot_is_there_from_accept_to_close(
         assert (closed.value.code, closed.value.reason) == (4000, "bye")
     assert logs.matching("Bot 1 of recorder connected", "INFO")
     assert logs.matching("Bot 1 of recorder disconnected: WebSocket closed with 4000: bye", "INFO")
-
-
-@pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_a_peer_that_vanishes_is_gone(serving: Serving, adapter: Adapter, how: str) -> None:
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        client.reset() if how == "reset" else client.abort()
-        await eventually(lambda: not driver.bots)
-        with pytest.raises(WebSocketClosed) as closed:
-            await adapter_socket(adapter).send("late")
-        assert closed.value.code in ((1006,) if host.face == "aiohttp" else (1005, 1006))
-
-
-async def test_a_bot_closes_its_own_socket(serving: Serving, adapter: Adapter) -> None:
-    """Trap: the seed's Quart driver's `close()` did nothing, its `closed` was always False."""
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        socket = adapter_socket(adapter)
-        closing = asyncio.create_task(asyncio.wait_for(socket.close(4001), 5))
-        assert (await client.read_close()).close_code == 4001
-        await closing
-        assert socket.closed
-        await eventually(lambda: not driver.bots)
 
 
 @pytest.mark.promise("reverse: the reader never waits for a handler")
@@ -163,24 +106,12 @@ async def test_a_handler_that_raises_or_never_ends_stops_nobody(
     assert logs.matching("Cut off 1 handler(s) of recorder", "ERROR")
 
 
-async def test_a_handler_that_is_no_coroutine_stops_nobody(serving: Serving, logs: Logs) -> None:
-    class Recorder(RecordingBot):
-        def handle_message(self, message: bytes) -> Any:
-            type(self).messages.append(message)
-
-    async with serving(make_driver(Recorder)) as host, host.connected() as client:
-        await client.send_frame(frames.text("1"), frames.text("2"))
-        await eventually(lambda: Recorder.messages == [b"1", b"2"])
-    assert logs.matching("A handler of recorder could not start", "ERROR")
-
-
 @pytest.mark.promise("reverse: receiving while the driver's reader runs is a named error")
 async def test_while_the_reader_runs_receiving_is_a_named_error(
     serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected() as client:
         for receive in (adapter_socket(adapter).receive, adapter_socket(adapter).receive_bytes):
             with pytest.raises(ReceiveConflict, match="the driver's reader receives"):
                 await receive()
@@ -193,8 +124,7 @@ async def test_connection_hooks_run_with_the_bot(serving: Serving, adapter: Adap
     driver.on_bot_connect(lambda bot: seen.append(("connect", bot, "1" in driver.bots)))
     driver.on_bot_disconnect(lambda bot: seen.append(("disconnect", bot, "1" in driver.bots)))
     async with serving(driver) as host:
-        async with host.connected():
-            await eventually(lambda: driver.bots)
+        async with host.bot_connected():
             bot = driver.bots["1"]
         await eventually(lambda: len(seen) == 2)
     assert seen == [("connect", bot, True), ("disconnect", bot, False)]
@@ -230,8 +160,7 @@ async def test_big_messages_pass_the_default_limit(serving: Serving, adapter: Ad
 async def test_a_silent_peer_is_gone_within_a_bounded_time(adapter: Adapter) -> None:
     """Trap: no heartbeat, silent loss (go-cqhttp#131)."""
     driver = make_driver(adapter, aiohttp_heartbeat=0.1)
-    async with own_process(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with own_process(driver) as host, host.bot_connected() as client:
         assert (await client.read_frame()).opcode == Opcode.PING
         await eventually(lambda: not driver.bots)
 
@@ -265,8 +194,7 @@ async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
     open_ones = driver._host._face._upgraded
     async with own_process(driver) as host:
         for _ in range(3):
-            async with host.connected():
-                await eventually(lambda: driver.bots)
+            async with host.bot_connected():
                 assert len(open_ones) == 1
             await eventually(lambda: not open_ones)
 

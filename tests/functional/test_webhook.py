@@ -136,13 +136,16 @@ async def test_http_1_0_is_told(serving: Serving, adapter: Adapter) -> None:
 
 @pytest.mark.promise("webhook: four paths lead to an adapter, and other methods get 405")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
-async def test_other_methods_get_405(serving: Serving, adapter: Adapter, method: str) -> None:
+async def test_other_methods_get_405(
+    serving: Serving, adapter: Adapter, method: str, logs: Logs
+) -> None:
     async with serving(make_driver(adapter)) as host:
         response = await host.request(method, "/recorder/http", BOT)
         assert (response.status, response.header("Allow")) == (405, "POST")
         response = await host.request("POST", "/recorder/ws", BOT)
         assert (response.status, response.header("Allow")) == (405, "GET")
     assert adapter.requests == []
+    assert logs.matching("with 405: method not allowed", "WARNING")
 
 
 @pytest.mark.promise("webhook: an unknown adapter gets 404")
@@ -151,7 +154,8 @@ async def test_what_leads_to_no_adapter_gets_404(
     serving: Serving, adapter: Adapter, path: str
 ) -> None:
     async with serving(make_driver(adapter)) as host:
-        assert (await host.request("POST", path, BOT, b"x")).status == 404
+        for method in ("POST", "GET", "PUT"):
+            assert (await host.request(method, path, BOT, b"x")).status == 404
     assert adapter.requests == []
 
 
@@ -216,9 +220,11 @@ async def test_an_adapters_answer_goes_with_a_bot_too(serving: Serving) -> None:
     assert adapter.messages == [b"event"]
 
 
-async def test_an_answer_without_body_and_headers_serves(serving: Serving) -> None:
+async def test_an_answer_without_content_has_no_length(serving: Serving) -> None:
+    """RFC 9110, section 8.6."""
     async with serving(make_driver(answering("1", HTTPResponse(204)))) as host:
-        assert (await host.post()).status == 204
+        response = await host.post()
+        assert (response.status, response.header_values("content-length")) == (204, [])
 
 
 @pytest.mark.promise("webhook: an adapter that raises gets 500 and is logged")
