@@ -128,44 +128,6 @@ async def test_each_outage_has_its_traceback(
     assert len([line for line in warnings(logs) if "503" in line]) == 3
 
 
-@pytest.mark.promise("forward: delays begin at a second and grow to the cap, with jitter")
-async def test_the_delay_grows_to_the_cap(
-    way: Way, adapter: Adapter, fake_clock: FakeClock
-) -> None:
-    driver = clocked_driver(fake_clock, adapter, backoff_max=20)
-    with refusing_port() as port:
-        way.add(driver, way.setup(f"{way.scheme}://127.0.0.1:{port}"))
-        async with driver.lifespan():
-            for number in range(1, 7):
-                await fake_clock.slept(number)
-                await fake_clock.advance_to_next()
-            await fake_clock.slept(7)
-    assert all(15 <= delay <= 20 for delay in fake_clock.sleeps[3:])
-
-
-@pytest.mark.parametrize("interval", [0, 0.0, 0.01])
-async def test_a_failure_is_never_retried_at_once(
-    way: Way, driver: Driver, fake_clock: FakeClock, interval: float
-) -> None:
-    """Trap: retry without delay, a saturated CPU (adapter-telegram#41)."""
-    with refusing_port() as port:
-        url = f"{way.scheme}://127.0.0.1:{port}"
-        way.add(driver, way.setup(url, **{way.interval: interval}))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == 1.0
-
-
-async def test_an_interval_above_the_cap_is_kept(
-    way: Way, driver: Driver, fake_clock: FakeClock
-) -> None:
-    with refusing_port() as port:
-        way.add(driver, way.setup(f"{way.scheme}://127.0.0.1:{port}", **{way.interval: 300}))
-        async with driver.lifespan():
-            await fake_clock.advance_to_next()
-            assert await fake_clock.slept(2) == 300
-    assert fake_clock.sleeps[0] == 300
-
-
 @pytest.mark.promise("forward: handshake, idle and close have timeouts of their own")
 @pytest.mark.parametrize("read", [True, False])
 async def test_a_peer_that_never_answers_is_given_up_in_time(
@@ -190,23 +152,6 @@ async def test_a_wrong_certificate_is_an_outage(
         assert await fake_clock.slept(1) == FIRST_DELAY
     assert "CERTIFICATE_VERIFY_FAILED" in warnings(logs)[0]
     assert not server.attempts[0].requests
-
-
-async def test_a_peer_that_speaks_no_tls_is_an_outage(
-    way: Way, driver: Driver, fake_clock: FakeClock
-) -> None:
-    async with ScriptedServer(scripts.raw(b"HTTP/1.1 200 OK\r\n\r\n", False)) as server:
-        way.add(driver, way.setup(way.url(server).replace("://", "s://")))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-
-
-async def test_a_trusted_certificate_works(
-    way: Way, fake_clock: FakeClock, adapter: Adapter, tls: Tls
-) -> None:
-    driver = clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
-    async with way.running(driver, way.good, ssl_context=tls.server):
-        await eventually(lambda: adapter.messages)
 
 
 async def test_a_name_that_does_not_resolve_is_an_outage(

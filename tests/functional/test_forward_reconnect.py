@@ -140,40 +140,6 @@ async def test_a_second_connection_of_a_living_bot_is_closed_and_slow(
     assert "DuplicateBotError: bot 1 is already connected" in logs.messages("WARNING")[0]
 
 
-async def test_a_second_connection_replaces_one_that_is_silent(
-    fake_clock: FakeClock, adapter: Adapter
-) -> None:
-    """Trap: a dead connection kept its slot until a restart (go-cqhttp#1321, OneDisc#113)."""
-    driver = clocked_driver(fake_clock, adapter, probe_timeout=0.1)
-    silent = scripts.half_open()
-    async with ScriptedServer(silent) as first, ScriptedServer(scripts.echo()) as second:
-        two_setups(driver, first, second)
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-            old = bot_of(driver)
-            await eventually(lambda: driver.bots.get("1") not in (None, old))
-            # The old one's end does not evict its successor.
-            await fake_clock.slept(1)
-            assert old.socket.closed
-            await bot_of(driver).socket.send("new")
-            await eventually(lambda: adapter.messages)
-
-
-async def test_the_newest_connection_wins_if_told_so(
-    fake_clock: FakeClock, adapter: Adapter
-) -> None:
-    driver = clocked_driver(fake_clock, adapter, duplicate_bot="replace")
-    async with ScriptedServer(scripts.echo()) as first, ScriptedServer(scripts.echo()) as second:
-        two_setups(driver, first, second)
-        async with driver.lifespan():
-            await eventually(lambda: closes(first))
-            assert closes(first)[0][0] == 1008
-            await eventually(lambda: driver.bots)
-            await bot_of(driver).socket.send("new")
-            await eventually(lambda: adapter.messages)
-            assert second.attempts[0].frames
-
-
 async def test_the_stop_interrupts_a_probe(fake_clock: FakeClock, adapter: Adapter) -> None:
     driver = clocked_driver(fake_clock, adapter, probe_timeout=60, close_timeout=0.1)
     silent = scripts.half_open()

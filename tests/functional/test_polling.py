@@ -232,37 +232,6 @@ async def test_polling_does_not_wait_for_handlers(fake_clock: FakeClock) -> None
         released.set()
 
 
-async def test_a_handler_that_fails_does_not_end_the_polling(
-    fake_clock: FakeClock, logs: Logs
-) -> None:
-    class Recorder(RecordingBot):
-        async def react(self, message: bytes) -> None:
-            raise ValueError(f"cannot handle {message.decode()}")
-
-    driver = clocked_driver(fake_clock, Recorder)
-    async with POLLING.running(driver, answers(b"1", b"2")):
-        await fake_clock.advance_to_next()
-        await eventually(lambda: len(Recorder.messages) == 2)
-    assert fake_clock.sleeps[0] == FIRST_DELAY
-    (explained,) = logs.messages("ERROR")
-    assert "ValueError: cannot handle 1" in explained
-    again = "A handler of recorder failed 1 more time(s), at last with ValueError: cannot handle 2"
-    assert logs.messages("WARNING") == [again]
-
-
-async def test_a_handler_that_is_no_coroutine_function_is_logged(
-    fake_clock: FakeClock, logs: Logs
-) -> None:
-    class Recorder(RecordingBot):
-        def handle_message(self, message: bytes) -> Any:
-            return None
-
-    driver = clocked_driver(fake_clock, Recorder)
-    async with POLLING.running(driver, answers(b"1")):
-        await fake_clock.slept(1)
-    assert logs.matching("A handler of recorder could not start", "ERROR")
-
-
 @pytest.mark.promise("life: every acknowledged event is handled")
 async def test_an_answer_of_the_moment_of_the_stop_is_handled(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from nonebot_aiohttp import Driver, HTTPRequest
 from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
-from tests.support.bots import Adapter, RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
-from tests.support.forward import POLLING, clocked_driver, polling
+from tests.support.forward import POLLING, polling
 from tests.support.server import ScriptedServer
-from tests.support.waiting import eventually, settle, within
+from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
 
@@ -42,15 +41,6 @@ async def test_a_bot_is_connected_from_its_first_answer_to_the_end_of_its_loop(
     assert hooks == ["1 connected", "1 left"]
 
 
-async def test_the_bots_driver_is_the_one_that_polls(driver: Driver, adapter: Adapter) -> None:
-    other = clocked_driver(FakeClock(), adapter)
-    assert adapter.driver is other
-    async with POLLING.running(driver, scripts.status(200, b"event")):
-        await eventually(lambda: driver.bots)
-        assert driver.bots["1"].driver is driver
-        assert driver.bots["1"].config is driver.config
-
-
 async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
     driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
 ) -> None:
@@ -71,20 +61,6 @@ async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
             await settle()
             assert hooks == ["1 connected", "1 left", "1 connected"]
     assert hooks[3:] == ["1 left"]
-
-
-@pytest.mark.promise("registry: a late cleanup never evicts a successor")
-async def test_a_late_end_does_not_evict_the_successor(
-    driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
-) -> None:
-    """Trap: the old one's disconnect deletes the new one from `bots` (a16)."""
-    async with POLLING.running(driver, scripts.status(200, b"event")):
-        await fake_clock.slept(1)
-        polled = driver.bots["1"]
-        successor = create_bot(adapter, driver, "1", polled.request)
-        driver._bot_connect(successor)
-    assert driver.bots == {"1": successor}
-    driver._bot_disconnect(successor)
 
 
 async def test_a_factory_may_change_the_bot(
@@ -119,32 +95,6 @@ async def test_a_bot_leaves_when_its_loop_has_ended_for_good(
 
 async def _make(setup: Any) -> Any:
     return setup
-
-
-@pytest.mark.promise("registry: disconnect hooks of a bot wait for its connect hooks")
-async def test_hooks_of_one_bot_run_one_after_the_other(
-    driver: Driver, fake_clock: FakeClock
-) -> None:
-    order: list[str] = []
-    released = asyncio.Event()
-
-    async def connected(bot: RecordingBot) -> None:
-        order.append("connecting")
-        await released.wait()
-        order.append("connected")
-
-    driver.on_bot_connect(connected)
-    driver.on_bot_disconnect(lambda bot: order.append("left"))
-    async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url))
-        await driver._lifespan.start()
-        await fake_clock.slept(1)
-        stopping = asyncio.ensure_future(driver._lifespan.stop())
-        await eventually(lambda: not driver.bots)
-        assert order == ["connecting"]
-        released.set()
-        await within(stopping)
-    assert order == ["connecting", "connected", "left"]
 
 
 async def test_a_polling_bot_calls_apis_over_the_shared_session(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,10 +15,8 @@ from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support import scripts
 from tests.support.bots import Adapter, make_driver
 from tests.support.certs import Tls
-from tests.support.forward import answers
 from tests.support.pools import opened
 from tests.support.server import ScriptedServer
-from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
 
@@ -114,24 +111,6 @@ async def test_the_connector_has_no_limit_and_keeps_addresses() -> None:
         assert connector.limit_per_host == 0
         assert connector.use_dns_cache
         assert connector._cached_hosts._ttl == CACHE_TTL
-
-
-async def test_more_requests_than_aiohttps_limit_are_in_flight_at_once() -> None:
-    async with opened() as pool, ScriptedServer(scripts.hang()) as server:
-        asking = [asyncio.ensure_future(pool.get().get(server.url)) for _ in range(110)]
-        await eventually(lambda: len(server.attempts) == 110)
-        for each in asking:
-            each.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
-
-
-async def test_requests_share_a_connection() -> None:
-    """Trap: a client per request (nonebot2#2617)."""
-    async with opened() as pool, ScriptedServer(answers(b"1", b"2")) as server:
-        for expected in (b"1", b"2"):
-            async with pool.get().get(server.url) as response:
-                assert await response.read() == expected
-        assert len(server.attempts) == 1
 
 
 @pytest.mark.promise("forward: bots share no cookies")

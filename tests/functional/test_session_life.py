@@ -11,6 +11,7 @@ from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections.sessions import MAX_SPARE, SessionPool
 from tests.support import scripts
 from tests.support.hosts import serve_application
+from tests.support.pools import opened
 from tests.support.server import ScriptedServer
 from tests.support.waiting import within
 
@@ -46,22 +47,18 @@ async def test_what_is_held_outlives_the_pool() -> None:
 
 
 async def test_a_pool_is_open_on_its_own_loop_only() -> None:
-    pool = SessionPool(DriverOptions())
-    await pool.open()
+    async with opened() as pool:
 
-    async def elsewhere() -> bool:
-        return pool.is_open
+        async def elsewhere() -> bool:
+            return pool.is_open
 
-    assert pool.is_open
-    assert await asyncio.to_thread(asyncio.run, elsewhere()) is False
-    await pool.close()
+        assert pool.is_open
+        assert await asyncio.to_thread(asyncio.run, elsewhere()) is False
 
 
 async def test_a_lent_session_is_lent_again_without_its_cookies() -> None:
     login = scripts.status(302, b"", {"Location": "/home", "Set-Cookie": "session=1; Path=/"})
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-    async with ScriptedServer(login, scripts.status(200)) as server:
+    async with opened() as pool, ScriptedServer(login, scripts.status(200)) as server:
         lent = pool.lend()
         async with lent.get(server.url) as response:
             assert response.status == 200
@@ -71,21 +68,18 @@ async def test_a_lent_session_is_lent_again_without_its_cookies() -> None:
             pass
         await pool.take_back(lent)
         sent = [attempt.request.header("Cookie") for attempt in server.attempts]
-    await pool.close()
     assert lent.closed
     assert sent == [None, "session=1", None]
 
 
 async def test_a_session_is_lent_to_one_request_at_a_time() -> None:
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-    lent = [pool.lend() for _ in range(MAX_SPARE + 1)]
-    assert len(set(lent)) == MAX_SPARE + 1
-    for session in lent:
-        await pool.take_back(session)
-    # As many as once were needed are not kept for ever.
-    assert [session.closed for session in lent] == [False] * MAX_SPARE + [True]
-    await pool.close()
+    async with opened() as pool:
+        lent = [pool.lend() for _ in range(MAX_SPARE + 1)]
+        assert len(set(lent)) == MAX_SPARE + 1
+        for session in lent:
+            await pool.take_back(session)
+        # As many as once were needed are not kept for ever.
+        assert [session.closed for session in lent] == [False] * MAX_SPARE + [True]
     assert all(session.closed for session in lent)
 
 

@@ -49,18 +49,6 @@ async def test_a_server_shows_it_to_who_sends() -> None:
         assert not ends.socket.closed
 
 
-async def test_it_is_received_afterwards(side: Side) -> None:
-    async with side() as ends:
-        await ends.peer.send_frame(frames.close(4000, "bye"))
-        await eventually(lambda: ends.socket.gone)
-        with pytest.raises(WebSocketClosed, match="4000: bye"):
-            await within(ends.socket.receive())
-        assert ends.socket.closed
-        # The peer got its answer, and nothing else.
-        assert (await ends.peer.read_frame()).opcode == frames.Opcode.CLOSE
-        await check_refused(ends, 4000, "bye")
-
-
 async def test_a_close_without_a_code_shows(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.close(None))

@@ -10,7 +10,7 @@ import pytest
 
 from nonebot_aiohttp import HTTPConnection, HTTPRequest, HTTPResponse
 from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
-from tests.support.hosts import PREFIX, Serving, own_process, subapp
+from tests.support.hosts import Serving, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import settle
 
@@ -372,26 +372,6 @@ async def test_bots_of_webhooks_live_for_one_event(serving: Serving, adapter: Ad
         assert (await host.post()).status == 200
         assert driver.bots == {}
     assert hooked == []
-
-
-async def test_one_connection_carries_many_webhooks(serving: Serving, adapter: Adapter) -> None:
-    async with serving(make_driver(adapter)) as host, await host.client() as client:
-        for number in range(3):
-            path = f"{host.prefix}/recorder/"
-            response = await client.request("POST", path, BOT, b"%d" % number)
-            assert response.status == 200
-    assert adapter.messages == [b"0", b"1", b"2"]
-
-
-async def test_the_requests_path_keeps_the_prefixes_of_nested_applications(
-    adapter: Adapter,
-) -> None:
-    async with subapp(make_driver(adapter)) as host:
-        await host.post()
-        assert (await host.request("POST", "", BOT, b"x")).status == 404
-        async with await host.client() as client:
-            assert (await client.request("POST", "/recorder/", BOT, b"x")).status == 404
-    assert adapter.requests[0].path == f"{PREFIX}/recorder/"
 
 
 async def test_a_stopping_driver_refuses_on_connections_that_are_open(

@@ -9,7 +9,7 @@ import pytest
 
 from nonebot_aiohttp import WebSocketClosed
 from tests.support import frames
-from tests.support.frames import Opcode
+from tests.support.frames import Frame, Opcode
 from tests.support.sides import (
     Ends,
     Side,
@@ -23,23 +23,14 @@ ABNORMAL = 1006
 BIG = b"x" * (1 << 22)
 
 
-async def test_alive_is_who_answers(side: Side) -> None:
+@pytest.mark.parametrize("answer", [None, frames.text("busy")], ids=["pong", "anything else"])
+async def test_alive_is_who_answers(side: Side, answer: Frame | None) -> None:
     async with side() as ends:
         reading = asyncio.ensure_future(pump(ends))
         asking = asyncio.create_task(ends.socket.is_alive(5))
         ping = await ends.peer.read_frame()
         assert ping.opcode == Opcode.PING
-        await ends.peer.send_frame(frames.pong(ping.payload))
-        assert await within(asking)
-        reading.cancel()
-
-
-async def test_alive_is_who_says_anything_at_all(side: Side) -> None:
-    async with side() as ends:
-        reading = asyncio.ensure_future(pump(ends))
-        asking = asyncio.create_task(ends.socket.is_alive(5))
-        await ends.peer.read_frame()
-        await ends.peer.send_frame(frames.text("busy"))
+        await ends.peer.send_frame(answer or frames.pong(ping.payload))
         assert await within(asking)
         reading.cancel()
 

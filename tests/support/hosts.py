@@ -109,10 +109,10 @@ async def attached(driver: Driver) -> AsyncIterator[Host]:
 
 @asynccontextmanager
 async def serve_application(
-    app: web.Application, ssl_context: ssl.SSLContext | None = None
+    app: web.Application, ssl_context: ssl.SSLContext | None = None, **arguments: Any
 ) -> AsyncIterator[int]:
-    """Serve an application as its author would; give the port."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    """Serve an application as its author would, with arguments of the runner; give the port."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, **arguments)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context).start()

@@ -129,19 +129,6 @@ def echo(headers: Headers = ()) -> Script:
     return script
 
 
-def oversize_frame(length: int, header_only: bool = False, opcode: int = Opcode.BINARY) -> Script:
-    """Accept the WebSocket and send one frame of zeros, or only a header that announces it."""
-
-    async def script(connection: Connection) -> None:
-        await connection.upgrade()
-        await connection.send_frame_header(opcode, length)
-        if not header_only:
-            await connection.send(bytes(length))
-        await connection.read_to_end()
-
-    return script
-
-
 def _as_frame(item: Frame | str | bytes) -> Frame:
     if isinstance(item, Frame):
         return item

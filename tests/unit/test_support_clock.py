@@ -42,28 +42,6 @@ async def test_a_loop_of_sleeps_goes_on_within_one_advance(fake_clock: FakeClock
     await fake_clock.advance(9)
 
 
-async def test_a_sleep_of_nothing_only_yields(fake_clock: FakeClock) -> None:
-    await within(fake_clock.sleep(0))
-    assert fake_clock.sleeps == [0]
-
-
-async def test_advance_to_next_waits_for_the_sleeper(fake_clock: FakeClock) -> None:
-    async def late() -> str:
-        await settle(100)
-        await fake_clock.sleep(7)
-        return "woken"
-
-    task = asyncio.create_task(late())
-    assert await fake_clock.advance_to_next() == 7
-    assert await task == "woken"
-    assert await fake_clock.slept(1) == 7
-
-
-async def test_eventually_returns_the_value() -> None:
-    values = iter([0, "", None, "here"])
-    assert await eventually(lambda: next(values)) == "here"
-
-
 async def test_eventually_fails_in_time_and_says_what_was_missing() -> None:
     with pytest.raises(AssertionError, match=r"the sun did not come true within 0\.01 s"):
         await eventually(lambda: False, timeout=0.01, what="the sun")

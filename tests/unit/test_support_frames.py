@@ -19,10 +19,6 @@ def reader_of(data: bytes) -> asyncio.StreamReader:
     return reader
 
 
-def test_the_accept_key_is_that_of_section_1_3() -> None:
-    assert frames.accept_key("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-
 @pytest.mark.parametrize(
     ("frame", "mask", "wire"),
     [
@@ -63,19 +59,3 @@ async def test_reads_what_it_encodes(
 ) -> None:
     frame = Frame(opcode, payload, fin, rsv1, masked=mask is not None)
     assert await frames.read_frame(reader_of(frames.encode(frame, mask))) == frame
-
-
-async def test_an_opcode_that_does_not_exist_is_read_as_a_number() -> None:
-    assert (await frames.read_frame(reader_of(b"\x83\x00"))).opcode == 3
-
-
-async def test_a_stream_that_ends_within_a_frame_is_an_error() -> None:
-    with pytest.raises(asyncio.IncompleteReadError):
-        await frames.read_frame(reader_of(b"\x81\x05Hel"))
-
-
-def test_close_frames_have_a_code_and_a_reason() -> None:
-    frame = frames.close(1001, "再见")
-    assert (frame.close_code, frame.close_reason) == (1001, "再见")
-    assert frames.close(None).close_code is None
-    assert frames.close(None).payload == b""
