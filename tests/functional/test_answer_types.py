@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import Serving, own_process, serve_application
 from tests.support.logs import Logs
@@ -17,18 +17,13 @@ pytestmark = pytest.mark.both_loops
 PLAIN = ["text/plain; charset=utf-8"]
 
 
-class Answering(RecordingBot):
-    """Answers with what it is told."""
+def answering(answer: HTTPResponse) -> Adapter:
+    """Return an adapter that takes or refuses events with the same answer."""
 
-    answer = HTTPResponse(200)
+    async def decide(request: HTTPConnection) -> Decision:
+        return request.headers.get("x-self-id"), answer
 
-    @classmethod
-    async def decide(cls, request: HTTPConnection) -> Decision:
-        return request.headers.get("x-self-id"), cls.answer
-
-
-def answering(answer: HTTPResponse) -> type[Answering]:
-    return type("Recorder", (Answering,), {"answer": answer})
+    return deciding(decide)
 
 
 def types(response: Response) -> list[str]:
@@ -89,12 +84,8 @@ async def test_what_an_application_adds_is_kept() -> None:
             assert types(response) == ["text/x-mine"]
 
 
-class Failing(RecordingBot):
-    """Fails on whatever it is asked."""
-
-    @classmethod
-    async def decide(cls, request: HTTPConnection) -> Decision:
-        raise RuntimeError("this adapter always fails")
+async def fail(request: HTTPConnection) -> Decision:
+    raise RuntimeError("this adapter always fails")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +101,7 @@ class Failing(RecordingBot):
 async def test_texts_of_the_driver_are_plain(
     serving: Serving, method: str, path: str, status: int, adapter: Adapter
 ) -> None:
-    driver = make_driver(type("Recorder", (Failing,), {}), aiohttp_max_body_size=10)
+    driver = make_driver(deciding(fail), aiohttp_max_body_size=10)
     driver.register_adapter("large", adapter)
     body = b"x" * (20 if status == 413 else 5)
     async with serving(driver) as host:

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from nonebot_aiohttp import HTTPConnection, HTTPRequest
 from tests.support.asgi import Call, request, scope
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import serve_asgi
 from tests.support.logs import Logs
@@ -118,15 +118,13 @@ async def test_an_error_of_the_hosts_receive_is_the_hosts(adapter: Adapter) -> N
 async def test_a_request_that_is_cancelled_amid_its_permission_leaves_its_place() -> None:
     asked = asyncio.Event()
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            if not asked.is_set():
-                asked.set()
-                await asyncio.Event().wait()
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        if not asked.is_set():
+            asked.set()
+            await asyncio.Event().wait()
+        return "1", None
 
-    driver = make_driver(Recorder, aiohttp_max_inflight=1)
+    driver = make_driver(deciding(decide), aiohttp_max_inflight=1)
     async with driver.lifespan():
         waiting = asyncio.create_task(request(driver.asgi, "/recorder/"))
         await within(asked.wait())

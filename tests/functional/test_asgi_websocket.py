@@ -18,7 +18,8 @@ from nonebot_aiohttp import (
 )
 from nonebot_aiohttp.connections.asgi_websocket import AsgiWebSocket
 from tests.support.asgi import Call, Event, scope
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver
+from tests.support.sides import late_uses
 from tests.support.waiting import eventually, settle, within
 
 CONNECT = {"type": "websocket.connect"}
@@ -136,16 +137,7 @@ async def test_the_end_is_websocket_closed_with_code_and_reason(
 
 async def check_ended(socket: AsgiWebSocket, code: int, reason: str) -> None:
     assert socket.closed
-    for use in (
-        socket.send("late"),
-        socket.send_bytes(b"late"),
-        socket.receive(),
-        socket.receive_bytes(),
-        socket.pump(lambda _: None),
-    ):
-        with pytest.raises(WebSocketClosed) as closed:
-            await within(use)
-        assert (closed.value.code, closed.value.reason) == (code, reason)
+    assert [(each.code, each.reason) for each in await late_uses(socket)] == [(code, reason)] * 5
     await socket.close()
 
 
@@ -170,25 +162,23 @@ async def test_a_send_that_the_server_refuses_is_websocket_closed(adapter: Adapt
 async def test_what_came_before_it_is_still_received() -> None:
     received: list[Any] = []
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            await request.accept()
-            calling.failure = RuntimeError("server's own")
-            for _ in range(2):
-                with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
-                    await request.send("late")
-            assert request.gone
-            assert not request.closed
-            received.append(await request.receive())
-            with pytest.raises(WebSocketClosed, match="4000"):
-                await request.receive()
-            with pytest.raises(WebSocketClosed, match="4000"):
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        await request.accept()
+        calling.failure = RuntimeError("server's own")
+        for _ in range(2):
+            with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
                 await request.send("late")
-            return None, HTTPResponse(403)
+        assert request.gone
+        assert not request.closed
+        received.append(await request.receive())
+        with pytest.raises(WebSocketClosed, match="4000"):
+            await request.receive()
+        with pytest.raises(WebSocketClosed, match="4000"):
+            await request.send("late")
+        return None, HTTPResponse(403)
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.give("websocket.receive", text="hello")
@@ -235,25 +225,23 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
     received: list[Any] = []
     checked = asyncio.Event()
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
-                with pytest.raises(WebSocketNotAccepted):
-                    await use
-            await request.accept()
-            await request.accept()
-            waiting = asyncio.create_task(request.receive())
-            await settle()
-            with pytest.raises(ReceiveConflict, match="another task"):
-                await request.receive()
-            checked.set()
-            received.extend([await waiting, await request.receive_bytes()])
-            received.append(await request.receive_frame())
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
+            with pytest.raises(WebSocketNotAccepted):
+                await use
+        await request.accept()
+        await request.accept()
+        waiting = asyncio.create_task(request.receive())
+        await settle()
+        with pytest.raises(ReceiveConflict, match="another task"):
+            await request.receive()
+        checked.set()
+        received.extend([await waiting, await request.receive_bytes()])
+        received.append(await request.receive_frame())
+        return "1", None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.next()
@@ -268,14 +256,12 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
 
 
 async def test_bytes_that_are_no_text_end_a_receive_of_text() -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            await request.accept()
-            return await request.receive(), None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        await request.accept()
+        return await request.receive(), None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.next()

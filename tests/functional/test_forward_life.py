@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Driver, StartupError
+from nonebot_aiohttp import Driver
 from nonebot_aiohttp.forward.base import ForwardLoop
 from tests.support import scripts
 from tests.support.bots import Adapter, RecordingBot
@@ -40,20 +40,6 @@ async def test_loops_start_after_the_startup_hooks(
         await within(starting)
         await eventually(lambda: adapter.messages)
         await driver._lifespan.stop()
-
-
-async def test_no_loop_starts_when_a_startup_hook_fails(way: Way, driver: Driver) -> None:
-    async def fail() -> None:
-        raise ValueError("wrong")
-
-    driver.on_startup(fail)
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        with pytest.raises(StartupError):
-            async with driver.lifespan():
-                pass
-        await settle(100)
-        assert not server.attempts
 
 
 @pytest.mark.parametrize("where", ["startup hook", "running"])
@@ -161,17 +147,6 @@ async def test_the_stop_interrupts_a_factory(way: Way, driver: Driver) -> None:
     async with driver.lifespan():
         await settle()
     assert ended == ["cancelled"]
-
-
-async def test_it_runs_again_after_a_stop(way: Way, driver: Driver, adapter: Adapter) -> None:
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        for number in (1, 2, 3):
-            async with driver.lifespan():
-                await server.attempt(number)
-                await eventually(lambda: driver.bots)
-            assert not driver.bots
-        assert len(server.attempts) == 3
 
 
 async def test_a_handler_that_is_in_flight_ends_before_its_bot_leaves(

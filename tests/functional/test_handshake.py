@@ -9,7 +9,7 @@ import pytest
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse, WebSocket
 from tests.support import frames
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, answering, deciding, make_driver
 from tests.support.hosts import Serving, attached, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, settle
@@ -40,19 +40,18 @@ class Deciding(RecordingBot):
 async def test_the_adapter_sees_the_handshake_before_the_upgrade(serving: Serving) -> None:
     seen: list[Any] = []
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, WebSocket)
-            seen.append((request.type, request.scheme, request.http_version, request.closed))
-            seen.append((request.path, request.query_string, request.headers["x-self-id"]))
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, WebSocket)
+        seen.append((request.type, request.scheme, request.http_version, request.closed))
+        seen.append((request.path, request.query_string, request.headers["x-self-id"]))
+        return "1", None
 
-    driver = make_driver(Recorder)
+    recorder = deciding(decide)
+    driver = make_driver(recorder)
     async with serving(driver) as host, await host.client() as client:
         assert (await host.upgrade(client, target="/recorder/ws?t=%2F")).status == 101
         await eventually(lambda: driver.bots)
-        assert driver.bots["1"].request is Recorder.requests[0]
+        assert driver.bots["1"].request is recorder.requests[0]
         path = f"{host.prefix}/recorder/ws"
     assert seen == [("websocket", "ws", "1.1", False), (path, b"t=%2F", "1")]
 
@@ -79,12 +78,8 @@ async def test_the_adapter_is_asked_with_its_driver(serving: Serving) -> None:
 async def test_a_refusal_is_a_response_with_the_adapters_status(
     serving: Serving, status: int
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return None, HTTPResponse(status, b"no", {"x-why": "because"})
 
-    driver = make_driver(Recorder)
+    driver = make_driver(answering(None, HTTPResponse(status, b"no", {"x-why": "because"})))
     async with serving(driver) as host, await host.client() as client:
         response = await host.upgrade(client)
         assert (response.status, response.body) == (status, b"no")
@@ -98,12 +93,10 @@ async def test_refused_without_a_response_is_401(serving: Serving, adapter: Adap
 
 
 async def test_an_adapter_that_raises_gets_500(serving: Serving, logs: Logs) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            raise ValueError("oops")
+    async def decide(request: HTTPConnection) -> Decision:
+        raise ValueError("oops")
 
-    async with serving(make_driver(Recorder)) as host, await host.client() as client:
+    async with serving(make_driver(deciding(decide))) as host, await host.client() as client:
         assert (await host.upgrade(client)).status == 500
     assert logs.matching("The adapter recorder failed", "ERROR")
 
@@ -155,19 +148,18 @@ async def test_a_malformed_handshake_gets_400(
 async def test_an_adapter_may_talk_before_the_reader_takes_over(serving: Serving) -> None:
     """As adapters do whose platform says who it is in the first message."""
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, WebSocket)
-            await request.accept()
-            await request.send("who are you?")
-            return await request.receive(), None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, WebSocket)
+        await request.accept()
+        await request.send("who are you?")
+        return await request.receive(), None
 
-    driver = make_driver(Recorder)
+    recorder = deciding(decide)
+    driver = make_driver(recorder)
     async with serving(driver) as host, host.connected() as client:
         assert (await client.read_frame()).text == "who are you?"
         await client.send_frame(frames.text("42"), frames.text("event"))
-        await eventually(lambda: Recorder.messages == [b"event"])
+        await eventually(lambda: recorder.messages == [b"event"])
         assert list(driver.bots) == ["42"]
 
 
@@ -175,16 +167,14 @@ async def test_an_adapter_may_talk_before_the_reader_takes_over(serving: Serving
 async def test_a_refusal_after_the_adapter_has_accepted_closes(
     serving: Serving, raises: bool, code: int, status: int
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, WebSocket)
-            await request.accept()
-            if raises:
-                raise ValueError("oops")
-            return None, None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, WebSocket)
+        await request.accept()
+        if raises:
+            raise ValueError("oops")
+        return None, None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     async with serving(driver) as host, host.connected() as client:
         close = await client.read_close()
         assert (close.close_code, close.close_reason) == (code, f"refused with {status}")
@@ -198,17 +188,15 @@ async def test_an_adapter_that_closes_before_the_accept_refuses(
 ) -> None:
     """Trap: aiohttp's `close()` before `prepare()` raises, and `closed` is then False."""
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, WebSocket)
-            await request.close(1008)
-            assert request.closed
-            if raises:
-                raise ValueError("oops")
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, WebSocket)
+        await request.close(1008)
+        assert request.closed
+        if raises:
+            raise ValueError("oops")
+        return "1", None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     async with serving(driver) as host, await host.client() as client:
         assert (await host.upgrade(client)).status in ((403, 500) if raises else (400, 403))
         assert driver.bots == {}

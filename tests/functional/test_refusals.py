@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from nonebot_aiohttp import HTTPConnection, WebSocket
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, answering, deciding, make_driver
 from tests.support.hosts import Serving, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import eventually
@@ -39,12 +39,8 @@ async def test_a_compressed_body_does_not_pass_the_limit(
 async def test_an_id_that_cannot_be_shown_is_refused(
     name: str, serving: Serving, logs: Logs
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return name, None
-
-    driver = make_driver(Recorder)
+    recorder = answering(name, None)
+    driver = make_driver(recorder)
     async with serving(driver) as host:
         response = await host.post()
         assert (response.status, response.text) == (
@@ -53,7 +49,7 @@ async def test_an_id_that_cannot_be_shown_is_refused(
         )
         async with await host.client() as client:
             assert (await host.upgrade(client)).status in (400, 403)
-    assert Recorder.messages == []
+    assert recorder.messages == []
     assert name not in logs.output
 
 
@@ -70,18 +66,17 @@ async def test_a_version_that_is_no_text_is_a_malformed_handshake(
 
 
 async def test_a_socket_whose_adapter_is_slow_to_decide_hears_of_the_stop() -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, WebSocket)
-            await request.accept()
-            await request.receive()
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, WebSocket)
+        await request.accept()
+        await request.receive()
+        return "1", None
 
-    driver = make_driver(Recorder)
+    recorder = deciding(decide)
+    driver = make_driver(recorder)
     async with own_process(driver) as host, await host.client() as client:
         assert (await host.upgrade(client)).status == 101
-        await eventually(lambda: Recorder.requests)
+        await eventually(lambda: recorder.requests)
         driver.exit()
         close = await client.read_close()
         assert close.close_code == 1001

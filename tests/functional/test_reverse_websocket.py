@@ -202,29 +202,17 @@ async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
 # Trap: eager tasks run before their caller has read a byte (Python 3.12 and newer)
 
 
+@pytest.mark.parametrize("in_a_task", [False, True])
 async def test_a_connect_hook_that_closes_at_once_says_the_code(
-    serving: Serving, adapter: Adapter
+    serving: Serving, adapter: Adapter, in_a_task: bool
 ) -> None:
-    driver = make_driver(adapter)
+    driver, closing = make_driver(adapter), list[asyncio.Task[None]]()
 
     @driver.on_bot_connect
     async def refuse(bot: Any) -> None:
-        await bot.request.close(4003)
-
-    async with serving(driver) as host, host.connected() as client:
-        assert (await client.read_close()).close_code == 4003
-        await eventually(lambda: not driver.bots)
-
-
-async def test_a_hook_that_closes_in_a_task_of_its_own_says_the_code(
-    serving: Serving, adapter: Adapter
-) -> None:
-    driver = make_driver(adapter)
-    closing: list[asyncio.Task[None]] = []
-
-    @driver.on_bot_connect
-    def refuse(bot: Any) -> None:
         closing.append(start_task(bot.request.end(4003, "no room")))
+        if not in_a_task:
+            await closing[0]
 
     async with serving(driver) as host, host.connected() as client:
         close = await client.read_close()

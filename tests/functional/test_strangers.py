@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import DriverOptions, HTTPConnection, HTTPResponse, WebSocketClosed
+from nonebot_aiohttp import DriverOptions, HTTPResponse, WebSocketClosed
 from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
 from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
@@ -17,7 +17,7 @@ from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
 from tests.functional.test_turns import passes
 from tests.functional.test_websocket_peers import blocked
 from tests.support import frames
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, RecordingBot, answering, make_driver
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
 from tests.support.deaf import deaf_client, send_until_dropped
@@ -111,20 +111,14 @@ def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
 # Answers that nobody takes
 
 
-def verbose() -> Adapter:
-    """Make an adapter that refuses at length."""
-
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return None, HTTPResponse(403, b"no" * 32 * KIB)
-
-    return Recorder
+VERBOSE = HTTPResponse(403, b"no" * 32 * KIB)
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
-    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None)
+    driver = make_driver(
+        answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
+    )
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
@@ -141,7 +135,7 @@ async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheles
     serving: Serving, logs: Logs
 ) -> None:
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
-    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4)
+    driver = make_driver(answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4)
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
@@ -366,40 +360,31 @@ UNSENDABLE: dict[str, HTTPResponse] = {
 async def test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter(
     serving: Serving, logs: Logs, what: str, self_id: str | None
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return self_id, UNSENDABLE[what]
-
-    async with serving(make_driver(Recorder)) as host:
+    recorder = answering(self_id, UNSENDABLE[what])
+    async with serving(make_driver(recorder)) as host:
         assert (await host.post()).status == 500
         if self_id is None:
             async with await host.client() as client:
                 # Servers without the extension of ASGI have a refusal of their own.
                 assert (await host.upgrade(client)).status in (500, 403)
-    assert Recorder.messages == []
+    assert recorder.messages == []
     assert len(logs.matching("The adapter recorder has made a response that cannot be sent")) == 1
 
 
 @pytest.mark.promise("strangers: framing headers are the transport's")
 async def test_framing_is_the_transports_business(serving: Serving) -> None:
     """Adapters hand on what another server has answered, and give bodies as text."""
-
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            framing = {
-                "Transfer-Encoding": "chunked",
-                "Content-Length": "99",
-                "Connection": "close",
-                "Keep-Alive": "timeout=5",
-                "Upgrade": "h2c",
-                "X-Kept": "yes",
-            }
-            body: Any = "body"
-            return "1", HTTPResponse(200, body, framing)
-
-    async with serving(make_driver(Recorder)) as host, await host.client() as client:
+    framing = {
+        "Transfer-Encoding": "chunked",
+        "Content-Length": "99",
+        "Connection": "close",
+        "Keep-Alive": "timeout=5",
+        "Upgrade": "h2c",
+        "X-Kept": "yes",
+    }
+    body: Any = "body"
+    recorder = answering("1", HTTPResponse(200, body, framing))
+    async with serving(make_driver(recorder)) as host, await host.client() as client:
         for _ in range(2):
             response = await client.request("POST", f"{host.prefix}/recorder/", BOT, b"event")
             assert (response.status, response.body) == (200, b"body")

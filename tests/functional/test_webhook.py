@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import HTTPConnection, HTTPRequest, HTTPResponse
-from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, answering, deciding, make_driver
 from tests.support.hosts import Serving, own_process
 from tests.support.logs import Logs
 from tests.support.waiting import settle
@@ -33,15 +33,6 @@ class Blocking(RecordingBot):
 @pytest.fixture
 def blocking() -> type[Blocking]:
     return type("Recorder", (Blocking,), {})
-
-
-def answering(self_id: str | None, response: HTTPResponse | None) -> Adapter:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return self_id, response
-
-    return Recorder
 
 
 @pytest.mark.promise("webhook: four paths lead to an adapter, and other methods get 405")
@@ -231,17 +222,16 @@ async def test_an_answer_without_content_has_no_length(serving: Serving) -> None
 async def test_an_adapter_that_raises_in_check_permission_gets_500(
     serving: Serving, logs: Logs
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            raise ValueError("{braces} <markup>")
+    async def decide(request: HTTPConnection) -> Decision:
+        raise ValueError("{braces} <markup>")
 
-    async with serving(make_driver(Recorder, aiohttp_max_inflight=1)) as host:
+    recorder = deciding(decide)
+    async with serving(make_driver(recorder, aiohttp_max_inflight=1)) as host:
         for _ in range(2):
             response = await host.post()
             assert (response.status, response.text) == (500, "the adapter failed")
             assert response.header("Content-Type") == "text/plain; charset=utf-8"
-    assert Recorder.messages == []
+    assert recorder.messages == []
     failure = logs.matching("The adapter recorder failed", "ERROR")[0]
     assert "{braces} <markup>" in failure.output
 

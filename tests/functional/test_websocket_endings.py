@@ -23,6 +23,7 @@ from tests.support.sides import (
     Ends,
     Reader,
     Side,
+    late_uses,
     pump,
     server_side,
 )
@@ -119,16 +120,7 @@ async def test_an_ending_before_the_reading_is_the_same(side: Side, ending: str)
 
 async def check_ended(ends: Ends, code: int) -> None:
     """Whatever is done with a connection that has ended says how it ended."""
-    for use in (
-        ends.socket.send("late"),
-        ends.socket.send_bytes(b"late"),
-        ends.socket.receive(),
-        ends.socket.receive_bytes(),
-        ends.socket.pump(lambda _: None),
-    ):
-        with pytest.raises(WebSocketClosed) as closed:
-            await within(use)
-        assert closed.value.code == code
+    assert [error.code for error in await late_uses(ends.socket)] == [code] * 5
     await within(ends.socket.close())
     assert not await ends.socket.is_alive(1)
     assert ends.socket.closed
@@ -196,24 +188,6 @@ async def test_closing_twice_is_closing_once(side: Side) -> None:
 # One ending, and a new error for each raise
 
 
-async def uses(ends: Ends) -> list[WebSocketClosed]:
-    """Use a connection that has ended in each way, and give the errors."""
-    socket = ends.socket
-    errors = []
-    for use in (
-        lambda: socket.send("text"),
-        lambda: socket.send_bytes(b"bytes"),
-        socket.receive,
-        socket.receive_bytes,
-        lambda: socket.pump(lambda _: None),
-    ):
-        try:
-            await within(use())
-        except WebSocketClosed as error:
-            errors.append(error)
-    return errors
-
-
 def depth(error: BaseException) -> int:
     """Count the entries of a traceback."""
     count, traceback = 0, error.__traceback__
@@ -234,7 +208,7 @@ async def test_each_raise_is_a_new_error_that_keeps_nothing_of_another(
         await end(ends)
         with suppress(WebSocketClosed):
             await within(reading)
-        errors = [*await uses(ends), *await uses(ends)]
+        errors = [*await late_uses(ends.socket), *await late_uses(ends.socket)]
         assert len(set(map(id, errors))) == len(errors) == 10
         assert len({(error.code, error.reason) for error in errors}) == 1
         assert errors[0].code == code

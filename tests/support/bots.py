@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -66,6 +67,20 @@ Adapter = type[RecordingBot]
 def new_adapter() -> Adapter:
     """Return an adapter that has recorded nothing yet."""
     return type("Recorder", (RecordingBot,), {})
+
+
+def deciding(decide: Callable[[HTTPConnection], Awaitable[Decision]]) -> Adapter:
+    """Return an adapter that decides as a function does."""
+    return type("Recorder", (RecordingBot,), {"decide": staticmethod(decide)})
+
+
+def answering(self_id: str | None, response: HTTPResponse | None) -> Adapter:
+    """Return an adapter whose decision is always the same."""
+
+    async def decide(_: HTTPConnection) -> Decision:
+        return self_id, response
+
+    return deciding(decide)
 
 
 def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:

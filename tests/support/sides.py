@@ -11,9 +11,10 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from nonebot_aiohttp import DriverOptions
+from nonebot_aiohttp import DriverOptions, WebSocketClosed
 from nonebot_aiohttp.connections.aiohttp_websocket import AiohttpWebSocket, ServerWebSocket
 from nonebot_aiohttp.connections.client_websocket import ClientWebSocket
+from nonebot_aiohttp.connections.websocket import DriverWebSocket
 from nonebot_aiohttp.forward.reconnect import connect_arguments
 from tests.support.certs import Tls
 from tests.support.client import RawClient
@@ -107,6 +108,23 @@ async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[
 
 
 SIDES: dict[str, Side] = {"server": server_side, "client": client_side}
+
+
+async def late_uses(socket: DriverWebSocket) -> list[WebSocketClosed]:
+    """Use a WebSocket that has ended in each way; give the errors."""
+    errors = []
+    for use in (
+        lambda: socket.send("text"),
+        lambda: socket.send_bytes(b"bytes"),
+        socket.receive,
+        socket.receive_bytes,
+        lambda: socket.pump(lambda _: None),
+    ):
+        try:
+            await within(use())
+        except WebSocketClosed as error:
+            errors.append(error)
+    return errors
 
 
 async def receive(ends: Ends) -> Any:
