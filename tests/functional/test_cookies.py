@@ -69,6 +69,7 @@ async def test_values_of_a_server_are_sent_back(value: str) -> None:
         assert await sent(session, setting(f"b={value}; Path=/")) == [None, f"b={value}"]
         await pool.take_back(session)
         assert await sent(pool.lend()) == [None]
+        await pool.take_back(session)
 
 
 async def test_what_is_set_replaces_what_was_given() -> None:
