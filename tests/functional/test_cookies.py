@@ -80,8 +80,7 @@ async def test_what_is_set_replaces_what_was_given() -> None:
 
 
 async def test_given_cookies_stay_with_their_host() -> None:
-    async with opened() as pool, ScriptedServer(scripts.status(200)) as other:
-        session = pool.lend()
+    async with lent() as session, ScriptedServer(scripts.status(200)) as other:
         there = other.url.replace("127.0.0.1", "localhost")
         with given_cookies(named(("a", "1")), URL("http://127.0.0.1/")):
             assert await sent(session, setting("b=2; Path=/", there)) == ["a=1"]
