@@ -45,12 +45,13 @@ async def test_no_type_is_made_up(serving: Serving, body: bytes | None, self_id:
 
 
 async def test_no_type_is_made_up_for_http_1_0(serving: Serving) -> None:
-    driver = make_driver(answering(HTTPResponse(200, b"answer")))
-    async with serving(driver) as host, await host.client() as client:
+    recorder = answering(HTTPResponse(200, b"answer"))
+    async with serving(make_driver(recorder)) as host, await host.client() as client:
         path = f"{host.prefix}/recorder/".encode()
         await client.send(b"POST " + path + b" HTTP/1.0\r\nX-Self-ID: 1\r\n\r\n")
         response = await client.read_response()
     assert (response.body, types(response)) == (b"answer", [])
+    assert recorder.requests[0].http_version == "1.0"
 
 
 async def test_no_type_is_made_up_when_a_websocket_is_refused(serving: Serving) -> None:

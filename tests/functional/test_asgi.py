@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from nonebot_aiohttp import HTTPConnection, HTTPRequest
 from tests.support.asgi import Call, request, scope
-from tests.support.bots import Adapter, Decision, deciding, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver, running
 from tests.support.client import RawClient
 from tests.support.hosts import serve_asgi
 from tests.support.logs import Logs
@@ -29,9 +29,8 @@ async def send_nothing(event: MutableMapping[str, Any]) -> None:
 
 
 async def test_a_webhook_arrives(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
     headers = [(b"X-Self-ID", b"1"), (b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"x", b"\xe9")]
-    async with driver.lifespan():
+    async with running(adapter) as driver:
         status, fields, body = await request(
             driver.asgi,
             "/recorder/",
@@ -49,10 +48,12 @@ async def test_a_webhook_arrives(adapter: Adapter) -> None:
 
 
 async def test_a_scope_may_lack_what_is_optional(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
     minimal = scope("http", "/recorder/")
     del minimal["http_version"], minimal["query_string"]
-    async with driver.lifespan(), Call(driver.asgi, minimal, {"type": "http.request"}) as call:
+    async with (
+        running(adapter) as driver,
+        Call(driver.asgi, minimal, {"type": "http.request"}) as call,
+    ):
         assert (await call.next())["status"] == 200
         await call.next()
     assert (adapter.requests[0].http_version, adapter.requests[0].query_string) == ("1.1", b"")
@@ -65,9 +66,8 @@ async def test_a_scope_may_lack_what_is_optional(adapter: Adapter) -> None:
 async def test_a_length_that_is_not_a_number_hides_no_body_over_the_limit(
     adapter: Adapter, length: bytes
 ) -> None:
-    driver = make_driver(adapter, aiohttp_max_body_size=10)
     headers = [(b"content-length", length)]
-    async with driver.lifespan():
+    async with running(adapter, aiohttp_max_body_size=10) as driver:
         status, _, body = await request(driver.asgi, "/recorder/", b"x" * 11, headers=headers)
     assert (status, body) == (413, b"the body is larger than 10 bytes (aiohttp_max_body_size)")
 
@@ -76,18 +76,19 @@ async def test_a_length_that_is_not_a_number_hides_no_body_over_the_limit(
 async def test_a_body_that_is_declared_too_large_is_not_waited_for(
     length: bytes, adapter: Adapter
 ) -> None:
-    driver = make_driver(adapter, aiohttp_max_body_size=10)
     headers = [(b"x-self-id", b"1"), (b"content-length", length)]
     declared = scope("http", "/recorder/", headers=headers)
-    async with driver.lifespan(), Call(driver.asgi, declared) as call:
+    async with (
+        running(adapter, aiohttp_max_body_size=10) as driver,
+        Call(driver.asgi, declared) as call,
+    ):
         assert (await call.next())["status"] == 413
         await call.next()
     assert adapter.requests == []
 
 
 async def test_a_request_that_leads_nowhere_is_not_asked_for_its_body(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
-    async with driver.lifespan():
+    async with running(adapter) as driver:
         for path, method, status in (
             ("/no/such/path", "POST", 404),
             ("/stranger/", "POST", 404),
@@ -124,8 +125,7 @@ async def test_a_request_that_is_cancelled_amid_its_permission_leaves_its_place(
             await asyncio.Event().wait()
         return "1", None
 
-    driver = make_driver(deciding(decide), aiohttp_max_inflight=1)
-    async with driver.lifespan():
+    async with running(deciding(decide), aiohttp_max_inflight=1) as driver:
         waiting = asyncio.create_task(request(driver.asgi, "/recorder/"))
         await within(asked.wait())
         assert (await request(driver.asgi, "/recorder/"))[0] == 503
@@ -214,8 +214,7 @@ async def test_a_server_may_cancel_a_request_that_waits_for_its_body(adapter: Ad
 async def test_routing_strips_root_path_and_the_adapter_sees_it_all(
     adapter: Adapter, path: str, root: str
 ) -> None:
-    driver = make_driver(adapter)
-    async with driver.lifespan():
+    async with running(adapter) as driver:
         assert (await request(driver.asgi, path, root_path=root))[0] == 200
         websocket = scope("websocket", path.removesuffix("http") + "ws", root_path=root)
         async with Call(driver.asgi, websocket) as call:
@@ -277,7 +276,6 @@ async def test_a_startup_hook_that_raises_is_startup_failed(adapter: Adapter, lo
 
 
 async def test_what_is_no_connection_is_passed_over(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
-    async with driver.lifespan(), Call(driver.asgi, {"type": "other"}) as call:
+    async with running(adapter) as driver, Call(driver.asgi, {"type": "other"}) as call:
         await call.ended()
     assert call.sent == []

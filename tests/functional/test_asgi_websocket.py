@@ -18,7 +18,7 @@ from nonebot_aiohttp import (
 )
 from nonebot_aiohttp.connections.asgi_websocket import AsgiWebSocket
 from tests.support.asgi import Call, Event, scope
-from tests.support.bots import Adapter, Decision, deciding, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver, running
 from tests.support.sides import late_uses
 from tests.support.waiting import eventually, settle, within
 
@@ -37,10 +37,9 @@ def socket_of(adapter: Adapter) -> AsgiWebSocket:
 async def test_a_refusal_is_a_response_where_the_server_can(
     adapter: Adapter, extensions: dict[str, Any] | None
 ) -> None:
-    driver = make_driver(adapter)
     more = {} if extensions is None else {"extensions": extensions}
     websocket = scope("websocket", "/recorder/ws", headers=[], **more)
-    async with driver.lifespan(), Call(driver.asgi, websocket, CONNECT) as call:
+    async with running(adapter) as driver, Call(driver.asgi, websocket, CONNECT) as call:
         await call.ended()
     if extensions is None:
         assert [event["type"] for event in call.sent] == ["websocket.close"]
@@ -54,9 +53,11 @@ async def test_a_refusal_is_a_response_where_the_server_can(
 
 
 async def test_a_client_that_leaves_before_it_connects_is_nobody(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
     gone = {"type": "websocket.disconnect", "code": 1006}
-    async with driver.lifespan(), Call(driver.asgi, scope("websocket", "/x"), gone) as call:
+    async with (
+        running(adapter) as driver,
+        Call(driver.asgi, scope("websocket", "/x"), gone) as call,
+    ):
         await call.ended()
     assert call.sent == []
 
@@ -195,9 +196,8 @@ async def test_a_close_that_the_server_refuses_is_a_close(adapter: Adapter) -> N
 
 
 async def test_an_accept_that_the_server_refuses_enters_nothing(adapter: Adapter) -> None:
-    driver = make_driver(adapter)
     websocket = scope("websocket", "/recorder/ws")
-    async with driver.lifespan():
+    async with running(adapter) as driver:
         async with Call(driver.asgi, websocket) as call:
             call.failure = RuntimeError("server's own")
             await call.give("websocket.connect")

@@ -12,28 +12,11 @@ from tests.support import frames
 from tests.support.bots import Adapter, Decision, RecordingBot, answering, deciding, make_driver
 from tests.support.hosts import Serving, attached, own_process
 from tests.support.logs import Logs
-from tests.support.waiting import eventually, settle
+from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
 
 BOT = {"X-Self-ID": "1"}
-
-
-class Deciding(RecordingBot):
-    """Lets nobody decide before the test does."""
-
-    asked: asyncio.Event
-    decided: asyncio.Event
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.asked, cls.decided = asyncio.Event(), asyncio.Event()
-
-    @classmethod
-    async def decide(cls, request: HTTPConnection) -> Decision:
-        cls.asked.set()
-        await cls.decided.wait()
-        return "1", None
 
 
 @pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
@@ -207,19 +190,25 @@ async def test_an_adapter_that_closes_before_the_accept_refuses(
 async def test_a_client_that_leaves_while_the_adapter_decides_enters_nothing(
     serving: Serving,
 ) -> None:
-    adapter: type[Deciding] = type("Recorder", (Deciding,), {})
-    driver = make_driver(adapter)
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def decide(request: HTTPConnection) -> Decision:
+        asked.set()
+        await decided.wait()
+        return "1", None
+
+    driver = make_driver(deciding(decide))
     hooked: list[Any] = []
     driver.on_bot_connect(hooked.append)
     async with serving(driver) as host:
         async with await host.client() as client:
             upgrading = asyncio.create_task(host.upgrade(client))
-            await asyncio.wait_for(adapter.asked.wait(), 5)
+            await within(asked.wait())
             client.reset()
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await upgrading
         await settle()
-        adapter.decided.set()
+        decided.set()
         await settle()
         await eventually(lambda: driver.bots == {})
         async with host.connected():

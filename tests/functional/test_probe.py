@@ -175,15 +175,12 @@ async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: Adapter) -> No
 # The counter itself
 
 
-class Stream(asyncio.Protocol):
-    """Keeps what it is told."""
+class Kept:
+    """What a protocol keeps of what it is told."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.told: list[str] = []
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
 
     def eof_received(self) -> bool:
         self.told.append("eof")
@@ -199,18 +196,13 @@ class Stream(asyncio.Protocol):
         self.told.append("lost")
 
 
-class Buffered(asyncio.BufferedProtocol):
-    """Keeps what it is told, and gives the buffer for it."""
+class Stream(Kept, asyncio.Protocol):
+    def data_received(self, data: bytes) -> None:
+        self.data += data
 
-    eof_received = Stream.eof_received
-    pause_writing = Stream.pause_writing
-    resume_writing = Stream.resume_writing
-    connection_lost = Stream.connection_lost
 
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.told: list[str] = []
-        self._buffer = bytearray(100)
+class Buffered(Kept, asyncio.BufferedProtocol):
+    _buffer = bytearray(100)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer

@@ -117,14 +117,6 @@ async def test_the_path_is_decoded_and_keeps_any_prefix(serving: Serving, adapte
         assert adapter.requests[0].path == f"{host.prefix}/你好 bot/http"
 
 
-async def test_http_1_0_is_told(serving: Serving, adapter: Adapter) -> None:
-    async with serving(make_driver(adapter)) as host, await host.client() as client:
-        path = f"{host.prefix}/recorder/".encode()
-        await client.send(b"POST " + path + b" HTTP/1.0\r\nX-Self-ID: 1\r\n\r\n")
-        assert (await client.read_response()).status == 200
-    assert adapter.requests[0].http_version == "1.0"
-
-
 @pytest.mark.promise("webhook: four paths lead to an adapter, and other methods get 405")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
 async def test_other_methods_get_405(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -91,3 +92,11 @@ def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
     for adapter in adapters:
         driver.register_adapter(adapter.__name__.lower(), adapter)
     return driver
+
+
+@asynccontextmanager
+async def running(*adapters: type[Bot], **settings: Any) -> AsyncIterator[Driver]:
+    """Give a driver that runs, without a server."""
+    driver = make_driver(*adapters, **settings)
+    async with driver.lifespan():
+        yield driver

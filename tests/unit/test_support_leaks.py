@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.support.leaks import LoopWatch
-from tests.support.waiting import DEADLINE, settle
+from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,10 +86,3 @@ async def test_a_task_a_session_and_a_socket_are_found() -> None:
     server.close()
     await session.close()
     assert await watch.leftovers(DEADLINE) == []
-
-
-async def test_what_ends_by_itself_is_no_leak() -> None:
-    watch = LoopWatch()
-    task = asyncio.create_task(settle(100))
-    assert await watch.leftovers(DEADLINE) == []
-    assert task.done()
