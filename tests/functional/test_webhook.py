@@ -128,7 +128,9 @@ async def test_other_methods_get_405(
         response = await host.request("POST", "/recorder/ws", BOT)
         assert (response.status, response.header("Allow")) == (405, "GET")
     assert adapter.requests == []
-    assert logs.matching("with 405: method not allowed", "WARNING")
+    # An application's router answers by itself where the driver is attached to it.
+    logged = bool(logs.matching("with 405: method not allowed", "WARNING"))
+    assert logged == (serving.__name__ != "attached")
 
 
 @pytest.mark.promise("webhook: an unknown adapter gets 404")
