@@ -266,23 +266,6 @@ async def test_hooks_of_the_replaced_bear_the_name_of_its_adapter(logs: Logs) ->
     assert logs.messages("ERROR") == ["Cut off 2 hook(s) of recorder that had not ended"]
 
 
-async def test_disconnect_hooks_of_the_replaced_run_once_and_beside_the_new_ones() -> None:
-    seen: list[tuple[str, Any]] = []
-    async with running(aiohttp_probe_timeout=0.05) as (driver, host):
-        driver.on_bot_connect(lambda bot: seen.append(("connect", bot)))
-        driver.on_bot_disconnect(lambda bot: seen.append(("disconnect", bot)))
-        async with host.bot_connected():
-            old = driver.bots["1"]
-            async with host.connected():
-                await eventually(lambda: driver.bots.get("1") not in (None, old))
-                new = driver.bots["1"]
-        await eventually(lambda: len(seen) == 4)
-        await settle()
-    assert seen[0] == ("connect", old)
-    assert seen[-1] == ("disconnect", new)
-    assert set(seen[1:3]) == {("disconnect", old), ("connect", new)}
-
-
 @pytest.mark.promise("registry: disconnect hooks of a bot wait for its connect hooks")
 async def test_disconnect_hooks_wait_for_the_connect_hooks() -> None:
     """Hooks are ordered, sync or async; for one bot the disconnect hooks come after."""

@@ -16,10 +16,8 @@ import pytest
 from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.connections.probe import counted_bytes, protocol_of
 from tests.support import frames
-from tests.support.bots import Adapter, make_driver
 from tests.support.certs import Tls
 from tests.support.frames import Opcode
-from tests.support.hosts import own_process
 from tests.support.peer import Peer
 from tests.support.sides import Ends, Side
 from tests.support.waiting import eventually, settle, within
@@ -158,18 +156,6 @@ async def test_a_message_whose_peer_then_closes_is_an_end(side: Side) -> None:
         await within(asking)
         await eventually(lambda: ends.socket.closed)
         assert messages == [image]
-
-
-@pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
-async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: Adapter) -> None:
-    driver = make_driver(adapter, aiohttp_probe_timeout=0.2, aiohttp_heartbeat=None)
-    async with own_process(driver) as host, host.connected() as old, await host.client() as new:
-        await eventually(lambda: driver.bots)
-        bot = driver.bots["1"]
-        async with sending(old) as image:
-            assert (await host.upgrade(new)).status == 409
-        assert driver.bots == {"1": bot}
-        await eventually(lambda: adapter.messages == [image])
 
 
 # The counter itself

@@ -1,4 +1,4 @@
-"""Redirects of polls and handshakes: followed with what a setup holds to its own host only."""
+"""Redirects of polls, handshakes and the shared sessions: what goes along, and to which target."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from nonebot_aiohttp import Driver
+from nonebot_aiohttp.connections.locations import as_it_stands
 from nonebot_aiohttp.connections.redirects import MAX_REDIRECTS
 from tests.support import scripts
 from tests.support.bots import Adapter
@@ -16,6 +19,7 @@ from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, WEBSOCKET, Way, clocked_driver, warnings
 from tests.support.logs import Logs
+from tests.support.pools import opened
 from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually
 
@@ -27,6 +31,12 @@ HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Token": SECRET, "Cookie": f"s
 def redirect(location: str, code: int = 302) -> Script:
     """Redirect each request."""
     return scripts.status(code, b"", {"Location": location})
+
+
+def raw_redirect(location: str, code: int = 302) -> Script:
+    """Redirect to what need not be a URL."""
+    head = f"HTTP/1.1 {code} Moved\r\nLocation: {location}\r\nConnection: close\r\n"
+    return scripts.raw(f"{head}Content-Length: 0\r\n\r\n".encode())
 
 
 class Redirecting:
@@ -209,14 +219,54 @@ async def test_a_redirect_to_nowhere_is_a_failed_attempt(
 async def test_what_has_no_form_on_the_wire_is_encoded(
     way: Way, fake_clock: FakeClock, adapter: Adapter
 ) -> None:
-    location = scripts.raw(
-        "HTTP/1.1 307 Moved\r\nLocation: /a b/图\r\n"
-        "Connection: close\r\n"
-        "Content-Length: 0\r\n\r\n".encode()
-    )
-    async with ScriptedServer(location, way.good) as server:
+    async with ScriptedServer(raw_redirect("/a b/图", 307), way.good) as server:
         driver = clocked_driver(fake_clock, adapter)
         way.add(driver, way.setup(way.url(server)))
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
         assert server.attempts[1].request.target == "/a%20b/%E5%9B%BE"
+
+
+# Targets that the shared sessions follow
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/to?sig=a%2Fb%3d&x=%7E%e4", "/to?sig=a%2Fb%3d&x=%7E%e4"),
+        ("/a%2Fb;c=1/%7E", "/a%2Fb;c=1/%7E"),
+        ("/to?x=1 2&sig=a%2Fb", "/to?x=1%202&sig=a%2Fb"),
+        ("/图?x=你&sig=a%2Fb#fragment", "/%E5%9B%BE?x=%E4%BD%A0&sig=a%2Fb"),
+        ('/to?x=<">\\^`{|}100%', "/to?x=%3C%22%3E%5C%5E%60%7B%7C%7D100%"),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+async def test_as_it_stands(location: str, target: str, absolute: bool) -> None:
+    async with opened() as pool:
+        for session in (pool.get(), pool.get("1.0"), pool.lend()):
+            async with ScriptedServer(scripts.status(200)) as other:
+                start = other.url.rstrip("/") if absolute else ""
+                async with ScriptedServer(
+                    raw_redirect(start + location), scripts.status(200)
+                ) as first:
+                    await session.get(first.url)
+                    server = other if absolute else first
+                    assert server.attempts[-1].request.target == target
+        await pool.take_back(session)
+
+
+async def test_what_is_no_url_is_an_error_of_aiohttps() -> None:
+    async with opened() as pool, ScriptedServer(raw_redirect("http://\u2100.example:1/")) as server:
+        with pytest.raises(aiohttp.ClientError):
+            await pool.get().get(server.url)
+
+
+@pytest.mark.parametrize("text", ["http://a/b%2Fc?d=%2B&e=f+g", "http://[::1]:8080/", "http://a"])
+def test_what_can_be_sent_is_left_alone(text: str) -> None:
+    url = URL(text, encoded=True)
+    assert as_it_stands(url) is url
+
+
+def test_the_name_of_a_host_is_encoded() -> None:
+    url = URL("http://u:p@中文.example:8080/a?b", encoded=True)
+    assert str(as_it_stands(url)) == "http://u:p@xn--fiq228c.example:8080/a?b"

@@ -14,8 +14,6 @@ from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
 from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
 from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
-from tests.functional.test_turns import passes
-from tests.functional.test_websocket_peers import blocked
 from tests.support import frames
 from tests.support.bots import Adapter, RecordingBot, answering, make_driver
 from tests.support.client import RawClient
@@ -25,8 +23,8 @@ from tests.support.forward import WEBSOCKET
 from tests.support.hosts import Host, Serving, own_process
 from tests.support.logs import Logs
 from tests.support.server import Connection
-from tests.support.sides import Side
-from tests.support.waiting import eventually, within
+from tests.support.sides import Side, blocked
+from tests.support.waiting import eventually, passes, within
 
 pytestmark = pytest.mark.both_loops
 

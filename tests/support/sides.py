@@ -21,7 +21,7 @@ from tests.support.client import RawClient
 from tests.support.hosts import serve_application
 from tests.support.peer import Peer
 from tests.support.server import Connection, ScriptedServer
-from tests.support.waiting import DEADLINE, within
+from tests.support.waiting import DEADLINE, settle, within
 
 FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
 
@@ -108,6 +108,32 @@ async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[
 
 
 SIDES: dict[str, Side] = {"server": server_side, "client": client_side}
+
+
+BIG = b"x" * (1 << 22)
+
+
+class blocked:
+    """A connection whose peer does not read, with tasks that wait to send more."""
+
+    def __init__(self, side: Side, **settings: Any) -> None:
+        self._making = side(**{"heartbeat": None, **settings})
+        self._senders: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> tuple[Ends, list[asyncio.Task[None]]]:
+        ends = await self._making.__aenter__()
+        ends.peer.stop_reading()
+        # The first one fills all buffers; more would only take long to mask.
+        for data in (BIG * 4, BIG, BIG, BIG):
+            self._senders.append(asyncio.create_task(ends.socket.send_bytes(data)))
+        await settle()
+        # On a machine that is slow a heartbeat can be lost by now.
+        assert ends.socket.closed or not any(sender.done() for sender in self._senders)
+        return ends, self._senders
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._making.__aexit__(*error)
+        await within(asyncio.gather(*self._senders, return_exceptions=True))
 
 
 async def late_uses(socket: DriverWebSocket) -> list[WebSocketClosed]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -43,3 +44,21 @@ async def within(awaitable: Awaitable[T], timeout: float | None = DEADLINE) -> T
         return await asyncio.wait_for(awaitable, timeout)
     except asyncio.TimeoutError as error:
         raise AssertionError(f"nothing came within {timeout} s") from error
+
+
+@contextmanager
+def passes() -> Iterator[list[int]]:
+    """Count the passes of the event loop, in the only item of a list."""
+    counted, counting = [0], True
+    loop = asyncio.get_running_loop()
+
+    def count() -> None:
+        if counting:
+            counted[0] += 1
+            loop.call_soon(count)
+
+    loop.call_soon(count)
+    try:
+        yield counted
+    finally:
+        counting = False
