@@ -47,7 +47,7 @@ REASONS = {
     None: "",
 }
 
-CLOSES = {
+CLOSES: dict[Any, tuple[int, str]] = {
     **{(code, ""): (sent, "") for code, sent in GOOD.items()},
     **{(4000, reason): (4000, sent) for reason, sent in REASONS.items()},
 }

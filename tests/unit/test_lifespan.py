@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ async def fail() -> None:
     raise ValueError("wrong")
 
 
-async def started(**settings: float) -> Parts:
+async def started(**settings: Any) -> Parts:
     parts = Parts(**settings)
     await parts.lifespan.start()
     return parts
