@@ -186,8 +186,8 @@ async def check_all_gone(driver: Driver, ledger: Ledger) -> None:
         await eventually(lambda: not still_there(), what="the end of reverse bots")
     except AssertionError:
         ledger.problem(f"still in bots: {still_there()}")
-    if driver._host._face._upgraded:
-        ledger.problem(f"{len(driver._host._face._upgraded)} upgraded connections are kept")
+    if driver._host._transport._upgraded:
+        ledger.problem(f"{len(driver._host._transport._upgraded)} upgraded connections are kept")
 
 
 async def check_nothing_left(watch: LoopWatch, adapter: type[WalkBot], ledger: Ledger) -> None:

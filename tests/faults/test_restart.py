@@ -8,6 +8,7 @@ from benchmarks.faults import restart as program
 from tests.faults.generated import once_is_enough
 
 
+@pytest.mark.promise("life: every acknowledged event is handled")
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
 async def test_restarts_under_load_lose_nothing(loop: str) -> None:
     """Every event that was acknowledged is handled, once for each delivery."""

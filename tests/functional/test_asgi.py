@@ -81,6 +81,7 @@ async def test_a_client_that_leaves_amid_its_body_is_not_heard(
     assert adapter.messages == [b""]
 
 
+@pytest.mark.promise("webhook: a body over the limit gets 413")
 @pytest.mark.parametrize("length", [None, b"11", b"not a number", "²".encode()])
 async def test_a_body_over_the_limit_gets_413(
     adapter: type[RecordingBot], length: bytes | None
@@ -92,6 +93,7 @@ async def test_a_body_over_the_limit_gets_413(
     assert (status, body) == (413, b"the body is larger than 10 bytes (aiohttp_max_body_size)")
 
 
+@pytest.mark.promise("webhook: a body that trickles gets 408")
 async def test_a_body_that_trickles_gets_408(adapter: type[RecordingBot]) -> None:
     driver = make_driver(adapter, aiohttp_body_timeout=0.01)
     async with driver.lifespan(), Call(driver.asgi, scope("http", "/recorder/")) as call:
@@ -268,6 +270,7 @@ async def test_an_answer_becomes_a_valid_one() -> None:
     assert headers == {b"x-number": b"1", b"content-length": b"4"}
 
 
+@pytest.mark.promise("webhook: the path is decoded and keeps any prefix, and the query is raw")
 @pytest.mark.parametrize(
     ("path", "root"),
     [
@@ -291,6 +294,7 @@ async def test_routing_strips_root_path_and_the_adapter_sees_it_all(
     assert adapter.requests[0].path == path
 
 
+@pytest.mark.promise("life: a driver that was not started answers 503 and logs why once")
 async def test_a_driver_that_was_not_started_answers_503_and_says_why_once(
     adapter: type[RecordingBot], logs: Logs
 ) -> None:

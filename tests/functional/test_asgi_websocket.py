@@ -31,6 +31,7 @@ def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
     return socket
 
 
+@pytest.mark.promise("life: an ASGI refusal is a response where the server can send one")
 @pytest.mark.parametrize("extensions", [None, EXTENSION])
 async def test_a_refusal_is_a_response_where_the_server_can(
     adapter: type[RecordingBot], extensions: dict[str, Any] | None
@@ -124,6 +125,7 @@ async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
         assert type(event["bytes"]) is bytes
 
 
+@pytest.mark.promise("reverse: every ending is WebSocketClosed with code and reason")
 @pytest.mark.parametrize(
     ("fields", "code", "reason"),
     [

@@ -56,6 +56,7 @@ async def answering(client: RawClient) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
+@pytest.mark.promise("reverse: a second connection waits for a probe of the first")
 async def test_probe_keeps_an_old_connection_that_lives(logs: Logs) -> None:
     async with running() as (driver, host), host.connected() as old:
         await eventually(lambda: driver.bots)
@@ -69,6 +70,7 @@ async def test_probe_keeps_an_old_connection_that_lives(logs: Logs) -> None:
     assert logs.matching("bot 1 is already connected", "WARNING")
 
 
+@pytest.mark.promise("reverse: a second connection waits for a probe of the first")
 async def test_probe_replaces_an_old_connection_that_is_silent(logs: Logs) -> None:
     """Trap: a dead reverse connection kept its slot until a restart (go-cqhttp#1321)."""
     async with running(aiohttp_probe_timeout=0.05) as (driver, host), host.connected() as old:
@@ -84,6 +86,7 @@ async def test_probe_replaces_an_old_connection_that_is_silent(logs: Logs) -> No
     assert logs.matching("A new connection of bot 1 replaces the old one", "WARNING")
 
 
+@pytest.mark.promise("reverse: a dead connection never blocks its owner's return")
 async def test_a_dead_connection_without_fin_does_not_block_its_owners_return() -> None:
     async with running(aiohttp_probe_timeout=0.05) as (driver, host), host.connected() as old:
         await eventually(lambda: driver.bots)
@@ -95,6 +98,7 @@ async def test_a_dead_connection_without_fin_does_not_block_its_owners_return() 
             assert isinstance(sending.exception(), ConnectionError)
 
 
+@pytest.mark.promise("reverse: a setting lets a second connection replace the first, or rejects it")
 async def test_replace_asks_nobody() -> None:
     replacing = running(aiohttp_duplicate_bot="replace")
     async with replacing as (driver, host), host.connected() as old:
@@ -120,6 +124,7 @@ async def test_replace_does_not_wait_for_an_old_one_that_is_dead() -> None:
             assert first.socket.closed
 
 
+@pytest.mark.promise("reverse: a setting lets a second connection replace the first, or rejects it")
 async def test_reject_keeps_the_old_one() -> None:
     rejecting = running(aiohttp_duplicate_bot="reject")
     async with rejecting as (driver, host), host.connected(), await host.client() as new:
@@ -144,6 +149,7 @@ async def test_bots_of_other_ids_are_not_touched() -> None:
         await eventually(lambda: sorted(driver.bots) == ["1", "2"])
 
 
+@pytest.mark.promise("reverse: probes of one bot run one after the other")
 async def test_probes_of_one_id_are_serialised() -> None:
     """Of many that come back at once one gets in, and the others meet it alive."""
     statuses: list[int] = []
@@ -168,6 +174,7 @@ async def enter_and_live(host: Host, client: RawClient, statuses: list[int]) -> 
         await answer_pings(client)
 
 
+@pytest.mark.promise("reverse: probes of one bot run one after the other")
 async def test_a_probe_of_one_id_does_not_hold_up_another() -> None:
     async with running(aiohttp_probe_timeout=5) as (driver, host), host.connected() as old:
         await eventually(lambda: driver.bots)
@@ -205,6 +212,7 @@ async def test_a_new_one_that_leaves_while_it_waits_evicts_nobody_alive() -> Non
         assert driver.bots == {"1": bot}
 
 
+@pytest.mark.promise("reverse: where the transport cannot ping, the newest connection wins")
 async def test_where_the_transport_cannot_ping_the_newest_wins() -> None:
     driver = make_driver(new_adapter())
     async with asgi(driver) as host, host.connected() as old:
@@ -222,6 +230,7 @@ async def test_where_the_transport_cannot_ping_the_newest_wins() -> None:
             assert (await new.read_frame()).text == "newest"
 
 
+@pytest.mark.promise("registry: a late cleanup never evicts a successor")
 async def test_a_late_cleanup_never_evicts_a_successor(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -306,6 +315,7 @@ async def test_disconnect_hooks_of_the_replaced_run_once_and_beside_the_new_ones
     assert set(seen[1:3]) == {("disconnect", old), ("connect", new)}
 
 
+@pytest.mark.promise("registry: disconnect hooks of a bot wait for its connect hooks")
 async def test_disconnect_hooks_wait_for_the_connect_hooks() -> None:
     """Hooks are ordered, sync or async; for one bot the disconnect hooks come after."""
     seen: list[str] = []
@@ -353,6 +363,7 @@ async def test_connect_hooks_do_not_hold_up_the_messages(adapter: type[Recording
         may_go_on.set()
 
 
+@pytest.mark.promise("registry: hooks run in order, and one that fails does not stop the others")
 @pytest.mark.parametrize("kind", ["connect", "disconnect"])
 async def test_a_hook_that_fails_is_logged_with_its_name_and_stops_nobody(
     kind: str, logs: Logs

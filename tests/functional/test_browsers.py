@@ -20,6 +20,7 @@ async def statuses(host: Host, origin: str, **headers: str) -> tuple[int, int]:
     return posted.status, upgraded.status
 
 
+@pytest.mark.promise("browsers: a foreign Origin gets 403")
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1", "garbage"]
 )
@@ -35,6 +36,7 @@ async def test_a_foreign_origin_gets_403(
     assert "evil" not in logs.output
 
 
+@pytest.mark.promise("browsers: a foreign Origin gets 403")
 async def test_platforms_send_no_origin_and_get_in(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -42,6 +44,7 @@ async def test_platforms_send_no_origin_and_get_in(
         assert (await host.post()).status == 200
 
 
+@pytest.mark.promise("browsers: a page of the bot's own address gets in, a rebound name does not")
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
 async def test_a_page_of_the_same_address_gets_in(
     serving: Serving, adapter: type[RecordingBot], name: str
@@ -52,6 +55,7 @@ async def test_a_page_of_the_same_address_gets_in(
         assert await statuses(host, f"https://{address}", Host=address) == (403, 403)
 
 
+@pytest.mark.promise("browsers: a page of the bot's own address gets in, a rebound name does not")
 async def test_a_rebound_name_is_nobodys_own(serving: Serving, adapter: type[RecordingBot]) -> None:
     """DNS rebinding lets a page of any name reach this address under that name."""
     async with serving(make_driver(adapter)) as host:
@@ -59,6 +63,7 @@ async def test_a_rebound_name_is_nobodys_own(serving: Serving, adapter: type[Rec
         assert await statuses(host, f"http://{address}", Host=address) == (403, 403)
 
 
+@pytest.mark.promise("browsers: allowed origins get in")
 @pytest.mark.parametrize(
     ("allowed", "origin", "expected"),
     [

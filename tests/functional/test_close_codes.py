@@ -38,6 +38,7 @@ BAD: list[Any] = [-1, 0, 1, 999, 1004, 1016, 2999, 5000, 65536, 1000.0, "1000", 
 """What must not go on the wire (sections 7.4.1 and 7.4.2)."""
 
 
+@pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 @pytest.mark.parametrize(("code", "sent"), GOOD.items())
 async def test_a_server_closes_with_the_code(serving: Serving, code: int, sent: int) -> None:
     class Recorder(RecordingBot):
@@ -54,6 +55,7 @@ async def test_a_server_closes_with_the_code(serving: Serving, code: int, sent: 
         assert (closed.value.code, type(closed.value.code)) == (sent, int)
 
 
+@pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 @pytest.mark.parametrize(("code", "sent"), GOOD.items())
 async def test_a_client_closes_with_the_code(side: Side, code: int, sent: int) -> None:
     async with side() as ends:
@@ -62,6 +64,7 @@ async def test_a_client_closes_with_the_code(side: Side, code: int, sent: int) -
         await within(closing)
 
 
+@pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 async def test_a_server_refuses_any_other_code_and_goes_on(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -188,6 +191,7 @@ REASONS = {
 }
 
 
+@pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 @pytest.mark.parametrize(("reason", "sent"), REASONS.items())
 async def test_any_reason_closes(
     serving: Serving, adapter: type[RecordingBot], reason: str | None, sent: str

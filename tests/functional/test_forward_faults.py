@@ -65,6 +65,7 @@ FAULTS: dict[str, tuple[Script, float, str]] = {
 }
 
 
+@pytest.mark.promise("forward: an attempt that failed for a passing reason is retried")
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_fault_is_logged_and_retried(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs, fault: str
@@ -89,6 +90,7 @@ async def test_a_fault_is_logged_and_retried(
     assert adapter.messages == [b"event"]
 
 
+@pytest.mark.promise("forward: an attempt that failed for a passing reason is retried")
 async def test_no_network_at_the_start_is_an_outage(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -113,6 +115,7 @@ async def test_no_network_at_the_start_is_an_outage(
     assert len(logs.matching("is back: ")) == 1
 
 
+@pytest.mark.promise("forward: an outage is logged with one traceback, and its end with one line")
 async def test_each_outage_has_its_traceback(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -132,6 +135,7 @@ async def test_each_outage_has_its_traceback(
     assert len([line for line in warnings(logs) if "503" in line]) == 3
 
 
+@pytest.mark.promise("forward: delays begin at a second and grow to the cap, with jitter")
 async def test_the_delay_grows_to_the_cap(
     way: Way, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
@@ -169,6 +173,7 @@ async def test_an_interval_above_the_cap_is_kept(
     assert fake_clock.sleeps[0] == 300
 
 
+@pytest.mark.promise("forward: handshake, idle and close have timeouts of their own")
 @pytest.mark.parametrize("read", [True, False])
 async def test_a_peer_that_never_answers_is_given_up_in_time(
     way: Way, adapter: Adapter, fake_clock: FakeClock, logs: Logs, read: bool
@@ -233,6 +238,7 @@ async def test_a_name_that_does_not_resolve_is_an_outage(
 # What the platform gets
 
 
+@pytest.mark.promise("forward: Host is never sent twice")
 @pytest.mark.parametrize("given", [None, "Host", "host", "HOST"])
 async def test_the_host_is_never_sent_twice(
     way: Way, driver: Driver, adapter: Adapter, given: str | None
@@ -274,6 +280,7 @@ async def test_cookies_of_the_setup_are_sent_and_those_of_a_peer_are_not_kept(
         assert cookies == ["session=ours", None]
 
 
+@pytest.mark.promise("forward: URLs are logged without secrets")
 async def test_no_secret_of_a_url_is_logged(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:

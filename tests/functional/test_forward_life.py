@@ -27,6 +27,7 @@ Adapter = type[RecordingBot]
 # Start
 
 
+@pytest.mark.promise("life: session, startup hooks, accepting, forward loops: in this order")
 async def test_loops_start_after_the_startup_hooks(
     way: Way, driver: Driver, adapter: Adapter
 ) -> None:
@@ -133,6 +134,7 @@ STOPPED_IN: dict[str, Callable[[Way], Script]] = {
 }
 
 
+@pytest.mark.promise("forward: stopping interrupts every wait at once")
 @pytest.mark.parametrize("where", STOPPED_IN)
 async def test_the_stop_interrupts_every_wait_at_once(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs, where: str
@@ -157,6 +159,7 @@ async def test_the_stop_interrupts_every_wait_at_once(
     assert not warnings(logs)
 
 
+@pytest.mark.promise("forward: stopping interrupts every wait at once")
 async def test_the_stop_interrupts_a_factory(way: Way, driver: Driver) -> None:
     ended: list[str] = []
 

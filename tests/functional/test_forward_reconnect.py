@@ -27,6 +27,7 @@ Adapter = type[RecordingBot]
 # Reconnecting
 
 
+@pytest.mark.promise("forward: a delay resets only after a stable time")
 async def test_accept_then_close_does_not_spin(
     driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -45,6 +46,7 @@ async def test_accept_then_close_does_not_spin(
     assert "Traceback" not in logs.output
 
 
+@pytest.mark.promise("forward: a delay resets only after a stable time")
 @pytest.mark.parametrize(("up", "reset"), [(29.5, False), (30.5, True)])
 async def test_the_delay_begins_anew_after_a_stable_time(
     driver: Driver, fake_clock: FakeClock, logs: Logs, up: float, reset: bool
@@ -205,6 +207,7 @@ async def test_the_peer_is_told_that_the_bot_goes_away(driver: Driver) -> None:
         await socket.close(1000)
 
 
+@pytest.mark.promise("forward: handshake, idle and close have timeouts of their own")
 @pytest.mark.parametrize("reading", [True, False])
 async def test_a_peer_that_does_not_answer_the_close_delays_the_stop_no_longer(
     fake_clock: FakeClock, adapter: Adapter, reading: bool

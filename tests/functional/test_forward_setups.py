@@ -31,6 +31,7 @@ SCHEMES = {
 }
 
 
+@pytest.mark.promise("forward: a setup that can never work ends its loop only")
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -109,6 +110,7 @@ async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
 # Factories
 
 
+@pytest.mark.promise("forward: a factory is called before every attempt, and its failure is one")
 async def test_a_factory_is_called_before_each_attempt(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
@@ -131,6 +133,7 @@ async def test_a_factory_is_called_before_each_attempt(
     assert [request.header("X-Try") for request in requests] == ["1", "2", "3"]
 
 
+@pytest.mark.promise("forward: a factory is called before every attempt, and its failure is one")
 async def test_a_factory_that_fails_is_an_attempt_that_failed(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
 ) -> None:

@@ -78,6 +78,7 @@ async def test_compression_is_off_unless_asked_for(
     assert ("permessage-deflate" in (offered or "")) == compress
 
 
+@pytest.mark.promise("forward: other 4xx answers are retried at the slowest pace")
 @pytest.mark.parametrize(
     "script", [scripts.wrong_accept(), scripts.status(200, b"<html>")], ids=["key", "page"]
 )
@@ -124,6 +125,7 @@ async def test_what_a_bot_sends_arrives_from_any_task(driver: Driver, adapter: A
     assert sorted(sent) == [(Opcode.TEXT, "文本".encode()), (Opcode.BINARY, b"\x00")]
 
 
+@pytest.mark.promise("reverse: invalid UTF-8 closes with 1007")
 async def test_invalid_text_closes_with_1007(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -169,6 +171,7 @@ async def test_a_message_over_the_limit_closes_with_1009(
     assert max(map(len, adapter.messages)) <= 1000
 
 
+@pytest.mark.promise("reverse: the reader never waits for a handler")
 async def test_the_reader_never_waits_for_a_handler(fake_clock: FakeClock) -> None:
     """A handler waits for the answer to its API call, which comes on this very socket."""
     results: list[Any] = []
@@ -269,6 +272,7 @@ async def test_a_peer_that_answers_pings_stays_connected(
         assert len(server.attempts) == 1
 
 
+@pytest.mark.promise("forward: handshake, idle and close have timeouts of their own")
 @pytest.mark.parametrize("new", [True, False])
 def test_no_timeout_of_aiohttp_ends_an_idle_connection(
     monkeypatch: pytest.MonkeyPatch, new: bool

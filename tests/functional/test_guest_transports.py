@@ -217,7 +217,7 @@ async def test_nobody_looks_after_clients_when_no_request_is_open() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with await RawClient.connect(runner.addresses[0][1]) as client:
         await client.request("GET", "/show")
-        guest: Any = driver._host._face.guest
+        guest: Any = driver._host._transport.guest
         await eventually(lambda: guest._clients._timer is None, what="the end of the looks")
     await within(runner.cleanup())
 

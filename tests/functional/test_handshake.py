@@ -36,6 +36,7 @@ class Deciding(RecordingBot):
         return "1", None
 
 
+@pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
 async def test_the_adapter_sees_the_handshake_before_the_upgrade(serving: Serving) -> None:
     seen: list[Any] = []
 
@@ -74,6 +75,7 @@ async def test_the_adapter_is_asked_with_its_driver(serving: Serving) -> None:
     assert asked == [(driver, "websocket"), (driver, "http")]
 
 
+@pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
 @pytest.mark.parametrize("status", [200, 403, 404])
 async def test_a_refusal_is_a_response_with_the_adapters_status(
     serving: Serving, status: int

@@ -68,6 +68,7 @@ async def test_the_http_version_is_the_setups(
         assert server.attempts[0].request.start_line == f"GET / HTTP/{version}"
 
 
+@pytest.mark.promise("forward: a setup that can never work ends its loop only")
 @pytest.mark.parametrize("version", ["2", "3", "", "1", "HTTP/1.1"])
 async def test_another_http_version_ends_that_loop_only(
     driver: Driver, adapter: Adapter, logs: Logs, version: str
@@ -92,6 +93,7 @@ async def test_another_scheme_ends_the_loop(driver: Driver, logs: Logs) -> None:
     assert "its URL ws://127.0.0.1/ must be an absolute one of http or https" in logs.output
 
 
+@pytest.mark.promise("forward: there is one connector, and one session for each HTTP version")
 async def test_polls_share_one_connection(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
@@ -122,6 +124,7 @@ async def test_the_next_poll_comes_after_the_interval(
             await eventually(lambda: adapter.messages == [b"1", b"2"])
 
 
+@pytest.mark.promise("forward: an interval of zero means a long poll, and does not spin")
 async def test_an_interval_of_zero_is_no_spin(driver: Driver, fake_clock: FakeClock) -> None:
     """Trap: a peer that answers a long poll at once saturates the CPU (adapter-telegram#41)."""
     async with ScriptedServer(answers(*[b"[]"] * 4)) as server:
@@ -133,6 +136,7 @@ async def test_an_interval_of_zero_is_no_spin(driver: Driver, fake_clock: FakeCl
     assert fake_clock.sleeps == pytest.approx([0.05] * 4)
 
 
+@pytest.mark.promise("forward: an interval of zero means a long poll, and does not spin")
 async def test_a_long_poll_is_asked_again_at_once(driver: Driver, fake_clock: FakeClock) -> None:
     held = asyncio.Event()
 
@@ -282,6 +286,7 @@ async def test_a_handler_that_is_no_coroutine_function_is_logged(
     assert logs.matching("A handler of recorder could not start", "ERROR")
 
 
+@pytest.mark.promise("life: every acknowledged event is handled")
 async def test_an_answer_of_the_moment_of_the_stop_is_handled(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ Adapter = type[RecordingBot]
 # Bots
 
 
+@pytest.mark.promise("registry: polling bots are in bots from the first answer to the loop's end")
 async def test_a_bot_is_connected_from_its_first_answer_to_the_end_of_its_loop(
     driver: Driver, hooks: list[str], fake_clock: FakeClock
 ) -> None:
@@ -79,6 +80,7 @@ async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
     assert hooks[3:] == ["1 left"]
 
 
+@pytest.mark.promise("registry: a late cleanup never evicts a successor")
 async def test_a_late_end_does_not_evict_the_successor(
     driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
 ) -> None:
@@ -128,6 +130,7 @@ async def _make(setup: Any) -> Any:
     return setup
 
 
+@pytest.mark.promise("registry: disconnect hooks of a bot wait for its connect hooks")
 async def test_hooks_of_one_bot_run_one_after_the_other(
     driver: Driver, fake_clock: FakeClock
 ) -> None:

@@ -83,6 +83,7 @@ async def reading(ends: Ends) -> AsyncIterator[list[bytes]]:
         await asyncio.wait({task})
 
 
+@pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
 async def test_alive_is_who_is_in_the_middle_of_a_message(
     side: Side, encryption: Tls | None
 ) -> None:
@@ -159,6 +160,7 @@ async def test_a_message_whose_peer_then_closes_is_an_end(side: Side) -> None:
         assert messages == [image]
 
 
+@pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
 async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: type[RecordingBot]) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=0.2, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected() as old, await host.client() as new:

@@ -47,6 +47,7 @@ async def connect(way: Way, driver: Driver, url: str, adapter: Adapter) -> None:
 # HTTP proxies
 
 
+@pytest.mark.promise("forward: proxies of the environment and of the setting are honoured")
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("form", ["{}", "all", "without scheme"])
 async def test_proxies_of_the_environment_are_honoured(
@@ -81,6 +82,7 @@ def _request_to(way: Way, target: str) -> str:
     return f"{'POST' if way is POLLING else 'GET'} {way.scheme}://{target}/path "
 
 
+@pytest.mark.promise("forward: proxies of the environment and of the setting are honoured")
 @pytest.mark.parametrize("exceptions", ["example.org,{host}", "{host}:{port}", "127.0.0.0/8"])
 async def test_no_proxy_is_honoured(
     way: Way,
@@ -115,6 +117,7 @@ async def test_loopback_is_reached_without_the_environments_proxy(
         assert not proxy.attempts
 
 
+@pytest.mark.promise("forward: proxies of the environment and of the setting are honoured")
 async def test_the_setting_overrides_the_environment(
     way: Way, fake_clock: FakeClock, adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +238,7 @@ async def test_a_socks_proxy_has_a_name_and_all_of_its_addresses_are_tried(
 # .netrc
 
 
+@pytest.mark.promise("forward: .netrc is never read")
 @pytest.mark.parametrize("proxied", [False, True])
 async def test_the_passwords_of_netrc_are_never_read(
     proxied: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +273,7 @@ def test_the_extra_for_socks_is_installed_here() -> None:
     assert options.HAS_SOCKS
 
 
+@pytest.mark.promise("forward: proxies of the environment and of the setting are honoured")
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize(
     ("password", "secure"), [(False, False), (True, True)], ids=["open", "with a password, and TLS"]
@@ -400,6 +405,7 @@ async def test_an_outage_of_a_socks_proxy_is_retried_and_its_password_no_news(
     assert PASSWORD not in logs.output
 
 
+@pytest.mark.promise("forward: a named proxy is used or is an error, and never bypassed")
 @pytest.mark.parametrize("source", ["environment", "request"])
 async def test_without_the_extra_there_is_a_clear_error_and_never_a_direct_connection(
     source: str,

@@ -104,6 +104,7 @@ async def test_from_http_to_https_on_the_same_host_gets_all_again(
     assert request.header("X-Token") == SECRET
 
 
+@pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["port", "host"])
 async def test_another_origin_gets_nothing_of_the_setups(
     host: str, redirecting: Redirecting
@@ -116,6 +117,7 @@ async def test_another_origin_gets_nothing_of_the_setups(
     assert request.body == b""
 
 
+@pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 async def test_never_from_tls_to_plain(
     redirecting: Redirecting, tls: Tls, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -130,6 +132,7 @@ async def test_never_from_tls_to_plain(
     assert SECRET not in logs.output
 
 
+@pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 @pytest.mark.parametrize("code", [301, 302, 303])
 async def test_a_post_never_becomes_a_get(
     code: int, fake_clock: FakeClock, adapter: Adapter, logs: Logs

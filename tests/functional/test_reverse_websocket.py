@@ -33,6 +33,7 @@ async def test_both_paths_of_an_adapter_take_websockets(
         assert driver.bots["1"].self_id == "1"
 
 
+@pytest.mark.promise("reverse: text and binary frames arrive as bytes")
 async def test_text_and_binary_reach_handle_message_as_bytes(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -70,6 +71,7 @@ async def test_the_bot_answers_over_its_socket(
         assert (await client.read_frame()).payload == b"\x00"
 
 
+@pytest.mark.promise("reverse: pings are answered")
 async def test_pings_are_answered(serving: Serving, adapter: type[RecordingBot]) -> None:
     """Trap: with `autoping` off whoever turned it off answers them."""
     async with serving(make_driver(adapter)) as host, host.connected() as client:
@@ -78,6 +80,7 @@ async def test_pings_are_answered(serving: Serving, adapter: type[RecordingBot])
         assert (pong.opcode, pong.payload) == (Opcode.PONG, b"are you there?")
 
 
+@pytest.mark.promise("registry: WebSocket bots are in bots from accept to close")
 async def test_a_bot_is_there_from_accept_to_close(
     serving: Serving, adapter: type[RecordingBot], logs: Logs
 ) -> None:
@@ -123,6 +126,7 @@ async def test_a_bot_closes_its_own_socket(serving: Serving, adapter: type[Recor
         await eventually(lambda: not driver.bots)
 
 
+@pytest.mark.promise("reverse: the reader never waits for a handler")
 async def test_a_handler_may_wait_for_an_answer_on_the_same_socket(serving: Serving) -> None:
     """Trap: the reader only reads; an await of a handler in it would wait for itself."""
     answers: list[bytes] = []
@@ -176,6 +180,7 @@ async def test_a_handler_that_is_no_coroutine_stops_nobody(serving: Serving, log
     assert logs.matching("A handler of recorder could not start", "ERROR")
 
 
+@pytest.mark.promise("reverse: receiving while the driver's reader runs is a named error")
 async def test_while_the_reader_runs_receiving_is_a_named_error(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -220,6 +225,7 @@ async def test_the_stop_closes_with_1001(serving: Serving, adapter: type[Recordi
     assert driver.bots == {}
 
 
+@pytest.mark.promise("data: every limit is a setting with a default for bots")
 async def test_big_messages_pass_the_default_limit(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -230,6 +236,7 @@ async def test_big_messages_pass_the_default_limit(
     assert len(adapter.messages[0]) == 9 << 20
 
 
+@pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
 async def test_a_silent_peer_is_gone_within_a_bounded_time(
     adapter: type[RecordingBot],
 ) -> None:
@@ -241,6 +248,7 @@ async def test_a_silent_peer_is_gone_within_a_bounded_time(
         await eventually(lambda: not driver.bots)
 
 
+@pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
 async def test_a_peer_that_answers_pings_stays(adapter: type[RecordingBot]) -> None:
     # A pong has half of it to come: time that a loaded machine needs.
     driver = make_driver(adapter, aiohttp_heartbeat=1)
@@ -266,7 +274,7 @@ def adapter_socket(adapter: type[RecordingBot]) -> WebSocket:
 async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]) -> None:
     """The face of aiohttp remembers its open connections, for the stop."""
     driver = make_driver(adapter)
-    open_ones = driver._host._face._upgraded
+    open_ones = driver._host._transport._upgraded
     async with own_process(driver) as host:
         for _ in range(3):
             async with host.connected():

@@ -32,6 +32,7 @@ SECRET = "s3cr3t-T0ken"
 # Life
 
 
+@pytest.mark.promise("forward: the session is open around all hooks")
 async def test_the_session_is_open_while_the_hooks_run() -> None:
     driver = make_driver()
     seen: list[aiohttp.ClientSession] = []
@@ -67,6 +68,7 @@ async def test_a_closed_pool_gives_nothing() -> None:
         pool.isolated()
 
 
+@pytest.mark.promise("life: constructing a driver opens nothing and needs no event loop")
 def test_making_a_pool_binds_it_to_nothing() -> None:
     """Construction happens before gunicorn forks, and without a loop."""
     pool = SessionPool(DriverOptions())
@@ -77,6 +79,7 @@ def test_making_a_pool_binds_it_to_nothing() -> None:
 # One connector
 
 
+@pytest.mark.promise("forward: there is one connector, and one session for each HTTP version")
 async def test_there_is_a_session_for_each_version_on_one_connector() -> None:
     async with opened() as pool:
         sessions = [pool.get("1.0"), pool.get("1.1"), pool.get(), pool.get("1.0")]
@@ -131,6 +134,7 @@ async def test_requests_share_a_connection() -> None:
         assert len(server.attempts) == 1
 
 
+@pytest.mark.promise("forward: bots share no cookies")
 async def test_cookies_of_one_answer_are_not_sent_with_the_next_request() -> None:
     cookie = {"Set-Cookie": "session=theirs; Path=/"}
     async with opened() as pool, ScriptedServer(scripts.status(200, b"", cookie)) as server:

@@ -46,6 +46,7 @@ async def begin(host: Host, size: int, sent: int) -> RawClient:
     return client
 
 
+@pytest.mark.promise("strangers: unfinished bodies are bounded together")
 async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
     serving: Serving, adapter: type[RecordingBot], logs: Logs
 ) -> None:
@@ -79,6 +80,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 # Turns
 
 
+@pytest.mark.promise("strangers: pipelined requests yield to the event loop")
 @pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
 async def test_requests_behind_each_other_give_way(
     serving: Serving, adapter: type[RecordingBot], path: str
@@ -120,6 +122,7 @@ def verbose() -> type[RecordingBot]:
     return Recorder
 
 
+@pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
     driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None)
     async with serving(driver) as host:
@@ -161,7 +164,7 @@ async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
     driver = make_driver(adapter)
-    face = driver._host._face
+    face = driver._host._transport
     async with serving(driver) as host:
         for _ in range(3 * MOST_SEEN):
             async with await host.client() as client:
@@ -189,6 +192,7 @@ async def read_all(raw: socket.socket) -> None:
         pass
 
 
+@pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
     side: Side, fake_clock: FakeClock, logs: Logs
 ) -> None:
@@ -211,6 +215,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
     assert len(logs.matching("read nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
 
 
+@pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
@@ -267,6 +272,7 @@ def slow() -> type[RecordingBot]:
     return Recorder
 
 
+@pytest.mark.promise("strangers: the handlers of one connection are bounded")
 async def test_a_websocket_with_too_many_events_in_work_is_closed_with_1013(
     serving: Serving, logs: Logs
 ) -> None:
@@ -293,6 +299,7 @@ async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
         assert driver.bots
 
 
+@pytest.mark.promise("strangers: the handlers of one connection are bounded")
 async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
     logs: Logs,
 ) -> None:
@@ -318,6 +325,7 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
 # The line for a bot's id
 
 
+@pytest.mark.promise("strangers: few connections may wait for the id of one bot")
 async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
     adapter: type[RecordingBot], logs: Logs
 ) -> None:
@@ -356,6 +364,7 @@ UNSENDABLE: dict[str, HTTPResponse] = {
 }
 
 
+@pytest.mark.promise("strangers: a response that cannot be sent is a 500")
 @pytest.mark.parametrize("what", UNSENDABLE)
 @pytest.mark.parametrize("self_id", ["1", None], ids=["taken", "refused"])
 async def test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter(
@@ -376,6 +385,7 @@ async def test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter(
     assert len(logs.matching("The adapter recorder has made a response that cannot be sent")) == 1
 
 
+@pytest.mark.promise("strangers: framing headers are the transport's")
 async def test_framing_is_the_transports_business(serving: Serving) -> None:
     """Adapters hand on what another server has answered."""
 
@@ -405,6 +415,7 @@ async def test_framing_is_the_transports_business(serving: Serving) -> None:
 # What is logged
 
 
+@pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
 async def test_subprotocols_that_nobody_has_are_no_warning(
     serving: Serving, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -421,6 +432,7 @@ async def test_subprotocols_that_nobody_has_are_no_warning(
     assert not [record for record in warnings if record.name.startswith("aiohttp")]
 
 
+@pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
 async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
     adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -453,6 +465,7 @@ async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.promise("strangers: an encoded slash separates nothing")
 @pytest.mark.parametrize(
     "target", ["/recorder%2Fws", "/recorder%2fws/", "/recorder%2F", "/%2Frecorder/"]
 )

@@ -22,6 +22,7 @@ NAME = "Sec-WebSocket-Protocol"
 BOT = {"X-Self-ID": "1"}
 
 
+@pytest.mark.promise("reverse: subprotocols are offered as a setup says, and never chosen")
 @pytest.mark.parametrize("offered", ["", "12.onebot", "12.onebot, 11.onebot"])
 async def test_none_is_chosen_and_only_clients_that_insist_refuse(
     serving: Serving, adapter: type[RecordingBot], offered: str
@@ -39,6 +40,7 @@ async def test_none_is_chosen_and_only_clients_that_insist_refuse(
     )
 
 
+@pytest.mark.promise("reverse: subprotocols are offered as a setup says, and never chosen")
 @pytest.mark.parametrize("answered", ["12.onebot", None])
 async def test_what_a_setup_names_is_offered(
     driver: Driver, adapter: type[RecordingBot], answered: str | None

@@ -30,6 +30,7 @@ async def check_refused(ends: Ends, code: int, reason: str) -> None:
         assert (closed.value.code, closed.value.reason) == (code, reason)
 
 
+@pytest.mark.promise("reverse: a close shows before the bot receives it")
 async def test_a_client_shows_a_close_that_nobody_has_received() -> None:
     async with client_side() as ends:
         assert not ends.socket.closed
@@ -38,6 +39,7 @@ async def test_a_client_shows_a_close_that_nobody_has_received() -> None:
         await check_refused(ends, 4000, "bye")
 
 
+@pytest.mark.promise("reverse: a close shows before the bot receives it")
 async def test_a_server_shows_it_to_who_sends() -> None:
     """As FastAPI's: what is closed may still hold messages, and a server's loop asks for it."""
     async with server_side() as ends:
@@ -78,6 +80,7 @@ async def test_what_came_before_it_is_still_received(side: Side) -> None:
             await within(ends.socket.receive())
 
 
+@pytest.mark.promise("reverse: a close shows before the bot receives it")
 @pytest.mark.parametrize("how", ["close", "fin"])
 async def test_a_loop_until_it_is_closed_loses_nothing(side: Side, how: str) -> None:
     async with side() as ends:

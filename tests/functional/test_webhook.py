@@ -44,6 +44,7 @@ def answering(self_id: str | None, response: HTTPResponse | None) -> type[Record
     return Recorder
 
 
+@pytest.mark.promise("webhook: four paths lead to an adapter, and other methods get 405")
 @pytest.mark.parametrize("path", ["/recorder", "/recorder/", "/recorder/http", "/recorder/http/"])
 async def test_the_four_paths_of_an_adapter_take_webhooks(
     serving: Serving, adapter: type[RecordingBot], path: str
@@ -54,6 +55,7 @@ async def test_the_four_paths_of_an_adapter_take_webhooks(
     assert adapter.messages == [b"\x00raw\xff"]
 
 
+@pytest.mark.promise("webhook: the path is decoded and keeps any prefix, and the query is raw")
 async def test_the_adapter_sees_the_request_as_it_came(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -111,11 +113,12 @@ async def test_only_paths_of_registered_adapters_are_kept(
     async with serving(driver) as host:
         for end in ("recorder/", "recorder/http", "recorder/ws", "recorder/other", "stranger/"):
             await host.request("POST", f"/{end}", BOT)
-        webhooks = driver._host._face.endpoints.webhooks
+        webhooks = driver._host._transport.endpoints.webhooks
         assert {"/recorder/", "/recorder/http"} <= webhooks.keys()
         assert webhooks.keys() <= {f"/recorder{end}" for end in ("", "/", "/http", "/http/")}
 
 
+@pytest.mark.promise("webhook: the path is decoded and keeps any prefix, and the query is raw")
 async def test_the_path_is_decoded_and_keeps_any_prefix(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -135,6 +138,7 @@ async def test_http_1_0_is_told(serving: Serving, adapter: type[RecordingBot]) -
     assert adapter.requests[0].http_version == "1.0"
 
 
+@pytest.mark.promise("webhook: four paths lead to an adapter, and other methods get 405")
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
 async def test_other_methods_get_405(
     serving: Serving, adapter: type[RecordingBot], method: str
@@ -147,6 +151,7 @@ async def test_other_methods_get_405(
     assert adapter.requests == []
 
 
+@pytest.mark.promise("webhook: an unknown adapter gets 404")
 @pytest.mark.parametrize("path", ["/stranger/", "/recorder/other", "/recorder/http/x", "/", "//"])
 async def test_what_leads_to_no_adapter_gets_404(
     serving: Serving, adapter: type[RecordingBot], path: str
@@ -156,6 +161,7 @@ async def test_what_leads_to_no_adapter_gets_404(
     assert adapter.requests == []
 
 
+@pytest.mark.promise("data: the log says once why a request was refused")
 async def test_the_log_keeps_no_unknown_names_and_no_repetitions(
     serving: Serving, adapter: type[RecordingBot], logs: Logs
 ) -> None:
@@ -170,6 +176,7 @@ async def test_the_log_keeps_no_unknown_names_and_no_repetitions(
     assert len(logs.matching("recorder with 401")) == 1
 
 
+@pytest.mark.promise("webhook: adapters that register late are reachable")
 async def test_an_adapter_that_registers_late_is_reachable(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -181,6 +188,7 @@ async def test_an_adapter_that_registers_late_is_reachable(
         assert (await host.post()).status == 200
 
 
+@pytest.mark.promise("webhook: a refusal has the adapter's status, body and headers, or is 401")
 async def test_refused_without_a_response_is_401(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -190,6 +198,7 @@ async def test_refused_without_a_response_is_401(
     assert adapter.messages == []
 
 
+@pytest.mark.promise("webhook: a refusal has the adapter's status, body and headers, or is 401")
 @pytest.mark.parametrize("status", [200, 403, 429])
 async def test_an_adapters_refusal_keeps_its_status_body_and_headers(
     serving: Serving, logs: Logs, status: int
@@ -220,6 +229,7 @@ async def test_an_answer_without_body_and_headers_serves(serving: Serving) -> No
         assert (await host.post()).status == 204
 
 
+@pytest.mark.promise("webhook: an adapter that raises gets 500 and is logged")
 async def test_an_adapter_that_raises_in_check_permission_gets_500(
     serving: Serving, logs: Logs
 ) -> None:
@@ -247,6 +257,7 @@ async def test_an_adapter_whose_bot_cannot_be_made_gets_500(serving: Serving) ->
         assert (await host.post()).status == 500
 
 
+@pytest.mark.promise("webhook: an adapter that raises gets 500 and is logged")
 async def test_a_handler_that_raises_is_logged_and_stops_nobody(
     serving: Serving, logs: Logs
 ) -> None:
@@ -265,6 +276,7 @@ async def test_a_handler_that_raises_is_logged_and_stops_nobody(
     assert logs.messages("WARNING") == [again]
 
 
+@pytest.mark.promise("webhook: the answer does not wait for the handler")
 async def test_the_answer_does_not_wait_for_the_handler(
     serving: Serving, blocking: type[Blocking]
 ) -> None:
@@ -274,6 +286,7 @@ async def test_the_answer_does_not_wait_for_the_handler(
         blocking.released.set()
 
 
+@pytest.mark.promise("webhook: a webhook over the in-flight limit gets 503 with Retry-After")
 @pytest.mark.parametrize("headers", [BOT, {**BOT, "Origin": "https://page.example"}])
 async def test_over_the_in_flight_limit_there_is_503_with_retry_after(
     serving: Serving, blocking: type[Blocking], logs: Logs, headers: dict[str, str]
@@ -353,6 +366,7 @@ async def test_what_is_refused_does_not_count_as_in_flight(
         assert (await host.post()).status == 200
 
 
+@pytest.mark.promise("registry: webhook bots live for one event")
 async def test_bots_of_webhooks_live_for_one_event(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:

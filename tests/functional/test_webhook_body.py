@@ -18,6 +18,7 @@ BOT = {"X-Self-ID": "1"}
 AIOHTTP = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3]))
 
 
+@pytest.mark.promise("webhook: a body over the limit gets 413")
 async def test_a_body_over_the_limit_gets_413(
     serving: Serving, adapter: type[RecordingBot], logs: Logs
 ) -> None:
@@ -53,6 +54,7 @@ async def test_a_declared_body_over_the_limit_is_not_waited_for(
         await client.send(b"x" * 10)
 
 
+@pytest.mark.promise("webhook: a body over the limit gets 413")
 @pytest.mark.parametrize(
     "parts",
     [[b"6\r\n123456\r\n", b"5\r\n12345\r\n"], [b"b\r\n12345678901\r\n0\r\n\r\n"]],
@@ -109,6 +111,7 @@ async def test_a_chunked_body_arrives_whole(serving: Serving, adapter: type[Reco
     assert adapter.messages == [b"one two"]
 
 
+@pytest.mark.promise("webhook: our own limit bounds the body under every host")
 async def test_the_hosts_own_limit_does_not_count(
     serving: Serving, adapter: type[RecordingBot]
 ) -> None:
@@ -119,6 +122,7 @@ async def test_the_hosts_own_limit_does_not_count(
     assert adapter.messages == [body]
 
 
+@pytest.mark.promise("webhook: a body that trickles gets 408")
 async def test_a_body_that_trickles_gets_408(serving: Serving, adapter: type[RecordingBot]) -> None:
     async with serving(make_driver(adapter, aiohttp_body_timeout=0.05)) as host:
         async with await host.client() as client:
@@ -226,6 +230,7 @@ async def test_malformed_http_gets_400_and_one_plain_line(
     assert lines[0].getMessage() == "Refused a malformed HTTP request with 400"
 
 
+@pytest.mark.promise("webhook: the body is the raw bytes")
 async def test_in_our_own_process_nothing_is_decompressed(adapter: type[RecordingBot]) -> None:
     """Signatures are over the bytes as they came."""
     body = gzip.compress(b"event")

@@ -27,6 +27,7 @@ ABNORMAL = 1006
 BIG = b"x" * (1 << 22)
 
 
+@pytest.mark.promise("reverse: receiving converts between text and binary")
 async def test_text_and_bytes_are_converted_both_ways(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(*(frames.text("你好") for _ in range(3)))
@@ -64,6 +65,7 @@ async def test_what_is_sent_arrives_as_its_kind(side: Side) -> None:
         assert {frame.masked for frame in read} == {side is client_side}
 
 
+@pytest.mark.promise("reverse: pings are answered")
 @pytest.mark.parametrize("reader", READERS)
 async def test_pings_are_answered_and_pongs_passed_over(side: Side, reader: Reader) -> None:
     """Trap: with `autoping` off pings are left unanswered."""
@@ -107,6 +109,7 @@ async def test_a_cancelled_receive_loses_no_message(side: Side) -> None:
     assert received == list("01234")
 
 
+@pytest.mark.promise("reverse: text and binary frames arrive as bytes")
 async def test_the_reader_delivers_bytes_of_both_kinds(side: Side) -> None:
     delivered: list[bytes] = []
     async with side() as ends:
@@ -207,6 +210,7 @@ async def test_a_socket_whose_transport_aiohttp_hides_works(side: Side) -> None:
         ends.socket._transport = hidden
 
 
+@pytest.mark.promise("reverse: accepting a client socket does nothing")
 async def test_accepting_again_does_nothing(side: Side) -> None:
     async with side() as ends:
         await ends.socket.accept()

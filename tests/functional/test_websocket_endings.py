@@ -86,6 +86,7 @@ def settings_for(ending: str) -> dict[str, Any]:
     return {"heartbeat": heartbeat, "max_message_size": 1000, "close_timeout": 0.05}
 
 
+@pytest.mark.promise("reverse: every ending is WebSocketClosed with code and reason")
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_every_ending_is_websocket_closed_with_code_and_reason(

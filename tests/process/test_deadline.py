@@ -81,6 +81,7 @@ async def seconds_to_stop(bench: Bench) -> float:
     return loop.time() - began
 
 
+@pytest.mark.promise("life: one deadline bounds the whole stop")
 async def test_only_peers_hang(logs: Logs) -> None:
     settings = {"aiohttp_drain_timeout": 0.1, "aiohttp_close_timeout": CLOSE}
     async with (
@@ -94,6 +95,7 @@ async def test_only_peers_hang(logs: Logs) -> None:
     assert logs.messages("WARNING") == ["Dropped 1 connection(s) that have not taken their answers"]
 
 
+@pytest.mark.promise("life: one deadline bounds the whole stop")
 async def test_everything_hangs(logs: Logs) -> None:
     async with served(aiohttp_drain_timeout=0.5, aiohttp_close_timeout=CLOSE) as bench:
         bench.driver.on_shutdown(never)
@@ -113,6 +115,7 @@ async def test_everything_hangs(logs: Logs) -> None:
     assert logs.matching("Stopped; not all that ran has ended", "INFO")
 
 
+@pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 async def test_a_shutdown_hook_that_hangs_does_not_skip_those_behind_it(logs: Logs) -> None:
     async with served(aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5) as bench:
         for _ in range(3):

@@ -69,6 +69,7 @@ def run(program: str, *arguments: str, timeout: float = 30) -> subprocess.Comple
     )
 
 
+@pytest.mark.promise("strangers: the limit of open files is raised, and reaching it is logged once")
 @pytest.mark.parametrize(
     ("soft", "hard", "meanwhile"), [(200, 300, 300), (300, 300, 300)], ids=["raised", "high enough"]
 )
@@ -79,6 +80,7 @@ def test_the_limit_is_raised_while_it_runs_and_put_back(
     assert lines == [f"while it runs {meanwhile} {hard}", f"afterwards {soft} {hard}"]
 
 
+@pytest.mark.promise("strangers: the limit of open files is raised, and reaching it is logged once")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_that_none_is_left_is_said_and_said_once(loop: str) -> None:
     """Trap: asyncio logs thousands of tracebacks a second, and uvloop nothing."""

@@ -61,12 +61,14 @@ async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Respons
     return await client.upgrade(f"{host.prefix}/platform/ws", headers)
 
 
+@pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
 async def test_refused_handshake(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         response = await upgrade(client, host, None)
     check("refusal", host, (response.status, response.body) == (418, b"who are you?"))
 
 
+@pytest.mark.promise("webhook: our own limit bounds the body under every host")
 async def test_body_over_the_limit(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         status = (await post(client, host, b"1" * 1001)).status
@@ -113,6 +115,7 @@ async def test_answers_that_nobody_reads(host: Host, program: Program) -> None:
         await settle_task(sending)
 
 
+@pytest.mark.promise("webhook: the body is the raw bytes")
 async def test_compressed_body(host: Host, program: Program) -> None:
     event = gzip.compress(b'{"do": "note", "id": "zipped"}')
     before = program.journal.count("handled zipped")
@@ -140,6 +143,7 @@ async def test_message_over_the_limit(host: Host, program: Program) -> None:
     check("frame limit", host, code == 1009)
 
 
+@pytest.mark.promise("reverse: invalid UTF-8 closes with 1007")
 async def test_text_that_is_no_text(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         assert (await upgrade(client, host, "garbled")).status == 101
@@ -151,6 +155,7 @@ async def test_text_that_is_no_text(host: Host, program: Program) -> None:
     check("invalid text", host, code == 1007)
 
 
+@pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
 async def test_heartbeat(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         assert (await upgrade(client, host, "silent")).status == 101
@@ -163,6 +168,7 @@ async def test_heartbeat(host: Host, program: Program) -> None:
     check("heartbeat", host, pinged)
 
 
+@pytest.mark.promise("reverse: a second connection waits for a probe of the first")
 async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
     async with (
         await RawClient.connect(program.port) as old,
@@ -176,6 +182,7 @@ async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
     check("probe", host, status == 409)
 
 
+@pytest.mark.promise("life: exit() and both signals stop")
 async def test_exit_from_code(host: Host, launch: Launch) -> None:
     # Not the program that the other tests share: the own process ends by it.
     program = launch(host)

@@ -42,6 +42,7 @@ async def test_port_of_the_settings(launch: Launch) -> None:
     await stop_by(await RawClient.connect(port), program)
 
 
+@pytest.mark.promise("life: after the stop no task, session or socket is left")
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("answers", [True, False], ids=["closes", "silent"])
 async def test_stop_with_websockets_over_tls(
@@ -68,6 +69,7 @@ async def test_stop_with_websockets_over_tls(
     assert program.journal[-2:] == ["run() returned", "left behind: []"]
 
 
+@pytest.mark.promise("strangers: a TLS handshake has a timeout")
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_silent_clients_of_tls_are_dropped(loop: str, launch: Launch, tls: Tls) -> None:
     program = launch(
@@ -82,6 +84,7 @@ async def test_silent_clients_of_tls_are_dropped(loop: str, launch: Launch, tls:
     await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
 
 
+@pytest.mark.promise("life: every resolved address is listened on")
 async def test_every_address_of_localhost(launch: Launch) -> None:
     program = launch(own_process(host="localhost", port=0))
     port = program.port
@@ -104,6 +107,7 @@ def is_usable(address: str) -> bool:
         return found.connect_ex((address, 9)) != errno.EADDRNOTAVAIL
 
 
+@pytest.mark.promise("life: a port in use fails before anything ran")
 async def test_port_in_use(launch: Launch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -123,6 +127,7 @@ async def test_given_socket(launch: Launch) -> None:
     await stop_by(await RawClient.connect(program.port), program)
 
 
+@pytest.mark.promise("life: after the stop no task, session or socket is left")
 async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
     files = [str(tls.cert_file), str(tls.key_file)]
     program = launch(own_process(port=0, ssl_context=files))
@@ -138,6 +143,7 @@ async def test_tls_by_the_settings(launch: Launch, tls: Tls) -> None:
     await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
 
 
+@pytest.mark.promise("data: an error names the setting that is wrong")
 async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) -> None:
     program = launch(
         own_process(port=0),

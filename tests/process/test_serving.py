@@ -79,6 +79,8 @@ async def webhook(client: RawClient, body: bytes) -> Response:
     return await client.request("POST", "/platform", {"X-Self-ID": "7"}, body)
 
 
+@pytest.mark.promise("life: the stop has an order")
+@pytest.mark.promise("life: WebSockets of both sides close with 1001")
 async def test_stops_in_order() -> None:
     async with bench() as served, Platform(served.port) as platform:
         line = await platform.connect("7")
@@ -96,6 +98,7 @@ async def test_stops_in_order() -> None:
         _ = served.driver.session
 
 
+@pytest.mark.promise("life: the drain waits for handlers while the sockets work")
 async def test_answers_arrive_during_the_drain(logs: Logs) -> None:
     async with bench() as served, Platform(served.port) as platform:
         line = await platform.connect("7")
@@ -109,6 +112,7 @@ async def test_answers_arrive_during_the_drain(logs: Logs) -> None:
     assert "handled 1" in served.notes
 
 
+@pytest.mark.promise("life: an open connection gets 503 with Connection: close during the drain")
 async def test_open_connection_gets_503_during_the_drain(logs: Logs) -> None:
     async with bench() as served, await RawClient.connect(served.port) as client:
         assert (await webhook(client, b'{"do": "work", "id": 1}')).status == 200
@@ -123,6 +127,7 @@ async def test_open_connection_gets_503_during_the_drain(logs: Logs) -> None:
     assert "handled 2" not in served.notes
 
 
+@pytest.mark.promise("life: frames during the drain reach the bot and do not prolong it")
 async def test_later_frames_reach_the_bot_and_prolong_nothing(logs: Logs) -> None:
     async with bench(aiohttp_drain_timeout=60) as served, Platform(served.port) as platform:
         await platform.connect("7")
@@ -139,6 +144,7 @@ async def test_later_frames_reach_the_bot_and_prolong_nothing(logs: Logs) -> Non
     assert logs.messages("INFO")[-1] == "Stopped"
 
 
+@pytest.mark.promise("life: what the deadline cuts off is logged with count and adapter")
 async def test_deadline_of_the_drain(logs: Logs) -> None:
     async with bench(aiohttp_drain_timeout=0.05) as served, Platform(served.port) as platform:
         await platform.connect("7")
@@ -151,6 +157,7 @@ async def test_deadline_of_the_drain(logs: Logs) -> None:
     assert served.notes[-2:] == SHUTDOWN
 
 
+@pytest.mark.promise("life: disconnect hooks run within the deadline")
 async def test_disconnect_hooks_have_a_deadline_too(logs: Logs) -> None:
     settings = {"aiohttp_drain_timeout": 0.05, "aiohttp_close_timeout": 0.5}
     async with bench(**settings) as served, Platform(served.port) as platform:
@@ -168,6 +175,7 @@ async def test_disconnect_hooks_have_a_deadline_too(logs: Logs) -> None:
     assert logs.messages("ERROR") == ["Cut off 1 hook(s) of platform that had not ended"]
 
 
+@pytest.mark.promise("life: WebSockets of both sides close with 1001")
 async def test_forward_connection_gets_1001() -> None:
     async with ScriptedServer(send_frames('{"do": "note", "id": 1}')) as platform:
         async with bench(forward_url=platform.ws_url) as served:
@@ -178,6 +186,7 @@ async def test_forward_connection_gets_1001() -> None:
     assert "disconnect forward" in served.notes
 
 
+@pytest.mark.promise("life: the stop has an order")
 async def test_cancelled_serve_stops_in_order() -> None:
     async with bench() as served, Platform(served.port) as platform:
         line = await platform.connect("7")
@@ -190,12 +199,14 @@ async def test_cancelled_serve_stops_in_order() -> None:
     assert served.notes[-3:] == ["disconnect 7", *SHUTDOWN]
 
 
+@pytest.mark.promise("life: only run() touches signals, and puts back what it found")
 async def test_touches_no_signals() -> None:
     before = process_state()
     async with bench():
         assert changes(before, process_state()) == []
 
 
+@pytest.mark.promise("life: constructing a driver opens nothing and needs no event loop")
 async def test_serves_again_after_the_stop() -> None:
     async with bench() as served:
         served.driver.exit()
@@ -285,6 +296,7 @@ async def test_an_application_stops_only_what_it_has_started() -> None:
     assert made.notes[-2:] == SHUTDOWN
 
 
+@pytest.mark.promise("registry: two drivers live in one process")
 async def test_two_drivers_in_one_process() -> None:
     async with (
         bench() as first,
@@ -303,6 +315,7 @@ async def test_two_drivers_in_one_process() -> None:
     assert "handled 1" not in first.notes
 
 
+@pytest.mark.promise("life: a startup hook that fails undoes the start and ends the process")
 async def test_startup_hook_that_fails() -> None:
     made = Bench(fail_startup=True)
     with pytest.raises(StartupError, match=r"startup hook .*start failed") as raised:
@@ -311,6 +324,7 @@ async def test_startup_hook_that_fails() -> None:
     assert made.notes == ["startup", *SHUTDOWN]
 
 
+@pytest.mark.promise("life: a port in use fails before anything ran")
 async def test_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = Bench()
@@ -331,6 +345,7 @@ async def test_serves_without_listening() -> None:
     assert made.notes[-2:] == SHUTDOWN
 
 
+@pytest.mark.promise("life: a host may forward no lifespan events")
 async def test_lifespan_in_a_host_of_ones_own(logs: Logs) -> None:
     made = Bench()
     async with made.driver.lifespan() as driver:
@@ -343,6 +358,7 @@ async def test_lifespan_in_a_host_of_ones_own(logs: Logs) -> None:
     assert made.notes[-2:] == SHUTDOWN
 
 
+@pytest.mark.promise("life: a host may forward no lifespan events")
 async def test_lifespan_with_a_startup_hook_that_fails() -> None:
     made = Bench(fail_startup=True)
     with pytest.raises(StartupError):
@@ -351,6 +367,7 @@ async def test_lifespan_with_a_startup_hook_that_fails() -> None:
     assert made.notes == ["startup", *SHUTDOWN]
 
 
+@pytest.mark.promise("life: session, startup hooks, accepting, forward loops: in this order")
 async def test_events_before_the_startup_has_ended(tmp_path: Path) -> None:
     made = Bench(start_when=str(tmp_path / "may-start"))
     life = made.driver.lifespan()

@@ -46,6 +46,7 @@ async def all_begun(program: Program) -> None:
     await eventually(lambda: begun() == EVENTS, PATIENCE, "all events in flight")
 
 
+@pytest.mark.promise("life: every acknowledged event is handled")
 @pytest.mark.parametrize("host", [RUN, SUBAPP, ATTACH, GUNICORN], ids=lambda host: host.name)
 async def test_events_of_both_ways_with_calls_over_the_socket(host: Host, launch: Launch) -> None:
     program = launch(host)
@@ -62,6 +63,7 @@ async def test_events_of_both_ways_with_calls_over_the_socket(host: Host, launch
     assert program.handled() == IDS
 
 
+@pytest.mark.promise("life: every acknowledged event is handled")
 async def test_two_workers(launch: Launch) -> None:
     program = launch(TWO_WORKERS, aiohttp_forward=False)
     await program.noted("started", count=2)
@@ -76,6 +78,7 @@ async def test_two_workers(launch: Launch) -> None:
     assert program.handled() == IDS
 
 
+@pytest.mark.promise("life: every acknowledged event is handled")
 async def test_asgi_with_calls_over_http(launch: Launch) -> None:
     async with http_api() as (url, calls):
         program = launch(UVICORN, api_root=url)

@@ -105,6 +105,7 @@ async def test_another_user_such_as_nginx_may_connect_if_the_mode_lets_it(
     assert await program.exit_code() == 0
 
 
+@pytest.mark.promise("life: a port in use fails before anything ran")
 async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> None:
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(path)

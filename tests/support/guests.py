@@ -16,6 +16,7 @@ from nonebot_aiohttp.connections.unsent import UnsentWatch
 from nonebot_aiohttp.connections.websocket import DriverWebSocket
 from nonebot_aiohttp.drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from nonebot_aiohttp.hosts.host import Host as DriversHost
+from nonebot_aiohttp.hosts.listening import Listening
 from nonebot_aiohttp.life.lifespan import Lifespan
 from nonebot_aiohttp.life.tasks import TaskSet
 from nonebot_aiohttp.options import DriverOptions
@@ -118,7 +119,11 @@ class GuestDriver:
         )
         watch.add_connections(self._host.transports)
         self.asgi = self._host.asgi
-        self.serve, self.attach, self.exit = self._host.serve, self._host.attach, self._host.exit
+        self.attach, self.exit = self._host.attach, self._host.exit
+
+    async def serve(self, host: str, port: int, started: Any = None) -> None:
+        """Run in this process."""
+        await self._host.serve(Listening(host, port), started)
 
     @property
     def server_app(self) -> Any:

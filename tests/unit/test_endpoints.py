@@ -48,6 +48,7 @@ def test_what_a_path_leads_to(path: str, target: AdapterTarget | None) -> None:
     assert target_of(path) == target
 
 
+@pytest.mark.promise("webhook: header names are lowercased, and repeated headers joined in order")
 @pytest.mark.parametrize(
     ("pairs", "headers"),
     [
@@ -77,6 +78,7 @@ def test_names_of_headers_are_kept_but_not_without_limit(monkeypatch: pytest.Mon
     assert max(map(len, known)) <= asgi_transport.LONGEST_NAME
 
 
+@pytest.mark.promise("browsers: a page of the bot's own address gets in, a rebound name does not")
 @pytest.mark.parametrize(
     ("origin", "host", "scheme", "same"),
     [
@@ -141,6 +143,7 @@ def test_a_scope_may_lack_root_path() -> None:
     assert local_path({"path": "/a"}) == "/a"
 
 
+@pytest.mark.promise("data: the log says once why a request was refused")
 def test_a_refusal_is_logged_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:

@@ -34,6 +34,7 @@ async def fail() -> None:
 # Start
 
 
+@pytest.mark.promise("life: session, startup hooks, accepting, forward loops: in this order")
 async def test_everything_starts_and_stops_in_its_order() -> None:
     """Trap: forward loops started, and events were handled, before the startup hooks had ended."""
     parts = Parts()
@@ -170,6 +171,7 @@ async def test_a_second_stop_waits_for_the_end_of_the_first() -> None:
     assert parts.order == [*STARTED, STOPPED[0], "handler ended", *STOPPED[1:]]
 
 
+@pytest.mark.promise("life: the drain waits for handlers while the sockets work")
 async def test_handlers_end_while_their_sockets_still_work(logs: Logs) -> None:
     """Trap: an acknowledged event was lost at the shutdown."""
     parts, released = Parts(), asyncio.Event()
@@ -227,6 +229,7 @@ async def test_at_the_deadline_the_rest_is_cut_off_and_logged(logs: Logs) -> Non
     ]
 
 
+@pytest.mark.promise("life: disconnect hooks run within the deadline")
 async def test_disconnect_hooks_leave_a_slice_to_the_shutdown_hooks(
     fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

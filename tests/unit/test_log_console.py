@@ -156,6 +156,7 @@ def test_an_unknown_level_changes_nothing(level: int | str) -> None:
     assert logging.getLogger().handlers == []
 
 
+@pytest.mark.promise("registry: importing changes no log sink and no log handler")
 def test_importing_changes_nothing_and_needs_no_pydantic() -> None:
     program = """
 import logging, sys

@@ -139,6 +139,7 @@ def read(**settings: Any) -> DriverOptions:
 # Values
 
 
+@pytest.mark.promise("data: every limit is a setting with a default for bots")
 def test_the_defaults_are_the_documented_ones() -> None:
     options = read()
     assert {name: getattr(options, name) for name in DriverOptions.__annotations__} == DEFAULTS
@@ -156,6 +157,7 @@ def test_a_setting_can_be_given_as_text_of_the_environment(name: str) -> None:
     assert getattr(read(**{name: given_value}), name) == expected
 
 
+@pytest.mark.promise("data: an error names the setting that is wrong")
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )

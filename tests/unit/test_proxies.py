@@ -75,6 +75,7 @@ def test_a_socks_proxy_without_the_extra_is_a_problem(monkeypatch: pytest.Monkey
 # The environment's
 
 
+@pytest.mark.promise("forward: proxies of the environment and of the setting are honoured")
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -117,6 +118,7 @@ def test_all_proxy_counts_where_the_scheme_has_none(
         assert found.of_url(URL(url)) == URL("socks5://all:3")
 
 
+@pytest.mark.promise("forward: a named proxy is used or is an error, and never bypassed")
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
 @pytest.mark.parametrize("value", [f"socks4://user:{SECRET}@proxy", f"http://{SECRET}:port"])
 def test_a_proxy_that_cannot_be_used_is_never_passed_by(

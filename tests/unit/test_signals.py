@@ -42,6 +42,7 @@ def test_the_first_signal_stops(number: signal.Signals, fake_clock: FakeClock) -
         assert asked == ["stop"]
 
 
+@pytest.mark.promise("life: any other further signal is the same request to stop")
 @pytest.mark.parametrize("first", ALL)
 @pytest.mark.parametrize("second", ALL)
 async def test_what_comes_within_a_second_is_the_same_wish(
@@ -56,6 +57,7 @@ async def test_what_comes_within_a_second_is_the_same_wish(
         assert asked == ["stop"]
 
 
+@pytest.mark.promise("life: a SIGINT a second after the first signal cuts off what runs")
 @pytest.mark.parametrize("first", ALL)
 async def test_an_interrupt_after_a_second_forces_once(
     first: signal.Signals, fake_clock: FakeClock
@@ -70,6 +72,7 @@ async def test_an_interrupt_after_a_second_forces_once(
         assert asked == ["stop", "force"]
 
 
+@pytest.mark.promise("life: any other further signal is the same request to stop")
 async def test_no_other_signal_forces(fake_clock: FakeClock) -> None:
     with handled(fake_clock) as asked:
         signal.raise_signal(OTHER)

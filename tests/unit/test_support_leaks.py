@@ -72,6 +72,7 @@ def test_each_leak_is_an_error_of_its_test(tmp_path: Path) -> None:
         assert any(f"::{name} " in line and sign in line for line in wrong), (name, wrong)
 
 
+@pytest.mark.promise("life: after the stop no task, session or socket is left")
 @pytest.mark.both_loops
 async def test_a_task_a_session_and_a_socket_are_found() -> None:
     watch = LoopWatch()

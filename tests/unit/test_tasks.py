@@ -170,6 +170,7 @@ async def test_a_handler_that_is_cancelled_from_within_is_heard_of(eager: bool, 
     assert logs.messages("ERROR") == ["A handler of onebot was cancelled, but not by the driver"]
 
 
+@pytest.mark.promise("life: what the deadline cuts off is logged with count and adapter")
 async def test_cancelling_logs_how_many_of_whom(eager: bool, logs: Logs) -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
     for owner in ("onebot", "telegram", "onebot"):

@@ -269,6 +269,7 @@ async def test_all_ways_at_once(
         assert {entry["id"] for entry in bot.noted("connected")} == {"1", "2"}
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 @pytest.mark.stock_is_wrong("fastapi", "it waits for no handler")
 async def test_events_in_flight_end_before_the_stop(
     bot: Bot, there: Platform, client: aiohttp.ClientSession

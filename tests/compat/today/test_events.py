@@ -134,6 +134,7 @@ class Answers:
 # Every host
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_webhooks_under_every_host(
     hosted_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
@@ -158,6 +159,7 @@ async def test_webhooks_under_every_host(
     assert shutdowns(bot) == SHUTDOWN
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 @pytest.mark.not_under("hypercorn", "it waits until the peers have closed")
 @pytest.mark.not_under("uvicorn", "it closes the WebSockets first")
 @pytest.mark.not_under("Starlette", "uvicorn runs it")
@@ -195,6 +197,7 @@ async def test_reverse_websocket(
     assert shutdowns(bot) == SHUTDOWN
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 @pytest.mark.parametrize("is_reply", [False, True], ids=["plain", "reply"])
 async def test_forward_websocket(
     forward_driver: Candidate, tmp_path: Path, there: Platform, is_reply: bool
@@ -301,6 +304,7 @@ def onebot12_events(text: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 async def test_a_shutdown_function_that_hangs_does_not_skip_those_behind_it(
     bot_driver: Candidate, tmp_path: Path
 ) -> None:
@@ -351,6 +355,7 @@ async def test_events_that_come_over_a_socket_meanwhile_are_handled_and_prolong_
     assert bot.log.rstrip().endswith("Stopped")
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_events_that_are_polled_meanwhile_are_handled(
     forward_driver: Candidate, tmp_path: Path
 ) -> None:
@@ -370,6 +375,7 @@ async def test_events_that_are_polled_meanwhile_are_handled(
 # Other adapters
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_telegram_by_webhook(bot_driver: Candidate, tmp_path: Path) -> None:
     async with telegram() as there:
         bots = [{"token": TELEGRAM_TOKEN, "api_server": there.api_server, "is_webhook": True}]
@@ -387,6 +393,7 @@ async def test_telegram_by_webhook(bot_driver: Candidate, tmp_path: Path) -> Non
     assert handled(bot) == ids(20)
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_discord_by_its_gateway(bot_driver: Candidate, tmp_path: Path) -> None:
     async with discord() as there:
         settings = {

@@ -66,6 +66,7 @@ def small_bot(**settings: Any) -> tuple[Any, SmallBot]:
     return driver, bot
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_events_that_an_adapter_takes_from_a_queue() -> None:
     driver, bot = small_bot()
     queue: asyncio.Queue[int] = asyncio.Queue()
@@ -116,6 +117,7 @@ async def test_events_that_are_polled_while_shutdown_functions_run(logs: Logs) -
     assert logs.messages("ERROR") == []
 
 
+@pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
 async def test_shielded_matchers_are_cut_off(logs: Logs) -> None:
     driver, bot = small_bot(aiohttp_drain_timeout=0.1)
     async with driver.lifespan():
@@ -180,6 +182,7 @@ async def test_what_a_startup_function_has_entered_is_left_in_a_shutdown_functio
     assert steps == ["left", "in order"]
 
 
+@pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 @pytest.mark.parametrize("how", ["hangs", "shields itself", "refuses"])
 async def test_a_function_that_does_not_end_skips_nobody_and_is_named(how: str, logs: Logs) -> None:
     driver, _ = small_bot(aiohttp_drain_timeout=0, aiohttp_close_timeout=1)

@@ -15,7 +15,7 @@ from ..support.network import eventually, within
 from ..support.process import Bot, running
 
 OWN = Candidate(OURS)
-ADVICE = "The bot is a guest of an ASGI server"
+ADVICE = "An ASGI server runs the bot"
 
 
 async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:

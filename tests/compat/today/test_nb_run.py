@@ -120,6 +120,7 @@ async def in_terminal(command: list[str], bot: Bot, folder: Path) -> AsyncIterat
 COMMANDS = {"nb run": [sys.executable, "-m", "nb_cli", "run"], "python": [sys.executable, "bot.py"]}
 
 
+@pytest.mark.promise("life: any other further signal is the same request to stop")
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 async def test_ctrl_c_is_one_orderly_stop(command: list[str], tmp_path: Path) -> None:
     async with platform() as there, aiohttp.ClientSession() as client:
@@ -137,6 +138,7 @@ async def test_ctrl_c_is_one_orderly_stop(command: list[str], tmp_path: Path) ->
         assert wrong not in terminal.text
 
 
+@pytest.mark.promise("life: a SIGINT a second after the first signal cuts off what runs")
 async def test_a_second_ctrl_c_cuts_off_what_runs(tmp_path: Path) -> None:
     """Also a thread, in which NoneBot runs each handler that is sync."""
     async with platform() as there, aiohttp.ClientSession() as client:

@@ -1,7 +1,7 @@
-"""``Direct``: the short way of the own process, past aiohttp's application, for known webhooks.
+"""``FastPath``: in the own process a known webhook does not go through aiohttp's application.
 
-Routing, and a request object that can do all that handlers of a site want, are most of what a
-webhook would pay beyond its handler.
+Routing, and a request object that can do everything that a site's handlers want, are most of what
+a webhook would cost beyond its handler.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..reverse.answers import has_encoding
 
 
 class WebhookRequest(web.BaseRequest):
-    """A request for a webhook that is known.
+    """A request for a known webhook.
 
     Attributes:
         target: What ``Endpoints.find`` has returned.
@@ -28,23 +28,24 @@ class WebhookRequest(web.BaseRequest):
     target: Any
 
 
-class Direct:
-    """Takes requests for known webhooks out of an application's server, and leaves it the others.
+class FastPath:
+    """Takes the requests for known webhooks out of an application's server; the rest pass.
 
-    A webhook is known when the application has led a request to it once: an application's own
-    routes of the same paths come first. Its middleware and signals are for all requests: with any
-    of them there is no short way.
+    A webhook is known once the application has routed a request to it, because the application's
+    own routes of the same paths come first. Middleware and signals must see all requests, so an
+    application that has any gets no fast path.
     """
 
-    def __init__(self, server: web.Server, app: web.Application, face: AiohttpTransport) -> None:
-        """Put itself in front of an application."""
-        self._face = face
-        face.server = server
+    def __init__(
+        self, server: web.Server, app: web.Application, transport: AiohttpTransport
+    ) -> None:
+        self._transport = transport
+        transport.server = server
         self._loop = asyncio.get_running_loop()
         self._app_request: Callable[..., web.BaseRequest] = server.request_factory
         self._app_handler: Callable[[Any], Awaitable[web.StreamResponse]] = server.request_handler
-        self._webhooks = face.endpoints.webhooks
-        # Another host may have found them, where nothing came before them.
+        self._webhooks = transport.endpoints.webhooks
+        # Another host may have found them, where no route came before them.
         self._webhooks.clear()
         if not app.middlewares and not app.on_response_prepare:
             server.request_factory = self._make_request
@@ -53,7 +54,7 @@ class Direct:
     def _make_request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
     ) -> web.BaseRequest:
-        # An encoded path is decoded by the router's rules.
+        # A path with percent signs is decoded by the router's rules.
         if message.method == "POST" and hdrs.EXPECT not in message.headers:
             target = self._webhooks.get(message.url.raw_path)
             if target is not None:
@@ -63,14 +64,14 @@ class Direct:
         return self._app_request(message, payload, protocol, writer, task)
 
     def _handle(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        # No coroutine, whose frame each idle WebSocket would keep.
-        if self._face.turns.is_over(request.protocol):
+        # Not a coroutine function: each idle WebSocket would keep the frame.
+        if self._transport.turns.is_over(request.protocol):
             return self._after_a_turn(request)
         return self._answer(request)
 
     def _answer(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         if type(request) is WebhookRequest:
-            return self._face.webhook(request.target, request)
+            return self._transport.webhook(request.target, request)
         if not has_encoding(request.headers.get(hdrs.EXPECT, "")):
             return refuse_expectation()
         return self._app_handler(request)
@@ -81,5 +82,5 @@ class Direct:
 
 
 async def refuse_expectation() -> web.StreamResponse:
-    """Refuse an ``Expect`` that is no UTF-8, on which aiohttp's own way fails."""
+    """Refuse an ``Expect`` that is not UTF-8, on which aiohttp's own handler fails."""
     return unknown_expectation()
