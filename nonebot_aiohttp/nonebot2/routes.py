@@ -17,14 +17,15 @@ from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 from ..connections.closing import INTERNAL_ERROR, NORMAL
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.websocket import DriverWebSocket
-from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
 from ..log import logger
 from ..reverse.answers import Unsendable, sendable
-from ..reverse.endpoints import Endpoints, Mismatch, Refused, plain
+from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
+from ..reverse.refusals import Refused, plain
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -37,10 +38,6 @@ _CONVERTORS = {
     "float": r"[0-9]+(?:\.[0-9]+)?",
     "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
 }
-
-
-MOST_WEBHOOKS = 64
-"""Paths of webhooks that are kept: a peer chooses them where a route has parameters."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,7 @@ class RouteEndpoints(Endpoints):
             handlers: Where HTTP handle functions are kept while they run.
             socket_handlers: Where WebSocket handle functions are kept while they run.
         """
-        super().__init__()
-        self._gate = gate
+        super().__init__(gate)
         self._sockets = sockets
         self._handlers = handlers
         self._socket_handlers = socket_handlers
@@ -158,18 +154,7 @@ class RouteEndpoints(Endpoints):
         self._table.add(route.setup.path.path, route)
         self.webhooks.clear()
 
-    def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
-        """Find the route of a request; see ``Endpoints.find``."""
-        found = self._find(path, method, upgrade)
-        # One with a percent sign in it is not what a path that came so would be decoded to.
-        if method == "POST" and isinstance(found, Route) and "%" not in path:
-            if len(self.webhooks) >= MOST_WEBHOOKS:
-                # Some peer makes paths up that fit a pattern; those in use come back.
-                self.webhooks.clear()
-            self.webhooks[path] = found
-        return found
-
-    def _find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
+    def _look_up(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         routes = self._table.at(path)
         if not routes:
             return None
@@ -185,44 +170,39 @@ class RouteEndpoints(Endpoints):
         """Tell that every route has its handle function."""
         return True
 
-    def refuse(self, target: Route, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself; see ``Endpoints.refuse``."""
-        return self._gate.refuse(target.setup.name, refused)
-
-    def unavailable(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse what nobody takes now; see ``Endpoints.unavailable``."""
-        try:
-            self._gate.admit(connection)
-        except Refused as refused:
-            return self.refuse(target, refused)
-        return None
+    def name_of(self, target: Route) -> str:
+        """Give the name of the setup."""
+        name: str = target.setup.name
+        return name
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
         """Hand a request to its handle function; see ``Endpoints.http``."""
-        refusal = self.unavailable(target, request)
-        if refusal is not None:
-            return refusal
-        name = target.setup.name
-        self._gate.inflight += 1
+        try:
+            self.admit(target, request)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        name = self.name_of(target)
+        self.gate.enter()
         task = self._handlers.enter(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             return sendable(response.status_code, response.content, response.headers)
         except Unsendable as error:
-            self._gate.warn(f"{name} has made a response that cannot be sent: {error}")
+            self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
             return plain(500, "Internal Server Error")
         except Exception as error:
             self._handlers.failures.log(failed(name), error)
             return plain(500, "Internal Server Error")
         finally:
-            self._gate.inflight -= 1
+            self.gate.leave()
             self._handlers.leave(task)
 
     async def websocket(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""
-        refusal = self.unavailable(target, socket)
-        if refusal is not None:
-            return refusal
+        try:
+            self.admit(target, socket)
+        except Refused as refused:
+            return self.refuse(target, refused)
         self._sockets.add(socket)
         try:
             return await self._handle(target, socket)

@@ -16,6 +16,7 @@ from ...connections.asgi_websocket import Event
 from ...connections.unsent import reset
 from ...connections.websocket import SOCKET_SCHEMES
 from ...life.waiting import Stopped, race
+from ..aiohttp_transport import read_fields
 from ..answers import BODILESS, FRAMING
 from ..untyped import UntypedStream
 
@@ -34,32 +35,20 @@ Client = tuple[str, int] | None
 
 
 def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any]:
-    """Describe a request as ASGI does.
-
-    Args:
-        request: The request.
-        kind: ``"http"`` or ``"websocket"``.
-        root_path: The path below which the guest is served, decoded; ``path`` includes it.
-
-    Returns:
-        The scope.
-    """
+    """Describe a request as ASGI does, whose ``path`` includes ``root_path``."""
     scheme, client = request.scheme, _client_of(request)
     if _is_from_here(request):
         scheme, client = forwarded(request, scheme, client)
     raw_path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
-    query = request.rel_url.raw_query_string.encode("utf-8", "surrogateescape")
-    version = request.version
     scope = {
+        **read_fields(request, [(name.lower(), value) for name, value in request.raw_headers]),
         "type": kind,
         "asgi": dict(ASGI),
-        "http_version": f"{version.major}.{version.minor}",
         "scheme": scheme,
+        # Unlike aiohttp's path it keeps nothing encoded, not even what is not UTF-8.
         "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
-        "query_string": query,
         "root_path": root_path,
-        "headers": [(name.lower(), value) for name, value in request.raw_headers],
         "client": client,
         "server": _server_of(request),
     }
