@@ -41,8 +41,7 @@ class ReconnectLoop(ForwardLoop):
             bot = await race(self._enter(setup, adapter, socket), self._stopping, label=self.label)
             await self._serve(setup, url, bot, socket)
         except Exception:
-            # It may have nobody who reads it: the stop came in between, or the adapter could not
-            # make the bot.
+            # Nothing may read it: the stop came in between, or the adapter could not make the bot.
             await socket.end(GOING_AWAY)
             raise
         finally:
@@ -69,7 +68,7 @@ class ReconnectLoop(ForwardLoop):
     async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientWebSocket) -> NoReturn:
         try:
             if self._stopping.is_set():
-                # Too late for the stop to close this socket.
+                # The stop has closed the sockets already, and would miss this one.
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
@@ -101,14 +100,10 @@ class ReconnectLoop(ForwardLoop):
 
 
 def connect_arguments(options: DriverOptions, *, decode_text: bool = False) -> dict[str, Any]:
-    """Make the arguments of ``ClientSession.ws_connect`` that come from the settings.
+    """Make the keyword arguments of ``ClientSession.ws_connect`` that come from the settings.
 
     Args:
-        options: The driver's settings.
-        decode_text: Whether text is wanted as str rather than as bytes.
-
-    Returns:
-        Keyword arguments.
+        decode_text: Whether text frames are wanted as str rather than as bytes.
     """
     return {
         "autoclose": False,
@@ -127,5 +122,5 @@ def _close_timeout(seconds: float) -> dict[str, Any]:
     return {"timeout": _WS_TIMEOUT(ws_receive=None, ws_close=seconds)}
 
 
-# The object came with aiohttp 3.11; before, the number is the timeout of the closing handshake.
+# aiohttp has it since 3.11; before, a plain number is the timeout of the closing handshake.
 _WS_TIMEOUT: Any = getattr(aiohttp, "ClientWSTimeout", None)
