@@ -122,14 +122,14 @@ class Pace:
         self._up_since: float | None = None
 
     def succeeded(self) -> bool:
-        """Note that a connection stands or a poll was answered; tell whether that ends an outage."""
+        """Note a connection or an answered poll; tell whether that ends an outage."""
         recovered, self.failing = self.failing, False
         if self._up_since is None:
             self._up_since = self._clock()
         return recovered
 
     def failed(self, interval: float) -> float:
-        """Note that an attempt failed or a connection ended; give the seconds until the next attempt.
+        """Note a failed attempt or an ended connection; give the seconds until the next attempt.
 
         Args:
             interval: The setup's own interval in seconds.

@@ -125,7 +125,7 @@ class ForwardLoop(abc.ABC):
             raise asyncio.TimeoutError(f"no answer within {timeout:g} s ({name})") from None
 
     def connected(self, url: URL) -> bool:
-        """Note that a connection stands or a poll was answered; tell whether that ends an outage."""
+        """Note a connection or an answered poll; tell whether that ends an outage."""
         self._explained = False
         recovered = self._pace.succeeded()
         if recovered:
@@ -232,8 +232,13 @@ def check_headers(headers: Any) -> None:
         raise SetupError("its headers must be texts without line breaks")
 
 
-def request_headers(setup: Any, url: URL) -> dict[str, str]:
-    """Make the lowercased headers that a bot sees in its ``request``, ``host`` included."""
+def connection_fields(setup: Any, url: URL) -> dict[str, Any]:
+    """Make the fields of ``HTTPConnection`` that a bot sees in its ``request``, but the version."""
     headers = {"host": url.authority.rpartition("@")[2]}
     headers.update((name.lower(), value) for name, value in (setup.headers or {}).items())
-    return headers
+    return {
+        "scheme": url.scheme,
+        "path": url.path,
+        "query_string": url.raw_query_string.encode(),
+        "headers": headers,
+    }

@@ -30,7 +30,7 @@ class ForwardLoops:
         self._add(lambda: PollingLoop(setup, self._supplies, *self._events()))
 
     def add_websocket(self, setup: Any) -> None:
-        """Add a WebSocket setup, or the function that makes it; a running driver starts its loop."""
+        """Add a WebSocket setup, or the function that makes it; see ``add_polling``."""
         self._add(lambda: ReconnectLoop(setup, self._supplies, self._events()[0]))
 
     def start(self) -> None:

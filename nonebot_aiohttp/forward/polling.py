@@ -16,11 +16,11 @@ from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
-from .base import ForwardLoop, Supplies, request_headers, seconds_of
+from .base import ForwardLoop, Supplies, connection_fields, seconds_of
 from .encodings import accepted, read_answer
 
 MINIMUM_PERIOD = 0.05
-"""Seconds between the starts of two polls at least, so that an interval of 0 (a long poll) cannot spin."""
+"""Seconds between the starts of two polls at least, because an interval of 0 is a long poll."""
 
 _METHOD = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 """A token, see RFC 9110, section 5.6.2."""
@@ -135,11 +135,8 @@ def polling_request(setup: Any, url: URL) -> HTTPRequest:
     if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
         raise SetupError("its method must be one of HTTP, such as GET")
     return HTTPRequest(
+        **connection_fields(setup, url),
         http_version=setup.http_version,
-        scheme=url.scheme,
-        path=url.path,
-        query_string=url.raw_query_string.encode(),
-        headers=request_headers(setup, url),
         method=setup.method.upper(),
         body=setup.body or b"",
     )

@@ -18,7 +18,7 @@ from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from .base import ForwardLoop, request_headers, seconds_of
+from .base import ForwardLoop, connection_fields, seconds_of
 
 
 class ReconnectLoop(ForwardLoop):
@@ -55,15 +55,9 @@ class ReconnectLoop(ForwardLoop):
             return await session.ws_connect(request.url, headers=request.headers, **arguments)
 
         connected = await following(send, Outgoing("GET", url, setup.headers))
-        return ClientWebSocket(
-            connected,
-            options,
-            http_version="1.1",
-            scheme=SOCKET_SCHEMES.get(url.scheme, url.scheme),
-            path=url.path,
-            query_string=url.raw_query_string.encode(),
-            headers=request_headers(setup, url),
-        )
+        fields = connection_fields(setup, url)
+        fields["scheme"] = SOCKET_SCHEMES.get(url.scheme, url.scheme)
+        return ClientWebSocket(connected, options, http_version="1.1", **fields)
 
     async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientWebSocket) -> NoReturn:
         try:
