@@ -121,29 +121,29 @@ class AdapterEndpoints(Endpoints):
         self, target: AdapterTarget, socket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Endpoints.websocket``."""
+        name = target.adapter
         # From here on, because an adapter may accept it itself and be slow when the stop comes.
         self._sockets.add(socket)
         try:
             bot = await self._enter(target, socket)
-            await self._serve(target.adapter, bot, socket)
+            logger.info("Bot {} of {} connected", bot.self_id, name)
+            try:
+                limit = self.gate.limit
+                starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
+                await socket.pump(starter.start)
+            except WebSocketClosed as closed:
+                logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
+            except TooManyTasks as error:
+                text = "Closing the connection of bot {} of {}: {}"
+                logger.warning(text, bot.self_id, name, error)
+                await socket.end(TRY_AGAIN_LATER, str(error))
+            finally:
+                self._connections.disconnect(bot, name)
             return None
         except Exception as error:
             return await self._turn_away(target, socket, error)
         finally:
             self._sockets.remove(socket)
-
-    async def _serve(self, name: str, bot: Bot, socket: DriverWebSocket) -> None:
-        logger.info("Bot {} of {} connected", bot.self_id, name)
-        try:
-            starter = MessageTasks(self._handlers, bot.handle_message, name, bot, self.gate.limit)
-            await socket.pump(starter.start)
-        except WebSocketClosed as closed:
-            logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
-        except TooManyTasks as error:
-            logger.warning("Closing the connection of bot {} of {}: {}", bot.self_id, name, error)
-            await socket.end(TRY_AGAIN_LATER, str(error))
-        finally:
-            self._connections.disconnect(bot, name)
 
     async def _enter(self, target: AdapterTarget, socket: DriverWebSocket) -> Bot:
         """Accept a connection as its bot's only one.

@@ -1,4 +1,4 @@
-"""``Endpoints``: what a transport asks of them, so that each transport serves each face.
+"""``Endpoints``: what a transport needs of a face, so that each transport serves each face.
 
 It is the only place that decides where a path leads and what is kept of that.
 """
@@ -19,7 +19,7 @@ from .headers import Received
 from .refusals import Refused
 
 MOST_WEBHOOKS = 64
-"""Paths of webhooks that are kept: a peer chooses them where a route has parameters."""
+"""Paths of webhooks that are kept, because peers choose them where a route has parameters."""
 
 
 class Target(Protocol):
@@ -77,11 +77,11 @@ class Endpoints(abc.ABC):
         if known is not None:
             return known
         found = self._look_up(path, method, upgrade)
-        # The own process compares paths as they came, which have no percent sign in them only
-        # where nothing was encoded.
+        # The own process looks up paths that are not decoded yet. A decoded one with a percent
+        # sign would match what decodes to another path.
         if is_target(found) and self.is_served(found) and "%" not in path:
             if len(self.webhooks) >= MOST_WEBHOOKS:
-                # A peer makes up paths that fit a pattern; those in use come back.
+                # A peer makes up paths that match a pattern; those in use come back.
                 self.webhooks.clear()
             self.webhooks[path] = found
         return found
