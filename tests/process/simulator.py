@@ -1,4 +1,4 @@
-"""The platform's side of a bot: it sends events, and answers the API calls that they cause."""
+"""A platform for a bot: it sends events, and answers the API calls that they cause."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class Line:
     """One WebSocket to the bot.
 
     Attributes:
-        socket: The connection.
-        calls: The API calls that came over it.
-        ended: The task that reads it until its end and answers the calls.
+        calls: The API calls that have arrived over it.
+        ended: The task that reads until the end and answers the calls.
     """
 
     socket: aiohttp.ClientWebSocketResponse
@@ -44,11 +43,11 @@ class Line:
 
 
 class Platform:
-    """A platform that reaches one bot program, used as an async context manager.
+    """A platform that connects to one bot program; an async context manager.
 
     Attributes:
-        url: Where the endpoints of the adapter are, ``http://127.0.0.1:8080/platform``.
-        lines: The WebSockets by the ids of their bots.
+        url: The URL of the adapter's endpoints, such as ``http://127.0.0.1:8080/platform``.
+        lines: The WebSockets, by the ids of their bots.
     """
 
     def __init__(self, port: int, prefix: str = "") -> None:
@@ -91,7 +90,7 @@ class Platform:
 
 @asynccontextmanager
 async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve the platform's API over HTTP; give its URL, and the calls that come."""
+    """Serve the platform's API over HTTP; give its URL, and a list of the calls."""
     calls: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:
