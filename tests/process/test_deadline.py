@@ -108,7 +108,7 @@ async def test_everything_hangs(logs: Logs) -> None:
 
 async def test_tasks_of_others_hold_up_no_stop() -> None:
     """Trap: the stop waited for every task in the loop, those of plugins too (a16)."""
-    async with served() as bench:
+    async with serving_large_page() as bench:
         plugin = asyncio.create_task(never())
         bench.driver.exit()
         await bench.end()

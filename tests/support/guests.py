@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,7 @@ from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch, Refused
 from nonebot_aiohttp.reverse.gate import Gate
 from nonebot_aiohttp.reverse.guests.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
-from tests.support.hosts import Host, asgi, attached, own_process, subapp
+from tests.support.hosts import HOSTS, Host
 
 NAME = "the guest"
 
@@ -79,13 +79,7 @@ class NoLoops:
 
 
 class GuestDriver:
-    """As much of a driver as the hosts need.
-
-    Attributes:
-        lifespan: The driver's life.
-        requests: The tasks of requests that the stop waits for.
-        socket_tasks: The tasks that end by the stop.
-    """
+    """As much of a driver as the hosts need."""
 
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
@@ -131,16 +125,6 @@ class GuestDriver:
         return self._host.server_app
 
 
-ServingGuest = Callable[[Any], AbstractAsyncContextManager[Host]]
-
-_SERVING: dict[str, Any] = {
-    "own_process": own_process,
-    "subapp": subapp,
-    "attached": attached,
-    "asgi": asgi,
-}
-
-
 def everywhere(_: Any) -> bool:
     """Be the ``has_route`` of an application that has every route."""
     return True
@@ -155,5 +139,6 @@ async def serving_guest(
 ) -> AsyncIterator[tuple[Host, GuestDriver]]:
     """Serve an ASGI application behind a driver's own paths; give the host and the driver."""
     driver = GuestDriver(app, has_route, **settings)
-    async with _SERVING[host](driver) as serving:
+    serve: Any = HOSTS[host]
+    async with serve(driver) as serving:
         yield serving, driver

@@ -50,6 +50,7 @@ def shown(name: str, value: Any, none: str, empty: str) -> str:
     return f"{value // MIB} MiB" if value >= MIB else f"{value // 1024} KiB"
 
 
+@pytest.mark.promise("data: every limit is a setting with a default for bots")
 def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Document) -> None:
     options, words = DriverOptions.parse({}), WORDS[readme.path.name]
     expected = [
