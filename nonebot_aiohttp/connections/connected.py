@@ -25,7 +25,7 @@ MAX_QUEUE = 4
 """Connections that may wait for one bot's id, because each of them may wait for a probe."""
 
 LOOK_INTERVAL = 0.25
-"""Seconds between two checks whether the peer of a waiting connection is still there."""
+"""Seconds between two looks at whether the peer of a waiting connection is still there."""
 
 
 class SlotQueue:

@@ -18,7 +18,7 @@ from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from .base import ForwardLoop, request_headers, seconds_of
+from .base import ForwardLoop, connection_fields, seconds_of
 
 
 class ReconnectLoop(ForwardLoop):
@@ -42,8 +42,7 @@ class ReconnectLoop(ForwardLoop):
             bot = await race(entering, self._stopping, label=self.label)
             await self._serve(setup, url, bot, websocket)
         except Exception:
-            # It may have nobody who reads it: the stop came in between, or the adapter could not
-            # make the bot.
+            # Nothing may read it: the stop came in between, or the adapter could not make the bot.
             await websocket.end(GOING_AWAY)
             raise
         finally:
@@ -57,20 +56,14 @@ class ReconnectLoop(ForwardLoop):
             return await session.ws_connect(request.url, headers=request.headers, **arguments)
 
         connected = await following(send, Outgoing("GET", url, setup.headers))
-        return ClientWebSocket(
-            connected,
-            options,
-            http_version="1.1",
-            scheme=websocket_scheme(url.scheme),
-            path=url.path,
-            query_string=url.raw_query_string.encode(),
-            headers=request_headers(setup, url),
-        )
+        fields = connection_fields(setup, url)
+        fields["scheme"] = websocket_scheme(url.scheme)
+        return ClientWebSocket(connected, options, http_version="1.1", **fields)
 
     async def _serve(self, setup: Any, url: URL, bot: Bot, websocket: ClientWebSocket) -> NoReturn:
         try:
             if self._stopping.is_set():
-                # Too late for the stop to close this WebSocket.
+                # The stop has closed the sockets already, and would miss this one.
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
@@ -102,14 +95,10 @@ class ReconnectLoop(ForwardLoop):
 
 
 def connect_arguments(options: DriverOptions, *, decode_text: bool = False) -> dict[str, Any]:
-    """Make the arguments of ``ClientSession.ws_connect`` that come from the settings.
+    """Make the keyword arguments of ``ClientSession.ws_connect`` that come from the settings.
 
     Args:
-        options: The driver's settings.
-        decode_text: Whether text is wanted as str rather than as bytes.
-
-    Returns:
-        Keyword arguments.
+        decode_text: Whether text frames are wanted as str rather than as bytes.
     """
     return {
         "autoclose": False,
@@ -128,5 +117,5 @@ def _close_timeout(seconds: float) -> dict[str, Any]:
     return {"timeout": _WS_TIMEOUT(ws_receive=None, ws_close=seconds)}
 
 
-# The object came with aiohttp 3.11; before, the number is the timeout of the closing handshake.
+# aiohttp has it since 3.11; before, a plain number is the timeout of the closing handshake.
 _WS_TIMEOUT: Any = getattr(aiohttp, "ClientWSTimeout", None)

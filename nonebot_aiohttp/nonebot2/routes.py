@@ -17,14 +17,15 @@ from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 from ..connections.closing import INTERNAL_ERROR, NORMAL
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.websocket import DriverWebSocket
-from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
 from ..log import logger
 from ..reverse.answers import Unsendable, sendable
-from ..reverse.endpoints import Endpoints, Mismatch, Refused, plain
+from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
+from ..reverse.refusals import Refused, plain
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -37,9 +38,6 @@ _CONVERTORS = {
     "float": r"[0-9]+(?:\.[0-9]+)?",
     "uuid": "[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}",
 }
-
-MAX_WEBHOOKS = 64
-"""Most webhook paths that are remembered: peers choose the path if a route has parameters."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,7 @@ class RouteEndpoints(Endpoints):
             handlers: The set of HTTP handle functions that are running.
             websocket_handlers: The set of WebSocket handle functions that are running.
         """
-        super().__init__()
-        self._gate = gate
+        super().__init__(gate)
         self._websockets = websockets
         self._handlers = handlers
         self._websocket_handlers = websocket_handlers
@@ -147,18 +144,7 @@ class RouteEndpoints(Endpoints):
         self._table.add(route.setup.path.path, route)
         self.webhooks.clear()
 
-    def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
-        """Find the route of a request; see ``Endpoints.find``."""
-        found = self._find(path, method, upgrade)
-        # Webhooks are looked up by the path as it was sent, where "%" begins an encoded character.
-        if method == "POST" and isinstance(found, Route) and "%" not in path:
-            if len(self.webhooks) >= MAX_WEBHOOKS:
-                # A peer invents paths that fit a pattern. Those in use will be added again.
-                self.webhooks.clear()
-            self.webhooks[path] = found
-        return found
-
-    def _find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
+    def _look_up(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         routes = self._table.at(path)
         if not routes:
             return None
@@ -174,44 +160,39 @@ class RouteEndpoints(Endpoints):
         """Return True, because every route has a handle function."""
         return True
 
-    def refuse(self, target: Route, refused: Refused) -> HTTPResponse:
-        """Log a refusal of the transport; see ``Endpoints.refuse``."""
-        return self._gate.refuse(target.setup.name, refused)
-
-    def unavailable(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse a request that the gate does not admit now; see ``Endpoints.unavailable``."""
-        try:
-            self._gate.admit(connection)
-        except Refused as refused:
-            return self.refuse(target, refused)
-        return None
+    def name_of(self, target: Route) -> str:
+        """Give the name of the setup."""
+        name: str = target.setup.name
+        return name
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
-        """Pass a request to its handle function; see ``Endpoints.http``."""
-        refusal = self.unavailable(target, request)
-        if refusal is not None:
-            return refusal
-        name = target.setup.name
-        self._gate.inflight += 1
+        """Hand a request to its handle function; see ``Endpoints.http``."""
+        try:
+            self.admit(target, request)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        name = self.name_of(target)
+        self.gate.enter()
         task = self._handlers.track_current(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             return sendable(response.status_code, response.content, response.headers)
         except Unsendable as error:
-            self._gate.warn(f"{name} has made a response that cannot be sent: {error}")
+            self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
             return plain(500, "Internal Server Error")
         except Exception as error:
             self._handlers.failures.log(failed(name), error)
             return plain(500, "Internal Server Error")
         finally:
-            self._gate.inflight -= 1
+            self.gate.leave()
             self._handlers.untrack(task)
 
     async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
-        """Pass a WebSocket to its handle function; see ``Endpoints.websocket``."""
-        refusal = self.unavailable(target, websocket)
-        if refusal is not None:
-            return refusal
+        """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""
+        try:
+            self.admit(target, websocket)
+        except Refused as refused:
+            return self.refuse(target, refused)
         self._websockets.add(websocket)
         try:
             return await self._handle(target, websocket)
