@@ -233,6 +233,8 @@ async def test_a_driver_that_was_not_started_answers_503_and_says_why_once(
         status, headers, body = await request(driver.asgi, "/recorder/")
         assert (status, body) == (503, b"the driver is not started")
         assert headers[b"retry-after"] == b"5"
+        # Trap: HTTP/2 has no such header (RFC 9113, section 8.2.2).
+        assert b"connection" not in headers
     websocket = scope("websocket", "/recorder/ws", extensions=EXTENSION)
     async with Call(driver.asgi, websocket, CONNECT) as call:
         assert (await call.next())["status"] == 503
