@@ -5,13 +5,16 @@ deselected, which pytest reports by its exit code where it was asked for nothing
 """
 
 import importlib.util
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.support import absent
 
 from .support.choice import mark_absent, nonebot_version, parametrize, place
+from .support.onebot import Platform, platform
 
 TODAY = (
     "aiohttp",
@@ -90,6 +93,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a newer NoneBot2, and start each bot once a module: order by drivers."""
     mark_absent(items)
     items.sort(key=place)
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP and WebSocket client that keeps no cookies."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield client
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Platform]:
+    """A platform of OneBot v11."""
+    async with platform() as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

@@ -29,8 +29,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 class Launch(Protocol):
-    """Starts a program."""
-
     def __call__(self, host: Host, port: int = 0, **settings: Any) -> Program:
         """Start a host on a port, and its bot with settings."""
 
@@ -43,7 +41,7 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     def start(host: Host, port: int = 0, **settings: Any) -> Program:
         directory = tmp_path / f"program{len(programs)}"
         directory.mkdir()
-        programs.append(Program(directory, host.command(port), settings, host.ignored))
+        programs.append(Program(directory, host, port, **settings))
         return programs[-1]
 
     yield start

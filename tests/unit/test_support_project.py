@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from tests.support.report_coverage import measuring_environments
 
@@ -123,3 +126,20 @@ def test_pyproject_says_how_to_build_and_nothing_else() -> None:
     """Else tools would take their settings from there, and overlook those in setup.cfg."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.findall(r"^\[.*\]$", text, re.MULTILINE) == ["[build-system]"]
+
+
+def imported_by(directory: str) -> Iterator[str]:
+    """Yield the names of the modules that a directory's files import, but for relative imports."""
+    for path in (ROOT / directory).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield str(node.module)
+
+
+@pytest.mark.parametrize(("one", "other"), [("tests", "benchmarks"), ("benchmarks", "tests")])
+def test_tests_and_benchmarks_do_not_import_each_other(one: str, other: str) -> None:
+    packages = {name.partition(".")[0] for name in imported_by(one)}
+    assert "nonebot_aiohttp" in packages
+    assert other not in packages

@@ -66,6 +66,13 @@ class Candidate:
         return OURS in self.line
 
     @property
+    def documented(self) -> str:
+        """Its host's name in the table of docs/hosts.md."""
+        return {"run": "run()", "serve": "serve()", "subapp": "add_subapp"}.get(
+            self.host, self.host
+        )
+
+    @property
     def has_server(self) -> bool:
         """Whether it listens: the aiohttp driver of 2021 only connects."""
         return self.line != "nonebot.drivers.aiohttp" and "~none" not in self.line
@@ -113,13 +120,6 @@ PLATFORMS = [Candidate("~fastapi+~httpx+~websockets"), *_ours(Candidate(OURS))]
 
 FORWARD = [Candidate("~none+~aiohttp"), *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"))]
 """Drivers that run a whole bot which only goes to its platform."""
-
-MIXED = [
-    Candidate("~none+~aiohttp"),
-    Candidate("~fastapi+~aiohttp"),
-    *_ours(Candidate(f"~none+{OURS}"), Candidate(f"~fastapi+{OURS}")),
-]
-"""Client halves beside NoneBot's own servers."""
 
 
 def _hosted() -> list[Candidate]:
@@ -173,7 +173,6 @@ GROUPS = {
     "bot_driver": BOTS,
     "platform_driver": PLATFORMS,
     "forward_driver": FORWARD,
-    "mixed_driver": MIXED,
     "hosted_driver": HOSTED,
     "fastapi_driver": FASTAPI,
     "console_driver": CONSOLES,
