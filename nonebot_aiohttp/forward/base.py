@@ -45,8 +45,8 @@ class Supplies:
     driver: Driver
     options: DriverOptions
     pool: SessionPool
-    connections: ConnectedBots
-    sockets: OpenWebSockets
+    connected_bots: ConnectedBots
+    websockets: OpenWebSockets
     handlers: TaskSet
     sleep: Callable[[float], Coroutine[Any, Any, None]] = field(default=asyncio.sleep)
     clock: Callable[[], float] = field(default=time.monotonic)

@@ -14,6 +14,7 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
+from ..connections.schemes import HTTP_SCHEMES
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
 from .base import ForwardLoop, Supplies, connection_fields, seconds_of
@@ -34,7 +35,7 @@ class PollingLoop(ForwardLoop):
     """
 
     kind = "HTTP polling"
-    schemes = frozenset({"http", "https"})
+    schemes = HTTP_SCHEMES
 
     def __init__(
         self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event
@@ -75,7 +76,7 @@ class PollingLoop(ForwardLoop):
         bot = self._make_bot(setup, adapter, url)
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
         if bot.self_id not in self._supplies.driver.bots:
-            self._supplies.connections.connect(bot, setup.adapter)
+            self._supplies.connected_bots.connect(bot, setup.adapter)
         # The platform takes an answer whose body was read as acknowledged, so nothing may come
         # between.
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
@@ -123,7 +124,7 @@ class PollingLoop(ForwardLoop):
     def _leave(self) -> None:
         bot, self._bot = self._bot, None
         if bot is not None:
-            self._supplies.connections.disconnect(bot, self._name)
+            self._supplies.connected_bots.disconnect(bot, self._name)
 
 
 def polling_request(setup: Any, url: URL) -> HTTPRequest:

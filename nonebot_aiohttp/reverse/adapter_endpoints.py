@@ -60,15 +60,15 @@ class AdapterEndpoints(Endpoints):
         self,
         driver: Driver,
         gate: Gate,
-        connections: ConnectedBots,
-        sockets: OpenWebSockets,
+        connected_bots: ConnectedBots,
+        websockets: OpenWebSockets,
         handlers: TaskSet,
     ) -> None:
         super().__init__(gate)
         self._driver = driver
         self._adapters = driver._adapters
-        self._connections = connections
-        self._sockets = sockets
+        self._connected_bots = connected_bots
+        self._websockets = websockets
         self._handlers = handlers
 
     def _look_up(self, path: str, method: str, upgrade: bool) -> AdapterTarget | Mismatch | None:
@@ -118,47 +118,47 @@ class AdapterEndpoints(Endpoints):
         return answer
 
     async def websocket(
-        self, target: AdapterTarget, socket: DriverWebSocket
+        self, target: AdapterTarget, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Endpoints.websocket``."""
         name = target.adapter
         # From here on, because an adapter may accept it itself and be slow when the stop comes.
-        self._sockets.add(socket)
+        self._websockets.add(websocket)
         try:
-            bot = await self._enter(target, socket)
+            bot = await self._enter(target, websocket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
                 limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
-                await socket.pump(starter.start)
+                await websocket.pump(starter.start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
             except TooManyTasks as error:
                 text = "Closing the connection of bot {} of {}: {}"
                 logger.warning(text, bot.self_id, name, error)
-                await socket.end(TRY_AGAIN_LATER, str(error))
+                await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
-                self._connections.disconnect(bot, name)
+                self._connected_bots.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(target, socket, error)
+            return await self._turn_away(target, websocket, error)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
 
-    async def _enter(self, target: AdapterTarget, socket: DriverWebSocket) -> Bot:
+    async def _enter(self, target: AdapterTarget, websocket: DriverWebSocket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
             Exception: The adapter has refused, or failed; or the bot is connected already.
         """
-        self.admit(target, socket)
+        self.admit(target, websocket)
         adapter = self._adapters[target.adapter]
-        self_id, _ = await self._ask(adapter, socket)
-        async with self._connections.slot(self_id, socket):
+        self_id, _ = await self._ask(adapter, websocket)
+        async with self._connected_bots.slot(self_id, websocket):
             self.gate.check_running()
-            bot = create_bot(adapter, self._driver, self_id, socket)
-            await socket.accept()
-            self._connections.connect(bot, target.adapter)
+            bot = create_bot(adapter, self._driver, self_id, websocket)
+            await websocket.accept()
+            self._connected_bots.connect(bot, target.adapter)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
@@ -174,18 +174,18 @@ class AdapterEndpoints(Endpoints):
         return self_id, response
 
     async def _turn_away(
-        self, target: AdapterTarget, socket: DriverWebSocket, error: Exception
+        self, target: AdapterTarget, websocket: DriverWebSocket, error: Exception
     ) -> HTTPResponse | None:
-        if isinstance(error, WebSocketClosed) and socket.gone:
+        if isinstance(error, WebSocketClosed) and websocket.gone:
             logger.debug("A WebSocket of {} ended in its handshake: {}", target.adapter, error)
             answer = HTTPResponse(400)
         else:
             answer = self._answer(target, error)
-        if not socket.accepted:
+        if not websocket.accepted:
             return answer
         # The adapter has accepted it itself, so only a close code can still say why.
         code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
-        await socket.end(code, f"refused with {answer.status}")
+        await websocket.end(code, f"refused with {answer.status}")
         return None
 
     def _answer(self, target: AdapterTarget, error: Exception) -> HTTPResponse:

@@ -14,7 +14,7 @@ from yarl import URL
 
 from ..connections.aiohttp_websocket import ServerWebSocket
 from ..connections.fairness import RequestTurns
-from ..connections.websocket import SOCKET_SCHEMES
+from ..connections.schemes import websocket_scheme
 from ..drivers import HTTPRequest, HTTPResponse
 from ..options import DriverOptions
 from .bodies import BodyReader, NextChunk
@@ -216,16 +216,16 @@ class AiohttpTransport:
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
         await self._take_turn(request)
-        target, socket = _found_for(request), self._socket(request)
-        refused = _not_an_upgrade(request, socket)
+        target, websocket = _found_for(request), self._make_websocket(request)
+        refused = _not_an_upgrade(request, websocket)
         if refused is not None:
             return aiohttp_response(self.endpoints.refuse(target, refused))
         self._upgraded.add(request.protocol)
         try:
-            answer = await self.endpoints.websocket(target, socket)
+            answer = await self.endpoints.websocket(target, websocket)
         finally:
             self._upgraded.discard(request.protocol)
-        return socket.response if answer is None else aiohttp_response(answer)
+        return websocket.response if answer is None else aiohttp_response(answer)
 
     async def to_guest(self, request: web.Request) -> web.StreamResponse:
         """Hand a request on to the guest."""
@@ -237,19 +237,19 @@ class AiohttpTransport:
             return aiohttp_response(refusal)
         if request.method != "GET" or not _asks_for_websocket(request):
             return await guest.http(request, root_path)
-        socket = self._socket(request)
-        refused = _not_an_upgrade(request, socket)
+        websocket = self._make_websocket(request)
+        refused = _not_an_upgrade(request, websocket)
         if refused is not None:
             return aiohttp_response(refused.response)
         self._upgraded.add(request.protocol)
         try:
-            return await guest.websocket(request, socket, root_path)
+            return await guest.websocket(request, websocket, root_path)
         finally:
             self._upgraded.discard(request.protocol)
 
-    def _socket(self, request: web.Request) -> ServerWebSocket:
+    def _make_websocket(self, request: web.Request) -> ServerWebSocket:
         fields = read_fields(request, self.endpoints.headers(request.headers))
-        fields["scheme"] = SOCKET_SCHEMES.get(request.scheme, request.scheme)
+        fields["scheme"] = websocket_scheme(request.scheme)
         decode_text = self.endpoints.decode_text
         return ServerWebSocket(request, self._options, decode_text=decode_text, **fields)
 
@@ -297,10 +297,10 @@ def _asks_for_websocket(request: web.Request) -> bool:
     return "websocket" in request.headers.get("upgrade", "").lower()
 
 
-def _not_an_upgrade(request: web.Request, socket: ServerWebSocket) -> Refused | None:
+def _not_an_upgrade(request: web.Request, websocket: ServerWebSocket) -> Refused | None:
     if not _asks_for_websocket(request):
         return upgrade_required()
-    if not socket.is_upgrade:
+    if not websocket.is_upgrade:
         return Refused(400, "the WebSocket handshake is malformed (RFC 6455, section 4.2.1)")
     return None
 

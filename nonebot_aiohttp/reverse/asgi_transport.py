@@ -81,8 +81,8 @@ class AsgiTransport:
         answer: HTTPResponse | None = Refused(404, "not found").response
         if is_target(found) and found.is_websocket:
             fields = self._read_fields(scope, "ws")
-            socket = AsgiWebSocket(receive, send, self._options, **fields)
-            answer = await self._endpoints.websocket(found, socket)
+            websocket = AsgiWebSocket(receive, send, self._options, **fields)
+            answer = await self._endpoints.websocket(found, websocket)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 

@@ -140,7 +140,7 @@ class Endpoints(abc.ABC):
         """Answer one HTTP request, whose body is complete."""
 
     @abc.abstractmethod
-    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(self, target: Any, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end.
 
         Returns:

@@ -14,7 +14,7 @@ from typing import Any
 
 from yarl import URL
 
-from ..connections.websocket import SOCKET_SCHEMES
+from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, logger
@@ -25,7 +25,6 @@ QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again, because strangers knock all day."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PAGE_SCHEMES = {socket: page for page, socket in SOCKET_SCHEMES.items()}
 
 
 class Gate:
@@ -61,7 +60,7 @@ class Gate:
         Raises:
             Refused: The driver has not started, or stops.
         """
-        if not self.lifespan.running:
+        if not self.lifespan.takes_events:
             reason = f"the driver is {self.lifespan.state.value}"
             raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
 
@@ -103,7 +102,7 @@ def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
     Args:
         origin: The ``Origin`` header (RFC 6454).
     """
-    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    scheme = http_scheme(connection.scheme)
     try:
         page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
         port = here.port or _DEFAULT_PORTS[scheme]

@@ -10,7 +10,7 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, tracebacks, warnings
 from tests.support.logs import Logs
@@ -18,9 +18,6 @@ from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Setups that can never work
 
@@ -31,6 +28,7 @@ SCHEMES = {
 }
 
 
+@pytest.mark.promise("forward: a setup that can never work ends its loop only")
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -109,6 +107,7 @@ async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
 # Factories
 
 
+@pytest.mark.promise("forward: a factory is called before every attempt, and its failure is one")
 async def test_a_factory_is_called_before_each_attempt(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
@@ -131,6 +130,7 @@ async def test_a_factory_is_called_before_each_attempt(
     assert [request.header("X-Try") for request in requests] == ["1", "2", "3"]
 
 
+@pytest.mark.promise("forward: a factory is called before every attempt, and its failure is one")
 async def test_a_factory_that_fails_is_an_attempt_that_failed(
     way: Way, driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from nonebot_aiohttp.forward.encodings import CHUNK_SIZE, decode
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, clocked_driver, warnings
 from tests.support.logs import Logs
@@ -19,8 +19,6 @@ from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
 
 EVENT = b'{"event": "' + b"x" * 1000 + b'"}'
 

@@ -15,6 +15,7 @@ from tests.support.waiting import eventually
 BOT = {"X-Self-ID": "1"}
 
 
+@pytest.mark.promise("registry: two drivers live in one process")
 async def test_each_has_its_own_adapters_bots_and_hooks(serving: Serving) -> None:
     adapters = [new_adapter(), new_adapter()]
     drivers = [make_driver(adapter) for adapter in adapters]
@@ -44,6 +45,7 @@ async def test_each_has_its_own_adapters_bots_and_hooks(serving: Serving) -> Non
     assert (len(adapters[0].requests), len(adapters[1].requests)) == (1, 2)
 
 
+@pytest.mark.promise("registry: one bot class serves two drivers")
 async def test_one_bot_class_serves_both(serving: Serving) -> None:
     """The engine sets `driver` and `config` on each bot, not only on the class."""
 
@@ -78,6 +80,7 @@ async def test_two_live_in_one_application() -> None:
     assert [driver.bots for driver in drivers] == [{}, {}]
 
 
+@pytest.mark.promise("registry: two drivers live in one process")
 @pytest.mark.parametrize("stopped", [0, 1])
 async def test_stopping_one_leaves_the_other(stopped: int) -> None:
     drivers = [make_driver(new_adapter()) for _ in range(2)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.process.conftest import Launch
 from tests.process.hosts import TWO_WORKERS, own_process
 from tests.process.observing import polled_platform
@@ -15,6 +17,7 @@ from tests.support.server import ScriptedServer
 EVENT = '{"do": "note", "id": "%s"}'
 
 
+@pytest.mark.promise("life: constructing a driver opens nothing and needs no event loop")
 async def test_one_process_beside_the_workers_connects(launch: Launch) -> None:
     async with (
         polled_platform(EVENT % "polled") as polling_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,13 @@ from tests.support.frames import Frame, Opcode, close, text
 from tests.support.waiting import eventually
 from tests.support.wire import Response
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "aiohttp_max_body_size": 1000,
     # Small bodies have as much again.
     "aiohttp_max_body_memory": 600,
     "aiohttp_max_message_size": 1000,
     "aiohttp_keepalive_timeout": 0.5,
+    "aiohttp_heartbeat": 1.0,
 }
 
 PATIENCE = 3.0
@@ -36,37 +38,34 @@ def hosted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Host, Program]]:
     """Run a host with limits that are easily met, and pings that come soon."""
-    host = request.param
-    settings = {**LIMITS, "aiohttp_heartbeat": 1.0}
-    program = Program(tmp_path_factory.mktemp("hosted"), host.command(0), settings, host.ignored)
-    yield host, program
+    program = Program(tmp_path_factory.mktemp("hosted"), request.param, **LIMITS)
+    yield request.param, program
     program.kill()
 
 
 @pytest.fixture
 def host(hosted: tuple[Host, Program]) -> Host:
-    """Give the host."""
     return hosted[0]
 
 
 @pytest.fixture
 def program(hosted: tuple[Host, Program]) -> Program:
-    """Give the program that runs it."""
     return hosted[1]
 
 
 async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Response:
-    """Ask for a WebSocket."""
     headers = {"X-Self-ID": self_id} if self_id else {}
     return await client.upgrade(f"{host.prefix}/platform/ws", headers)
 
 
+@pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
 async def test_refused_handshake(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         response = await upgrade(client, host, None)
     check("refusal", host, (response.status, response.body) == (418, b"who are you?"))
 
 
+@pytest.mark.promise("webhook: our own limit bounds the body under every host")
 async def test_body_over_the_limit(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         status = (await post(client, host, b"1" * 1001)).status
@@ -113,6 +112,7 @@ async def test_answers_that_nobody_reads(host: Host, program: Program) -> None:
         await settle_task(sending)
 
 
+@pytest.mark.promise("webhook: the body is the raw bytes")
 async def test_compressed_body(host: Host, program: Program) -> None:
     event = gzip.compress(b'{"do": "note", "id": "zipped"}')
     before = program.journal.count("handled zipped")
@@ -140,6 +140,7 @@ async def test_message_over_the_limit(host: Host, program: Program) -> None:
     check("frame limit", host, code == 1009)
 
 
+@pytest.mark.promise("reverse: invalid UTF-8 closes with 1007")
 async def test_text_that_is_no_text(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         assert (await upgrade(client, host, "garbled")).status == 101
@@ -151,6 +152,7 @@ async def test_text_that_is_no_text(host: Host, program: Program) -> None:
     check("invalid text", host, code == 1007)
 
 
+@pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
 async def test_heartbeat(host: Host, program: Program) -> None:
     async with await RawClient.connect(program.port) as client:
         assert (await upgrade(client, host, "silent")).status == 101
@@ -163,6 +165,7 @@ async def test_heartbeat(host: Host, program: Program) -> None:
     check("heartbeat", host, pinged)
 
 
+@pytest.mark.promise("reverse: a second connection waits for a probe of the first")
 async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
     async with (
         await RawClient.connect(program.port) as old,
@@ -176,6 +179,7 @@ async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
     check("probe", host, status == 409)
 
 
+@pytest.mark.promise("life: exit() and both signals stop")
 async def test_exit_from_code(host: Host, launch: Launch) -> None:
     # Not the program that the other tests share: the own process ends by it.
     program = launch(host)

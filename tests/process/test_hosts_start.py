@@ -18,6 +18,7 @@ from tests.support.waiting import eventually, settle
 under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
 
 
+@pytest.mark.promise("life: session, startup hooks, accepting, forward loops: in this order")
 @under_each_host
 async def test_startup_hooks_come_first(host: Host, launch: Launch, tmp_path: Path) -> None:
     may_start, port = tmp_path / "may-start", free_port()
@@ -46,6 +47,7 @@ async def test_port_in_use(host: Host, launch: Launch) -> None:
     check("port first", host, "startup" not in program.journal)
 
 
+@pytest.mark.promise("life: a startup hook that fails undoes the start and ends the process")
 @under_each_host
 async def test_startup_hook_that_fails(host: Host, launch: Launch) -> None:
     program = launch(host, fail_startup=True)

@@ -18,11 +18,11 @@ under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.n
 
 
 def check_exit_code(host: Host, code: int) -> None:
-    """Compare an exit code with the table."""
     assert code in (0, -signal.SIGTERM)
     check("exit code", host, code == 0)
 
 
+@pytest.mark.promise("life: under ASGI the drain goes on without WebSockets")
 @under_each_host
 async def test_handlers_in_flight(host: Host, launch: Launch) -> None:
     async with http_api() as (url, calls):
@@ -37,6 +37,9 @@ async def test_handlers_in_flight(host: Host, launch: Launch) -> None:
     check("drain", host, len(calls) == 1 and program.handled() == {"1": 1})
 
 
+@pytest.mark.promise("forward: the session is open around all hooks")
+@pytest.mark.promise("life: the drain waits for handlers while the sockets work")
+@pytest.mark.promise("life: the stop has an order")
 @under_each_host
 async def test_answers_over_the_socket(host: Host, launch: Launch) -> None:
     # Where the sockets are closed before, the work ends after that, also on a loaded machine.
@@ -77,6 +80,7 @@ def stopped_in_order(program: Program) -> bool:
     ]
 
 
+@pytest.mark.promise("life: an open connection gets 503 with Connection: close during the drain")
 @under_each_host
 async def test_webhook_during_the_drain(host: Host, launch: Launch) -> None:
     program = launch(host, aiohttp_drain_timeout=2)
@@ -96,4 +100,5 @@ async def meets_503(client: RawClient, host: Host) -> bool:
         return False
     assert response.status == 503
     assert response.header("Connection") == "close"
+    assert response.header("Retry-After")
     return True

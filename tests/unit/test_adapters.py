@@ -223,6 +223,7 @@ async def test_a_cancelled_call_is_no_failure_to_tell_hooks_of() -> None:
     assert seen == []
 
 
+@pytest.mark.promise("registry: one bot class serves two drivers")
 def test_a_made_bot_knows_its_own_driver_before_its_init() -> None:
     """One class serves two drivers, whichever registered it last."""
     seen: list[Any] = []

@@ -47,10 +47,12 @@ def refusal(
 # delays
 
 
+@pytest.mark.promise("forward: delays begin at a second and grow to the cap, with jitter")
 def test_the_delays_double_up_to_the_cap() -> None:
     assert list(islice(delays(3, 60, lambda: 0), 7)) == [3, 6, 12, 24, 48, 60, 60]
 
 
+@pytest.mark.promise("forward: delays begin at a second and grow to the cap, with jitter")
 def test_the_first_delay_is_at_least_a_second() -> None:
     """Trap: retry without delay, a saturated CPU (adapter-telegram#41)."""
     assert list(islice(delays(0, 8, lambda: 0), 5)) == [1, 2, 4, 8, 8]
@@ -78,6 +80,7 @@ def test_the_delays_stay_within_their_bounds(
         assert max(first, ceiling * 0.75) <= delay <= ceiling
 
 
+@pytest.mark.promise("forward: delays begin at a second and grow to the cap, with jitter")
 def test_clients_do_not_come_back_all_at_once() -> None:
     assert len({next(islice(delays(3, 60), 4, None)) for _ in range(100)}) > 50
 
@@ -85,6 +88,7 @@ def test_clients_do_not_come_back_all_at_once() -> None:
 # judge
 
 
+@pytest.mark.promise("forward: an attempt that failed for a passing reason is retried")
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
@@ -121,6 +125,7 @@ def test_an_answer_that_is_no_http_is_worth_a_retry(status: int) -> None:
 # retry_after
 
 
+@pytest.mark.promise("forward: Retry-After is honoured")
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -180,7 +185,7 @@ def test_no_header_breaks_the_loop(value: str) -> None:
 
 @pytest.fixture
 def pace(fake_clock: FakeClock) -> Pace:
-    options = DriverOptions.parse({"backoff_max": 60, "stable_after": 30})
+    options = DriverOptions.parse({"backoff_max": 50, "stable_after": 20})
     return Pace(options, fake_clock.clock, rand=lambda: 0)
 
 
@@ -195,7 +200,7 @@ async def test_a_short_success_does_not_reset_the_delay(pace: Pace, fake_clock: 
     found = []
     for _ in range(4):
         pace.succeeded()
-        await fake_clock.advance(29.9)
+        await fake_clock.advance(19.9)
         found.append(pace.failed(3))
     assert found == [3, 6, 12, 24]
 
@@ -205,13 +210,14 @@ async def test_a_stable_time_resets_the_delay(pace: Pace, fake_clock: FakeClock)
     for _ in range(2):
         # The time counts from the first of several successes.
         pace.succeeded()
-        await fake_clock.advance(15)
+        await fake_clock.advance(10)
     assert pace.failed(3) == 3
     # And it counts once.
     await fake_clock.advance(100)
     assert pace.failed(3) == 6
 
 
+@pytest.mark.promise("forward: an outage is logged with one traceback, and its end with one line")
 def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
     assert pace.succeeded() is False
     pace.failed(3)
@@ -220,6 +226,7 @@ def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
     assert not pace.failing
 
 
-@pytest.mark.parametrize(("interval", "slowest"), [(3, 60), (90, 90), (0, 60)])
+@pytest.mark.promise("forward: other 4xx answers are retried at the slowest pace")
+@pytest.mark.parametrize(("interval", "slowest"), [(3, 50), (90, 90), (0, 50)])
 def test_the_slowest_pace(pace: Pace, interval: float, slowest: float) -> None:
     assert pace.slowest(interval) == slowest

@@ -70,6 +70,7 @@ async def test_peers_share_one_close_timeout(deadline: Deadline, fake_clock: Fak
     assert deadline.for_peers == 0
 
 
+@pytest.mark.promise("life: one deadline bounds the whole stop")
 async def test_all_at_once_take_no_longer_than_the_sum(
     deadline: Deadline, fake_clock: FakeClock
 ) -> None:

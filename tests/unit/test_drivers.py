@@ -183,12 +183,7 @@ def test_a_default_stands_on_the_class_as_well(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_a_dataclass_takes_its_fields_by_position(name: str) -> None:
-    names = [field for field, *_ in FIELDS[name]]
-    assert list(inspect.signature(getattr(drivers, name)).parameters) == names
-
-
+@pytest.mark.promise("registry: the driver's class carries annotations only")
 def test_the_drivers_class_carries_annotations_only() -> None:
     """Two drivers live in one process: nothing is shared through the class."""
     assert drivers.Driver.__annotations__ == ANNOTATIONS
@@ -199,11 +194,6 @@ def test_the_drivers_class_carries_annotations_only() -> None:
 def test_types_of_requests_and_responses() -> None:
     assert HTTPRequest("1.1", "http", "/").type == "http"
     assert HTTPResponse(200).type == "http"
-
-
-def test_default_headers_are_not_shared() -> None:
-    HTTPRequest("1.1", "http", "/").headers["x"] = "y"
-    assert HTTPRequest("1.1", "http", "/").headers == {}
 
 
 def test_the_concrete_driver_is_both_kinds() -> None:
@@ -244,6 +234,7 @@ def test_registering_calls_register_with_driver_config_and_keywords() -> None:
     assert (Recorder.driver, Recorder.config) == (driver, driver.config)
 
 
+@pytest.mark.promise("registry: registering a name again keeps the first adapter")
 def test_registering_a_name_again_keeps_the_first_adapter(logs: Logs) -> None:
     first, second = new_adapter(), new_adapter()
     driver = make_driver()
@@ -292,6 +283,7 @@ def test_the_hook_decorators_return_the_function_and_keep_the_order() -> None:
     assert list(driver._bot_disconnection_hook) == functions
 
 
+@pytest.mark.promise("registry: the driver's class carries annotations only")
 def test_two_drivers_share_neither_adapters_nor_hooks_nor_bots() -> None:
     one, two = make_driver(new_adapter()), make_driver()
     one.on_bot_connect(_hook())

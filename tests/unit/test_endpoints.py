@@ -47,6 +47,7 @@ def test_what_a_path_leads_to(path: str, target: AdapterTarget | None) -> None:
     assert target_of(path) == target
 
 
+@pytest.mark.promise("webhook: header names are lowercased, and repeated headers joined in order")
 @pytest.mark.parametrize(
     ("pairs", "headers"),
     [
@@ -127,6 +128,7 @@ def test_a_scope_may_lack_root_path() -> None:
     assert local_path({"path": "/a"}) == "/a"
 
 
+@pytest.mark.promise("data: the log says once why a request was refused")
 def test_a_refusal_is_logged_again_after_a_while(
     monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:

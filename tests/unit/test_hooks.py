@@ -51,6 +51,7 @@ def test_a_hook_is_named_without_what_it_is_bound_to(hook: Any, name: str) -> No
     assert hook_name(hook) == f"{__name__}.{name}"
 
 
+@pytest.mark.promise("registry: hooks run in order, and one that fails does not stop the others")
 async def test_sync_and_async_hooks_are_called_and_their_results_returned() -> None:
     """Trap: sync hooks crashed (NoneBot 2.0.0b5)."""
 
@@ -63,6 +64,7 @@ async def test_sync_and_async_hooks_are_called_and_their_results_returned() -> N
     assert await call_hook(partial(asynchronous, 3)) == 4
 
 
+@pytest.mark.promise("registry: hooks run in order, and one that fails does not stop the others")
 async def test_hooks_run_in_order_and_one_that_fails_stops_nobody(logs: Logs) -> None:
     order: list[str] = []
 

@@ -33,11 +33,13 @@ def checked_promises() -> set[str]:
     }
 
 
+@pytest.mark.promise("life: a tested table says which promise holds under which host")
 def test_page_shows_the_table() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("|")]
     assert [re.split(r" \| ", row.strip("| ")) for row in rows] == table()
 
 
+@pytest.mark.promise("life: a tested table says which promise holds under which host")
 def test_every_promise_is_checked() -> None:
     assert checked_promises() == set(PROMISES)
 

@@ -48,6 +48,7 @@ def response_error(kind: type[aiohttp.ClientResponseError], url: str) -> BaseExc
 # URLs
 
 
+@pytest.mark.promise("forward: URLs are logged without secrets")
 @pytest.mark.parametrize(
     ("url", "redacted"),
     [

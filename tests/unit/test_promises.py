@@ -1,44 +1,36 @@
-"""The tests that are said to show the promises of the project exist."""
+"""The documentation's page of promises says what the tests are marked with."""
 
 from __future__ import annotations
 
-import ast
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.support.promises import PARTS, PROMISES
+from tests.support.promises import PARTS, marked, page
 
-TESTS = Path(__file__).parents[1]
-
-
-@cache
-def names_in(path: Path) -> frozenset[str]:
-    """Collect the names of the tests in a file, without importing it."""
-    tree = ast.walk(ast.parse(path.read_text("utf-8")))
-    functions = (node for node in tree if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    return frozenset(function.name for function in functions if function.name[:5] == "test_")
+PAGE = Path(__file__).parents[2] / "docs" / "promises.md"
 
 
-def exists(test: str) -> bool:
-    """Tell whether there is a test of that file and name."""
-    file, _, name = test.partition("::")
-    return (TESTS / file).is_file() and name in names_in(TESTS / file)
+def test_page_shows_the_marks() -> None:
+    assert PAGE.read_text("utf-8") == page(marked())
 
 
-@pytest.mark.parametrize("promise", PROMISES)
-def test_a_promise_is_shown_by_tests_that_exist(promise: str) -> None:
-    missing = [test for test in PROMISES[promise] if not exists(test)]
-    assert PROMISES[promise]
-    assert not missing
+def test_every_part_has_promises() -> None:
+    assert {promise.partition(": ")[0] for promise in marked()} == set(PARTS)
 
 
-def test_no_promise_is_listed_twice() -> None:
-    assert len(PROMISES) == sum(map(len, PARTS))
+def write(directory: Path, decorators: str) -> None:
+    (directory / "test_it.py").write_text(f"{decorators}\ndef test_that(): ...\n", "utf-8")
 
 
-def test_a_test_that_does_not_exist_is_noticed() -> None:
-    assert exists("unit/test_promises.py::test_no_promise_is_listed_twice")
-    assert not exists("unit/test_promises.py::test_nothing")
-    assert not exists("unit/test_nothing.py::test_no_promise_is_listed_twice")
+def test_a_test_may_show_several_promises(tmp_path: Path) -> None:
+    promises = ["data: first", "life: second"]
+    write(tmp_path, "\n".join(f'@pytest.mark.promise("{promise}")' for promise in promises))
+    assert marked(tmp_path) == {promise: {"test_it.py": ["test_that"]} for promise in promises}
+
+
+@pytest.mark.parametrize("text", ['"nothing: first"', '"first"', "FIRST"])
+def test_a_mark_that_no_page_can_show_is_an_error(tmp_path: Path, text: str) -> None:
+    write(tmp_path, f"@pytest.mark.promise({text})")
+    with pytest.raises(ValueError, match=r"begin with one of|malformed node"):
+        marked(tmp_path)

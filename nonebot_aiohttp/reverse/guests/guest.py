@@ -23,7 +23,7 @@ from ..gate import Gate
 from ..refusals import Refused
 from .http import HttpExchange, make_scope
 from .lifespan import GuestLifespan
-from .websocket import SocketExchange
+from .websocket import WebSocketExchange
 
 if TYPE_CHECKING:
     from ..asgi_transport import Application, Scope
@@ -81,8 +81,8 @@ class Clients:
 class Streams:
     """Event streams and WebSockets, which only the stop ends."""
 
-    def __init__(self, sockets: OpenWebSockets) -> None:
-        self._sockets = sockets
+    def __init__(self, websockets: OpenWebSockets) -> None:
+        self._websockets = websockets
         self._open: set[HttpExchange] = set()
 
     def add(self, exchange: HttpExchange) -> None:
@@ -94,10 +94,10 @@ class Streams:
         self._open.discard(exchange)
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        """End all; see ``lifespan.Sockets``."""
+        """End all; see ``lifespan.OpenConnections``."""
         for each in tuple(self._open):
             each.leave()
-        await self._sockets.close_all(code, reason, deadline)
+        await self._websockets.close_all(code, reason, deadline)
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class Kept:
     """
 
     requests: TaskSet
-    socket_tasks: TaskSet
-    sockets: OpenWebSockets
+    websocket_tasks: TaskSet
+    websockets: OpenWebSockets
     streams: Streams
 
 
@@ -147,8 +147,8 @@ class Guest:
         self._has_route = has_route
         self._ends = ends
         self._gate = gate
-        self._requests, self._socket_tasks = kept.requests, kept.socket_tasks
-        self._sockets, self._streams = kept.sockets, kept.streams
+        self._requests, self._websocket_tasks = kept.requests, kept.websocket_tasks
+        self._websockets, self._streams = kept.websockets, kept.streams
         self._silence = silence
         self._clients = Clients()
 
@@ -220,7 +220,7 @@ class Guest:
         """Have the stop end a request whose answer has no end of its own."""
         assert exchange.task is not None
         self._streams.add(exchange)
-        self._requests.hand_over(exchange.task, self._socket_tasks)
+        self._requests.hand_over(exchange.task, self._websocket_tasks)
 
     async def _run_http(self, scope: Scope, exchange: HttpExchange) -> None:
         answer = exchange.answer
@@ -236,29 +236,29 @@ class Guest:
                 answer.cut()
 
     async def websocket(
-        self, request: web.Request, socket: ServerWebSocket, root_path: str
+        self, request: web.Request, websocket: ServerWebSocket, root_path: str
     ) -> web.StreamResponse:
         """Serve a WebSocket from the handshake to its end."""
-        exchange = SocketExchange(request, socket)
+        exchange = WebSocketExchange(request, websocket)
         scope = self.scope_of(request, True, root_path)
-        task = asyncio.ensure_future(self._run_socket(scope, exchange))
-        self._sockets.add(socket)
+        task = asyncio.ensure_future(self._run_websocket(scope, exchange))
+        self._websockets.add(websocket)
         try:
-            await self._until_over(exchange, task, self._socket_tasks)
+            await self._until_over(exchange, task, self._websocket_tasks)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
         response = exchange.response()
         return _failed() if response is None else response
 
-    async def _run_socket(self, scope: Scope, exchange: SocketExchange) -> None:
+    async def _run_websocket(self, scope: Scope, exchange: WebSocketExchange) -> None:
         code = INTERNAL_ERROR
         try:
             await self.app(scope, exchange.receive, exchange.send)
             code = NORMAL
         except Exception as error:
-            if not (exchange.socket.gone and isinstance(error, (*self._ends, ConnectionError))):
+            if not (exchange.websocket.gone and isinstance(error, (*self._ends, ConnectionError))):
                 text = f"A WebSocket of {self.name} failed"
-                self._socket_tasks.failures.log(text, error)
+                self._websocket_tasks.failures.log(text, error)
         finally:
             await exchange.finish(code)
 

@@ -13,8 +13,8 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ...connections.asgi_websocket import Event
+from ...connections.schemes import HTTP_SCHEMES, websocket_scheme
 from ...connections.unsent import reset
-from ...connections.websocket import SOCKET_SCHEMES
 from ...life.waiting import Stopped, race
 from ..aiohttp_transport import read_fields
 from ..answers import BODILESS, FRAMING
@@ -56,7 +56,7 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
         return {**scope, "method": request.method, "extensions": {}}
     return {
         **scope,
-        "scheme": SOCKET_SCHEMES.get(scheme, scheme),
+        "scheme": websocket_scheme(scheme),
         "subprotocols": _subprotocols_of(request),
         "extensions": {"websocket.http.response": {}},
     }
@@ -104,7 +104,7 @@ def forwarded(request: web.Request, scheme: str, client: Client) -> tuple[str, C
         client = each, 0
         if not _is_loopback(each):
             break
-    return (said if said in ("http", "https") else scheme), client
+    return (said if said in HTTP_SCHEMES else scheme), client
 
 
 def _server_of(request: web.Request) -> tuple[str, int | None] | None:

@@ -60,7 +60,7 @@ class Inbox:
         await self._changed.wait()
 
 
-class SocketExchange:
+class WebSocketExchange:
     """What an ASGI application receives and sends for one WebSocket.
 
     A task of its own reads ahead. Without it an application that only sends, such as one that shows
@@ -70,8 +70,8 @@ class SocketExchange:
         over: Set when the handshake is refused, the client has left, or the application has ended.
     """
 
-    def __init__(self, request: web.Request, socket: ServerWebSocket) -> None:
-        self.socket = socket
+    def __init__(self, request: web.Request, websocket: ServerWebSocket) -> None:
+        self.websocket = websocket
         self.over = asyncio.Event()
         self._answer = Answer(request)
         self._refused = False
@@ -82,7 +82,7 @@ class SocketExchange:
     @property
     def has_left(self) -> bool:
         """Whether the client has left before it was accepted; later the reader finds out."""
-        return self.socket.has_left
+        return self.websocket.has_left
 
     def leave(self) -> None:
         """End the exchange, because the client has left."""
@@ -92,8 +92,8 @@ class SocketExchange:
 
     def response(self) -> web.StreamResponse | None:
         """Give the response to return; None where the application has not answered."""
-        if self.socket.accepted:
-            return self.socket.response
+        if self.websocket.accepted:
+            return self.websocket.response
         if self._answer.response is None and self._refused:
             # RFC 6455 leaves the status open; ASGI demands 403.
             return web.Response(status=403)
@@ -120,9 +120,9 @@ class SocketExchange:
         elif kind == "websocket.send":
             text = event.get("text")
             if text is None:
-                await self.socket.send_bytes(bytes(event["bytes"]))
+                await self.websocket.send_bytes(bytes(event["bytes"]))
             else:
-                await self.socket.send(text)
+                await self.websocket.send(text)
         elif kind == "websocket.close":
             await self._close(event)
         elif kind.startswith("websocket.http.response."):
@@ -131,24 +131,24 @@ class SocketExchange:
             raise ValueError(f"A WebSocket has no event {kind!r}")
 
     async def _accept(self, event: Event) -> None:
-        if self._refused or self.socket.accepted:
+        if self._refused or self.websocket.accepted:
             raise RuntimeError("This WebSocket was accepted or refused already")
-        headers = self.socket.response.headers
+        headers = self.websocket.response.headers
         for name, value in event.get("headers", ()):
             headers.add(name.decode("latin-1"), value.decode("latin-1"))
         if subprotocol := event.get("subprotocol"):
             headers[hdrs.SEC_WEBSOCKET_PROTOCOL] = subprotocol
-        await self.socket.accept()
+        await self.websocket.accept()
         self._reader = asyncio.ensure_future(self._read())
 
     async def _close(self, event: Event) -> None:
-        if self.socket.accepted:
-            await self.socket.end(event.get("code", NORMAL), event.get("reason") or "")
+        if self.websocket.accepted:
+            await self.websocket.end(event.get("code", NORMAL), event.get("reason") or "")
         else:
             self._end_refused()
 
     async def _refuse(self, event: Event) -> None:
-        if self.socket.accepted:
+        if self.websocket.accepted:
             raise RuntimeError("This WebSocket was accepted already")
         if event["type"].endswith(".start"):
             await self._answer.start(event["status"], event.get("headers", ()))
@@ -166,7 +166,7 @@ class SocketExchange:
     async def _read(self) -> None:
         try:
             while True:
-                data: Any = await self.socket.receive_frame()
+                data: Any = await self.websocket.receive_frame()
                 key = "text" if isinstance(data, str) else "bytes"
                 await self._inbox.put({"type": "websocket.receive", key: data}, len(data))
                 del data
@@ -177,8 +177,8 @@ class SocketExchange:
         """End what the application has left open, a WebSocket with that close code."""
         if self._answer.response is not None and not self._answer.complete:
             self._answer.cut()
-        if self.socket.accepted:
-            await self.socket.end(code)
+        if self.websocket.accepted:
+            await self.websocket.end(code)
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.wait({self._reader})
