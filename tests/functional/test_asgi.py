@@ -275,7 +275,7 @@ async def test_a_startup_hook_that_raises_is_startup_failed(adapter: Adapter, lo
     assert "no database" in logs.output
 
 
-async def test_what_is_no_connection_is_passed_over(adapter: Adapter) -> None:
+async def test_a_scope_of_another_type_is_ignored(adapter: Adapter) -> None:
     async with running(adapter) as driver, Call(driver.asgi, {"type": "other"}) as call:
         await call.ended()
     assert call.sent == []

@@ -117,7 +117,7 @@ async def test_names_do_not_wait_for_one_that_hangs(system: System) -> None:
 
 
 async def test_a_name_that_hangs_is_asked_for_once_at_a_time(system: System) -> None:
-    """Who tries again and again does not collect threads."""
+    """A loop that tries again and again does not collect threads."""
     system.addresses, system.hangs = {NAME: "127.0.0.1"}, {NAME}
     names = SystemResolver()
     for _ in range(3):
@@ -146,7 +146,7 @@ async def test_look_ups_are_bounded(system: System, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("host", ["unknown.example", "a" * 64 + ".example", "..example"])
-async def test_what_is_no_name_is_an_error_of_aiohttp(host: str) -> None:
+async def test_an_invalid_name_is_an_error_of_aiohttp(host: str) -> None:
     async with opened() as pool:
         with pytest.raises(aiohttp.ClientError):
             await ask(pool, f"http://{host}:1/")

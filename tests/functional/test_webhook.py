@@ -1,4 +1,4 @@
-"""Webhooks, under every host alike: who gets in, what is answered, and what the adapter sees."""
+"""Webhooks, under every host alike: admission, answers, and the request that the adapter sees."""
 
 from __future__ import annotations
 

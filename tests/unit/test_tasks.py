@@ -1,4 +1,4 @@
-"""Tasks of handlers: none is lost, none fails unheard, and waits end when they have to."""
+"""Tasks of handlers: each is kept, each failure is logged, and waits end when they have to."""
 
 from __future__ import annotations
 
@@ -371,7 +371,7 @@ async def test_a_result_that_comes_while_it_is_cancelled_is_not_lost() -> None:
     assert await within(racing) == "read"
 
 
-async def test_who_cancels_a_race_leaves_nothing_running() -> None:
+async def test_a_cancelled_race_leaves_nothing_running() -> None:
     waiting = Waiting()
     before = asyncio.all_tasks()
     racing = asyncio.ensure_future(race(waiting.run(), asyncio.Event()))
