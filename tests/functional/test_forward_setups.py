@@ -53,7 +53,7 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
     changes: dict[str, Any],
     text: str,
 ) -> None:
-    """Trap: an unknown adapter was a `KeyError` that ended the loop without a word (a16)."""
+    """Trap: an unknown adapter was a `KeyError` that ended the loop without a log line (a16)."""
     async with ScriptedServer(way.good) as server:
         way.add(driver, way.setup(**{"url": way.url(server), "self_id": "wrong"} | changes))
         way.add(driver, way.setup(way.url(server)))

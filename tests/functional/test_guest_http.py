@@ -390,7 +390,7 @@ async def test_a_client_that_stalls_during_an_upload_is_dropped(name: str, logs:
 
 @pytest.mark.parametrize("name", ["subapp", "attached"])
 async def test_an_upload_that_cannot_be_read_ends_the_connection(name: str, logs: Logs) -> None:
-    """Hosts of aiohttp's decompress, and find out in the midst of it."""
+    """Hosts of aiohttp decompress, and notice the error while they read."""
     app = Starlette(routes=[Route("/upload", take_upload, methods=["POST"])])
     async with serving_guest(app, name) as (host, _), await host.client() as client:
         headers = {"Content-Encoding": "gzip", "Content-Length": "100"}

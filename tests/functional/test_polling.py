@@ -183,7 +183,7 @@ async def test_half_an_answer_is_not_an_event(
 
 
 def chunked(size: int) -> Script:
-    """Answer with a body whose length nobody tells."""
+    """Answer with a body without a declared length."""
     head = {"Transfer-Encoding": "chunked"}
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
 

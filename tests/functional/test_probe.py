@@ -101,7 +101,7 @@ async def test_a_peer_in_the_middle_of_a_message_is_alive(
 async def test_a_peer_that_stopped_in_the_middle_of_a_message_is_not_alive(
     side: Side, encryption: Tls | None
 ) -> None:
-    """What came before the question says nothing."""
+    """Bytes that came before the probe do not count."""
     async with side(encryption) as ends, reading(ends):
         before = protocol_of(ends.socket.transport)
         await ends.peer.send(frames.encode(frames.binary(IMAGE), b"mask")[:CUT])

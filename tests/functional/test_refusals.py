@@ -19,7 +19,7 @@ pytestmark = pytest.mark.both_loops
 async def test_a_compressed_body_does_not_pass_the_limit(
     serving: Serving, adapter: Adapter
 ) -> None:
-    """A host of aiohttp decompresses, so the declared length says nothing of the body's.
+    """A host of aiohttp decompresses, so that the declared length is not the body's.
 
     All others hand the bytes on as they came, because signatures are over these.
     """

@@ -65,7 +65,7 @@ async def test_a_closed_pool_gives_nothing() -> None:
     await pool.open()
     await pool.close()
     with pytest.raises(LifecycleError):
-        # Which would have a connector of its own that nobody closes.
+        # The session would have its own connector, which would never be closed.
         pool.isolated()
 
 

@@ -106,7 +106,7 @@ def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
         assert not both.is_over(other)
 
 
-# Answers that nobody takes
+# Answers that the peer does not read
 
 
 VERBOSE = HTTPResponse(403, b"no" * 32 * KIB)

@@ -19,7 +19,7 @@ MESSAGES = 8 * fairness.BETWEEN_LOOKS
 
 @pytest.fixture(autouse=True)
 def every_turn_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give way at every look at the clock."""
+    """Yield to the event loop at every look at the clock."""
     monkeypatch.setattr(fairness, "LONGEST_TURN", -1.0)
 
 

@@ -1,4 +1,4 @@
-"""A peer that has closed before anybody receives: it shows, and nothing is sent to it any more."""
+"""A close that the bot has not received yet: it shows, and nothing is sent to the peer any more."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ async def test_what_leads_to_no_adapter_gets_404(
 async def test_the_log_keeps_no_unknown_names_and_no_repetitions(
     serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
-    """The internet knocks all day: neither its words nor their number may fill the log."""
+    """Strangers send requests all day: neither their words nor their number may fill the log."""
     async with serving(make_driver(adapter)) as host:
         for number in range(3):
             await host.request("POST", f"/secret{number}/", BOT, b"x")

@@ -46,7 +46,7 @@ class OwnPaths(Endpoints):
         return True
 
     def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
-        """Refuse without a word in the log."""
+        """Refuse without a log line."""
         return refused.response
 
     def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:

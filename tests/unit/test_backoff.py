@@ -116,7 +116,7 @@ def test_the_verdict_on(error: BaseException, verdict: Verdict) -> None:
 
 @pytest.mark.parametrize("status", [0, 400])
 def test_an_answer_that_is_not_http_is_worth_a_retry(status: int) -> None:
-    """Trap: aiohttp gives it the status 400, though nobody has refused."""
+    """Trap: aiohttp gives it the status 400, though no peer has refused."""
     error = refusal(status)
     error.__cause__ = HttpProcessingError(message="garbled")
     assert judge(error) is Verdict.RETRY

@@ -37,7 +37,7 @@ async def test_the_same_failure_is_explained_once_and_counted(logs: Logs) -> Non
     log.report()
     again = f"{TEXT} 2 more time(s), at last with ValueError: number 2"
     assert logs.messages("WARNING") == [again]
-    # It starts anew.
+    # After the report the next failure is explained again.
     log.log(TEXT, fail(ValueError("number 3")))
     log.report()
     assert len(logs.messages("ERROR")) == 2
