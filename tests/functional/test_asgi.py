@@ -62,7 +62,7 @@ async def test_a_scope_may_lack_what_is_optional(adapter: Adapter) -> None:
 
 
 @pytest.mark.promise("webhook: a body over the limit gets 413")
-@pytest.mark.parametrize("length", [b"not a number", "²".encode()])
+@pytest.mark.parametrize("length", [b"not a number", "²²".encode()])
 async def test_a_length_that_is_not_a_number_hides_no_body_over_the_limit(
     adapter: Adapter, length: bytes
 ) -> None:
