@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.hosts import direct
+from nonebot_aiohttp.hosts import fast_path
 from tests.support.bots import Adapter, make_driver
 from tests.support.hosts import Host, attached, own_process, serve_application, serve_asgi, subapp
 
@@ -27,12 +27,12 @@ def taken_directly(monkeypatch: pytest.MonkeyPatch) -> list[web.BaseRequest]:
     """Give the list of requests that did not go through the application."""
     taken: list[web.BaseRequest] = []
 
-    class Noted(direct.WebhookRequest):
+    class Noted(fast_path.WebhookRequest):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             taken.append(self)
 
-    monkeypatch.setattr(direct, "WebhookRequest", Noted)
+    monkeypatch.setattr(fast_path, "WebhookRequest", Noted)
     return taken
 
 

@@ -233,7 +233,7 @@ async def test_entering_a_bot_disconnects_another_one_of_its_id(logs: Logs) -> N
         assert driver.bots == {}
         await eventually(lambda: len(seen) == 4)
         assert seen[-1] == ("disconnect", new)
-        assert not driver._connections._connected
+        assert not driver._connected_bots._owners
     assert logs.messages("WARNING") == ["A new connection of bot 1 replaces the old one"]
 
 

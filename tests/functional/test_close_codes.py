@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import HTTPConnection, WebSocket, WebSocketClosed
-from nonebot_aiohttp.connections.closing import encodable, fitting, sendable_code
+from nonebot_aiohttp.connections.closing import encode_reason, replace_surrogates, sendable_code
 from tests.support import frames
 from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving
@@ -209,7 +209,7 @@ async def send_on(ends: Ends) -> None:
 async def test_a_reason_that_is_not_text_leaves_the_socket_open(side: Side, reason: Any) -> None:
     kind = type(reason).__name__
     async with side() as ends:
-        with pytest.raises(TypeError, match=f"reason of a close is text, and no {kind}"):
+        with pytest.raises(TypeError, match=f"reason of a close must be text or None, not {kind}"):
             await ends.socket.end(4000, reason)
         assert not ends.socket.closed
         await ends.socket.send("still open")
@@ -227,6 +227,6 @@ def test_the_rule_of_codes() -> None:
 
 
 def test_reasons_are_cut_where_characters_begin() -> None:
-    assert fitting("再见") == "再见".encode()
-    assert fitting("\ud800" * 50) == "\ufffd".encode() * 41
-    assert encodable("\udc00\ud800") == "\ufffd" * 2
+    assert encode_reason("再见") == "再见".encode()
+    assert encode_reason("\ud800" * 50) == "\ufffd".encode() * 41
+    assert replace_surrogates("\udc00\ud800") == "\ufffd" * 2

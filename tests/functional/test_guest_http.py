@@ -384,7 +384,7 @@ async def test_a_client_that_stalls_during_an_upload_is_dropped(name: str, logs:
         await client.send_request("POST", f"{host.prefix}/", {"Content-Length": "10"}, b"abc")
         assert await client.read_to_end() == b""
         await eventually(lambda: heard[-1] == "http.disconnect")
-        await eventually(lambda: not driver.requests.in_work())
+        await eventually(lambda: not driver.requests.describe_pending())
     assert not logs.matching("", "ERROR")
 
 

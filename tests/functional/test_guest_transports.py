@@ -210,7 +210,7 @@ async def test_nobody_looks_after_clients_when_no_request_is_open() -> None:
         await host.client() as client,
     ):
         await client.request("GET", "/show")
-        guest: Any = driver._host._face.guest
+        guest: Any = driver._host._transport.guest
         await eventually(lambda: guest._clients._timer is None, what="the end of the looks")
 
 

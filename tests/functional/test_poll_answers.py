@@ -80,8 +80,8 @@ async def test_a_compressed_answer_is_an_event(
         # Nothing but the check sum is missing.
         ("gzip", gzipped(EVENT)[:-1], "the answer's gzip is cut off"),
         ("gzip", gzipped(EVENT) + gzipped(EVENT)[:9], "gzip is cut off"),
-        ("gzip", gzipped(EVENT) + b"garbage", "the answer is no gzip"),
-        ("gzip", EVENT, "the answer is no gzip"),
+        ("gzip", gzipped(EVENT) + b"garbage", "the answer is not valid gzip"),
+        ("gzip", EVENT, "the answer is not valid gzip"),
         ("deflate", zlib.compress(EVENT)[:-2], "the answer's deflate is cut off"),
         ("br", b"\x1b", "encoded as 'br', and only gzip, deflate can"),
     ],

@@ -104,6 +104,27 @@ async def test_polls_share_one_connection(
     assert adapter.messages == [b"1", b"2", b"3"]
 
 
+async def test_a_post_on_a_connection_that_has_gone_is_not_sent_again_at_once(
+    driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
+) -> None:
+    """Trap: a kept connection may be closed as the next request is sent (aiohttp#7297)."""
+
+    async def once(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.send(encode_message(status_line(200), {"Content-Length": "1"}, b"1"))
+        await connection.read_request()
+
+    async with ScriptedServer(once, scripts.status(200, b"2")) as server:
+        driver.setup_http_polling(polling(server.url))
+        async with driver.lifespan():
+            await fake_clock.advance_to_next()
+            assert await fake_clock.slept(2) == FIRST_DELAY
+            assert [len(each.requests) for each in server.attempts] == [2]
+            await fake_clock.advance_to_next()
+            await eventually(lambda: adapter.messages == [b"1", b"2"])
+    assert logs.matching("ServerDisconnectedError", "WARNING")
+
+
 # When
 
 

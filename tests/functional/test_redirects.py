@@ -151,8 +151,8 @@ async def test_a_login_in_the_url_stays_with_its_host(driver: Driver, adapter: A
 @pytest.mark.parametrize(
     ("location", "expected"),
     [
-        (f"ftp://user:{SECRET}@127.0.0.1/", "ftp://127.0.0.1/, which is no URL of HTTP"),
-        ("http://[", "redirected to what is no URL"),
+        (f"ftp://user:{SECRET}@127.0.0.1/", "ftp://127.0.0.1/, which is not a URL of HTTP"),
+        ("http://[", "redirected to a Location that is not a valid URL"),
         (None, "redirected without a Location"),
         ("/again", f"more than {MAX_REDIRECTS} redirects"),
     ],

@@ -45,7 +45,7 @@ async def test_an_id_that_cannot_be_shown_is_refused(
         response = await host.post()
         assert (response.status, response.text) == (
             400,
-            "the bot's id is no printable text of up to 256 characters",
+            "the bot's id is not printable text of up to 256 characters",
         )
         async with await host.client() as client:
             assert (await host.upgrade(client)).status in (400, 403)

@@ -12,7 +12,7 @@ import pytest
 from nonebot_aiohttp import DriverOptions, HTTPResponse, WebSocketClosed
 from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
-from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from nonebot_aiohttp.connections.unsent import UNKNOWN_FACTOR, UnsentWatch, Watched
 from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
 from tests.support import frames
 from tests.support.bots import Adapter, RecordingBot, answering, make_driver
@@ -158,7 +158,7 @@ async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
     serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    face = driver._host._face
+    face = driver._host._transport
     async with serving(driver) as host:
         for _ in range(3 * MOST_SEEN):
             async with await host.client() as client:
@@ -192,7 +192,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 ) -> None:
     async with blocked(side) as (ends, senders):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         # The kernel takes a moment to fill its own buffers.
         await asyncio.sleep(0.2)
         await watch.look()
@@ -206,7 +206,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         assert ends.socket.closed
         results = await within(asyncio.gather(*senders, return_exceptions=True))
         assert all(isinstance(result, WebSocketClosed) for result in results)
-    assert len(logs.matching("took nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
+    assert len(logs.matching("read nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
@@ -215,7 +215,7 @@ async def test_a_peer_that_reads_slowly_keeps_its_connection(
 ) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         ends.peer.read_again()
         for _ in range(10):
             await watch.look()
@@ -246,7 +246,7 @@ async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
     transport = Transport()
     watch = UnsentWatch(DriverOptions(keepalive_timeout=10), fake_clock.clock)
     watch._sources.append(lambda: [Watched(transport, 10, "a setting", transport.abort)])
-    for _ in range(FLOW_UNKNOWN):
+    for _ in range(UNKNOWN_FACTOR):
         await watch.look()
         await fake_clock.advance(10)
         transport.unsent -= takes
@@ -324,14 +324,14 @@ async def test_the_line_for_a_bot_is_short_and_peers_that_have_gone_leave_it(
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
         # The first one never answers the probe.
-        line = [await host.client() for _ in range(1 + connected.LONGEST_LINE)]
+        line = [await host.client() for _ in range(1 + connected.MAX_QUEUE)]
         asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
         await eventually(lambda: len(adapter.requests) == 1 + len(line))
         async with await host.client() as client:
             assert (await host.upgrade(client)).status == 409
         for client in line[1:]:
             await client.close()
-        waiting = driver._connections._lines["1"]
+        waiting = driver._connected_bots._queues["1"]
         await eventually(lambda: waiting.length == 0)
         for each in asking:
             each.cancel()

@@ -211,5 +211,5 @@ def test_a_close_that_cannot_be_seen_is_not_reported() -> None:
 
 
 def _waiting(ends: Ends) -> int:
-    socket: Any = ends.socket._socket
+    socket: Any = ends.socket._wrapped
     return len(socket._reader._buffer)

@@ -102,7 +102,7 @@ async def test_only_paths_of_registered_adapters_are_kept(
     async with serving(driver) as host:
         for end in ("recorder/", "recorder/http", "recorder/ws", "recorder/other", "stranger/"):
             await host.request("POST", f"/{end}", BOT)
-        webhooks = driver._host._face.endpoints.webhooks
+        webhooks = driver._host._transport.endpoints.webhooks
         assert {"/recorder/", "/recorder/http"} <= webhooks.keys()
         assert webhooks.keys() <= {f"/recorder{end}" for end in ("", "/", "/http", "/http/")}
 

@@ -6,11 +6,13 @@ import asyncio
 import gc
 import sys
 
+import aiohttp
 import pytest
 
 from nonebot_aiohttp import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
-from tests.support import frames
+from tests.support import frames, scripts
 from tests.support.frames import Frame, Opcode
+from tests.support.server import Connection, ScriptedServer
 from tests.support.sides import (
     BIG,
     READERS,
@@ -315,3 +317,30 @@ async def test_the_reader_does_not_wait_for_a_peer_that_pings_and_does_not_read(
 async def check_all_closed(senders: list[asyncio.Task[None]], code: int) -> None:
     results = await within(asyncio.gather(*senders, return_exceptions=True))
     assert [getattr(result, "code", result) for result in results] == [code] * len(senders)
+
+
+async def test_aiohttp_gives_a_pong_half_of_the_heartbeat_unless_told_otherwise() -> None:
+    """Trap: it is told by a private name, which `nonebot2.client` sets."""
+    hasty_has_ended = asyncio.Event()
+
+    async def answer_late(connection: Connection) -> None:
+        await connection.upgrade()
+        await connection.read_frame()
+        await hasty_has_ended.wait()
+        await connection.send_frame(frames.text("late"))
+        await connection.send_frame(frames.close(1000))
+        await connection.read_to_end()
+
+    async with (
+        ScriptedServer(answer_late, scripts.half_open()) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        patient = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert patient._pong_heartbeat == 0.05
+        patient._pong_heartbeat = 60.0
+        receiving = asyncio.ensure_future(patient.receive())
+        hasty = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert (await within(hasty.receive())).type is not aiohttp.WSMsgType.TEXT
+        hasty_has_ended.set()
+        assert (await within(receiving)).data == "late"
+        await patient.close()

@@ -251,14 +251,14 @@ async def test_nothing_is_kept_of_tasks_that_have_sent_in_vain(side: Side) -> No
 
 
 async def test_all_sockets_are_closed_at_once(side: Side) -> None:
-    sockets = OpenWebSockets()
+    websockets = OpenWebSockets()
     async with side(close_timeout=0.2) as one, side(close_timeout=0.2) as silent:
-        readers = [asyncio.create_task(read_and_remove(sockets, ends)) for ends in (one, silent)]
-        await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
+        readers = [asyncio.create_task(read_and_remove(websockets, ends)) for ends in (one, silent)]
+        await eventually(lambda: len(websockets) == 2)
+        closing = asyncio.create_task(websockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         assert (await one.peer.read_close()).close_code == 1001
         await within(closing)
-        assert len(sockets) == 0
+        assert len(websockets) == 0
         assert [(await reader).code for reader in readers] == [1001, 1001]
 
 
@@ -266,12 +266,12 @@ async def test_closing_all_waits_for_no_reader_that_never_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(deadline, "GRACE", 0.01)
-    sockets = OpenWebSockets()
+    websockets = OpenWebSockets()
     async with server_side(close_timeout=0.01) as ends:
-        sockets.add(ends.socket)
-        await within(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
-        sockets.remove(ends.socket)
-        sockets.remove(ends.socket)
+        websockets.add(ends.socket)
+        await within(websockets.close_all(1001, "the bot stops", Deadline(0, 10)))
+        websockets.remove(ends.socket)
+        websockets.remove(ends.socket)
     await OpenWebSockets().close_all(1001, "nobody", Deadline(0, 10))
 
 
@@ -281,25 +281,25 @@ async def test_a_socket_that_cannot_be_closed_keeps_no_other_open(
     async def fail(code: int, reason: str = "") -> None:
         raise RuntimeError("broken")
 
-    sockets = OpenWebSockets()
+    websockets = OpenWebSockets()
     async with side() as broken, side() as other:
         monkeypatch.setattr(broken.socket, "end", fail)
-        sockets.add(broken.socket)
-        reading = asyncio.create_task(read_and_remove(sockets, other))
-        await eventually(lambda: len(sockets) == 2)
-        closing = asyncio.create_task(sockets.close_all(1001, "the bot stops", Deadline(0, 10)))
+        websockets.add(broken.socket)
+        reading = asyncio.create_task(read_and_remove(websockets, other))
+        await eventually(lambda: len(websockets) == 2)
+        closing = asyncio.create_task(websockets.close_all(1001, "the bot stops", Deadline(0, 10)))
         assert (await other.peer.read_close()).close_code == 1001
-        sockets.remove(broken.socket)
+        websockets.remove(broken.socket)
         await within(closing)
         assert (await within(reading)).code == 1001
-        assert len(sockets) == 0
+        assert len(websockets) == 0
 
 
-async def read_and_remove(sockets: OpenWebSockets, ends: Ends) -> WebSocketClosed:
-    sockets.add(ends.socket)
+async def read_and_remove(websockets: OpenWebSockets, ends: Ends) -> WebSocketClosed:
+    websockets.add(ends.socket)
     try:
         await ends.socket.pump(lambda _: None)
     except WebSocketClosed as closed:
         return closed
     finally:
-        sockets.remove(ends.socket)
+        websockets.remove(ends.socket)

@@ -41,9 +41,9 @@ class Parts:
             close_all=lambda code, reason, _: self.happen(f"sockets close {code} {reason}")
         )
         self.lifespan = Lifespan(
-            session=session,
+            pool=session,
             loops=loops,
-            sockets=sockets,
+            connections=sockets,
             work=self.handlers,
             hooks=self.hooks,
             drain_timeout=drain_timeout,
@@ -54,7 +54,7 @@ class Parts:
         self.lifespan.on_shutdown(lambda: self.happen("shutdown"))
 
     def _start_loops(self) -> None:
-        assert self.lifespan.running
+        assert self.lifespan.takes_events
         self.order.append("loops start")
 
     async def happen(self, what: str) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
 from nonebot_aiohttp.life.deadline import SLICE
-from nonebot_aiohttp.life.lifespan import State
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 from tests.support.parts import Parts
@@ -46,12 +45,12 @@ async def started(**settings: Any) -> Parts:
 async def test_everything_starts_and_stops_in_its_order() -> None:
     """Trap: forward loops started, and events were handled, before the startup hooks had ended."""
     parts = Parts()
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
     await parts.lifespan.start()
     assert parts.order == STARTED
     await parts.lifespan.stop()
     assert parts.order == STARTED + STOPPED
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_nothing_is_taken_in_before_the_startup_hooks_have_ended() -> None:
@@ -60,7 +59,7 @@ async def test_nothing_is_taken_in_before_the_startup_hooks_have_ended() -> None
     starting = asyncio.ensure_future(parts.lifespan.start())
     await settle()
     assert parts.order == STARTED[:2]
-    assert not parts.lifespan.running
+    assert not parts.lifespan.takes_events
     with pytest.raises(LifecycleError, match="while it is starting"):
         await parts.lifespan.start()
     ready.set()
@@ -99,7 +98,7 @@ async def test_a_startup_hook_that_fails_stops_the_start() -> None:
         await parts.lifespan.start()
     assert isinstance(raised.value.__cause__, ValueError)
     assert parts.order == ["session open", "startup", "shutdown", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_session_that_does_not_open_stops_the_start_before_any_hook() -> None:
@@ -108,7 +107,7 @@ async def test_a_session_that_does_not_open_stops_the_start_before_any_hook() ->
     with pytest.raises(ValueError, match="wrong"):
         await parts.lifespan.start()
     assert parts.order == ["session open", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
@@ -120,7 +119,7 @@ async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert parts.order == ["session open", "startup", "shutdown", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_handlers_that_a_failed_start_leaves_are_cut_off(logs: Logs) -> None:
@@ -297,7 +296,7 @@ async def test_a_stop_that_is_cancelled_waits_for_no_handler_but_stops_everythin
         await within(stopping)
     await within(waiting)
     assert parts.order == [*STARTED, STOPPED[0], "handler cut off", *STOPPED[1:]]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 @pytest.mark.parametrize("step", STOPPED[1:])
@@ -312,7 +311,7 @@ async def test_whatever_breaks_the_stop_it_ends_and_lets_nobody_wait(step: str) 
         await within(stopping)
     await within(waiting)
     assert parts.order[-1] == "session close"
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_forced_end_logs_what_it_cuts_off(logs: Logs) -> None:

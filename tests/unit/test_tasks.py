@@ -177,11 +177,11 @@ async def test_a_task_that_has_entered_is_kept_until_it_leaves() -> None:
 
 async def test_a_task_may_enter_once_more_and_stays_until_it_leaves_the_first_time() -> None:
     handlers = TaskSet("handler")
-    first = handlers.enter("onebot")
-    second = handlers.enter("telegram")
-    handlers.leave(second)
+    first = handlers.track_current("onebot")
+    second = handlers.track_current("telegram")
+    handlers.untrack(second)
     assert list(handlers) == [asyncio.current_task()]
-    handlers.leave(first)
+    handlers.untrack(first)
     assert len(handlers) == 0
 
 
@@ -198,11 +198,11 @@ async def test_a_task_that_has_entered_is_cut_off_like_the_others(logs: Logs) ->
 
 async def serve(handlers: TaskSet, waiting: Waiting) -> None:
     """Run a handler as a server does, in the server's own task."""
-    task = handlers.enter("onebot")
+    task = handlers.track_current("onebot")
     try:
         await waiting.run()
     finally:
-        handlers.leave(task)
+        handlers.untrack(task)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -288,7 +288,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
     handlers.start(late.run(), "onebot")
     early.released.set()
     await within(draining)
-    assert handlers.in_work() == "1 handler(s)"
+    assert handlers.describe_pending() == "1 handler(s)"
     assert early.ends == ["released"] * 2
     assert late.ends == []
     await handlers.cancel()
@@ -297,7 +297,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
 async def test_draining_ends_at_its_deadline() -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
     await handlers.drain(60)
-    assert handlers.in_work() == ""
+    assert handlers.describe_pending() == ""
     handlers.start(waiting.run(), "onebot")
     await within(handlers.drain(0.01))
     assert waiting.ends == []
@@ -441,8 +441,8 @@ async def test_a_task_is_handed_over_to_another_set(logs: Logs) -> None:
     first.add(task, "fake")
     first.hand_over(task, second)
     first.hand_over(task, second)
-    assert (first.in_work(), second.in_work()) == ("", "1 hook(s)")
+    assert (first.describe_pending(), second.describe_pending()) == ("", "1 hook(s)")
     await turns()
     assert await second.cancel() is True
     assert logs.matching("Cut off 1 hook(s) of fake", "ERROR")
-    assert second.in_work() == ""
+    assert second.describe_pending() == ""
