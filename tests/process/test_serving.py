@@ -209,6 +209,14 @@ async def test_does_not_serve_twice_at_once() -> None:
         await served.end()
 
 
+async def test_does_not_serve_what_another_host_runs() -> None:
+    made = Bench()
+    async with made.driver.lifespan():
+        with pytest.raises(LifecycleError, match="runs already"):
+            await made.driver.serve(port=0)
+        assert made.notes == ["startup", "started"]
+
+
 async def test_an_application_stops_only_what_it_has_started() -> None:
     made = Bench()
     async with made.driver.lifespan():

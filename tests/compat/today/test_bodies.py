@@ -73,6 +73,14 @@ async def test_empty_content_does_not_count(
     assert await sent(driver, recorder, content=content, json=1) == (b"1", [JSON])
 
 
+async def test_files_before_json(driver: Any, recorder: Recorder) -> None:
+    await sent(driver, recorder, files={"f": ("f", b"1")}, data={"d": "1"}, json=1)
+    assert [(part.name, part.data) for part in parse_multipart(recorder.last)] == [
+        ("d", b"1"),
+        ("f", b"1"),
+    ]
+
+
 @pytest.mark.parametrize("content", ["你", b"\xff"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "GET"])
 async def test_no_type_is_made_up_for_content(
