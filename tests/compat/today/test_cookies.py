@@ -4,7 +4,8 @@ from http.cookies import CookieError
 from typing import Any
 
 import pytest
-from nonebot.drivers import Request
+from aiohttp import web
+from nonebot.drivers import Cookies, Request
 
 from tests.support.waiting import eventually
 
