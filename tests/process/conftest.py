@@ -14,7 +14,7 @@ from tests.process.programs import Program
 
 collect_ignore: list[str] = []
 if sys.platform == "win32":
-    # They send SIGTERM, which ends a process there without a word.
+    # They send SIGTERM, which kills a process on Windows.
     collect_ignore += ["test_hosts_requests.py", "test_hosts_start.py", "test_hosts_stop.py"]
     collect_ignore += ["test_signals.py", "test_thousand.py"]
 

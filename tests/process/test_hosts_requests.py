@@ -22,7 +22,7 @@ from tests.support.wire import Response
 
 LIMITS: dict[str, Any] = {
     "aiohttp_max_body_size": 1000,
-    # Small bodies have as much again.
+    # Small bodies have the same amount besides.
     "aiohttp_max_body_memory": 600,
     "aiohttp_max_message_size": 1000,
     "aiohttp_keepalive_timeout": 0.5,
@@ -30,7 +30,7 @@ LIMITS: dict[str, Any] = {
 }
 
 PATIENCE = 3.0
-"""Seconds in which a host drops a peer, or will not."""
+"""Seconds within which a host drops a peer if it does so at all."""
 
 
 @pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
@@ -113,7 +113,7 @@ async def test_compressed_body(host: Host, program: Program, client: RawClient) 
     event = gzip.compress(b'{"do": "note", "id": "zipped"}')
     before = program.journal.count("handled zipped")
     assert (await post(client, host, event, Content_Encoding="gzip")).status == 200
-    # Whoever gets it as it was sent cannot read it as JSON, and says so in the log.
+    # A bot that gets the body as it was sent cannot read it as JSON, and its failure is logged.
     await eventually(
         lambda: (
             program.journal.count("handled zipped") > before
@@ -135,7 +135,7 @@ async def test_message_over_the_limit(host: Host, program: Program, client: RawC
 
 
 @pytest.mark.promise("reverse: invalid UTF-8 closes with 1007")
-async def test_text_that_is_no_text(host: Host, client: RawClient) -> None:
+async def test_invalid_utf8_in_a_text_message(host: Host, client: RawClient) -> None:
     assert (await upgrade(client, host, "garbled")).status == 101
     await client.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
     try:
@@ -173,7 +173,7 @@ async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
 
 @pytest.mark.promise("life: exit() and both signals stop")
 async def test_exit_from_code(host: Host, launch: Launch) -> None:
-    # Not the program that the other tests share: the own process ends by it.
+    # Not the program that the other tests share, because its own process would end.
     program = launch(host)
     async with await RawClient.connect(program.port) as client:
         assert (await post(client, host, b'{"do": "exit"}')).status == 200

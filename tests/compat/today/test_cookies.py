@@ -129,7 +129,7 @@ async def test_the_domain_and_the_path_of_a_cookie_count(
 
 
 HEADER = 'a=A/B==; q="C/D=="; b[0]=1;  none; c=x y; c=z'
-"""What no parser of cookies gives back as it was."""
+"""A header that a parser of cookies would change."""
 
 
 @pytest.mark.stock_is_wrong("~aiohttp", "it takes the header apart")

@@ -1,4 +1,4 @@
-"""`ASGIMixin.setup_http_server`: what the handle functions get, and what becomes of answers."""
+"""`ASGIMixin.setup_http_server`: what the handle functions get, and how their answers are sent."""
 
 import json
 from typing import Any

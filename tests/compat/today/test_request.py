@@ -197,7 +197,7 @@ async def test_files_without_names(driver: Any, recorder: Recorder) -> None:
     ids=["text", "bytes", "pairs"],
 )
 @pytest.mark.stock_is_wrong("httpx", "it warns of text and bytes, and takes no pairs")
-async def test_data_that_is_no_dict(
+async def test_data_that_is_not_a_dict(
     driver: Any, recorder: Recorder, data: Any, body: bytes
 ) -> None:
     await driver.request(Request("POST", recorder.url(), data=data))
