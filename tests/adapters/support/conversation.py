@@ -77,4 +77,4 @@ class Conversation:
         await bot.note("answered", 3)
 
     def assert_seen(self, there: Any) -> None:
-        """Assert what a protocol requires besides, after two answers with a restart between them."""
+        """Assert what a protocol requires besides, after answers with a restart between them."""
