@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from .awake import keep_awake
 from .catalog import PATHS, BenchmarkPath
 from .neighbours import Neighbours
 from .process import BenchmarkError, raise_file_limit
-from .results import GROUPS, Figures
+from .results import Figures
 from .runner import present_subjects, run_path
 from .settings import Settings
 
@@ -36,35 +35,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--messages", type=int, default=default.messages, help="in one WebSocket burst")
     add("--connections", type=int, default=default.connections, help="that post webhooks")
     add("--idle", type=int, default=default.idle, help="WebSockets whose memory is measured")
+    add("--crowd", type=int, default=default.crowd, help="WebSockets that talk at once")
     add("--no-wrk", action="store_true", help="post from Python though wrk is installed")
-    add(
-        "--python",
-        action="append",
-        default=[],
-        metavar="GROUP=PATH",
-        help=f"interpreter of a group of subjects ({', '.join(GROUPS)}); or BENCH_PYTHON_GROUP",
-    )
     add("--json", type=Path, default=HERE / "latest.json", help="file for the figures")
     add("--svg", type=Path, default=HERE / "latest.svg", help="file for the chart")
-    add("--all-present", action="store_true", help="fail when a subject cannot be imported")
     add("--enforce", action="store_true", help="fail when a target is missed or not measured")
     return parser
-
-
-def find_pythons(options: Sequence[str]) -> dict[str, str]:
-    """Return the interpreters that the environment and the options name.
-
-    Raises:
-        SystemExit: An option does not name a group and a path.
-    """
-    variables = {group: os.environ.get(f"BENCH_PYTHON_{group.upper()}") for group in GROUPS}
-    pythons = {group: path for group, path in variables.items() if path}
-    for option in options:
-        group, equals, path = option.partition("=")
-        if not equals or group not in GROUPS:
-            sys.exit(f"--python takes GROUP=PATH with one of {', '.join(GROUPS)}, not {option!r}")
-        pythons[group] = path
-    return pythons
 
 
 def choose_paths(keys: Sequence[str]) -> list[BenchmarkPath]:
@@ -99,7 +75,7 @@ def run(
     measured, missing = [], []
     with certified(settings) as settings:
         for path in paths:
-            subjects, absent = present_subjects(path, settings, names)
+            subjects, absent = present_subjects(path, names)
             missing += absent
             if subjects:
                 measured.append(run_path(path, subjects, settings, _tell))
@@ -113,11 +89,8 @@ def _tell(line: str) -> None:
 def main() -> int:
     """Run the command line; return the exit status."""
     options = make_parser().parse_args()
-    names = ("rounds", "seconds", "warmup", "messages", "connections", "idle")
-    settings = Settings(
-        **{name: getattr(options, name) for name in names},
-        pythons=find_pythons(options.python),
-    )
+    names = ("rounds", "seconds", "warmup", "messages", "connections", "idle", "crowd")
+    settings = Settings(**{name: getattr(options, name) for name in names})
     if options.no_wrk:
         settings = replace(settings, wrk=None)
     paths = choose_paths(options.paths)
@@ -132,7 +105,7 @@ def main() -> int:
     if not figures:
         print("nothing was measured", *absent, sep="\n", file=sys.stderr)
         return 1
-    machine = results.describe_machine(settings, neighbours.share(), awake)
+    machine = results.describe_machine(neighbours.share(), awake)
     options.json.write_text(results.as_json(figures, settings, machine, absent), encoding="utf-8")
     options.svg.write_text(chart.draw(figures, machine), encoding="utf-8")
     print(table.format_paths(figures), table.format_targets(figures), sep="\n\n")
@@ -144,7 +117,7 @@ def main() -> int:
         for path in paths
         for target in path.targets
     )
-    return int((options.enforce and missed) or (options.all_present and bool(absent)))
+    return int(options.enforce and missed)
 
 
 if __name__ == "__main__":

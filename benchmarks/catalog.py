@@ -16,7 +16,6 @@ NONEBOT2 = "nonebot_aiohttp.nonebot2"
 FASTAPI = "~fastapi"
 FASTAPI_QUIET = "~fastapi, no access log"
 QUART = "~quart"
-AIOGRAM = "aiogram, parsing"
 IMPORT_NONEBOT = "import aiohttp.web, nonebot"
 
 
@@ -79,7 +78,7 @@ def _seed(role: str) -> Subject:
 
 def _nonebot2(name: str, role: str, driver: str, *requires: str) -> Subject:
     requires = ("nonebot", *requires)
-    return Subject(name, "nonebot2", (role, driver), requires, "nonebot2", "/bench/ws")
+    return Subject(name, "nonebot2", (role, driver), requires, "/bench/ws")
 
 
 def _face(role: str) -> Subject:
@@ -99,7 +98,6 @@ def _stock_client(name: str, role: str) -> Subject:
 BARE_APPLICATION = _bare("serve")
 LOW_LEVEL_SERVER = Subject(BARE_SERVER, "bare", ("serve-low-level",), ("aiohttp",))
 BARE_TEXT_SERVER = Subject(BARE_TEXT, "bare", ("serve",), ("aiohttp",), endpoint="/bench/text")
-AIOGRAM_SERVER = Subject(AIOGRAM, "aiogram_webhook", (), ("aiogram",), "aiogram")
 RAW_ASGI = Subject("raw ASGI function", "raw_asgi", (), ("uvicorn",))
 FASTAPI_SERVER = _stock_server(FASTAPI)
 FASTAPI_QUIET_SERVER = _stock_server(FASTAPI, "serve-quietly", FASTAPI_QUIET)
@@ -115,6 +113,9 @@ TLS_TARGETS = (
     Target(NONEBOT2, "~aiohttp", 8),
     Target(NONEBOT2, "~httpx", 8),
 )
+
+
+SERVERS = (BARE_APPLICATION, _seed("serve"), _face("serve"), FASTAPI_SERVER)
 
 
 def _calls(key: str, title: str, tls: bool, at_once: int, *targets: Target) -> BenchmarkPath:
@@ -136,7 +137,6 @@ PATHS = (
             FASTAPI_SERVER,
             FASTAPI_QUIET_SERVER,
             QUART_SERVER,
-            AIOGRAM_SERVER,
         ),
         (
             Target(SEED, BARE, 0.97),
@@ -206,10 +206,28 @@ PATHS = (
         "Memory of an idle reverse WebSocket",
         "KiB",
         measure.memory,
-        (BARE_APPLICATION, _seed("serve"), _face("serve"), FASTAPI_SERVER, QUART_SERVER),
+        (*SERVERS, QUART_SERVER),
         (Target(SEED, BARE, 1.25), Target(SEED, FASTAPI, 0.5)),
         more_is_better=False,
         steady=True,
+    ),
+    BenchmarkPath(
+        "crowd",
+        "Answer to 99 of 100 messages of 10,000 reverse WebSockets at once",
+        "ms",
+        measure.crowd,
+        SERVERS,
+        (),
+        more_is_better=False,
+    ),
+    BenchmarkPath(
+        "beside",
+        "Answer to 99 of 100 messages beside a WebSocket that sends without a pause",
+        "ms",
+        measure.beside,
+        SERVERS,
+        (),
+        more_is_better=False,
     ),
     BenchmarkPath(
         "import",
@@ -224,9 +242,8 @@ PATHS = (
                 "imports",
                 ("aiohttp-nonebot",),
                 ("aiohttp", "nonebot"),
-                "nonebot2",
             ),
-            Subject(NONEBOT2, "imports", ("nonebot2",), ("nonebot", NONEBOT2), "nonebot2"),
+            Subject(NONEBOT2, "imports", ("nonebot2",), ("nonebot", NONEBOT2)),
         ),
         (
             Target(SEED, "import aiohttp.web", 1.7),

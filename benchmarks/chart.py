@@ -21,12 +21,7 @@ OURS, REFERENCE, OTHERS = "#2f6fde", "#8a94a6", "#d9a441"
 
 
 def draw(figures: Iterable[Figures], machine: Mapping[str, Any]) -> str:
-    """Return an SVG document.
-
-    Args:
-        figures: What was measured.
-        machine: Where; see ``results.describe_machine``.
-    """
+    """Return an SVG document."""
     parts: list[str] = []
     top = MARGIN
     for figure in figures:
@@ -88,10 +83,9 @@ def _colour(figure: Figures, name: str) -> str:
 
 
 def _caption(machine: Mapping[str, Any]) -> str:
-    core = machine["interpreters"]["core"]
-    versions = core["packages"] | machine["interpreters"]["nonebot2"]["packages"]
+    versions = machine["packages"]
     named = (f"{name} {versions[name]}" for name in ("aiohttp", "nonebot2") if name in versions)
-    parts = [machine["date"][:10], machine["machine"]["cpu"], core["python"], *named]
+    parts = [machine["date"][:10], machine["machine"]["cpu"], machine["python"], *named]
     return "Medians. " + ", ".join(parts)
 
 

@@ -26,11 +26,7 @@ class Control:
     """A child's end of the line."""
 
     def __init__(self, tally: Tally | None = None) -> None:
-        """Take over standard output.
-
-        Args:
-            tally: What to answer to the runner's questions; None if it asks none.
-        """
+        """Take over standard output, and answer the runner's questions if there is a tally."""
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         if tally is not None:

@@ -15,7 +15,7 @@ API_ANSWER = b'{"status":"ok","retcode":0,"data":{"message_id":12345},"message":
 
 
 def _make_event() -> bytes:
-    # A Telegram update, so that aiogram takes it too; the others do not look inside.
+    # A Telegram update; the subjects do not look inside.
     message = {
         "message_id": 1,
         "date": 1700000000,

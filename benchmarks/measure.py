@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,10 +15,8 @@ from typing import Any
 
 import psutil
 
-from tests.support.ports import free_port
-
 from .event import EVENT
-from .process import START_TIMEOUT, BenchmarkError, Child, pin, start
+from .process import START_TIMEOUT, BenchmarkError, Child, free_port, pin, start
 from .settings import Settings
 
 WRK_SCRIPT = Path(__file__).with_name("load") / "wrk.lua"
@@ -31,6 +28,14 @@ PAUSE = 0.02
 
 PATIENCE = 30.0
 """Seconds that a measurement may last beyond its own duration."""
+CONNECTING_PATIENCE = 120.0
+"""The same where thousands have to connect first."""
+
+CROWD_RATE = 5_000
+"""Messages per second of a crowd, all together."""
+FEW, FEW_RATE, BURSTING = 50, 500, 1
+"""Connections beside those that send without a pause, their messages per second, and the number of
+the others."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,6 @@ class Subject:
         module: Its module inside ``benchmarks.subjects``.
         args: The begin of its command line; the measurement adds the rest.
         requires: Modules without which it cannot run.
-        group: Whose interpreter it needs: ``core``, ``nonebot2`` or ``aiogram``.
         endpoint: Path of the URL at which it takes events.
     """
 
@@ -50,7 +54,6 @@ class Subject:
     module: str
     args: tuple[str, ...]
     requires: tuple[str, ...]
-    group: str = "core"
     endpoint: str = ""
 
 
@@ -59,7 +62,7 @@ Measurement = Callable[[Subject, Settings], float]
 
 def webhook(subject: Subject, settings: Settings) -> float:
     """Return the webhooks that a server takes per second."""
-    with _serving(subject, settings) as (child, port):
+    with _serving(subject) as (child, port):
         _post_one(child, port)
         _post_many(port, settings, settings.warmup)
         before = _steady_count(child)
@@ -72,7 +75,7 @@ def webhook(subject: Subject, settings: Settings) -> float:
 
 def reverse(subject: Subject, settings: Settings) -> float:
     """Return the messages per second that a server takes from one WebSocket."""
-    with _serving(subject, settings) as (child, port):
+    with _serving(subject) as (child, port):
         url = f"ws://127.0.0.1:{port}{subject.endpoint}"
         times = (settings.messages, settings.warmup, settings.seconds)
         with _start_load("ws_client", url, *times) as load:
@@ -84,28 +87,19 @@ def forward(subject: Subject, settings: Settings) -> float:
     times = (settings.messages, settings.warmup, settings.seconds)
     with _start_load("ws_server", *times) as load:
         url = f"ws://127.0.0.1:{load.hear('port', START_TIMEOUT)}/"
-        with _start_subject(subject, settings, free_port(), url) as child:
+        with _start_subject(subject, free_port(), url) as child:
             return _rate(child, load, settings)
 
 
 def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> float:
-    """Return the API calls per second that a client makes.
-
-    Args:
-        subject: The client.
-        settings: Sizes and durations.
-        tls: True to call over TLS.
-        at_once: How many calls are on their way at the same time.
-    """
+    """Return the API calls per second that a client makes, so many of them at once."""
     certificate = [settings.certificate] if tls else []
     environment = {"SSL_CERT_FILE": str(settings.authority)} if tls else {}
     with _start_load("http_server", *certificate) as load:
         port = load.hear("port", START_TIMEOUT)
         url = f"{'https' if tls else 'http'}://localhost:{port}/send_msg"
         times = (at_once, settings.warmup, settings.seconds)
-        with _start_subject(
-            subject, settings, free_port(), url, *times, environment=environment
-        ) as child:
+        with _start_subject(subject, free_port(), url, *times, environment=environment) as child:
             result = child.hear("result", settings.seconds + PATIENCE)
             _check(result, "requests")
             if load.count() < result["requests"]:
@@ -115,17 +109,40 @@ def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> fl
 
 def memory(subject: Subject, settings: Settings) -> float:
     """Return the KiB of resident memory that one idle WebSocket costs a server."""
-    with _serving(subject, settings) as (child, port):
+    with _serving(subject) as (child, port):
         url = f"ws://127.0.0.1:{port}{subject.endpoint}"
-        with _start_load("ws_idle", url, BEFORE_IDLE, settings.idle) as load:
-            load.hear("opened", PATIENCE)
+        with _start_load("ws_crowd", "hold", url, BEFORE_IDLE, settings.idle) as load:
+            load.hear("opened", CONNECTING_PATIENCE)
             process = psutil.Process(child.process.pid)
             before = process.memory_info().rss
             load.proceed()
-            opened = load.hear("opened", PATIENCE) - BEFORE_IDLE
+            opened = load.hear("opened", CONNECTING_PATIENCE) - BEFORE_IDLE
             if child.count() != opened + BEFORE_IDLE:
                 raise child.failure(f"did not handle one message from each of {opened}")
             return float((process.memory_info().rss - before) / opened / 1024)
+
+
+def crowd(subject: Subject, settings: Settings) -> float:
+    """Return within how many milliseconds a server answers 99 of 100 messages of a crowd."""
+    return _latency(subject, settings, settings.crowd, CROWD_RATE, 0)
+
+
+def beside(subject: Subject, settings: Settings) -> float:
+    """Return the same of a few connections, beside one that sends without a pause."""
+    return _latency(subject, settings, FEW, FEW_RATE, BURSTING)
+
+
+def _latency(
+    subject: Subject, settings: Settings, connections: int, rate: float, bursting: int
+) -> float:
+    with _serving(subject) as (child, port):
+        url = f"ws://127.0.0.1:{port}{subject.endpoint}"
+        how = (connections, rate, settings.warmup, settings.seconds, bursting)
+        with _start_load("ws_crowd", "talk", url, *how) as load:
+            result = load.hear("result", settings.seconds + CONNECTING_PATIENCE)
+            _check(result, "messages")
+            _wait_handled(child, result["messages"], 0)
+            return 1000 * float(result["p99"])
 
 
 def construction(subject: Subject, settings: Settings) -> float:
@@ -133,37 +150,32 @@ def construction(subject: Subject, settings: Settings) -> float:
 
     The slower ones show what else the machine had to do (https://docs.python.org/3/library/timeit).
     """
-    return min(_construct(subject, settings) for _ in range(settings.imports))
+    return min(_construct(subject) for _ in range(settings.imports))
 
 
-def _construct(subject: Subject, settings: Settings) -> float:
+def _construct(subject: Subject) -> float:
     # As with an installed package the bytecode is there, whatever the environment says of writing
     # it: the first process may have to compile, and the fastest one counts.
     environment = {"PYTHONDONTWRITEBYTECODE": ""}
-    with _start_subject(subject, settings, environment=environment) as child:
+    with _start_subject(subject, environment=environment) as child:
         return 1000 * float(child.hear("result", START_TIMEOUT)["seconds"])
 
 
 def _start_load(module: str, *args: object) -> contextlib.AbstractContextManager[Child]:
-    return start(sys.executable, f"load.{module}", args, "load", {})
+    return start(f"load.{module}", args, "load", {})
 
 
 def _start_subject(
-    subject: Subject, settings: Settings, *args: object, environment: dict[str, str] | None = None
+    subject: Subject, *args: object, environment: dict[str, str] | None = None
 ) -> contextlib.AbstractContextManager[Child]:
-    return start(
-        settings.python(subject.group),
-        f"subjects.{subject.module}",
-        [*subject.args, *args],
-        "subject",
-        environment or {},
-    )
+    module = f"subjects.{subject.module}"
+    return start(module, [*subject.args, *args], "subject", environment or {})
 
 
 @contextlib.contextmanager
-def _serving(subject: Subject, settings: Settings) -> Iterator[tuple[Child, int]]:
+def _serving(subject: Subject) -> Iterator[tuple[Child, int]]:
     port = free_port()
-    with _start_subject(subject, settings, port) as child:
+    with _start_subject(subject, port) as child:
         child.wait_listening(port)
         yield child, port
 
@@ -227,15 +239,10 @@ def _steady_count(child: Child) -> int:
 
 
 def _wait_handled(child: Child, least: int, slack: int) -> None:
-    """Wait until a subject has handled as many events as it has answered.
-
-    Args:
-        child: The subject.
-        least: How many it has answered.
-        slack: How many more it may have handled.
+    """Wait until a subject has handled as many events as it has answered, and a few more at most.
 
     Raises:
-        BenchmarkError: It handled fewer within a few seconds, or more.
+        BenchmarkError: It handled fewer within a few seconds, or too many.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while (handled := child.count()) < least:

@@ -8,6 +8,7 @@ import os
 import queue
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -35,10 +36,6 @@ def pin(pid: int, role: str) -> None:
     """Bind a process to one core: a subject to the first, its load to the second.
 
     Does nothing with fewer than two cores.
-
-    Args:
-        pid: The process.
-        role: ``"subject"`` or ``"load"``.
     """
     cores = available_cores()
     if len(cores) >= 2:
@@ -58,13 +55,7 @@ class Child:
     """One running child process."""
 
     def __init__(self, process: subprocess.Popen[str], errors: IO[str], name: str) -> None:
-        """Start to listen to a process; ``start`` makes one.
-
-        Args:
-            process: The process.
-            errors: The file that its standard error goes to.
-            name: What to call it in errors.
-        """
+        """Listen to a process whose standard error goes to a file; ``start`` makes one."""
         self.process = process
         self.name = name
         self._errors = errors
@@ -72,17 +63,10 @@ class Child:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def hear(self, key: str, timeout: float) -> Any:
-        """Wait for the next message that has a key.
-
-        Args:
-            key: The key.
-            timeout: Seconds until the wait fails.
-
-        Returns:
-            The value under the key.
+        """Wait for the next message that has a key, and return the value.
 
         Raises:
-            BenchmarkError: The child ended or stayed silent.
+            BenchmarkError: The child ended, or was silent for so many seconds.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -101,16 +85,13 @@ class Child:
         return int(self.hear("count", START_TIMEOUT))
 
     def proceed(self) -> None:
-        """Write a line to the child, for which it waits."""
+        """Write the line to the child that it waits for."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def wait_listening(self, port: int) -> None:
         """Wait until the child accepts connections.
-
-        Args:
-            port: Where it should.
 
         Raises:
             BenchmarkError: It ended, or was too slow.
@@ -145,26 +126,29 @@ class Child:
         self._messages.put({"ended": True})
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
 @contextlib.contextmanager
 def start(
-    python: str, module: str, args: Sequence[object], role: str, env: Mapping[str, str]
+    module: str, args: Sequence[object], role: str, env: Mapping[str, str]
 ) -> Iterator[Child]:
     """Run a module of this package as a pinned child, and kill it when the block ends.
 
     Args:
-        python: The interpreter.
         module: The module's name inside ``benchmarks``.
         args: Its command line.
         role: ``"subject"`` or ``"load"``: which core it gets.
         env: Environment variables to add.
 
-    Yields:
-        The child.
-
     Raises:
         BenchmarkError: It logged a traceback.
     """
-    command = [python, "-m", f"benchmarks.{module}", *map(str, args)]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import functools
+import importlib.metadata
 import json
 import platform
 import statistics
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .catalog import BenchmarkPath, Target
-from .process import ROOT, available_cores
+from .process import available_cores
 from .settings import Settings
-
-GROUPS = ("core", "nonebot2", "aiogram")
-"""Groups of subjects that may need interpreters of their own."""
 
 PACKAGES = (
     "aiohttp",
-    "aiogram",
     "fastapi",
     "httptools",
     "httpx",
@@ -37,17 +33,6 @@ PACKAGES = (
     "yarl",
 )
 """Distributions whose versions matter."""
-_DESCRIBE = """
-import importlib.metadata, json, platform, sys
-packages = {}
-for name in sys.argv[1:]:
-    try:
-        packages[name] = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        pass
-version = platform.python_implementation() + " " + platform.python_version()
-print(json.dumps({"python": version, "packages": packages}))
-"""
 
 
 @dataclass
@@ -119,18 +104,10 @@ def as_json(
     machine: Mapping[str, Any],
     absent: Sequence[str],
 ) -> str:
-    """Return a run as JSON.
-
-    Args:
-        figures: What was measured.
-        settings: How.
-        machine: Where; see ``describe_machine``.
-        absent: A line for each subject that could not run.
-    """
-    durations = ("rounds", "seconds", "warmup", "messages", "connections", "idle", "imports")
+    """Return a run as JSON, with a line for each subject that could not run."""
     run = {
         **machine,
-        "settings": {name: getattr(settings, name) for name in durations},
+        "settings": {k: v for k, v in asdict(settings).items() if isinstance(v, int | float)},
         "load": {"http": "wrk" if settings.wrk else "python", "websocket": "picows"},
         "absent": list(absent),
         "paths": [figure.as_dict() for figure in figures],
@@ -138,15 +115,11 @@ def as_json(
     return json.dumps(run, indent=2) + "\n"
 
 
-def describe_machine(
-    settings: Settings, others: float | None = None, awake: bool = False
-) -> dict[str, Any]:
-    """Return the date, the machine, and what is installed for each group of subjects.
+def describe_machine(others: float, awake: bool) -> dict[str, Any]:
+    """Return the date, the machine, and what is installed.
 
     Args:
-        settings: Which interpreters there are.
-        others: The part of the processor that processes outside the run have used; None
-            when nobody watched.
+        others: The part of the processor that processes outside the run have used.
         awake: Whether idle cores were kept awake.
     """
     return {
@@ -156,19 +129,18 @@ def describe_machine(
             "cores": len(available_cores()) or None,
             "system": platform.system(),
             "release": platform.release(),
-            "used_by_others": None if others is None else round(others, 3),
+            "used_by_others": round(others, 3),
             "kept_awake": awake,
         },
-        "interpreters": {group: _describe_python(settings.python(group)) for group in GROUPS},
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": dict(_versions()),
     }
 
 
-@functools.cache
-def _describe_python(python: str) -> dict[str, Any]:
-    command = [python, "-c", _DESCRIBE, *PACKAGES]
-    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    described: dict[str, Any] = json.loads(output)
-    return described
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            yield name, importlib.metadata.version(name)
 
 
 def cpu_model() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from .catalog import BenchmarkPath
@@ -14,24 +15,17 @@ from .settings import Settings
 from .table import format_figure
 
 
-def present_subjects(
-    path: BenchmarkPath, settings: Settings, names: Sequence[str]
-) -> tuple[list[Subject], list[str]]:
-    """Tell which subjects of a path can run.
-
-    Args:
-        path: The path.
-        settings: Which interpreters there are.
-        names: Parts of the names that are wanted; empty for all.
+def present_subjects(path: BenchmarkPath, names: Sequence[str]) -> tuple[list[Subject], list[str]]:
+    """Return the subjects of a path with one of these parts in their names, all of them for none.
 
     Returns:
-        The subjects, and a line for each that was wanted and cannot be imported.
+        Those that can run, and a line for each that cannot be imported.
     """
     present, absent = [], []
     for subject in path.subjects:
         if names and not any(name in subject.name for name in names):
             continue
-        reason = import_failure(settings.python(subject.group), subject.requires)
+        reason = import_failure(subject.requires)
         if reason is None:
             present.append(subject)
         else:
@@ -45,13 +39,7 @@ def run_path(
     settings: Settings,
     tell: Callable[[str], None],
 ) -> Figures:
-    """Measure one path.
-
-    Args:
-        path: The path.
-        subjects: Those of its subjects that can run.
-        settings: Sizes and durations.
-        tell: Takes a line about each measurement.
+    """Measure one path with those of its subjects that can run; ``tell`` takes a line about each.
 
     Raises:
         BenchmarkError: A subject made an error; nothing that was measured counts.
@@ -73,11 +61,11 @@ def _in_turn(subjects: Sequence[Subject], number: int) -> Iterable[Subject]:
 
 
 @functools.cache
-def import_failure(python: str, modules: tuple[str, ...]) -> str | None:
-    """Return why an interpreter cannot import some modules, None when it can."""
+def import_failure(modules: tuple[str, ...]) -> str | None:
+    """Return why modules cannot be imported, None when they can."""
     code = "import " + ", ".join(modules)
     run = subprocess.run(
-        [python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if run.returncode == 0:
         return None

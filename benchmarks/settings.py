@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +18,8 @@ class Settings:
         messages: WebSocket messages in one burst.
         connections: Keep-alive connections that post webhooks.
         idle: Idle WebSockets whose memory is measured.
+        crowd: WebSockets that talk at once.
         imports: Fresh processes in one measurement of the import time.
-        pythons: Interpreters by group of subjects; this one for groups that are not named.
         certificate: PEM file with the simulated platform's certificate and key, and that of the
             authority that signed it; None where no path is measured that needs TLS.
         authority: PEM file with the authority's certificate alone; None as before.
@@ -34,12 +32,8 @@ class Settings:
     messages: int = 50_000
     connections: int = 64
     idle: int = 5_000
+    crowd: int = 10_000
     imports: int = 5
-    pythons: Mapping[str, str] = field(default_factory=dict)
     certificate: Path | None = None
     authority: Path | None = None
     wrk: str | None = field(default_factory=lambda: shutil.which("wrk"))
-
-    def python(self, group: str) -> str:
-        """Return the interpreter of a group of subjects."""
-        return self.pythons.get(group, sys.executable)

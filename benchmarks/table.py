@@ -47,20 +47,16 @@ def format_targets(figures: Iterable[Figures]) -> str:
 
 
 def format_machine(machine: Mapping[str, Any]) -> str:
-    """Return a line on when and where the run was, and one for each different interpreter."""
+    """Return lines on when and where the run was, and with what."""
     where = machine["machine"]
     lines = [f"{machine['date']}, {where['cpu']}, {where['cores']} cores, {where['system']}"]
     others = where["used_by_others"]
-    if others is not None:
-        noisy = "; run again on a quiet machine" if others > NOISY else ""
-        lines.append(f"other processes used {others:.0%} of the processor{noisy}")
+    noisy = "; run again on a quiet machine" if others > NOISY else ""
+    lines.append(f"other processes used {others:.0%} of the processor{noisy}")
     if where["kept_awake"]:
         lines.append("idle cores were kept awake")
-    by_text: dict[str, list[str]] = {}
-    for group, python in machine["interpreters"].items():
-        packages = ", ".join(f"{name} {version}" for name, version in python["packages"].items())
-        by_text.setdefault(f"{python['python']}; {packages}", []).append(group)
-    lines += [f"{', '.join(groups)}: {text}" for text, groups in by_text.items()]
+    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
+    lines.append(f"{machine['python']}; {packages}")
     return "\n".join(lines)
 
 

@@ -1,12 +1,8 @@
-"""``Driver``, the concrete driver: the assembly of the parts, and the hosts that they run under."""
+"""``Driver`` of the standalone face: assembly only."""
 
 from __future__ import annotations
 
-import os
-import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
@@ -22,12 +18,11 @@ from .exceptions import ValidationError
 from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
+from .hosts.hosted import HostedDriver
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
-from .log import logger
 from .options import DriverOptions
 from .reverse.adapter_endpoints import AdapterEndpoints
-from .reverse.asgi_transport import Application
 from .reverse.gate import Gate
 
 if TYPE_CHECKING:
@@ -38,14 +33,14 @@ FASTAPI_HINT = (
     "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
     " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins"
 )
-"""What to do instead where this face's application is taken for a FastAPI one."""
+"""What to do instead of treating the aiohttp application as a FastAPI one."""
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -62,9 +57,9 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         """Assemble a driver.
 
         Args:
-            env: The environment; any object with the attribute ``environment`` serves.
-            config: The configuration; any object with attributes serves. Those that begin with
-                ``aiohttp_`` are the driver's settings, ``host`` and ``port`` say where to listen.
+            env: The environment; any object with the attribute ``environment`` will do.
+            config: The configuration; any object with attributes will do. Those that begin with
+                ``aiohttp_`` are the driver's settings; ``host`` and ``port`` say where to listen.
 
         Raises:
             ValidationError: A setting has a wrong value.
@@ -75,18 +70,18 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"
             text += " driver.asgi in a FastAPI application instead"
             raise ValidationError({"aiohttp_fastapi": text})
-        handlers, hooks, sockets = TaskSet("handler"), TaskSet("hook"), OpenWebSockets()
+        handlers, hooks, websockets = TaskSet("handler"), TaskSet("hook"), OpenWebSockets()
         self._pool = SessionPool(self.options)
-        self._connections = ConnectedBots(self, self.options, hooks)
+        self._connected_bots = ConnectedBots(self, self.options, hooks)
         self._loops = ForwardLoops(
-            Supplies(self, self.options, self._pool, self._connections, sockets, handlers)
+            Supplies(self, self.options, self._pool, self._connected_bots, websockets, handlers)
         )
         watch = UnsentWatch(self.options)
-        watch.add_sockets(sockets)
+        watch.add_websockets(websockets)
         self._lifespan = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=self._loops,
-            sockets=sockets,
+            connections=websockets,
             work=handlers,
             hooks=hooks,
             watches=(watch, DescriptorWatch()),
@@ -94,7 +89,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
             close_timeout=self.options.close_timeout,
         )
         endpoints = AdapterEndpoints(
-            self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
+            self, Gate(self.options, self._lifespan), self._connected_bots, websockets, handlers
         )
         self._host = Host(
             endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
@@ -102,24 +97,9 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         watch.add_connections(self._host.transports)
 
     @property
-    def type(self) -> str:
-        """Always ``"aiohttp"``."""
-        return "aiohttp"
-
-    @property
-    def logger(self) -> Any:
-        """The loguru logger."""
-        return logger
-
-    @property
     def server_app(self) -> web.Application:
         """The driver as an application of its own, for ``add_subapp``, gunicorn, or more routes."""
         return self._host.server_app
-
-    @property
-    def asgi(self) -> Application:
-        """The driver as an ASGI 3 application that serves the same endpoints."""
-        return self._host.asgi
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -131,10 +111,10 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         return self._pool.get()
 
     def on_startup(self, func: _Hook) -> _Hook:
-        """Register a function that runs when the driver starts, after those that are there.
+        """Register a function that runs when the driver starts, after those registered before.
 
         Args:
-            func: ``func()``, sync or async. One that fails stops the start.
+            func: ``func()``, sync or async. If it fails the driver does not start.
 
         Returns:
             ``func``, so that this serves as a decorator.
@@ -143,7 +123,7 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         return func
 
     def on_shutdown(self, func: _Hook) -> _Hook:
-        """Register a function that runs when the driver stops, before those that are there.
+        """Register a function that runs when the driver stops, before those registered before.
 
         Args:
             func: ``func()``, sync or async.
@@ -170,105 +150,10 @@ class Driver(drivers.ForwardDriver, drivers.ReverseDriver):
         """
         self._loops.add_websocket(setup)
 
-    def attach(self, app: web.Application) -> None:
-        """Serve at the root of an application that exists, and live and stop with it.
-
-        The application's own routes come first, and names that no adapter has stay its business.
-
-        Args:
-            app: The application, not started yet.
-        """
-        self._host.attach(app)
-
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[Driver]:
-        """Start, and stop at the end: for hosts that forward no lifespan events.
-
-        Yields:
-            The driver, running.
-
-        Raises:
-            StartupError: A startup hook failed.
-        """
-        async with self._host.running():
-            yield self
-
-    def run(
-        self,
-        host: str | None = None,
-        port: int | None = None,
-        *,
-        path: str | os.PathLike[str] | None = None,
-        mode: int | None = None,
-        sock: socket.socket | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        listen: bool = True,
-    ) -> None:
-        """Run in this process until SIGINT, SIGTERM or ``exit()``.
-
-        Args:
-            host: Where to listen; None is ``config.host``.
-            port: The port; None is ``config.port``, 0 lets the system choose.
-            path: A Unix socket to listen on instead.
-            mode: Mode of its file, such as ``0o660``; None is ``aiohttp_socket_mode``.
-            sock: A bound socket to listen on instead.
-            ssl_context: Serve TLS; None takes ``aiohttp_ssl_certfile``, or else serves plain.
-            listen: False listens nowhere: for a process that only connects to platforms.
-
-        Raises:
-            SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
-        """
-        self._host.run(
-            host, port, path=path, mode=mode, sock=sock, ssl_context=ssl_context, listen=listen
-        )
-
-    async def serve(
-        self,
-        host: str | None = None,
-        port: int | None = None,
-        *,
-        path: str | os.PathLike[str] | None = None,
-        mode: int | None = None,
-        sock: socket.socket | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        listen: bool = True,
-        started: Callable[[list[Any]], Any] | None = None,
-    ) -> None:
-        """Run on a loop that runs already, until ``exit()`` or cancellation; touches no signals.
-
-        Args:
-            host: See ``run``.
-            port: See ``run``.
-            path: See ``run``.
-            mode: See ``run``.
-            sock: See ``run``.
-            ssl_context: See ``run``.
-            listen: See ``run``.
-            started: Called with the addresses once connections are accepted.
-
-        Raises:
-            StartupError: A port is in use, or a startup hook failed.
-            LifecycleError: It runs already.
-        """
-        await self._host.serve(
-            host,
-            port,
-            path=path,
-            mode=mode,
-            sock=sock,
-            ssl_context=ssl_context,
-            listen=listen,
-            started=started,
-        )
-
-    def exit(self) -> None:
-        """Stop ``run()`` or ``serve()`` from code; may be called from any thread."""
-        self._host.exit()
-
     def _bot_connect(self, bot: Bot) -> None:
-        """Enter a bot that came by an adapter's own way."""
-        self._connections.connect(bot, bot.type)
+        """Register a bot that an adapter has connected by itself."""
+        self._connected_bots.connect(bot, bot.type)
 
     def _bot_disconnect(self, bot: Bot) -> None:
-        """Remove a bot; only if the entry of its id is that bot."""
-        self._connections.disconnect(bot, bot.type)
+        """Remove a bot, unless its id belongs to another bot by now."""
+        self._connected_bots.disconnect(bot, bot.type)

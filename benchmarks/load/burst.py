@@ -22,18 +22,18 @@ FRAMES_PER_WRITE = 64
 ANSWER_TIMEOUT = 20.0
 
 
+def encode_many(mask: bytes | None) -> bytes:
+    """Encode the events of one write; see ``encode_frame``."""
+    return encode_frame(EVENT, mask) * FRAMES_PER_WRITE
+
+
 class BurstPeer(Writer):
     """One connection that sends bursts."""
 
     def __init__(self, masked: bool) -> None:
-        """Encode the frames.
-
-        Args:
-            masked: True on the client's side.
-        """
+        """Encode the frames, masked on the client's side."""
         super().__init__()
-        masks = (os.urandom(4) if masked else None for _ in range(FRAMES_PER_WRITE))
-        self._chunk = b"".join(encode_frame(EVENT, mask) for mask in masks)
+        self._chunk = encode_many(os.urandom(4) if masked else None)
         self._answers: asyncio.Queue[int] = asyncio.Queue()
         self._sent = 0
 
@@ -47,12 +47,7 @@ class BurstPeer(Writer):
         self._answers.put_nowait(-1)
 
     async def measure(self, messages: int, warmup: float, seconds: float) -> dict[str, Any]:
-        """Send bursts, first to warm up, then to measure.
-
-        Args:
-            messages: Messages in one burst.
-            warmup: Seconds of bursts that do not count.
-            seconds: Seconds of bursts that count.
+        """Send bursts of messages, for some seconds to warm up, then to measure.
 
         Returns:
             How many messages the subject handled, and in how many seconds.

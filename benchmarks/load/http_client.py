@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import cast
 
 from ..control import Control
 from ..event import EVENT
+from .http_message import MessageProtocol
 from .loop import run
 
 REQUEST = (
@@ -17,31 +17,26 @@ REQUEST = (
 )
 
 
-class Poster(asyncio.Protocol):
+class Poster(MessageProtocol):
     """One connection that sends a request, waits for the answer, and begins again."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answered = 0
         self.errors = 0
-        self._buffer = b""
         self._stopped = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(REQUEST)
+        super().connection_made(transport)
+        self.transport.write(REQUEST)
 
-    def data_received(self, data: bytes) -> None:
-        """Count the answer when it is complete, and send the next request."""
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < content_length(head):
-            return
-        self._buffer = b""
+    def take(self, head: bytes, body: bytes) -> None:
+        """Count the answer, and send the next request."""
         self.answered += 1
         self.errors += not head.startswith(b"HTTP/1.1 2")
         if not self._stopped:
-            self._transport.write(REQUEST)
+            self.transport.write(REQUEST)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count an error unless we closed."""
@@ -50,13 +45,7 @@ class Poster(asyncio.Protocol):
     def stop(self) -> None:
         """Send no more, and close."""
         self._stopped = True
-        self._transport.close()
-
-
-def content_length(head: bytes) -> int:
-    """Return the length that the head of an HTTP message announces, 0 when it says nothing."""
-    _, found, rest = head.lower().partition(b"\r\ncontent-length:")
-    return int(rest.partition(b"\r\n")[0]) if found else 0
+        self.transport.close()
 
 
 async def post(port: int, connections: int, seconds: float) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from typing import cast
 
 from ..control import Control, Tally
 from ..event import API_ANSWER, EVENT
-from .http_client import content_length
+from .http_message import MessageProtocol
 from .loop import run
 
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -20,26 +19,13 @@ REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 tally = Tally()
 
 
-class Platform(asyncio.Protocol):
+class Platform(MessageProtocol):
     """One connection, on which requests come one after the other."""
 
-    def __init__(self) -> None:
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        # Not isinstance: uvloop's TLS transport is no subclass of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer when the request is complete."""
-        self._buffer += data
-        head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < content_length(head):
-            return
-        self._buffer = b""
+    def take(self, head: bytes, body: bytes) -> None:
+        """Answer."""
         tally.handled += 1
-        self._transport.write(RESPONSE if body == EVENT else REFUSAL)
+        self.transport.write(RESPONSE if body == EVENT else REFUSAL)
 
 
 async def serve(certificate: str | None) -> None:

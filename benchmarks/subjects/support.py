@@ -70,7 +70,7 @@ async def measure_calls(
     warmup: float,
     seconds: float,
 ) -> None:
-    """Call an API again and again, and tell the runner how it went.
+    """Call an API again and again, so many times at once, and tell the runner how it went.
 
     Args:
         control: The line to the runner.

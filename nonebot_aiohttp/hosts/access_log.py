@@ -13,7 +13,7 @@ from ..log import redact_path
 class AccessLog(AbstractAccessLogger):
     """Logs peer, method, path, status, bytes and seconds of each request.
 
-    aiohttp's own shows the whole target and the referer, in which platforms carry tokens.
+    aiohttp's own class shows the whole target and the referer, in which platforms put tokens.
     """
 
     @property

@@ -1,7 +1,7 @@
-"""``DriverApplication``: the driver's aiohttp application, which says that it is not FastAPI's.
+"""``DriverApplication``: the driver's aiohttp application, which says that it is not FastAPI.
 
-Plugins of NoneBot's store expect a FastAPI application. Without this they would meet errors such as
-``'NoneType' object is not callable``, because ``get`` is that of a mapping here.
+Plugins of NoneBot's store expect a FastAPI application. Without this they fail with errors such as
+``'NoneType' object is not callable``, because here ``get`` looks a key up.
 """
 
 from __future__ import annotations
@@ -50,46 +50,35 @@ FASTAPI_NAMES = frozenset(
         "websocket_route",
     }
 )
-"""What a FastAPI application has and an aiohttp one has not; ``get`` both have."""
+"""Names that a FastAPI application has and an aiohttp one does not; ``get`` both have."""
 
 
 class _Quiet:
-    """Keeps ``web.Application.__init_subclass__``, which warns of each subclass, from running.
+    """Hides ``web.Application.__init_subclass__``, which warns of each subclass.
 
-    aiohttp discourages subclasses because their attributes may clash with its own; here there are
-    only names that raise.
+    aiohttp discourages subclasses because their attributes may clash with its own. Here the names
+    that are added only raise.
     """
 
     def __init_subclass__(cls) -> None:
-        """Do nothing."""
+        pass
 
 
 class DriverApplication(_Quiet, web.Application):
-    """An aiohttp application that says so to whoever treats it as a FastAPI one."""
+    """An aiohttp application that tells a plugin which treats it as a FastAPI one."""
 
     ATTRS = web.Application.ATTRS | {"_fastapi_hint"}
 
     def __init__(self, fastapi_hint: str) -> None:
-        """Make an application.
-
-        Args:
-            fastapi_hint: What to do instead, for the error.
-        """
+        """Make an application; ``fastapi_hint`` says what to do instead, for the error."""
         super().__init__()
         self._fastapi_hint = fastapi_hint
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """Look a key up, as ``collections.abc.Mapping`` does.
 
-        Args:
-            *args: The key, and what to return where it is missing.
-            **kwargs: The same by their names ``key`` and ``default``.
-
-        Returns:
-            The value.
-
         Raises:
-            FastAPINeeded: It is a path that nobody has put in: FastAPI's ``get`` is meant.
+            FastAPINeeded: The key is a path that nobody has put in, so FastAPI's ``get`` is meant.
         """
         key = args[0] if args else kwargs.get("key", kwargs.get("path"))
         is_path = isinstance(key, str) and (key.startswith("/") or not key)
@@ -107,14 +96,5 @@ class DriverApplication(_Quiet, web.Application):
 
 
 def refuse_fastapi(kind: str, name: str, hint: str) -> NoReturn:
-    """Say that something is no FastAPI application.
-
-    Args:
-        kind: What it is.
-        name: What was wanted of it.
-        hint: What to do instead.
-
-    Raises:
-        FastAPINeeded: Always.
-    """
+    """Raise ``FastAPINeeded`` for a name that an application of some kind does not have."""
     raise FastAPINeeded(f"This is {kind}, which has no FastAPI {name!r}: {hint}")

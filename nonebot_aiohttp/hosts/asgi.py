@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..connections.asgi_websocket import Receive, Send
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..log import log_exception, logger
 from ..reverse.asgi_transport import AsgiTransport, Scope
 from .application import FASTAPI_NAMES, refuse_fastapi
 
 
 class AsgiApplication:
-    """Lives by the lifespan events of an ASGI server, and hands its connections on."""
+    """Starts and stops the driver by lifespan events, and hands connections to its transport."""
 
     def __init__(
         self,
@@ -22,13 +22,11 @@ class AsgiApplication:
         fastapi_hint: str = "",
         advice: str = "",
     ) -> None:
-        """Take what serves.
+        """Make the application.
 
         Args:
-            transport: Serves the connections.
-            lifespan: The driver's life.
             fastapi_hint: See ``DriverApplication``.
-            advice: What to log once of running under an ASGI server; empty for nothing.
+            advice: Logged once when an ASGI server runs the driver, unless it is empty.
         """
         self._transport = transport
         self._lifespan = lifespan
@@ -42,13 +40,7 @@ class AsgiApplication:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or the lifespan.
-
-        Args:
-            scope: What the connection is.
-            receive: ASGI's receive.
-            send: ASGI's send.
-        """
+        """Serve one connection, or the lifespan."""
         kind = scope["type"]
         if kind == "http" or kind == "websocket":
             self._look_at_host()
@@ -71,7 +63,6 @@ class AsgiApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     def _give_advice(self) -> None:
-        """Log once what it costs to run under an ASGI server."""
         advice, self._advice = self._advice, ""
         if advice:
             logger.warning("{}", advice)
@@ -80,7 +71,7 @@ class AsgiApplication:
         """Log once that the host has not started the driver, if that is so."""
         if self._advice:
             self._give_advice()
-        if self._lifespan.state is State.IDLE and not self._told:
+        if self._lifespan.is_idle and not self._told:
             self._told = True
             logger.error(
                 "A request arrived before the driver was started: the ASGI host sends no lifespan"

@@ -1,4 +1,4 @@
-"""``Leaving``: connections that are on their way out, and what they still have to send.
+"""``DrainingConnections``: the connections of a server that ends, until they have sent everything.
 
 It guards the promise that a stop lets go of every connection, and of none too early.
 """
@@ -15,33 +15,26 @@ FLUSH_PAUSE = 0.01
 """Seconds between looks at what is still unsent: a transport tells nobody when it has sent all."""
 
 LAST_TURNS = 0.1
-"""Seconds that transports get to notice that they were let go of."""
+"""Seconds that transports get to notice that they were dropped."""
 
 
-class Leaving:
+class DrainingConnections:
     """The connections of a server that ends.
 
-    TLS is why this knows them from before they are closed. On CPython 3.11 to 3.13 a transport of
-    asyncio's own loop that was closed twice, as aiohttp does, has no protocol any more: it cannot
-    be asked what is unsent, nor be aborted, but by its socket.
+    It knows them from before they are closed, because of TLS: on CPython 3.11 to 3.13 a transport
+    of asyncio's own loop that was closed twice, as aiohttp does, has lost its protocol. Then it
+    can neither say what is unsent nor be aborted, except through its socket.
     """
 
     def __init__(self) -> None:
         self._connections: list[_Connection] = []
 
-    def take(self, transports: Iterable[asyncio.Transport | None]) -> None:
-        """Take the connections that are open.
-
-        Args:
-            transports: Their transports; None for those that have gone.
-        """
+    def add(self, transports: Iterable[asyncio.Transport | None]) -> None:
+        """Add the connections that are open; None stands for one that has gone."""
         self._connections += [_Connection(each) for each in transports if each is not None]
 
-    async def let_go(self, timeout: float) -> int:
-        """Wait until all have sent what they had, and drop what is left of them.
-
-        Args:
-            timeout: Seconds that they have to send the rest.
+    async def finish(self, timeout: float) -> int:
+        """Wait up to ``timeout`` seconds until everything is sent, then drop the connections.
 
         Returns:
             How many were dropped with something unsent.
@@ -51,15 +44,15 @@ class Leaving:
         while self.unsent() and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(FLUSH_PAUSE)
         unsent = self.unsent()
-        mute = [each for each in self._connections if not each.drop()]
+        unreachable = [each for each in self._connections if not each.drop()]
         deadline = loop.time() + LAST_TURNS
         await asyncio.sleep(0)
-        while any(each.is_open for each in mute) and loop.time() < deadline:  # noqa: ASYNC110
+        while any(each.is_open for each in unreachable) and loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(FLUSH_PAUSE)
         return unsent
 
     def unsent(self) -> int:
-        """Count those that have something to send, and remember who they are."""
+        """Count the connections that have something to send, and remember which they are."""
         return sum(each.has_unsent() for each in self._connections)
 
 
@@ -73,7 +66,7 @@ class _Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the socket is; to be asked only where the transport has lost its protocol."""
+        """Whether the socket is open; asked only where the transport has lost its protocol."""
         return self._socket is not None and self._socket.fileno() != -1
 
     def has_unsent(self) -> bool:
@@ -81,11 +74,11 @@ class _Connection:
         with suppress(AttributeError):
             self._had_unsent = self._transport.get_write_buffer_size() > 0
             return self._had_unsent
-        # Nobody knows: what it had when it could be asked may have been sent when it is closed.
+        # The transport cannot say. What it had before may be sent by the time its socket closes.
         return self._had_unsent and self.is_open
 
     def drop(self) -> bool:
-        """Let go of the transport; tell whether it could be reached, or only its socket."""
+        """Drop the transport; tell whether it could be reached, or only its socket."""
         with suppress(AttributeError):
             self._transport.get_write_buffer_size()
             self._transport.abort()

@@ -1,8 +1,8 @@
-"""The end of the own process, whatever its threads do.
+"""The exit of the own process, whatever its threads do.
 
-At the exit of the interpreter Python waits for every thread that is not a daemon, without limit:
-for ``asyncio.to_thread``, for each sync handler of NoneBot2, for ``getaddrinfo`` without a network.
-Nothing can end a thread from outside; only the process can leave without it.
+When the interpreter exits, Python waits without limit for every thread that is not a daemon: for
+``asyncio.to_thread``, for each sync handler of NoneBot2, for ``getaddrinfo`` without a network.
+Nothing can end a thread from outside; only the process can exit without it.
 """
 
 from __future__ import annotations
@@ -21,27 +21,23 @@ from typing import Any
 from ..log import logger
 
 FLUSH_TIMEOUT = 0.1
-"""Seconds that logs and standard streams get to be flushed: who reads them may have stalled."""
+"""Seconds that logs and standard streams get to be flushed; their reader may have stalled."""
 
 FAILED, FORCED = 1, 130
-"""Exit codes: of a failed start or an error, and of an end that Ctrl+C has forced; a stop is 0."""
+"""Exit codes of a failed start or an error, and of an end that Ctrl+C has forced; a stop is 0."""
 
 ATEXIT_TIMEOUT = 1.0
-"""Seconds that the functions of ``atexit`` get where threads have not ended."""
+"""Seconds that the functions of ``atexit`` get if threads have not ended."""
 
 LOOK_PAUSE = 0.01
 """Seconds between looks at whether threads have ended."""
 
 
 def end_soon(code: int, seconds: float) -> None:
-    """End the process after some seconds, unless it ends by itself before.
+    """End the process after some seconds, with logs and streams flushed, unless it has ended.
 
-    It may be called from the handler of a signal, which interrupts any code: so it takes no lock,
-    as ``threading.Thread`` would.
-
-    Args:
-        code: The exit code.
-        seconds: The seconds; within them logs and standard streams are flushed.
+    It may be called from a signal handler, which interrupts any code, so it must not take a lock,
+    as ``threading.Thread`` does.
     """
 
     def flush() -> None:
@@ -52,19 +48,19 @@ def end_soon(code: int, seconds: float) -> None:
         time.sleep(seconds)
         os._exit(code)
 
-    # Two, and both now: a flush may block, and no thread starts at the exit of the interpreter.
+    # Two, because a flush may block. Both now, because no thread starts at the interpreter's exit.
     _thread.start_new_thread(flush, ())
     _thread.start_new_thread(end, ())
 
 
 def end_without(threads: set[threading.Thread], code: int, seconds: float) -> None:
-    """Let the process end without threads that have not ended when its main thread has.
+    """Let the process exit without the threads that still run some time after its main thread.
 
     Args:
         threads: The threads.
-        code: The exit code then, unless an error ends the main thread. What the program says later
-            by ``sys.exit()`` cannot be seen from here.
-        seconds: How long they are waited for when the main thread has ended.
+        code: The exit code then, unless an error ends the main thread. A later ``sys.exit()`` of
+            the program cannot be seen from here.
+        seconds: How long to wait for them once the main thread has ended.
     """
     leaving, left = threading.Event(), threading.Event()
     codes = [code]
@@ -85,7 +81,7 @@ def end_without(threads: set[threading.Thread], code: int, seconds: float) -> No
             return
         logger.warning("Ended without thread(s) that had not ended: {}", ", ".join(names))
         if getattr(sys, "last_value", None) is not None:
-            # Python sets it when it shows an error that nobody has caught.
+            # Python sets it when it shows an uncaught error.
             codes.append(FAILED)
         leaving.set()
         _run_atexit()
@@ -93,10 +89,10 @@ def end_without(threads: set[threading.Thread], code: int, seconds: float) -> No
         time.sleep(FLUSH_TIMEOUT)
         os._exit(codes[-1])
 
-    # Now, because Python 3.12 starts no thread at the exit of the interpreter any more.
+    # Now, because Python 3.12 starts no thread once the interpreter exits.
     threading.Thread(target=end, daemon=True, name="end of the process").start()
-    # Private: what `atexit` calls comes after Python has waited for all threads, and nothing public
-    # comes before. concurrent.futures has registered its own wait there; the last is called first.
+    # Private: `atexit` comes after Python has waited for all threads, and nothing public comes
+    # before. concurrent.futures registers its own wait there, too; the last one is called first.
     register: Callable[..., Any] = threading._register_atexit  # type: ignore[attr-defined]
     with suppress(RuntimeError):  # The interpreter has begun to exit.
         register(leave)
@@ -109,13 +105,13 @@ def _wait_for(threads: set[threading.Thread], seconds: float) -> None:
 
 
 def running_threads() -> set[threading.Thread]:
-    """List the threads, besides the main one, that keep the process from ending."""
+    """List the threads that keep the process from exiting, but for the main one and this one."""
     others = set(threading.enumerate()) - {threading.main_thread(), threading.current_thread()}
     return {each for each in others if not each.daemon and _is_busy(each)}
 
 
 def _is_busy(thread: threading.Thread) -> bool:
-    """Tell whether a thread runs; idle workers of pools do not count, as Python ends them."""
+    """Tell whether a thread runs; Python itself ends the idle workers of pools."""
     frame = sys._current_frames().get(thread.ident or 0)
     if frame is None or not thread.is_alive():
         return False
@@ -132,7 +128,7 @@ def _described(thread: threading.Thread) -> str:
 
 
 def _run_atexit() -> None:
-    # Private, and older than any Python here: the children of multiprocessing end there, for one.
+    # Private, but in every supported Python. The children of multiprocessing end there, for one.
     run: Callable[[], Any] = getattr(atexit, "_run_exitfuncs", lambda: None)
     with suppress(Exception):
         run()

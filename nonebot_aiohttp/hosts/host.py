@@ -1,11 +1,8 @@
-"""``Host``: the hosts that a driver runs under, the same for every face."""
+"""``Host``: everything that a driver can run under, the same for both faces."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..exceptions import LifecycleError
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..life.waiting import Stopped, race
 from ..log import logger
 from ..options import DriverOptions
@@ -25,8 +22,9 @@ from .application import DriverApplication
 from .asgi import AsgiApplication
 from .embedding import Embedding
 from .library_loggers import limited_loggers
+from .listening import Listening
 from .process import DEFAULT_LEVEL, serve_process
-from .server import Listening, log_stopped, log_stopping, serve_app
+from .server import Server, Started
 
 if TYPE_CHECKING:
     from ..reverse.guests.guest import Guest
@@ -51,16 +49,13 @@ class Host:
         fastapi_hint: str,
         asgi_hint: str = "",
     ) -> None:
-        """Bind to nothing yet: neither to an event loop nor to a process.
+        """Make the transports; nothing is bound to an event loop or a process yet.
 
         Args:
-            endpoints: The endpoints.
-            lifespan: The driver's life.
-            options: The driver's settings.
             config: The configuration, for ``host``, ``port`` and ``log_level``.
-            guest: An ASGI application behind the endpoints' own paths, if there is one.
+            guest: An ASGI application behind the endpoints' own paths; None if there is none.
             fastapi_hint: See ``DriverApplication``.
-            asgi_hint: What is logged once under an ASGI server, if anything.
+            asgi_hint: See ``AsgiApplication``.
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
@@ -70,9 +65,9 @@ class Host:
             fastapi_hint=fastapi_hint,
             advice=asgi_hint,
         )
-        self._face = AiohttpTransport(endpoints, options, bodies, guest)
+        self._transport = AiohttpTransport(endpoints, options, bodies, guest)
         self._fastapi_hint = fastapi_hint
-        self._embedding = Embedding(self._face, lifespan)
+        self._embedding = Embedding(self._transport, lifespan)
         self._options = options
         self._config = config
         self._app: web.Application | None = None
@@ -83,12 +78,12 @@ class Host:
 
     @property
     def server_app(self) -> web.Application:
-        """The endpoints as an application of their own: a new one when the last has had its life.
+        """The endpoints as an application of their own; a new one when the last has ended.
 
-        While the driver runs elsewhere nothing can be added to it, for nobody would serve that.
+        While another host runs the driver nothing can be added, because nobody would serve it.
         """
         self._app_is_taken = True
-        is_idle = self.lifespan.state is State.IDLE
+        is_idle = self.lifespan.is_idle
         app = self._app
         if app is None or (is_idle and (app.frozen or app is self._embedding.past)):
             app, self._app_loop = self._make_app(), None
@@ -103,10 +98,10 @@ class Host:
         return app
 
     def _app_to_serve(self) -> web.Application:
-        """Choose the application for this time: the user's, or else a new one.
+        """Choose the application to serve: the one that the user has taken, or else a new one.
 
         Raises:
-            LifecycleError: aiohttp has bound the user's one to another event loop.
+            LifecycleError: aiohttp has bound the user's application to another event loop.
         """
         has_lived_elsewhere = self._app is not None and self._app.frozen and self._app_loop is None
         if self._app is None or not self._app_is_taken or has_lived_elsewhere:
@@ -121,8 +116,8 @@ class Host:
         return self._app
 
     def transports(self) -> Iterator[asyncio.Transport | None]:
-        """List the connections of servers that are open, as far as they are known."""
-        return self._face.transports()
+        """List the open connections of the server, as far as they are known."""
+        return self._transport.transports()
 
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an application that exists, and live and stop with it."""
@@ -130,104 +125,77 @@ class Host:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Start, and stop at the end.
-
-        Raises:
-            StartupError: A startup hook failed.
-        """
+        """Start, and stop at the end; see ``HostedDriver.lifespan``."""
         await self.lifespan.start()
         try:
             yield
         finally:
             await self.lifespan.stop()
 
-    def run(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
-        """Run in this process until a signal or ``exit()``; see ``Driver.run``.
-
-        Raises:
-            SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
-        """
+    def run(self, where: Listening | None) -> None:
+        """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
         serve_process(
-            self._serve(host, port, **where, hint="; Ctrl+C again cuts it off"),
+            self.serve(where, hint="; Ctrl+C again cuts it off"),
+            self.lifespan,
             loop=self._options.loop,
             log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
             stop=self._stop_by_signal,
-            cut_off=self.lifespan.cut_off,
-            deadline=lambda: self.lifespan.deadline,
         )
 
-    async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
-        """Run on a loop that runs already, until ``exit()``; see ``Driver.serve``."""
-        await self._serve(host, port, **where)
-
-    async def _serve(
-        self,
-        host: str | None = None,
-        port: int | None = None,
-        *,
-        path: str | os.PathLike[str] | None = None,
-        mode: int | None = None,
-        sock: socket.socket | None = None,
-        ssl_context: ssl.SSLContext | None = None,
-        listen: bool = True,
-        started: Callable[[list[Any]], Any] | None = None,
-        hint: str = "",
+    async def serve(
+        self, where: Listening | None, started: Started | None = None, hint: str = ""
     ) -> None:
-        """Run on a loop that runs already, until ``exit()``.
+        """Run on a loop that runs already, until ``exit()``; see ``HostedDriver.serve``.
+
+        Args:
+            where: Where to listen; None listens nowhere.
+            started: Called with the addresses once connections are accepted.
+            hint: What a person can do while the driver stops, for the log.
 
         Raises:
-            StartupError: A port is in use, or a startup hook failed.
+            StartupError: An address cannot be bound, or a startup hook failed.
             ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
             LifecycleError: It runs already, or ``server_app`` is bound to another event loop.
         """
-        if self._exit is not None or self.lifespan.state is not State.IDLE:
-            # Here and not when the start fails, whose undoing would stop whoever runs it.
+        if self._exit is not None or not self.lifespan.is_idle:
+            # Here and not when the start fails, because undoing that would stop whoever runs it.
             raise LifecycleError("The driver runs already, here or in another host")
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         self._exit = lambda: loop.call_soon_threadsafe(stop.set)
         if self._stop_asked:
             stop.set()
-        where = Listening(
-            host=str(host if host is not None else getattr(self._config, "host", "127.0.0.1")),
-            port=port if port is not None else getattr(self._config, "port", 8080),
-            path=path,
-            mode=mode,
-            sock=sock,
-            ssl_context=ssl_context,
-        )
         try:
-            if listen:
-                app = self._embedding.own = self._app_to_serve()
-                with limited_loggers():
-                    await serve_app(
-                        app, self._face, self.lifespan, where, self._options, stop, started, hint
-                    )
-            else:
-                await self._serve_without_listening(stop, started, hint)
+            if where is None:
+                await self._serve_until(stop, _Nowhere(self.lifespan), started, hint)
+                return
+            app = self._embedding.own = self._app_to_serve()
+            where = where.completed(self._config)
+            with limited_loggers():
+                server = Server(app, self._transport, self.lifespan, self._options, where)
+                await self._serve_until(stop, server, started, hint)
         finally:
             self._exit = None
             self._stop_asked = False
             self._embedding.own = None
 
-    async def _serve_without_listening(
-        self, stop: asyncio.Event, started: Callable[[list[Any]], Any] | None, hint: str
+    async def _serve_until(
+        self, stop: asyncio.Event, server: Server | _Nowhere, started: Started | None, hint: str
     ) -> None:
         try:
-            await race(self.lifespan.start(), stop, grace=self.lifespan.start_grace)
-            logger.info("Running without listening")
-            if started is not None:
-                started([])
+            await server.start(stop, started)
             await stop.wait()
-            log_stopping(self._options, hint)
+            seconds = self._options.drain_timeout
+            logger.info("Stopping, up to {:g} s for what runs{}", seconds, hint)
         except Stopped:
             logger.info("Stopped before the startup had ended")
         finally:
-            await self.lifespan.stop()
-        log_stopped(self.lifespan.deadline)
+            await server.stop()
+        all_ended = self.lifespan.deadline.all_ended
+        logger.info("Stopped" if all_ended else "Stopped; not all that ran has ended")
 
     def _stop_by_signal(self) -> None:
-        # Remembered, for a signal may come before the serving has begun.
+        # Remembered, because a signal may come before the serving has begun.
         self._stop_asked = True
         if self._exit is not None:
             self._exit()
@@ -240,3 +208,21 @@ class Host:
             )
         else:
             self._exit()
+
+
+class _Nowhere:
+    """Stands for the server of a process that only connects to platforms."""
+
+    def __init__(self, lifespan: Lifespan) -> None:
+        self._lifespan = lifespan
+
+    async def start(self, stop: asyncio.Event, started: Started | None) -> None:
+        """Start the driver; see ``Server.start``."""
+        await race(self._lifespan.start(), stop, grace=self._lifespan.start_grace)
+        logger.info("Running without listening")
+        if started is not None:
+            started([])
+
+    async def stop(self) -> None:
+        """Stop the driver."""
+        await self._lifespan.stop()

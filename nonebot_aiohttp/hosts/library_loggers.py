@@ -1,7 +1,7 @@
-"""What the libraries below log of peers, in the own process: each thing once in a while.
+"""Limits how often libraries log what peers do, in the own process.
 
-Whatever makes a library log can be repeated by a stranger, thousands of times a second. Loggers of
-other hosts are left alone.
+A stranger can repeat whatever makes a library log, thousands of times a second. Under other hosts
+the loggers are left alone.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ..log import OnceInAWhile
 
 SERVER = "nonebot_aiohttp.server"
-"""The logger that aiohttp's server gets here."""
+"""The logger that aiohttp's server gets in the own process."""
 
 _AIOHTTPS_OWN = ("aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
-# Not "aiohttp.server": that is for sites beside this one.
+# Not "aiohttp.server", which other servers in this process may use.
 
 _ASYNCIOS_OWN = {
     "socket.accept() out of system resource": logging.WARNING,
     "Error on transport creation for incoming connection": logging.INFO,
 }
-# What asyncio says of peers, by the beginning of its text; the latter in its debug mode only.
+# How asyncio's lines about peers begin; it logs the second only in its debug mode.
 
 
 class Limited(logging.Filter):
-    """Lets each kind of record pass once in a while; what is no HTTP becomes one plain line.
+    """Lets each kind of record pass once in a while.
 
-    The traceback of the latter says nothing of the peer, and its text quotes what the peer sent.
+    A malformed request becomes one plain line, because its traceback says nothing about the peer,
+    and its text quotes what the peer sent.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Limited(logging.Filter):
         self._lines = OnceInAWhile()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide on a record; see ``logging.Filter``."""
+        """Tell whether a record passes; see ``logging.Filter``."""
         error = record.exc_info[1] if record.exc_info else None
         kind = str(record.msg)
         if isinstance(error, HttpProcessingError):
@@ -50,14 +51,14 @@ class Limited(logging.Filter):
 
 
 class LimitedAccepting(logging.Filter):
-    """Makes one plain line, once in a while, of what asyncio says of connections it cannot take."""
+    """Makes one plain line, once in a while, of asyncio's about connections it cannot accept."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lines = OnceInAWhile()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide on a record; see ``logging.Filter``."""
+        """Tell whether a record passes; see ``logging.Filter``."""
         for beginning, level in _ASYNCIOS_OWN.items():
             if str(record.msg).startswith(beginning):
                 # The traceback is that of the event loop's own code.
@@ -67,13 +68,7 @@ class LimitedAccepting(logging.Filter):
 
 
 def make_plain(record: logging.LogRecord, text: str, level: int) -> None:
-    """Make a record one line, without a traceback.
-
-    Args:
-        record: The record.
-        text: The line.
-        level: Its level.
-    """
+    """Turn a record into one line of that level, without a traceback."""
     record.exc_info = None
     record.levelno, record.levelname = level, logging.getLevelName(level)
     record.msg, record.args = text, ()
@@ -88,11 +83,7 @@ def _place(error: BaseException) -> tuple[str, int] | None:
 
 @contextmanager
 def limited_loggers() -> Iterator[None]:
-    """Limit them while the own process serves.
-
-    Yields:
-        Meanwhile.
-    """
+    """Limit the loggers of aiohttp and asyncio while the own process serves."""
     limits: list[tuple[logging.Logger, logging.Filter]] = [
         (logging.getLogger(name), Limited()) for name in (SERVER, *_AIOHTTPS_OWN)
     ]

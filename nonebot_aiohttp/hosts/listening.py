@@ -1,15 +1,20 @@
-"""Sockets that listen before anything else runs, so that a port in use fails the start at once."""
+"""Where the own process listens: bound first of all, so that a port in use fails the start."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+import ssl
 import stat
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from yarl import URL
+
 from ..exceptions import StartupError, ValidationError
+from ..options import DriverOptions
 
 Address = tuple[Any, ...]
 
@@ -19,17 +24,70 @@ BACKLOG = 1024
 """Connections that wait to be accepted; those that come while the startup hooks run wait here."""
 
 
+@dataclass(frozen=True)
+class Listening:
+    """Where to listen; see ``Driver.run`` for the values.
+
+    Attributes:
+        host: A name or an address; None is the configuration's ``host``.
+        port: The port, or its digits as text; None is the configuration's ``port``.
+    """
+
+    host: str | None = None
+    port: int | str | None = None
+    path: str | os.PathLike[str] | None = None
+    mode: int | None = None
+    sock: socket.socket | None = None
+    ssl_context: ssl.SSLContext | None = None
+
+    def completed(self, config: Any) -> Listening:
+        """Fill in what the configuration says of host and port."""
+        host = getattr(config, "host", "127.0.0.1") if self.host is None else self.host
+        port = getattr(config, "port", 8080) if self.port is None else self.port
+        return replace(self, host=str(host), port=port)
+
+    def open(self, options: DriverOptions) -> list[socket.socket]:
+        """Bind and listen.
+
+        Raises:
+            StartupError: An address cannot be bound.
+            ValidationError: The port is not a valid port number.
+        """
+        if self.sock is not None:
+            return [self.sock]
+        if self.path is not None:
+            mode = int(options.socket_mode, 8) if self.mode is None else self.mode
+            return [listen_unix(self.path, mode)]
+        return listen(self.host, port_number(self.port))
+
+    def context(self, options: DriverOptions) -> ssl.SSLContext | None:
+        """Return the TLS context to serve with; None serves plain.
+
+        Raises:
+            ValidationError: The files that the settings name are not a certificate and its key.
+        """
+        if self.ssl_context is not None or options.ssl_certfile is None:
+            return self.ssl_context
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+        except OSError as error:
+            text = f"cannot be used with its key: {error.strerror or error}"
+            raise ValidationError({"aiohttp_ssl_certfile": text}) from None
+        return context
+
+    def remove_file(self) -> None:
+        """Remove the file of a Unix socket, because a later start expects none."""
+        if self.path is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
+
+
 def port_number(port: Any) -> int:
-    """Read a port as a configuration has it.
-
-    Args:
-        port: A number, or its decimal digits.
-
-    Returns:
-        The number.
+    """Read a port: a number, or its decimal digits.
 
     Raises:
-        ValidationError: It is no port.
+        ValidationError: It is not a valid port number.
     """
     number = int(port) if isinstance(port, str) and port.strip().isdecimal() else port
     if not isinstance(number, int) or not 0 <= number <= HIGHEST_PORT:
@@ -40,15 +98,10 @@ def port_number(port: Any) -> int:
 def listen(host: str | None, port: int) -> list[socket.socket]:
     """Bind and listen on every address that a host name resolves to.
 
-    Args:
-        host: The name or address; None or an empty one is all interfaces.
-        port: The port; 0 lets the system choose, one for all addresses.
-
-    Returns:
-        Listening sockets, not blocking.
+    An empty host is all interfaces. Port 0 lets the system choose one port for all addresses.
 
     Raises:
-        StartupError: An address cannot be bound, or the name resolves to none.
+        StartupError: An address cannot be bound, or the name does not resolve.
     """
     sockets: list[socket.socket] = []
     try:
@@ -58,7 +111,7 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
             if listening is not None:
                 sockets.append(listening)
         if not sockets:
-            raise StartupError(f"Cannot listen on {host}: no address of it is on this machine")
+            raise StartupError(f"Cannot listen on {host}: none of its addresses is on this machine")
     except BaseException:
         close_all(sockets)
         raise
@@ -66,17 +119,10 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
 
 
 def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
-    """Resolve a host name.
-
-    Args:
-        host: The name or address; None or an empty one is all interfaces.
-        port: The port.
-
-    Returns:
-        Address families and addresses, without repetitions.
+    """Resolve a host name to address families and addresses, without repetitions.
 
     Raises:
-        StartupError: The name resolves to nothing.
+        StartupError: The name does not resolve.
     """
     try:
         found = socket.getaddrinfo(
@@ -88,18 +134,13 @@ def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
 
 
 def listen_unix(path: str | os.PathLike[str], mode: int) -> socket.socket:
-    """Bind and listen on a Unix socket; one that a dead process left is replaced.
+    """Bind and listen on a Unix socket; the file that a dead process has left is replaced.
 
-    Args:
-        path: Where.
-        mode: Mode of the file: who may write to it may connect.
-
-    Returns:
-        A listening socket, not blocking.
+    The mode of the file decides who may connect.
 
     Raises:
         StartupError: Another process listens there, or the path cannot be bound.
-        ValidationError: The mode is no number.
+        ValidationError: The mode is not a number.
     """
     path = os.fspath(path)
     _remove_stale(path)
@@ -118,17 +159,13 @@ def listen_unix(path: str | os.PathLike[str], mode: int) -> socket.socket:
 
 
 def close_all(sockets: list[socket.socket]) -> None:
-    """Close sockets.
-
-    Args:
-        sockets: The sockets; those that are closed already are passed over.
-    """
+    """Close all sockets; one that is closed already does no harm."""
     for listening in sockets:
         listening.close()
 
 
 def _bind(family: int, address: Address) -> socket.socket | None:
-    """Bind one address; None where the machine lacks its family."""
+    """Bind one address; None where the machine does not have its address family."""
     try:
         listening = socket.socket(family, socket.SOCK_STREAM)
     except OSError:
@@ -158,11 +195,7 @@ def _ready(listening: socket.socket) -> socket.socket:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket file on which nobody listens.
-
-    Raises:
-        StartupError: Somebody does.
-    """
+    """Remove a socket file on which nobody listens; raise ``StartupError`` if somebody does."""
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
@@ -176,3 +209,12 @@ def _remove_stale(path: str) -> None:
                 os.unlink(path)
         else:
             raise StartupError(f"Cannot listen on {path}: another process listens there")
+
+
+def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
+    """Say where a socket listens: a URL, for a Unix socket its path behind ``http://unix:``."""
+    scheme = "http" if context is None else "https"
+    name = listening.getsockname()
+    if isinstance(name, tuple):
+        return str(URL.build(scheme=scheme, host=name[0], port=name[1]))
+    return f"{scheme}://unix:{name}"

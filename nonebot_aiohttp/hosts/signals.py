@@ -1,8 +1,8 @@
 """The signals that stop the own process.
 
-They guard the promise that one wish to stop is one orderly stop. A process is signalled by several
-at once: at Ctrl+C the terminal signals the whole group, and a supervisor such as ``nb run`` signals
-its child besides. So a signal that follows another one closely is its echo.
+They guard the promise that one wish to stop is one orderly stop. A process may get the same wish
+twice: at Ctrl+C the terminal signals the whole process group, and a supervisor such as ``nb run``
+also signals its child. So a signal that closely follows another one is its echo.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 FORCING_PAUSE = 1.0
-"""Seconds after the first signal from which on a SIGINT is a second wish, and no echo of it."""
+"""Seconds after the first signal; a later SIGINT is not its echo, but a second wish."""
 
 LOOK_PAUSE = 0.01
 """Seconds between looks at whether the echo has come."""
@@ -40,26 +40,21 @@ def signals_handled(
 ) -> Iterator[StopSignals]:
     """Let the first signal stop, and a later SIGINT force; put back what was there.
 
-    After a Ctrl+C it does not leave before the echo has come, or would have come: an echo that
-    comes when the handlers are restored would interrupt the program's own cleanup. Outside the
-    main thread nothing is touched, because Python allows it there only.
+    After a Ctrl+C it leaves only when the echo has come, or would have come: an echo that comes
+    when the handlers are restored would interrupt the program's own cleanup. Outside of the main
+    thread it touches nothing, because Python allows signal handlers there only.
 
     Args:
         stop: Called at the first signal, from the event loop or in between; must be thread-safe.
         force: Called at the first SIGINT that comes ``FORCING_PAUSE`` later; then
-            ``KeyboardInterrupt`` is raised, which ends also a handler that blocks the loop.
-        clock: Monotonic seconds.
-        sleep: Waits for some seconds.
-
-    Yields:
-        What has come, while the signals are handled.
+            ``KeyboardInterrupt`` is raised, which also ends a handler that blocks the loop.
     """
     handler = StopSignals(stop, force, clock)
     if threading.current_thread() is not threading.main_thread():
         yield handler
         return
     _look_after_forks()
-    # signal.signal on every system: loop.add_signal_handler does not exist on Windows.
+    # signal.signal on every system, because Windows does not have loop.add_signal_handler.
     handler.before = {number: signal.signal(number, handler) for number in stop_signals()}
     _handlers.append(handler)
     try:
@@ -82,7 +77,6 @@ class StopSignals:
     def __init__(
         self, stop: Callable[[], object], force: Callable[[], object], clock: Callable[[], float]
     ) -> None:
-        """Begin without a signal; see ``signals_handled``."""
         self.before: dict[int, Any] = {}
         self.forced = False
         self._stop = stop
@@ -92,7 +86,7 @@ class StopSignals:
         self._first = 0.0
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal: the first stops, a later SIGINT forces."""
         self._received.append(number)
         if len(self._received) == 1:
             self._first = self._clock()
@@ -103,7 +97,7 @@ class StopSignals:
             raise KeyboardInterrupt
 
     def expects_echo(self) -> bool:
-        """Tell whether an echo of a Ctrl+C has to be expected, which has not come yet."""
+        """Tell whether the echo of a Ctrl+C may still come."""
         return self._received == [signal.SIGINT] and self._may_be_echo()
 
     def _may_be_echo(self) -> bool:
@@ -112,23 +106,23 @@ class StopSignals:
     def put_back(self) -> None:
         """Restore what handled the signals before."""
         for number, before in self.before.items():
-            # None: it was not installed by Python, which cannot install it again.
+            # None: Python did not install it, and cannot install it again.
             signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 _handlers: list[StopSignals] = []
-"""Those that handle the signals now, the newest one last."""
+"""The handlers that are installed now, the newest one last."""
 
 _fork = threading.local()
-"""The mask of signals that a thread had before it began to fork."""
+"""Holds the signal mask that a thread had before it began to fork."""
 
 _looked_after = False
 
 
 def _look_after_forks() -> None:
-    """Keep the handlers out of forked children, which are not what they would stop.
+    """Keep the handlers out of forked children, which must not stop the driver.
 
-    For the whole life of the process, because Python takes back no function of this kind.
+    For the rest of the process, because Python cannot unregister such a function.
     """
     global _looked_after
     if not _looked_after and hasattr(os, "register_at_fork"):
@@ -139,7 +133,7 @@ def _look_after_forks() -> None:
 
 
 def _block() -> None:
-    # Python forgets a signal that a child gets before it is ready for its handlers.
+    # Python loses a signal that a child gets before it is ready to handle it.
     _fork.mask = signal.pthread_sigmask(signal.SIG_BLOCK, stop_signals())
 
 
@@ -155,11 +149,11 @@ def _put_back_in_child() -> None:
 
 
 class _ChildsInterrupt:
-    """Passes over the first Ctrl+C in a forked child, and its echo.
+    """Ignores the first Ctrl+C in a forked child, and its echo.
 
-    The terminal signals the children as well, while handlers of their parent wait for what they do,
-    such as those of a ProcessPoolExecutor. Not ``SIG_IGN``, which a program would inherit that the
-    child executes.
+    The terminal signals the children as well, although handlers of their parent may still wait for
+    their results, as with a ProcessPoolExecutor. It is not ``SIG_IGN``, because a program that the
+    child executes would inherit that.
     """
 
     def __init__(self, before: Any) -> None:

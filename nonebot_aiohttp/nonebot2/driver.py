@@ -1,9 +1,7 @@
-"""``Driver`` and ``Mixin`` for NoneBot2 2.4 and newer: the assembly of this face."""
+"""``Driver`` and ``Mixin`` for NoneBot2 2.4 and newer: assembly only."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -16,8 +14,9 @@ from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
+from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..life.tasks import TaskSet
 from ..log import logger
 from ..options import DriverOptions
@@ -36,39 +35,33 @@ FASTAPI_HINT = (
     "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
     ' pip install "nonebot-aiohttp[fastapi]"'
 )
-"""What to do where the aiohttp application is taken for a FastAPI one."""
+"""What to do instead of treating the aiohttp application as a FastAPI one."""
 
 ASGI_HINT = (
-    "The bot is a guest of an ASGI server, which owns the connections. At a stop it closes"
-    " WebSockets before the events in flight have ended; nobody pings peers, or asks a bot's first"
-    " connection whether it lives; and each event costs more. Run it by itself instead: python"
+    "An ASGI server runs the bot, and owns its connections. At a stop it closes WebSockets before"
+    " the events in flight have ended; nobody pings peers, or asks a bot's first connection whether"
+    " it is alive; and each event costs more. Run the bot by itself instead: python"
     ' bot.py, in Docker CMD ["python", "bot.py"]. Or have gunicorn run'
     " nonebot.get_driver().aiohttp_app with -k aiohttp.GunicornWebWorker"
 )
-"""What is said once under an ASGI server, where ``nb docker`` puts bots."""
+"""Logged once under an ASGI server, where ``nb docker`` puts bots."""
 
 
 class NoLoops:
-    """Stands for forward loops, which are the adapters' own business under NoneBot2."""
+    """Stands for forward loops: under NoneBot2 adapters poll and connect by themselves."""
 
     def start(self) -> None:
-        """Start nothing."""
+        """Do nothing."""
 
     async def stop_intake(self) -> None:
-        """Stop nothing."""
+        """Do nothing."""
 
     async def stop(self, deadline: Deadline) -> None:
-        """Wait for nothing."""
+        """Do nothing."""
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; browsers are let in unless origins are configured.
-
-    Args:
-        config: NoneBot's configuration.
-
-    Returns:
-        The options.
+    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
@@ -76,7 +69,7 @@ def read_options(config: Config) -> DriverOptions:
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
-class Driver(ClientHalf, NonebotDriver, ASGIMixin):
+class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     """The driver for ``DRIVER=nonebot_aiohttp.nonebot2``: server and client on one event loop.
 
     Attributes:
@@ -95,31 +88,31 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         Raises:
             ValidationError: A setting has a wrong value.
         """
-        handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        work, sockets = EventWork(handlers, socket_handlers), OpenWebSockets()
-        # Before NoneBot's own, in which a mixin may add functions.
+        handlers, websocket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
+        work, websockets = EventWork(handlers, websocket_handlers), OpenWebSockets()
+        # Before NoneBot's own __init__, in which a mixin may add functions.
         self._functions = ShutdownFunctions(work, self._deadline)
         super().__init__(env, config)
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
         watch = UnsentWatch(self.options)
-        self._client_sockets = set()
-        kept = Kept(handlers, socket_handlers, sockets, Streams(sockets))
-        watch.add_sockets(sockets)
-        watch.add_sockets(self._client_sockets)
+        self._client_websockets = set()
+        kept = Kept(handlers, websocket_handlers, websockets, Streams(websockets))
+        watch.add_websockets(websockets)
+        watch.add_websockets(self._client_websockets)
         life = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=NoLoops(),
-            sockets=kept.streams,
+            connections=kept.streams,
             work=work,
-            hooks=socket_handlers,
+            hooks=websocket_handlers,
             watches=(watch, DescriptorWatch()),
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
-        self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
+        self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
         self._host = Host(
             self._endpoints,
             life,
@@ -142,12 +135,12 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         life.on_shutdown(keeper.stop)
 
     def _make_guest(self, config: Config, gate: Gate, kept: Kept) -> Guest:
-        """Make the application of plugins, which needs an extra."""
+        """Make the FastAPI application for plugins, which needs an extra."""
         from .plugins_app import PluginsApp, make_guest
 
         self._plugins_app = PluginsApp(config)
         guest = make_guest(self._plugins_app, gate, kept, self.options.body_timeout)
-        # Within the life of NoneBot's functions, in which plugins still add pages.
+        # After NoneBot's startup functions, in which plugins still add pages.
         gate.lifespan.on_startup(guest.lifespan.start)
         gate.lifespan.on_shutdown(guest.lifespan.stop)
         return guest
@@ -158,17 +151,7 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
-        return None if life.state is State.IDLE else life.deadline
-
-    @property
-    def type(self) -> str:
-        """Always ``"aiohttp"``."""
-        return "aiohttp"
-
-    @property
-    def logger(self) -> Any:
-        """NoneBot's logger, which is loguru's."""
-        return logger
+        return None if life.is_idle else life.deadline
 
     @property
     def server_app(self) -> Any:
@@ -183,21 +166,21 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
     def aiohttp_app(self) -> web.Application:
         """The driver as an application, for ``add_subapp``, gunicorn, or more routes.
 
-        With ``aiohttp_fastapi=true`` routes with parameters at its root (``/{name}``) come too
-        late: what is no path of the bot's is FastAPI's.
+        With ``aiohttp_fastapi=true`` its routes with parameters at the root (``/{name}``) are never
+        reached, because every path that is not the bot's is FastAPI's.
         """
         return self._host.server_app
 
     @property
     def asgi(self) -> Application:
         """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
-        return self._host.asgi if self._plugins_app is None else self._plugins_app
+        return super().asgi if self._plugins_app is None else self._plugins_app
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, before those that are there.
 
         Args:
-            func: ``func()``, sync or async. One that fails or hangs skips none of the others.
+            func: ``func()``, sync or async. If it fails or hangs the others run all the same.
 
         Returns:
             ``func``, so that this serves as a decorator.
@@ -217,16 +200,6 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
         if self._plugins_app is not None:
             self._plugins_app.list_websocket(setup)
 
-    def attach(self, app: web.Application) -> None:
-        """Serve at the root of an aiohttp application; see ``nonebot_aiohttp.Driver.attach``."""
-        self._host.attach(app)
-
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[Driver]:
-        """Start, and stop at the end; see ``nonebot_aiohttp.Driver.lifespan``."""
-        async with self._host.running():
-            yield self
-
     def run(
         self, host: str | None = None, port: int | None = None, *, app: Any = None, **where: Any
     ) -> None:
@@ -242,20 +215,16 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
             SystemExit: See ``nonebot_aiohttp.Driver.run``.
             TypeError: An argument is unknown.
         """
-        super().run(host, port, app=app, **where)  # type: ignore[no-untyped-call]
+        NonebotDriver.run(self, host, port, app=app, **where)  # type: ignore[no-untyped-call]
         if app is not None:
             logger.debug("This driver does not reload, so it does not need app=")
-        self._host.run(host, port, **where)
-
-    async def serve(self, host: str | None = None, port: int | None = None, **where: Any) -> None:
-        """Run on a loop that runs already; see ``nonebot_aiohttp.Driver.serve``."""
-        await self._host.serve(host, port, **where)
+        HostedDriver.run(self, host, port, **where)
 
     def exit(self, force: bool = False) -> None:
         """Stop ``run()`` or ``serve()`` from code; may be called from any thread.
 
         Args:
-            force: Accepted as NoneBot's ``none`` driver does; stopping is bounded anyway.
+            force: Accepted because NoneBot's ``none`` driver takes it; a stop is bounded anyway.
         """
         self._host.exit()
 
@@ -263,15 +232,15 @@ class Driver(ClientHalf, NonebotDriver, ASGIMixin):
 class Mixin(ClientHalf):
     """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
 
-    The server's own driver starts and stops it. What this can add there is to wait for the events
-    in flight before the first shutdown function runs.
+    The server's own driver starts and stops it. It waits for the events in flight before the first
+    shutdown function runs.
 
     Attributes:
         options: The settings, validated.
     """
 
     def __init__(self, env: Env, config: Config) -> None:
-        """Put the pool into the life of the driver that this is mixed into.
+        """Open and close the session with the driver that this is mixed into.
 
         Args:
             env: NoneBot's environment.
@@ -281,14 +250,14 @@ class Mixin(ClientHalf):
             ValidationError: A setting has a wrong value.
         """
         self._work = EventWork(TaskSet("HTTP handler"), TaskSet("WebSocket handler"))
-        # Before the others', which may add functions.
+        # Before the __init__ of the others, which may add functions.
         self._functions = ShutdownFunctions(self._work, lambda: None)
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        self._client_sockets = set()
+        self._client_websockets = set()
         unsent = UnsentWatch(self.options)
-        unsent.add_sockets(self._client_sockets)
+        unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()
         self.on_startup(self._start_up)  # type: ignore[attr-defined]
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
@@ -297,7 +266,7 @@ class Mixin(ClientHalf):
         """Register a function that runs at the stop, after the events in flight have ended.
 
         Args:
-            func: ``func()``, sync or async. One that fails skips none of the others.
+            func: ``func()``, sync or async. If it fails the others run all the same.
 
         Returns:
             ``func``, so that this serves as a decorator.
@@ -311,8 +280,8 @@ class Mixin(ClientHalf):
             watch.start()
 
     async def _shut_down(self) -> None:
-        if in_work := self._work.in_work():
-            logger.info("Waiting for {} in flight", in_work)
+        if pending := self._work.describe_pending():
+            logger.info("Waiting for {} in flight", pending)
         await self._work.drain(self.options.drain_timeout)
         await self._work.cancel(GRACE)
         self._work.end_stop()

@@ -11,12 +11,21 @@ import pytest
 
 from tests.process.hosts import Host
 from tests.process.programs import Program
+from tests.support import absent
 
-collect_ignore: list[str] = []
-if sys.platform == "win32":
-    # They send SIGTERM, which kills a process on Windows.
-    collect_ignore += ["test_hosts_requests.py", "test_hosts_start.py", "test_hosts_stop.py"]
-    collect_ignore += ["test_signals.py", "test_thousand.py"]
+_REASON = "Windows has no SIGTERM that a process can handle"
+_ABSENT_PARTS = {
+    "process/test_hosts_*.py": _REASON,
+    "process/test_signals.py": _REASON,
+    "process/test_thousand.py": _REASON,
+}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests that send SIGTERM where that kills a process."""
+    if sys.platform != "win32":
+        return None
+    return absent.leave_out(config, collection_path, _ABSENT_PARTS)
 
 
 class Launch(Protocol):

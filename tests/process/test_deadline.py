@@ -106,6 +106,17 @@ async def test_everything_hangs(logs: Logs) -> None:
     assert logs.matching("Stopped; not all that ran has ended", "INFO")
 
 
+async def test_tasks_of_others_hold_up_no_stop() -> None:
+    """Trap: the stop waited for every task in the loop, those of plugins too (a16)."""
+    async with serving_large_page() as bench:
+        plugin = asyncio.create_task(never())
+        bench.driver.exit()
+        await bench.end()
+        assert not plugin.done()
+        plugin.cancel()
+    assert bench.notes[-2:] == SHUTDOWN
+
+
 @pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 async def test_a_shutdown_hook_that_hangs_does_not_skip_those_behind_it(logs: Logs) -> None:
     async with serving_large_page(aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5) as bench:

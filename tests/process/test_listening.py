@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.hosts.listening import port_number, resolve
+from nonebot_aiohttp.hosts import listening
+from nonebot_aiohttp.hosts.listening import BACKLOG, close_all, port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import post
 from tests.process.programs import Program
 from tests.process.test_signals import LOOPS
+from tests.support.bots import make_driver
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.ports import free_port
+from tests.support.waiting import within
 
 EXIT = b'{"do": "exit"}'
 
@@ -110,6 +118,47 @@ async def test_name_that_does_not_resolve(launch: Launch) -> None:
 async def test_given_socket(launch: Launch) -> None:
     program = launch(own_process(sock=True))
     await stop_by(await RawClient.connect(program.port), program)
+
+
+@pytest.mark.both_loops
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell the backlog")
+async def test_the_backlog_is_large_while_connections_are_accepted() -> None:
+    """Trap: a server that begins to serve calls `listen()` again, with 100 or 128."""
+    driver = make_driver()
+    with socket.socket() as given:
+        given.bind(("127.0.0.1", 0))
+        started = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(driver.serve(sock=given, started=started.set_result))
+        await within(started)
+        found = backlog_of(given)
+        driver.exit()
+        await within(serving)
+    assert found == min(BACKLOG, most_of_the_system())
+
+
+def backlog_of(listens: socket.socket) -> int:
+    """Ask Linux, which tells it as `tcpi_sacked` of a socket that listens (tcp_diag.c)."""
+    info = listens.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("=I", info, 28)[0])
+
+
+def most_of_the_system() -> int:
+    """Read the largest backlog that the system gives."""
+    return int(Path("/proc/sys/net/core/somaxconn").read_text("ascii"))
+
+
+@pytest.mark.parametrize(("system", "reused"), [("posix", True), ("nt", False)])
+def test_no_port_is_shared_on_windows(
+    system: str, reused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: with `SO_REUSEADDR` two processes listen on one port there."""
+    monkeypatch.setattr(listening, "os", SimpleNamespace(name=system))
+    sockets = listening.listen("127.0.0.1", 0)
+    try:
+        option = sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        assert bool(option) is reused
+    finally:
+        close_all(sockets)
 
 
 @pytest.mark.promise("life: after the stop no task, session or socket is left")

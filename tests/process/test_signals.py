@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import signal
@@ -18,12 +17,13 @@ from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.programs import PATIENCE, ROOT, Program
 from tests.process.simulator import Platform
+from tests.support.absent import needs
 from tests.support.certs import Tls
 from tests.support.ports import free_port
 from tests.support.waiting import eventually, within
 
 NOTHING_LEFT = ["run() returned", "left behind: []"]
-LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+LOOPS = ["asyncio", pytest.param("uvloop", marks=needs("uvloop"))]
 FORCED = r"ERROR +nonebot_aiohttp.hosts.process: Forced to end by a second Ctrl\+C"
 FAILED = r"ERROR +nonebot_aiohttp.life.failures: A handler of platform failed"
 CUT_OFF = r"ERROR +nonebot_aiohttp.life.tasks: Cut off 1 handler\(s\) of platform"

@@ -60,7 +60,7 @@ def test_it_is_a_mapping_as_ever(app: Any) -> None:
 
 
 MADE = """
-from nonebot_aiohttp.application import DriverApplication
+from nonebot_aiohttp.hosts.application import DriverApplication
 app = DriverApplication("hint")
 assert app.get("name") is None
 """

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 from nonebot_aiohttp.hosts.process import run_loop
@@ -21,9 +22,9 @@ def nothing() -> None:
 
 def run(main: Coroutine[Any, Any, None], seconds_for_threads: float) -> None:
     """Run a coroutine as the own process does, without a signal."""
-    deadline = Deadline(0, seconds_for_threads)
+    lifespan: Any = SimpleNamespace(cut_off=nothing, deadline=Deadline(0, seconds_for_threads))
     signals = StopSignals(nothing, nothing, time.monotonic)
-    run_loop(main, asyncio.new_event_loop, signals, nothing, lambda: deadline)
+    run_loop(main, asyncio.new_event_loop, signals, lifespan)
 
 
 def test_threads_may_use_the_loop_until_they_have_ended(logs: Logs) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,3 +46,20 @@ def test_every_python_of_the_classifiers_is_an_environment() -> None:
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
     matrix = ", ".join(f'"3.{minor}"' for minor in versions)
     assert f"python: [{matrix}]" in workflow
+
+
+def imported_by(directory: str) -> Iterator[str]:
+    """Yield the names of the modules that a directory's files import, but for relative imports."""
+    for path in (ROOT / directory).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                yield str(node.module)
+
+
+@pytest.mark.parametrize(("one", "other"), [("tests", "benchmarks"), ("benchmarks", "tests")])
+def test_tests_and_benchmarks_do_not_import_each_other(one: str, other: str) -> None:
+    packages = {name.partition(".")[0] for name in imported_by(one)}
+    assert "nonebot_aiohttp" in packages
+    assert other not in packages

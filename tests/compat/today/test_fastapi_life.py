@@ -16,7 +16,7 @@ from ..support.inprocess import make_driver, started
 from ..support.process import launched, running
 
 OWN = Candidate(OURS)
-ADVICE = "The bot is a guest of an ASGI server"
+ADVICE = "An ASGI server runs the bot"
 
 
 async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class PlatformBot(Bot):
             await getattr(self, "do_" + data["do"])(data)
 
     async def do_note(self, event: dict[str, Any]) -> None:
+        await asyncio.sleep(event.get("after", 0))
         self.note(f"handled {event['id']}")
 
     async def do_work(self, event: dict[str, Any]) -> None:
