@@ -1,4 +1,4 @@
-"""Headers, paths and bodies into `HTTPRequest`: both transports make the same of the same request."""
+"""Headers, paths and bodies into `HTTPRequest`: both transports make the same of one request."""
 
 from __future__ import annotations
 
