@@ -1,7 +1,7 @@
 """The all-in-one NoneBot driver on aiohttp: one event loop, one server, one connection pool.
 
-The names here are the public ones; ``Env`` and ``Config`` need the extra ``standalone``
-(pydantic-settings) and are imported when they are first asked for.
+The names here are public. ``Env``, ``Config`` and ``load_config`` need the extra ``standalone``
+(pydantic-settings), and are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ __all__ = (
     "logger",
 )
 
-# Not in __all__: a star import must not need pydantic-settings.
+# They are not in __all__, because a star import must not need pydantic-settings.
 _LAZY = ("Config", "Env", "load_config")
 
 
 def __getattr__(name: str) -> Any:
-    """Import the configuration when it is asked for: only it needs pydantic-settings."""
+    """Import ``config`` on first use, because it needs pydantic-settings."""
     if name in _LAZY:
         from . import config
 

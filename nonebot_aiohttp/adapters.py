@@ -1,7 +1,7 @@
 """``Bot``, the base class of a protocol adapter, as NoneBot 2.0.0a16 has it.
 
-An adapter decides in ``check_permission`` who may connect, takes what arrives in
-``handle_message``, and speaks to its platform in ``_call_api``.
+An adapter decides in ``check_permission`` who may connect, handles messages in ``handle_message``,
+and calls its platform's API in ``_call_api``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Bot(abc.ABC):
     """One bot account on one connection; subclass it to write an adapter.
 
     Hooks of ``on_calling_api`` and ``on_called_api`` belong to the class on which they are
-    registered and run for the bots of it and of its subclasses.
+    registered. They run for the bots of this class and of its subclasses.
 
     Attributes:
-        driver: The driver that made this bot.
-        config: That driver's configuration.
+        driver: The driver that has made this bot.
+        config: The configuration of that driver.
         self_id: The id of the account.
-        request: The request or the WebSocket by which the bot came. Its ``type`` tells which:
+        request: The request or the WebSocket over which the bot has connected. Its ``type`` is
             ``"http"`` or ``"websocket"``.
     """
 
@@ -54,11 +54,11 @@ class Bot(abc.ABC):
         cls._called_api_hook = {}
 
     def __init__(self, self_id: str, request: HTTPConnection) -> None:
-        """Make a bot; the driver does.
+        """Make a bot; only the driver calls this.
 
         Args:
             self_id: The id of the account.
-            request: The request or the WebSocket by which the bot came.
+            request: The request or the WebSocket over which the bot connects.
         """
         self.self_id = self_id
         self.request = request
@@ -67,8 +67,8 @@ class Bot(abc.ABC):
         return f"<Bot type={self.type!r} self_id={self.self_id!r}>"
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """Make ``bot.some_api(**data)`` a shorthand of ``bot.call_api("some_api", **data)``."""
-        # Private and special names are never APIs: copy, pickle and inspect probe for them.
+        """Make ``bot.some_api(**data)`` short for ``bot.call_api("some_api", **data)``."""
+        # A private or special name is not an API: copy, pickle and inspect probe for such names.
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return partial(self.call_api, name)
@@ -80,14 +80,14 @@ class Bot(abc.ABC):
 
     @classmethod
     def register(cls, driver: Driver, config: Config, **kwargs: Any) -> None:
-        """Take note of the driver that registers this adapter.
+        """Store the driver that registers this adapter.
 
         Override it to read settings or to set up forward connections, and call ``super()``.
 
         Args:
             driver: The driver.
             config: The driver's configuration.
-            **kwargs: What was given to ``driver.register_adapter``.
+            **kwargs: The further arguments of ``driver.register_adapter``.
         """
         cls.driver = driver
         cls.config = config
@@ -97,20 +97,20 @@ class Bot(abc.ABC):
     async def check_permission(
         cls, driver: Driver, request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
-        """Decide whether a request or a WebSocket handshake is the platform's.
+        """Decide whether a request or a WebSocket handshake comes from the platform.
 
         Args:
-            driver: The driver that received it.
+            driver: The driver that has received it.
             request: An ``HTTPRequest``, or a ``WebSocket`` that is not accepted yet.
 
         Returns:
-            The bot's id, or None to refuse, and the response: the answer to a webhook, or to
-            the refused. None is 200 to a webhook with an id, and 401 to the refused.
+            The bot's id, or None to refuse; and the response to a webhook or to a refused
+            handshake. A response of None is 200 if there is an id, and 401 if there is not.
         """
 
     @abc.abstractmethod
     async def handle_message(self, message: bytes) -> Any:
-        """Take one message.
+        """Handle one message.
 
         Args:
             message: The body of a webhook or of a poll's answer, or one WebSocket message.
@@ -122,34 +122,34 @@ class Bot(abc.ABC):
 
         Args:
             api: Name of the API.
-            **data: Its parameters.
+            **data: Parameters of the API.
         """
 
     @abc.abstractmethod
     async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
-        """Send a message to where an event came from.
+        """Send a message to the chat that an event came from.
 
         Args:
             event: The event to answer.
             message: The message.
-            **kwargs: What else the adapter knows.
+            **kwargs: Arguments that the adapter defines.
         """
 
     async def call_api(self, api: str, **data: Any) -> Any:
-        """Call an API of the platform and run the hooks around it.
+        """Call an API of the platform, with the hooks before and after the call.
 
-        A hook that raises ``MockApiException`` answers the call itself; any other error of a
-        hook is logged and stops nobody.
+        A hook that raises ``MockApiException`` answers the call itself. Any other error of a hook
+        is logged, and the call goes on.
 
         Args:
             api: Name of the API.
-            **data: Its parameters.
+            **data: Parameters of the API.
 
         Returns:
-            What the platform answered.
+            The platform's answer.
 
         Raises:
-            Exception: Whatever the adapter's ``_call_api`` raises.
+            Exception: Any error of the adapter's ``_call_api``.
         """
         result, error = None, None
         try:
@@ -175,7 +175,7 @@ class Bot(abc.ABC):
             func: ``func(bot, api, data)``, sync or async. It may change ``data``.
 
         Returns:
-            ``func``, so that this serves as a decorator.
+            ``func``, so that the method is a decorator.
         """
         cls._calling_api_hook[func] = None
         return func
@@ -185,11 +185,11 @@ class Bot(abc.ABC):
         """Register a function that runs after each API call.
 
         Args:
-            func: ``func(bot, exception, api, data, result)``, sync or async; ``exception`` is
-                None when the call succeeded.
+            func: ``func(bot, exception, api, data, result)``, sync or async. ``exception`` is
+                None if the call has succeeded.
 
         Returns:
-            ``func``, so that this serves as a decorator.
+            ``func``, so that the method is a decorator.
         """
         cls._called_api_hook[func] = None
         return func
@@ -211,20 +211,12 @@ class Bot(abc.ABC):
 
 
 def create_bot(adapter: type[_Bot], driver: Driver, self_id: str, request: HTTPConnection) -> _Bot:
-    """Make a bot that knows its own driver, so that one class can serve two drivers.
+    """Make a bot that has its own driver, so that two drivers can share one adapter class.
 
-    Args:
-        adapter: The adapter's class. Adapters of other frameworks serve as well.
-        driver: The driver that the bot's ``driver`` shall be, and its configuration the bot's
-            ``config``.
-        self_id: The id of the account.
-        request: The request or the WebSocket by which the bot comes.
-
-    Returns:
-        The bot.
+    The class need not be a subclass of this package's ``Bot``.
     """
     bot = adapter.__new__(adapter)
-    # Before __init__, which may use them already.
+    # They are set first, because the adapter's __init__ may use them.
     bot.driver = driver
     bot.config = driver.config
     bot.__init__(self_id, request)  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """``Env`` and ``Config``: NoneBot's settings from dotenv files, environment and keyword arguments.
 
-The only module that needs pydantic-settings, so nothing in the package imports it unasked.
+Only this module needs pydantic-settings. The package imports it on first use.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _DRIVER_PREFIX = "aiohttp_"
 _DELIMITER = "__"
 _HIDDEN = "***"
 
-# "utf-8-sig" also reads what some editors on Windows write: UTF-8 after a byte order mark.
+# "utf-8-sig" also reads UTF-8 after a byte order mark, as some editors on Windows write it.
 _FILE_ENCODING = "utf-8-sig"
 
 
 class Env(BaseSettings):
-    """Which environment this is; from keyword arguments, the environment, or ``.env``.
+    """The name of the environment, from keyword arguments, environment variables or ``.env``.
 
     Attributes:
-        environment: Its name; ``.env.{environment}`` holds its settings.
+        environment: The name; ``.env.{environment}`` holds the settings of this environment.
     """
 
     model_config = SettingsConfigDict(
@@ -55,31 +55,31 @@ class Env(BaseSettings):
 
 
 class Config(BaseSettings):
-    """NoneBot's settings, and whatever else the dotenv files and keyword arguments hold.
+    """NoneBot's settings, and all other settings of the dotenv files and keyword arguments.
 
     Keyword arguments override environment variables, which override ``.env.{environment}``, which
-    overrides ``.env``. The argument ``_env_file`` reads other dotenv files instead (a path, or
-    several, of which the last overrides the others); None reads none.
+    overrides ``.env``. The argument ``_env_file`` names other dotenv files instead: a path, or
+    several paths, of which the last overrides the others. With None no dotenv file is read.
 
-    Declare settings of your own in a subclass. Undeclared ones are attributes too, their names in
-    lowercase: all keys of the dotenv files (the environment may override each), all keyword
-    arguments, and those variables of the environment that begin with ``AIOHTTP_``. Text that is
-    JSON is decoded, and ``PLUGIN__NAME=1`` is ``plugin == {"name": 1}``.
+    Declare settings of your own in a subclass. Undeclared settings are attributes as well, with
+    lowercase names: all keys of the dotenv files (environment variables may override them), all
+    keyword arguments, and the environment variables that begin with ``AIOHTTP_``. A text that is
+    JSON is decoded, and ``PLUGIN__NAME=1`` becomes ``plugin == {"name": 1}``.
 
     Attributes:
         host: IP address to listen on.
-        port: TCP port to listen on; 0 takes one that is free.
+        port: TCP port to listen on; 0 chooses a free port.
         debug: Whether this is a debugging run.
-        log_level: The lowest level to log, a name or a number of loguru's.
-        access_token: Token that platforms have to show; None asks for none.
-        secret: Key of the signatures that platforms have to send; None asks for none.
+        log_level: The lowest level to log, a level name or number of loguru.
+        access_token: Token that platforms must send; None turns the check off.
+        secret: Key with which platforms must sign webhooks; None turns the check off.
         api_root: URL of the platform's HTTP API, by bot id.
-        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) has no limit.
+        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) is no limit.
         superusers: Ids of the users who may command the bots.
         nickname: Names that the bots listen to.
-        command_start: What a command may begin with.
-        command_sep: What may stand between the parts of a command.
-        session_expire_timeout: How long a bot waits for a user's answer; text may be seconds,
+        command_start: Texts with which a command may begin.
+        command_sep: Texts that may separate the parts of a command.
+        session_expire_timeout: How long a bot waits for a user's answer. Text may be seconds,
             ``HH:MM:SS``, or ISO 8601.
     """
 
@@ -108,11 +108,11 @@ class Config(BaseSettings):
         """Read the settings.
 
         Args:
-            **values: Settings by name, in any case; and arguments of ``BaseSettings``, which begin
-                with an underscore.
+            **values: Settings by name, in upper or lower case, and the arguments of
+                ``BaseSettings`` that begin with an underscore.
 
         Raises:
-            pydantic.ValidationError: A setting has a wrong value. Its text names the setting and
+            pydantic.ValidationError: A setting has a wrong value. The error names the setting and
                 does not show the value.
         """
         values = _lowercased(values, keep=set(_declared_names(type(self))))
@@ -129,22 +129,21 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment and the dotenv files supply undeclared settings as well.
+        """Make the sources of the settings, the first of which has precedence.
 
-        Returns:
-            The sources, the first of which has precedence.
+        The environment and the dotenv files supply undeclared settings as well.
         """
         environment = cast(EnvSettingsSource, env_settings)
         files = cast(EnvSettingsSource, dotenv_settings)
         return (
             init_settings,
-            _Texts(environment, keeps=_named_in(files.env_vars)),
-            _Texts(files, keeps=lambda name: True),
+            _TextSource(environment, keeps=_named_in(files.env_vars)),
+            _TextSource(files, keeps=lambda name: True),
             file_secret_settings,
         )
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        # Nobody knows which of the undeclared settings are secret.
+        # Any undeclared setting may be a secret.
         undeclared = self.model_extra or {}
         for name, value in super().__repr_args__():
             yield name, (_HIDDEN if name in undeclared else value)
@@ -162,7 +161,7 @@ class Config(BaseSettings):
     @field_validator("superusers", "nickname", mode="before")
     @classmethod
     def _texts_from_numbers(cls, value: object) -> object:
-        # Ids are numbers on many platforms, and pydantic 1 took SUPERUSERS=[123456].
+        # Ids are numbers on many platforms, and pydantic 1 accepted SUPERUSERS=[123456].
         if not isinstance(value, list | tuple | set | frozenset):
             return value
         return [str(item) if type(item) is int else item for item in value]
@@ -170,7 +169,7 @@ class Config(BaseSettings):
     @field_validator("session_expire_timeout", mode="before")
     @classmethod
     def _seconds_from_text(cls, value: object) -> object:
-        # Pydantic 1 took SESSION_EXPIRE_TIMEOUT=120.
+        # pydantic 1 accepted SESSION_EXPIRE_TIMEOUT=120.
         try:
             return float(value) if isinstance(value, str) else value
         except ValueError:
@@ -185,7 +184,7 @@ def load_config(**values: Any) -> tuple[Env, Config]: ...
 @overload
 def load_config(config_class: type[ConfigT], /, **values: Any) -> tuple[Env, ConfigT]: ...
 def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[Env, Config]:
-    """Read the environment's name and its settings: the two arguments of ``Driver``.
+    """Read the name of the environment and its settings: the two arguments of ``Driver``.
 
     ::
 
@@ -193,8 +192,8 @@ def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[
 
     Args:
         config_class: ``Config``, or a subclass with settings of your own.
-        **values: Settings that override all others. ``environment`` chooses the environment, and
-            ``_env_file`` dotenv files other than ``.env`` and ``.env.{environment}``.
+        **values: Settings that override all others. ``environment`` chooses the environment.
+            ``_env_file`` names dotenv files to read instead of ``.env`` and ``.env.{environment}``.
 
     Returns:
         The environment and the settings.
@@ -218,26 +217,16 @@ def _lowercased(values: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str
     return {name if name in keep else name.lower(): value for name, value in values.items()}
 
 
-class _Texts(PydanticBaseSettingsSource):
-    """Settings from variables, which are text: the declared ones as ever, and some undeclared."""
+class _TextSource(PydanticBaseSettingsSource):
+    """Reads settings from text variables: the declared ones, and undeclared ones that it keeps."""
 
     def __init__(self, variables: EnvSettingsSource, keeps: Callable[[str], bool]) -> None:
-        """Look at variables.
-
-        Args:
-            variables: The source that knows them, by lowercase names, and reads the declared ones.
-            keeps: Whether an undeclared variable is kept.
-        """
         super().__init__(variables.settings_cls)
         self._variables = variables
         self._keeps = keeps
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Get a declared setting as its variable has it.
-
-        Returns:
-            The text or None, the name in the model, and whether the text has to be JSON.
-        """
+        """Return a declared setting's text or None, its name, and whether the text must be JSON."""
         return self._variables.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
@@ -245,12 +234,12 @@ class _Texts(PydanticBaseSettingsSource):
         return self._read_declared(declared) | self._read_undeclared(declared)
 
     def _read_declared(self, names: set[str]) -> dict[str, Any]:
-        # The source of the dotenv files adds some of the undeclared, with rules that change
+        # The source of the dotenv files adds some undeclared settings as well, by rules that change
         # between the releases of pydantic-settings.
         values = {name: value for name, value in self._variables().items() if name in names}
         for field_name, field in self.settings_cls.model_fields.items():
             text, name, _ = self.get_field_value(field, field_name)
-            # pydantic-settings 2.0 makes the number 123 of the token "123".
+            # pydantic-settings 2.0 turns the token "123" into the number 123.
             if text is not None and _is_union_of_scalars(field.annotation):
                 values[name] = text
         return values
@@ -258,7 +247,7 @@ class _Texts(PydanticBaseSettingsSource):
     def _read_undeclared(self, declared: Iterable[str]) -> dict[str, Any]:
         declared = {name.lower() for name in declared}
         values: dict[str, Any] = {}
-        # Short names come first: PLUGIN__B=2 adds to PLUGIN={"a": 1}.
+        # Short names come first, so that PLUGIN__B=2 adds to PLUGIN={"a": 1}.
         for name, text in sorted(self._variables.env_vars.items()):
             path = _path(name)
             if text is not None and path[0] not in declared and self._keeps(name):
@@ -267,7 +256,7 @@ class _Texts(PydanticBaseSettingsSource):
 
 
 def _declared_names(settings_cls: type[BaseSettings]) -> Iterator[str]:
-    """Yield the names of the declared settings, and their aliases."""
+    """Yield the names and the aliases of the declared settings."""
     for name, field in settings_cls.model_fields.items():
         yield name
         alias = field.validation_alias
@@ -278,14 +267,10 @@ def _declared_names(settings_cls: type[BaseSettings]) -> Iterator[str]:
 
 
 def _named_in(files: Iterable[str]) -> Callable[[str], bool]:
-    """Tell which variables of the environment are kept though undeclared: few, for it is shared.
+    """Make the test of which undeclared environment variables, by lowercase name, are kept.
 
-    Args:
-        files: Lowercase names of the variables that the dotenv files set.
-
-    Returns:
-        A predicate of the lowercase name: the driver's settings, what overrides a variable of
-        the files, and what belongs to the same nested setting.
+    They are few, because all programs share the environment: the driver's settings, and variables
+    that override a variable of the dotenv files or belong to the same nested setting.
     """
     names = set(files)
     roots = {_path(name)[0] for name in names}
@@ -322,7 +307,7 @@ def _decode(text: str) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    """Leave ``NaN`` and ``Infinity`` text: JSON has no such numbers, and they may be names."""
+    """Keep ``NaN`` and ``Infinity`` as text: JSON has no such numbers, and they may be names."""
     raise ValueError(name)
 
 

@@ -1,8 +1,8 @@
-"""The contract of NoneBot 2.0.0a16's ``nonebot.drivers``, without any I/O.
+"""The API of NoneBot 2.0.0a16's ``nonebot.drivers``, without any I/O.
 
-Adapters written for that API move over by changing their imports. Names, field orders, defaults and
-abstractness are the contract's; what is concrete here is only what every driver has to do alike:
-keep its adapters, its hooks and its connected bots, each driver instance for itself.
+An adapter that was written for that API needs other imports only. Names, the order of fields,
+defaults and abstract methods are the same as there. Concrete here is only the part that all drivers
+share: each driver instance keeps adapters, hooks and connected bots of its own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class OrderedSet(MutableSet[_T]):
     """A set that keeps the order of insertion: hooks run in the order of their registration."""
 
     def __init__(self, items: Iterable[_T] = ()) -> None:
-        """Take the first items, in their order."""
+        """Make a set of items."""
         self._items = dict.fromkeys(items)
 
     def __contains__(self, item: object) -> bool:
@@ -55,20 +55,20 @@ class OrderedSet(MutableSet[_T]):
         return len(self._items)
 
     def add(self, value: _T) -> None:
-        """Add ``value`` behind the others, unless it is there."""
+        """Add ``value`` at the end, unless it is in the set."""
         self._items[value] = None
 
     def discard(self, value: _T) -> None:
-        """Remove ``value`` if it is there."""
+        """Remove ``value`` if it is in the set."""
         self._items.pop(value, None)
 
 
 class Driver(abc.ABC):
-    """Base of all drivers: what talks to the network for the adapters.
+    """Base of all drivers: a driver talks to the network for the adapters.
 
     Attributes:
         env: Name of the environment, such as ``"prod"``.
-        config: The configuration object; any object with attributes serves.
+        config: The configuration; any object with attributes.
     """
 
     _adapters: dict[str, builtins.type[Bot]]
@@ -79,7 +79,7 @@ class Driver(abc.ABC):
     _clients: dict[str, Bot]
 
     def __init__(self, env: Env, config: Config) -> None:
-        """Begin without adapters, hooks and bots.
+        """Make a driver without adapters, hooks and bots.
 
         Args:
             env: The environment; its ``environment`` becomes ``driver.env``.
@@ -89,7 +89,7 @@ class Driver(abc.ABC):
         self.config = config
         self._adapters = {}
         self._clients = {}
-        # The contract annotates sets; these are sets that keep their order.
+        # NoneBot annotates sets; these sets keep their order.
         self._bot_connection_hook = cast("set[T_BotConnectionHook]", OrderedSet())
         self._bot_disconnection_hook = cast("set[T_BotDisconnectionHook]", OrderedSet())
 
@@ -111,16 +111,19 @@ class Driver(abc.ABC):
 
     @property
     def bots(self) -> dict[str, Bot]:
-        """The bots that are connected now, by their id."""
+        """The bots that are connected now, by id."""
         return self._clients
 
     def register_adapter(self, name: str, adapter: builtins.type[Bot], **kwargs: Any) -> None:
-        """Register an adapter; a name that is taken keeps its first adapter.
+        """Register an adapter. If the name is registered already, its first adapter stays.
 
         Args:
             name: The name by which connections find the adapter (``/{name}/ws``).
             adapter: The adapter's ``Bot`` class.
-            **kwargs: Handed on to ``adapter.register``.
+            **kwargs: Passed to ``adapter.register``.
+
+        Raises:
+            Exception: Any error of ``adapter.register``; the adapter is not registered then.
         """
         if name in self._adapters:
             package_logger.debug("Adapter {} is registered already; the first one stays", name)
@@ -146,25 +149,25 @@ class Driver(abc.ABC):
         """Register a function that runs when the driver stops."""
 
     def on_bot_connect(self, func: _BotHook) -> _BotHook:
-        """Register a function that runs with each bot that has connected.
+        """Register a function that runs after each bot has connected.
 
         Args:
             func: ``func(bot)``, sync or async.
 
         Returns:
-            ``func``, so that this serves as a decorator.
+            ``func``, so that the method is a decorator.
         """
         self._bot_connection_hook.add(func)
         return func
 
     def on_bot_disconnect(self, func: _BotHook) -> _BotHook:
-        """Register a function that runs with each bot that has disconnected.
+        """Register a function that runs after each bot has disconnected.
 
         Args:
             func: ``func(bot)``, sync or async.
 
         Returns:
-            ``func``, so that this serves as a decorator.
+            ``func``, so that the method is a decorator.
         """
         self._bot_disconnection_hook.add(func)
         return func
@@ -180,7 +183,7 @@ class ForwardDriver(Driver):
         """Register an HTTP polling connection.
 
         Args:
-            setup: The setup, or a function that makes it and is called before every poll.
+            setup: The setup, or a function that is called before every poll and returns it.
         """
 
     @abc.abstractmethod
@@ -190,12 +193,13 @@ class ForwardDriver(Driver):
         """Register a WebSocket connection.
 
         Args:
-            setup: The setup, or a function that makes it and is called before every attempt.
+            setup: The setup, or a function that is called before every attempt to connect and
+                returns it.
         """
 
 
 class ReverseDriver(Driver):
-    """Base of drivers that a platform connects to."""
+    """Base of drivers to which a platform connects."""
 
     @property
     @abc.abstractmethod
@@ -210,14 +214,15 @@ class ReverseDriver(Driver):
 
 @dataclass
 class HTTPConnection(abc.ABC):
-    """What the start of an HTTP request or a WebSocket says, after the ASGI connection scopes.
+    """The head of an HTTP request or a WebSocket handshake, modelled on ASGI's connection scopes.
 
     Attributes:
         http_version: ``"1.0"``, ``"1.1"`` or ``"2"``.
         scheme: ``"http"`` or ``"https"``, ``"ws"`` or ``"wss"``.
-        path: The target without its query, percent-encoding decoded, any prefix kept.
-        query_string: What stood behind the ``?``, percent-encoded as it came.
-        headers: Lowercased names; repeated ones joined in their order.
+        path: The decoded path, with the prefix under which the driver is mounted, if any.
+        query_string: The query without the ``?``, percent-encoded as it was received.
+        headers: Values by lowercase name. The values of a repeated header are joined in their
+            order.
     """
 
     http_version: str
@@ -229,7 +234,7 @@ class HTTPConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def type(self) -> str:
-        """Kind of the connection."""
+        """Kind of the connection: ``"http"`` or ``"websocket"``."""
 
 
 @dataclass
@@ -257,7 +262,7 @@ class HTTPResponse:
     Attributes:
         status: The status code.
         body: The raw bytes of the body; None is an empty body.
-        headers: Lowercased names; their order is kept.
+        headers: Values by lowercase name, in the order in which they are sent.
     """
 
     status: int
@@ -333,7 +338,7 @@ class HTTPPollingSetup:
         body: The body that each poll sends.
         headers: The headers that each poll sends.
         http_version: ``"1.0"`` or ``"1.1"``.
-        poll_interval: Seconds from an answer to the next poll; 0 is a long poll.
+        poll_interval: Seconds from an answer to the next poll; 0 for long polling.
     """
 
     adapter: str
@@ -355,7 +360,7 @@ class WebSocketSetup:
         self_id: The bot's id.
         url: Absolute ``ws`` or ``wss`` URL.
         headers: The headers of the handshake.
-        reconnect_interval: Seconds before the first attempt after a failure.
+        reconnect_interval: Seconds from a failure to the first new attempt.
     """
 
     adapter: str

@@ -1,22 +1,22 @@
-"""Every error that this package raises of its own, in one tree.
+"""The errors of this package, in one tree.
 
 ::
 
     NonebotAiohttpError
     ├── ValidationError (also ValueError)       a setting has a wrong value
-    ├── SetupError (also ValueError)            a forward setup can never work as it is
+    ├── SetupError (also ValueError)            a forward setup can never work
     ├── StartupError (also RuntimeError)        the driver could not start
-    ├── LifecycleError (also RuntimeError)      a call that does not fit the driver's state
-    ├── FastAPINeeded (also AttributeError)     an aiohttp application was taken for FastAPI's
+    ├── LifecycleError (also RuntimeError)      a call does not fit the driver's state
+    ├── FastAPINeeded (also AttributeError)     an aiohttp application was used as FastAPI's
     ├── DuplicateBotError                       another live connection holds the bot's id
     ├── WebSocketError
     │   ├── WebSocketClosed (also ConnectionError)      the connection has ended
     │   ├── WebSocketNotAccepted (also RuntimeError)    used before ``accept()``
-    │   └── ReceiveConflict (also RuntimeError)         the driver's reader owns ``receive()``
+    │   └── ReceiveConflict (also RuntimeError)         the driver itself reads the messages
     ├── ApiNotAvailable (also RuntimeError)     the bot has no way to call an API
     └── MockApiException                        a hook answers an API call itself
 
-No message holds a token, a signature, a query or a path that could carry one.
+Their messages do not show tokens, signatures, queries, or paths that could hold these.
 """
 
 from __future__ import annotations
@@ -37,43 +37,44 @@ class ValidationError(NonebotAiohttpError, ValueError):
     """
 
     def __init__(self, problems: dict[str, str]) -> None:
-        """Describe what is wrong.
+        """Make an error of one or more settings.
 
         Args:
-            problems: What is wrong, by the name of the setting.
+            problems: Descriptions of what is wrong, by the name of the setting.
         """
         self.settings = tuple(problems)
         super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
 
 
 class SetupError(NonebotAiohttpError, ValueError):
-    """A forward setup can never work as it is, so that trying again is no use.
+    """A forward setup can never work, so the driver does not try it again.
 
-    A URL that is none, an adapter that nobody registered, an HTTP version that aiohttp lacks.
+    Its URL is not valid, for example, its adapter is not registered, or aiohttp does not speak its
+    HTTP version.
     """
 
 
 class StartupError(NonebotAiohttpError, RuntimeError):
-    """The driver could not start; ``__cause__`` holds what a hook raised, where one did."""
+    """The driver could not start. If a hook has failed, ``__cause__`` is its error."""
 
 
 class LifecycleError(NonebotAiohttpError, RuntimeError):
-    """A call does not fit the state of the driver, such as its session before the start."""
+    """A call does not fit the driver's state; for example, it uses the session before the start."""
 
 
 class FastAPINeeded(NonebotAiohttpError, AttributeError):
-    """The driver's aiohttp application was treated as a FastAPI application."""
+    """The driver's aiohttp application was used as if it were a FastAPI application."""
 
 
 class DuplicateBotError(NonebotAiohttpError):
-    """Another connection holds the bot's id, and it is alive or may not be replaced."""
+    """Another connection holds the bot's id, and is alive or may not be replaced.
+
+    Attributes:
+        self_id: The bot's id.
+    """
 
     def __init__(self, self_id: str) -> None:
-        """Name the bot.
-
-        Args:
-            self_id: The id that is taken.
-        """
+        """Make an error that names the bot."""
         self.self_id = self_id
         super().__init__(f"bot {self_id} is already connected")
 
@@ -83,15 +84,16 @@ class WebSocketError(NonebotAiohttpError):
 
 
 class WebSocketClosed(WebSocketError, ConnectionError):
-    """The connection has ended, whoever ended it and however.
+    """The connection has ended: closed by either side, or lost.
 
     Attributes:
-        code: The close code of RFC 6455, section 7.4; 1006 where the peer sent none.
-        reason: The peer's words, or what was found out about a lost connection; may be empty.
+        code: The close code (RFC 6455, section 7.4). 1005 stands for a close frame without a code,
+            1006 for an end without a close frame.
+        reason: The peer's reason, or what is known about a lost connection; it may be empty.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        """Say how the connection ended.
+        """Make an error that says how the connection has ended.
 
         Args:
             code: The close code (RFC 6455, section 7.4).
@@ -107,24 +109,27 @@ class WebSocketNotAccepted(WebSocketError, RuntimeError):
 
 
 class ReceiveConflict(WebSocketError, RuntimeError):
-    """``receive()`` was called while the driver's own reader delivers the messages."""
+    """``receive()`` was called while the driver reads the messages for ``handle_message``."""
 
 
 class ApiNotAvailable(NonebotAiohttpError, RuntimeError):
-    """The bot has no way to call an API: no socket, and no URL is configured for it."""
+    """The bot cannot call an API: it has no WebSocket, and no API URL is configured for it."""
 
 
 class MockApiException(NonebotAiohttpError):
-    """Raised by a hook of ``Bot.on_calling_api`` to answer the call itself.
+    """A hook of ``Bot.on_calling_api`` raises this to answer the call itself.
 
-    The name and the meaning are NoneBot's.
+    Name and meaning are NoneBot's.
+
+    Attributes:
+        result: The answer, which the caller of the API gets.
     """
 
     def __init__(self, result: Any) -> None:
-        """Take the answer.
+        """Make an exception that carries an answer.
 
         Args:
-            result: What the caller of the API gets.
+            result: The answer, which the caller of the API gets.
         """
         self.result = result
         super().__init__("a hook answered the API call")

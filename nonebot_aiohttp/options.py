@@ -1,7 +1,7 @@
 """``DriverOptions``: every ``aiohttp_*`` setting, typed, validated and documented in one place.
 
-Works under pydantic 1.8 as well as 2, so it uses only what both have: fields with bounds, and class
-keywords for the configuration of the model.
+It works with pydantic 1.8 and 2, so it uses only features that both have: fields with bounds, and
+class keywords for the configuration of the model.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ HAS_SOCKS = find_spec("aiohttp_socks") is not None
 
 SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
 
-# At the proxy all names are resolved, whatever the scheme says: they are poisoned where many of
-# the users live. Desktops write socks:// into ALL_PROXY.
+# The proxy resolves all names, whatever the scheme says, because local DNS answers are forged where
+# many of the users live. Desktops write socks:// into ALL_PROXY.
 _PROXY_SCHEMES = {
     "http": "http",
     "https": "https",
@@ -42,55 +42,58 @@ _PROXY_SCHEMES = {
 }
 
 SOCKS_PORT = 1080
-"""Port of a SOCKS proxy whose URL has no port (RFC 1928, section 3)."""
+"""Port of a SOCKS proxy if its URL has no port (RFC 1928, section 3)."""
 
 URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
-# typing.Optional rather than the new notation: pydantic 1.8 evaluates the annotations.
 
 
 class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     """The settings of the driver, immutable; each is ``aiohttp_{name}`` in the configuration.
 
     Attributes:
-        max_body_size: Bytes that the body of a webhook, and of a poll's answer, may have.
-        max_body_memory: Bytes that all bodies of webhooks may hold together which have not arrived
-            as a whole; those of up to 64 KiB pass until it is twice as much.
-        max_header_size: Bytes that a line of a request's head may have, in the own process.
-        body_timeout: Seconds within which the body of a webhook has to arrive.
-        max_message_size: Bytes that a WebSocket message may have, both directions; 0 is no limit.
-        heartbeat: Seconds between pings on WebSockets, both sides; the answer has half of that.
-            None turns it off.
-        duplicate_bot: What a second connection of one bot's id meets: ``"probe"`` pings the old
-            one and replaces it when it is silent, ``"replace"`` and ``"reject"`` do not ask.
-        probe_timeout: Seconds that the old connection has to answer the probe. One that is in the
-            middle of sending a message cannot, and is alive if any of it arrives meanwhile.
+        max_body_size: Largest body of a webhook and of a poll's answer, in bytes.
+        max_body_memory: Bytes that the unfinished bodies of all webhooks may hold together. Bodies
+            of up to 64 KiB are accepted until the sum is twice this limit.
+        max_header_size: Longest line of a request's head in the driver's own process, in bytes.
+        body_timeout: Seconds within which the body of a webhook must arrive.
+        max_message_size: Largest WebSocket message in either direction, in bytes; 0 is no limit.
+        heartbeat: Seconds between pings on WebSockets of both sides. The pong must come within half
+            of that. None turns pings off.
+        duplicate_bot: What happens to a second connection with the same bot id. ``"probe"`` pings
+            the old connection and replaces it if it is silent, ``"replace"`` closes the old one,
+            ``"reject"`` refuses the new one.
+        probe_timeout: Seconds within which the old connection must answer the probe. While it is
+            sending a long message it cannot answer, and counts as alive if more of it arrives.
         compress: Whether WebSockets offer and accept permessage-deflate.
-        allowed_origins: Browsers' origins that may connect; ``"*"`` is all.
-        max_inflight: Webhooks that may be in work at once; more are answered 503. And handlers of
-            one WebSocket that may run at once; then it is closed with 1013.
-        keepalive_timeout: Seconds for which an idle connection is kept, and one whose peer does not
-            take what was sent; and, with aiohttp 3.14.4 or newer, a new one that never finishes
-            its headers.
-        handshake_timeout: Seconds for TCP, TLS and upgrade of a forward WebSocket; and for the TLS
-            handshake of clients of the own process.
+        allowed_origins: Origins whose browser pages may connect; ``"*"`` allows all.
+        max_inflight: Webhooks that may be in flight at once; more are answered with 503. Also the
+            handlers of one WebSocket that may run at once; with more, it is closed with 1013.
+        keepalive_timeout: Seconds after which an idle connection is closed, and a connection whose
+            peer does not read what was sent. With aiohttp 3.14.4 or newer also a new connection
+            that does not finish its headers.
+        handshake_timeout: Seconds for TCP, TLS and the upgrade of a forward WebSocket, and for the
+            TLS handshake of clients of the driver's own process.
         poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
-        close_timeout: Seconds for a closing handshake; at the stop, for all peers together, and the
-            least that hooks have.
-        backoff_max: Seconds that the delay between attempts grows to.
-        stable_after: Seconds that a connection has to be up before the delay starts anew.
-        drain_timeout: Seconds that events in flight get at the stop.
+        close_timeout: Seconds for a closing handshake. During the stop: for all peers together, and
+            the least time that hooks have.
+        backoff_max: Seconds up to which the delay between attempts grows.
+        stable_after: Seconds that a connection must stay up before the delay starts again from its
+            beginning.
+        drain_timeout: Seconds that events in flight have during the stop.
         forward: Whether polling and forward WebSockets run in this process.
-        proxy: URL of the proxy for everything outbound; None takes the environment's.
-        fastapi: Whether, under NoneBot2, ``nonebot.get_app()`` is a FastAPI application, served
-            behind the bot's own paths; needs the extra ``fastapi``.
+        proxy: URL of the proxy for everything outbound; None uses the environment's proxies.
+        fastapi: Whether ``nonebot.get_app()`` is a FastAPI application under NoneBot2, served
+            behind the bot's own paths. This needs the extra ``fastapi``.
         socket_mode: Mode of the Unix socket of ``run(path=...)``, in octal digits as for chmod.
-        loop: ``"auto"`` is uvloop where it is installed; or ``"uvloop"``, ``"asyncio"``.
+        loop: Event loop of ``run()``: ``"uvloop"``, ``"asyncio"``, or ``"auto"``, which is uvloop
+            if it is installed.
         access_log: Whether each request is logged.
-        ssl_certfile: PEM file of the certificate (chain) to serve TLS with; None serves plain.
-        ssl_keyfile: PEM file of its key; None when it is in ``ssl_certfile``.
-        ssl_cafile: PEM file of a CA to trust outbound, besides the system's.
+        ssl_certfile: PEM file of the certificate (chain) to serve TLS with; None serves plain text.
+        ssl_keyfile: PEM file of the certificate's key; None if the key is in ``ssl_certfile``.
+        ssl_cafile: PEM file of a CA to trust for outbound connections, besides the system's CAs.
     """
+
+    # typing.Optional rather than X | None, because pydantic 1.8 evaluates the annotations.
 
     max_body_size: int = Field(default=32 * MIB, gt=0)
     max_body_memory: int = Field(default=256 * MIB, gt=0)
@@ -122,23 +125,21 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def from_config(cls, config: Any, **defaults: Any) -> DriverOptions:
-        """Read the settings that a configuration object has.
+        """Read the settings of a configuration object.
 
         Args:
-            config: Any object with attributes; those that begin with ``aiohttp_`` count.
-            **defaults: Other defaults than the documented ones, by name without prefix.
-
-        Returns:
-            The options.
+            config: Any object with attributes. Those that begin with ``aiohttp_`` are settings; an
+                unknown one is logged and ignored.
+            **defaults: Defaults that replace the documented ones, by name without prefix.
 
         Raises:
-            ValidationError: A setting has a wrong value; the error names it, and never shows
-                the value, which may hold a password.
+            ValidationError: A setting has a wrong value. The error names the setting, and does not
+                show the value, which may hold a password.
         """
         given = dict(defaults)
         for name, value in _prefixed(config):
             if name in _field_names():
-                # NoneBot reads the digits of a dotenv file as a number where it can.
+                # NoneBot reads digits in a dotenv file as a number.
                 is_digits = name == "socket_mode" and isinstance(value, int)
                 given[name] = str(value) if is_digits else _none_or(value)
             else:
@@ -148,12 +149,6 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
         """Validate settings that are given by their names without prefix.
-
-        Args:
-            values: The settings.
-
-        Returns:
-            The options.
 
         Raises:
             ValidationError: A setting has a wrong value.
@@ -169,22 +164,19 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         return options
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
-        # Not the proxy's URL, which may hold a password.
+        # Without the proxy's URL, which may hold a password.
         return [(name, value) for name, value in self if name != "proxy"]
 
     def replaced(self, **changes: Any) -> DriverOptions:
-        """Make options with some other values.
+        """Return a copy with other values for the settings that are named, without prefix.
 
-        Args:
-            **changes: The new values, by name without prefix.
-
-        Returns:
-            The options.
+        Raises:
+            ValidationError: A setting has a wrong value.
         """
         return self.parse({**dict(self), **changes})
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        """Yield what no bound of a single field can say, as pairs of setting and text."""
+        """Yield pairs of setting and text for the rules that a field's own bounds cannot state."""
         for name in _field_names():
             value = getattr(self, name)
             if isinstance(value, float) and math.isinf(value):
@@ -195,8 +187,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
                 yield PREFIX + name, "is not a file that can be read"
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
             yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
-        if self.proxy is not None:
-            yield from ((PREFIX + "proxy", text) for text in problems_of_proxy(self.proxy))
+        if self.proxy is not None and (problem := proxy_problem(self.proxy)):
+            yield PREFIX + "proxy", problem
         if not _MODE.fullmatch(self.socket_mode):
             yield PREFIX + "socket_mode", 'must be octal digits such as "0660"'
         for origin in self.allowed_origins:
@@ -205,12 +197,12 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
 
 
 def _field_names() -> Mapping[str, Any]:
-    # pydantic 1 and 2 both keep the annotations; their tables of fields have different names.
+    # pydantic 1 and 2 name their tables of fields differently, but both keep the annotations.
     return DriverOptions.__annotations__
 
 
 def _prefixed(config: Any) -> list[tuple[str, Any]]:
-    """List what a configuration object has under the prefix, without it, names lowercased."""
+    """List the settings of a configuration object, their names lowercased and without prefix."""
     # pydantic 2 keeps unknown keys of the configuration apart from its fields.
     names = {*dir(config), *(getattr(config, "__pydantic_extra__", None) or {})}
     return [
@@ -221,7 +213,7 @@ def _prefixed(config: Any) -> list[tuple[str, Any]]:
 
 
 def _none_or(value: Any) -> Any:
-    """Read the words that an environment variable can spell None with."""
+    """Read the words that stand for None in an environment variable."""
     if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
         return None
     return value
@@ -234,7 +226,7 @@ def _warn_unknown(name: str) -> None:
 
 
 def _is_origin(text: str) -> bool:
-    """Tell whether a text is an origin just as browsers send it, for it is compared as text."""
+    """Tell whether a text is an origin exactly as browsers send it: it is compared as text."""
     try:
         url = URL(text)
         has_default_port = url.explicit_port is not None and url.is_default_port()
@@ -244,44 +236,39 @@ def _is_origin(text: str) -> bool:
 
 
 def read_proxy(text: str) -> URL:
-    """Read the URL of a proxy.
+    """Read the URL of a proxy, from a setting, from the environment or from a request.
 
     Args:
-        text: The URL; one without scheme is one of ``http``, as curl and httpx have it.
+        text: The URL. Without a scheme it is an ``http`` URL, as in curl and httpx.
 
     Returns:
-        The URL, its scheme ``http``, ``https`` or ``socks5``, its host in place.
+        A URL with a host, a port, and the scheme ``http``, ``https`` or ``socks5``.
 
     Raises:
-        ValueError: The text is not such a URL. The error does not show it.
+        ValueError: The text is not such a URL. The error does not show it, because it may hold a
+            password.
     """
     text = text.strip()
     try:
         url = URL(text if URL_SCHEME.match(text) else f"http://{text}")
         port = url.port
     except ValueError:
-        raise ValueError("is no URL of a proxy") from None
+        raise ValueError("is not a valid URL") from None
     if url.scheme not in _PROXY_SCHEMES or not url.host:
         raise ValueError("must be a URL of http, https, socks5 or socks5h")
     url = url.with_scheme(_PROXY_SCHEMES[url.scheme])
     return url.with_port(SOCKS_PORT) if port is None else url
 
 
-def problems_of_proxy(text: str) -> Iterator[str]:
-    """Yield what is wrong with the URL of a proxy, without showing it, for it may hold a password.
-
-    Args:
-        text: The URL.
-    """
+def proxy_problem(text: str) -> str | None:
+    """Say why a proxy cannot be used, without showing its URL; None if it can."""
     try:
         proxy = read_proxy(text)
     except ValueError as error:
-        yield str(error)
-    else:
-        if is_socks(proxy) and not HAS_SOCKS:
-            yield SOCKS_MISSING
+        return str(error)
+    return SOCKS_MISSING if is_socks(proxy) and not HAS_SOCKS else None
 
 
 def is_socks(proxy: URL) -> bool:
-    """Tell whether a proxy speaks SOCKS."""
+    """Tell whether a proxy that ``read_proxy`` has read speaks SOCKS."""
     return proxy.scheme == "socks5"

@@ -70,18 +70,18 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
             text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"
             text += " driver.asgi in a FastAPI application instead"
             raise ValidationError({"aiohttp_fastapi": text})
-        handlers, hooks, sockets = TaskSet("handler"), TaskSet("hook"), OpenWebSockets()
+        handlers, hooks, websockets = TaskSet("handler"), TaskSet("hook"), OpenWebSockets()
         self._pool = SessionPool(self.options)
-        self._connections = ConnectedBots(self, self.options, hooks)
+        self._connected_bots = ConnectedBots(self, self.options, hooks)
         self._loops = ForwardLoops(
-            Supplies(self, self.options, self._pool, self._connections, sockets, handlers)
+            Supplies(self, self.options, self._pool, self._connected_bots, websockets, handlers)
         )
         watch = UnsentWatch(self.options)
-        watch.add_sockets(sockets)
+        watch.add_websockets(websockets)
         self._lifespan = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=self._loops,
-            sockets=sockets,
+            connections=websockets,
             work=handlers,
             hooks=hooks,
             watches=(watch, DescriptorWatch()),
@@ -89,7 +89,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
             close_timeout=self.options.close_timeout,
         )
         endpoints = AdapterEndpoints(
-            self, Gate(self.options, self._lifespan), self._connections, sockets, handlers
+            self, Gate(self.options, self._lifespan), self._connected_bots, websockets, handlers
         )
         self._host = Host(
             endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
@@ -152,8 +152,8 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
     def _bot_connect(self, bot: Bot) -> None:
         """Register a bot that an adapter has connected by itself."""
-        self._connections.connect(bot, bot.type)
+        self._connected_bots.connect(bot, bot.type)
 
     def _bot_disconnect(self, bot: Bot) -> None:
         """Remove a bot, unless its id belongs to another bot by now."""
-        self._connections.disconnect(bot, bot.type)
+        self._connected_bots.disconnect(bot, bot.type)

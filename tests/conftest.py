@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib.util
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.support import absent
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
 from tests.support.generating import load_profile
@@ -19,17 +20,35 @@ from tests.support.logs import Logs, collected_logs
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-collect_ignore_glob: list[str] = []
-if importlib.util.find_spec("pydantic_settings") is None:
-    # What only the extra `standalone` brings.
-    collect_ignore_glob += ["*/test_config*.py", "*/test_standalone*.py"]
-if importlib.util.find_spec("nonebot") is None:
-    collect_ignore_glob += ["adapters/*", "compat/*"]
-if sys.platform == "win32":
-    collect_ignore_glob += ["*/test_gunicorn*.py", "*/test_unix*.py"]
 
+def _absent_parts() -> dict[str, str]:
+    """Tell why a part of the tests cannot run here."""
+    parts: dict[str, str] = {}
+    if missed := absent.missing("pydantic-settings"):  # What only the extra `standalone` brings.
+        reason = absent.not_installed(missed)
+        parts |= {"test_config*.py": reason, "test_standalone*.py": reason}
+    if missed := absent.missing("nonebot2"):
+        reason = absent.not_installed(missed)
+        parts |= {"tests/adapters": reason, "tests/compat": reason}
+    if sys.platform == "win32":
+        reason = "Windows has no gunicorn and no Unix sockets"
+        parts |= {"test_gunicorn*.py": reason, "test_unix*.py": reason}
+    return parts
+
+
+_ABSENT_PARTS = _absent_parts()
 
 load_profile()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let what cannot run here be deselected."""
+    absent.register(config)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what would not even import."""
+    return absent.leave_out(config, collection_path, _ABSENT_PARTS)
 
 
 def pytest_collection_finish() -> None:
@@ -42,11 +61,24 @@ def pytest_collection_finish() -> None:
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Run async tests on asyncio's loop; those marked `both_loops` on uvloop too."""
     factories: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    if item.get_closest_marker("both_loops") and importlib.util.find_spec("uvloop"):
-        import uvloop
-
-        factories["uvloop"] = uvloop.new_event_loop
+    if item.get_closest_marker("both_loops"):
+        factories["uvloop"] = _new_uvloop
     return factories
+
+
+def _new_uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs uvloop where that is not installed."""
+    marks = absent.needs("uvloop")
+    for item in items:
+        params = item.callspec.params if marks and hasattr(item, "callspec") else {}
+        if _new_uvloop in params.values():
+            item.add_marker(marks[0])
 
 
 @pytest.fixture(autouse=True)

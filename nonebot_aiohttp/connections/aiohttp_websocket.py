@@ -1,4 +1,4 @@
-"""``WebSocket`` over aiohttp: what both sides share, and the server's.
+"""WebSockets over aiohttp: what both sides share, and the side of the server.
 
 It guards the rule that every kind of ending is one error, ``WebSocketClosed`` with a code and a
 reason.
@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import aiohttp
 from aiohttp import WSMessage, WSMsgType, web
 
-from ..exceptions import WebSocketClosed, WebSocketNotAccepted
+from ..exceptions import WebSocketClosed
 from ..options import DriverOptions
-from .closing import ABNORMAL, GONE, NO_CODE, answering_code, fitting
+from .closing import ABNORMAL, GONE, NO_CODE, Ending, answering_code, encode_reason
 from .fairness import BETWEEN_LOOKS, Turns
 from .handshakes import decoding, without_subprotocols
 from .probe import counted_bytes
@@ -24,26 +24,32 @@ from .unread import unread, unread_close
 from .unsent import unsent_of
 from .websocket import DRIVERS_READER, Deliver, DriverWebSocket
 
-_FRAME_HEAD = 14  # Bytes that a frame's head has at most (RFC 6455, 5.2).
+_FRAME_HEAD = 14
+"""Bytes of the head of a frame at most (RFC 6455, section 5.2)."""
 
 
 class AiohttpWebSocket(DriverWebSocket):
     """A WebSocket over aiohttp; the two sides differ in how they open and in their transport."""
 
-    _socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
+    _wrapped: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
+    """aiohttp's own WebSocket; None before it is accepted."""
+
     _transport: asyncio.WriteTransport | None = None
-    _room = 0
+    """The transport; None where aiohttp hides it, or has lost it already."""
+
+    _capacity = 0
+    """Bytes of frames that the transport takes before aiohttp makes writers wait."""
+
     _dropped = False
+
     _heard: asyncio.Event | None = None
+    """Set by everything that the peer sends while ``is_alive`` waits for it."""
+
     _pong: asyncio.Future[None] | None = None
+    """The answer to a ping that waits until the peer reads."""
 
     def __init__(self, options: DriverOptions, **connection: Any) -> None:
-        """Take what both sides need.
-
-        Args:
-            options: The driver's settings.
-            **connection: The fields of ``HTTPConnection``.
-        """
+        """Take the fields of ``HTTPConnection`` as keywords."""
         super().__init__(**connection)
         self._close_timeout = options.close_timeout
         self._turns = Turns()
@@ -51,7 +57,7 @@ class AiohttpWebSocket(DriverWebSocket):
     @property
     def accepted(self) -> bool:
         """Whether the handshake has been answered with 101."""
-        return self._socket is not None
+        return self._wrapped is not None
 
     @property
     def closed(self) -> bool:
@@ -60,35 +66,31 @@ class AiohttpWebSocket(DriverWebSocket):
 
     @property
     def _has_ended(self) -> bool:
-        return self._ending is not None or (self._socket is not None and self._socket.closed)
+        return self._ending is not None or (self._wrapped is not None and self._wrapped.closed)
 
     @property
     def gone(self) -> bool:
-        """Whether nothing can be sent any more; see ``DriverWebSocket.gone``."""
-        if self._has_ended or unread_close(self._socket) is not None:
+        """See ``DriverWebSocket.gone``."""
+        if self._has_ended or unread_close(self._wrapped) is not None:
             return True
         return self._transport is not None and self._transport.is_closing()
 
     @property
     def transport(self) -> Any:
-        """The transport; see ``DriverWebSocket.transport``."""
+        """See ``DriverWebSocket.transport``."""
         return self._transport
 
-    def _take(self, transport: Any) -> None:
-        """Take the transport, if there is one, and what it holds before a writer has to wait."""
+    def _use_transport(self, transport: Any) -> None:
         self._transport = transport
         if transport is not None:
-            self._room = transport.get_write_buffer_limits()[1] - _FRAME_HEAD
+            self._capacity = transport.get_write_buffer_limits()[1] - _FRAME_HEAD
 
     async def send(self, data: str) -> None:
-        """Send one text message; usable from any task.
-
-        Args:
-            data: The text.
+        """Send one text message, from any task.
 
         Raises:
             WebSocketClosed: The connection has ended.
-            WebSocketNotAccepted: It was not accepted yet.
+            WebSocketNotAccepted: The connection was not accepted yet.
         """
         if self._reader is None:
             self._raise_unread_close()
@@ -96,48 +98,40 @@ class AiohttpWebSocket(DriverWebSocket):
         await self._write(self._usable().send_str, data, 4 * len(data))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send one binary message; usable from any task.
-
-        Args:
-            data: The bytes.
-
-        Raises:
-            WebSocketClosed: The connection has ended.
-            WebSocketNotAccepted: It was not accepted yet.
-        """
+        """Send one binary message, from any task; see ``send``."""
         if self._reader is None:
             self._raise_unread_close()
         await self._write(self._usable().send_bytes, data, len(data))
 
     async def receive_frame(self) -> str | bytes:
-        """Receive one message as the kind that it is; see ``DriverWebSocket.receive_frame``."""
-        socket = self._usable()
+        """See ``DriverWebSocket.receive_frame``."""
+        wrapped = self._usable()
         self._become_reader()
         try:
-            # Before a message is taken, which a cancellation would lose meanwhile.
+            # Before the message is received: a cancellation in this wait would lose it.
             await self._turns.count()
             while True:
-                message = await socket.receive()
+                message = await wrapped.receive()
                 kind, data = message.type, message.data
                 if kind is WSMsgType.TEXT:
                     return data if type(data) is str else await self._decode(data)
                 if kind is WSMsgType.BINARY:
                     return bytes(data)
-                await self._control(message)
+                await self._handle_control(message)
         finally:
             self._reader = None
 
     async def pump(self, deliver: Deliver) -> NoReturn:
-        """Read until the end and deliver each message; see ``DriverWebSocket.pump``."""
-        # A connect hook may have begun to close it.
+        """See ``DriverWebSocket.pump``."""
+        # A connect hook may have begun to close the connection.
         await self._until_closed()
-        socket = self._usable()
+        wrapped = self._usable()
         self._become_reader(DRIVERS_READER)
         text, binary = WSMsgType.TEXT, WSMsgType.BINARY
         try:
             while True:
                 for _ in range(BETWEEN_LOOKS):
-                    message = await socket.receive()
+                    message = await wrapped.receive()
                     kind, data = message.type, message.data
                     if kind is text:
                         if type(data) is str:
@@ -148,8 +142,8 @@ class AiohttpWebSocket(DriverWebSocket):
                     elif kind is binary:
                         deliver(data)
                     else:
-                        await self._control(message)
-                    # A connection that falls silent keeps no message alive.
+                        await self._handle_control(message)
+                    # Otherwise a silent connection would keep its last message alive.
                     del message, data
                     if self._heard is not None:
                         self._heard.set()
@@ -157,17 +151,17 @@ class AiohttpWebSocket(DriverWebSocket):
         finally:
             self._reader = None
             if self._heard is not None:
-                # Nobody hears the answer any more: let is_alive() look at what has become of it.
+                # No answer can be read any more: is_alive() must see what has happened.
                 self._heard.set()
 
     async def is_alive(self, timeout: float) -> bool:
-        """Ping the peer, and count what it sends meanwhile; see ``DriverWebSocket.is_alive``."""
+        """Send a ping, and count what the peer sends; see ``DriverWebSocket.is_alive``."""
         self._heard = asyncio.Event()
         with counted_bytes(self._transport) as counter:
             try:
                 await asyncio.wait_for(self._ping(self._heard), timeout)
             except asyncio.TimeoutError:
-                # In the middle of a message it cannot answer.
+                # A peer in the middle of a large message cannot answer yet.
                 return counter.count > 0 and not self.gone
             except ConnectionError:
                 return False
@@ -180,26 +174,27 @@ class AiohttpWebSocket(DriverWebSocket):
         await answered.wait()
 
     def _is_open(self) -> bool:
-        return self._socket is not None and not self._socket.closed
+        return self._wrapped is not None and not self._wrapped.closed
 
-    async def _shake_hands(self, code: int, reason: bytes) -> None:
-        """Bound the closing handshake: aiohttp waits for ever for one who does not read."""
-        assert self._socket is not None
-        close = unread_close(self._socket)
+    async def _close_handshake(self, code: int, reason: bytes) -> None:
+        """Do the closing handshake; aiohttp alone waits for ever for a peer that does not read."""
+        assert self._wrapped is not None
+        close = unread_close(self._wrapped)
         if close is not None:
-            # This is its answer then.
-            code, reason = answering_code(close.data), fitting(close.extra or "")
-        task = asyncio.ensure_future(self._socket.close(code=code, message=reason))
+            # The peer has closed first, so this close is the answer.
+            code, reason = answering_code(close.data), encode_reason(close.extra or "")
+        task = asyncio.ensure_future(self._wrapped.close(code=code, message=reason))
         if self._transport and self._ending and self._ending.code == NO_CODE:
-            # Behind the answer: aiohttp's client takes a close without a code for none, and waits.
+            # aiohttp's client does not recognize a close without a code, and waits for another one.
+            # The transport closes when it has sent the answer.
             asyncio.get_running_loop().call_soon(self._transport.close)
         await asyncio.wait({task}, timeout=self._close_timeout)
         if not task.done():
-            # Not cancelled: dropping wakes it, and all who wait to send with it.
+            # Dropping ends the task, and with it all tasks that wait to send; cancelling would not.
             self._drop()
         await asyncio.wait({task})
         if unsent_of(self._transport):
-            # aiohttp's client has closed it, which waits for ever for one who does not read.
+            # aiohttp's client has closed the transport, which waits for ever to send the rest.
             asyncio.get_running_loop().call_later(self._close_timeout, self._drop)
 
     def _drop(self) -> None:
@@ -208,40 +203,34 @@ class AiohttpWebSocket(DriverWebSocket):
             self._transport.abort()
 
     async def _write(self, write: Callable[..., Any], data: str | bytes, size: int) -> None:
-        """Write a frame and wait until there is room for more.
-
-        Args:
-            write: The method of aiohttp's socket.
-            data: Its argument.
-            size: Bytes that the frame has at most.
-        """
+        """Write a frame of ``size`` bytes at most, and wait until there is room for more."""
         try:
             if self._has_room_for(size):
                 await write(data)
             else:
-                await self._write_apart(write(data))
+                await self._write_in_task(write(data))
             return
         except ConnectionError as error:
             closed = self._failed_write(error)
         raise closed
 
     def _failed_write(self, error: ConnectionError) -> WebSocketClosed:
-        """Say that it is gone; only who has read what came before has heard of an ending."""
-        if self._ending is None and unread(self._socket):
+        """Make the error of a write; the connection has ended only when all messages are read."""
+        if self._ending is None and unread(self._wrapped):
             self._drop()
-            return WebSocketClosed(ABNORMAL, str(error) or GONE)
+            return Ending(ABNORMAL, str(error) or GONE).error()
         self._lose(error)
-        return self._closed_error()
+        return self.closed_error()
 
     def _has_room_for(self, size: int) -> bool:
         if self._transport is None:
             return True
-        return self._transport.get_write_buffer_size() + size < self._room
+        return self._transport.get_write_buffer_size() + size < self._capacity
 
-    async def _write_apart(self, writing: Coroutine[Any, Any, None]) -> None:
-        """Write in a task of its own, for aiohttp has all writers wait for one future.
+    async def _write_in_task(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Write in a task of its own, because all writers of aiohttp wait for one future.
 
-        The one who is cancelled would cancel all others (since aiohttp#12307).
+        A writer that is cancelled would cancel all others (since aiohttp#12307).
         """
         task = asyncio.ensure_future(writing)
         try:
@@ -253,23 +242,22 @@ class AiohttpWebSocket(DriverWebSocket):
             raise ConnectionResetError(GONE)
 
     def _usable(self) -> web.WebSocketResponse | aiohttp.ClientWebSocketResponse:
-        if self._ending is None:
-            if self._socket is None:
-                text = "The WebSocket is not accepted yet: await accept() first"
-                raise WebSocketNotAccepted(text)
-            if not self._socket.closed:
-                return self._socket
-            self._lose(self._socket.exception())
-        raise self._closed_error()
+        """Return aiohttp's WebSocket, or raise unless it is accepted and open."""
+        wrapped = self._wrapped
+        if self._ending is None and wrapped is not None and wrapped.closed:
+            self._lose(wrapped.exception())
+        self._check_open()
+        assert wrapped is not None
+        return wrapped
 
     def _raise_unread_close(self) -> None:
-        """Refuse to send to a peer that has closed; what came before that can still be received."""
-        close = unread_close(self._socket)
+        """Refuse to send to a peer that has closed; its earlier messages can still be received."""
+        close = unread_close(self._wrapped)
         if close is not None and self._ending is None:
-            raise WebSocketClosed(close.data or NO_CODE, close.extra or "")
+            raise Ending.by_peer(close.data, close.extra).error()
 
-    async def _control(self, message: WSMessage) -> None:
-        """Handle what is no data: answer a ping, pass over a pong, raise on the end."""
+    async def _handle_control(self, message: WSMessage) -> None:
+        """Answer a ping, ignore a pong, and raise on the end."""
         if message.type is WSMsgType.PONG:
             return
         if message.type is WSMsgType.PING:
@@ -277,19 +265,20 @@ class AiohttpWebSocket(DriverWebSocket):
             return
         await self._until_closed()
         if message.type is WSMsgType.CLOSE:
-            # As whoever turns autoclose off has to: aiohttp answers with 1000, whatever has come.
+            # Answered here, because aiohttp's autoclose answers every close with 1000.
             await self._answer_close(message.data, message.extra or "")
         self._lose(message.data if message.type is WSMsgType.ERROR else None)
-        raise self._closed_error()
+        raise self.closed_error()
 
     async def _answer_ping(self, data: bytes) -> None:
-        """Answer, as whoever turns autoping off has to (RFC 6455, section 5.5.3).
+        """Answer a ping, because autoping is off (RFC 6455, section 5.5.3).
 
-        The reader does not wait for a peer that pings but does not read.
+        The reader does not wait for a peer that pings but does not read: one answer waits, and the
+        next pings get none.
         """
         pong = self._write(self._usable().pong, data, len(data))
         if self._has_room_for(len(data)):
-            # One that has gone may have sent more before.
+            # A peer that has gone may have sent messages before, which are still to be read.
             await _unless_closed(pong)
         elif self._pong is None or self._pong.done():
             self._pong = asyncio.ensure_future(_unless_closed(pong))
@@ -297,20 +286,16 @@ class AiohttpWebSocket(DriverWebSocket):
             pong.close()
 
     def _lose(self, error: BaseException | None) -> None:
-        """Take note of the end of the connection, and drop what is left of it.
-
-        Args:
-            error: What aiohttp says of it, if anything.
-        """
+        """Record that the connection is lost, with aiohttp's error if there is one, and drop it."""
         code = error.code if isinstance(error, aiohttp.WebSocketError) else ABNORMAL
-        self._end_as(code, str(error or "") or GONE)
+        self._end_as(Ending(code, str(error or "") or GONE))
         if self._ending is not None and self._ending.code == ABNORMAL:
-            # Not close(): with unsent data it waits for a peer who is gone, as the senders do.
+            # Not close(): with unsent data it waits for a peer that is gone, and so do the senders.
             self._drop()
 
 
 class ServerWebSocket(AiohttpWebSocket):
-    """The server's side: a platform that connects to the bot."""
+    """The side of the server: a platform has connected to the bot."""
 
     def __init__(
         self,
@@ -320,14 +305,7 @@ class ServerWebSocket(AiohttpWebSocket):
         decode_text: bool = False,
         **connection: Any,
     ) -> None:
-        """Wrap an upgrade request that is not answered yet.
-
-        Args:
-            request: The request.
-            options: The driver's settings.
-            decode_text: Whether text is wanted as str rather than as bytes.
-            **connection: The fields of ``HTTPConnection``.
-        """
+        """Wrap an upgrade request before its answer; for ``decode_text`` see ``decoding``."""
         super().__init__(options, **connection)
         self._request = without_subprotocols(request)
         self.response: web.WebSocketResponse = web.WebSocketResponse(
@@ -342,36 +320,36 @@ class ServerWebSocket(AiohttpWebSocket):
 
     @property
     def has_left(self) -> bool:
-        """Whether the peer has gone before it was accepted."""
-        return self._socket is None and self._request.transport is None
+        """See ``DriverWebSocket.has_left``."""
+        return self._wrapped is None and self._request.transport is None
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether the request is a handshake as RFC 6455, section 4.2.1 wants it."""
+        """Whether the request is a valid handshake (RFC 6455, section 4.2.1)."""
         try:
             return bool(self.response.can_prepare(self._request))
         except ValueError:
-            # aiohttp shows in its answer what the peer has sent, which is no UTF-8 always.
+            # aiohttp repeats in its answer what the peer has sent, which is not always UTF-8.
             return False
 
     async def accept(self) -> None:
         """Answer the handshake with 101.
 
         Raises:
-            WebSocketClosed: It was closed before, or the peer has gone meanwhile.
+            WebSocketClosed: The connection was closed before, or the peer has gone.
         """
-        if self._socket is not None:
+        if self._wrapped is not None:
             return
         if self._ending is None and self._request.transport is not None:
             try:
                 await self.response.prepare(self._request)
-                self._socket = self.response
-                self._take(self._request.transport)
+                self._wrapped = self.response
+                self._use_transport(self._request.transport)
                 return
             except ConnectionError as error:
                 self._lose(error)
         self._lose(None)
-        raise self._closed_error()
+        raise self.closed_error()
 
 
 async def _unless_closed(writing: Coroutine[Any, Any, None]) -> None:

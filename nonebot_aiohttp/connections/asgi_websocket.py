@@ -1,4 +1,4 @@
-"""A WebSocket that an ASGI server carries."""
+"""``AsgiWebSocket``: a WebSocket over an ASGI server."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, NoReturn
 
-from ..exceptions import WebSocketClosed, WebSocketNotAccepted
+from ..exceptions import WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger
 from ..options import DriverOptions
-from .closing import ABNORMAL, NO_CODE, fitting, sendable_code
+from .closing import ABNORMAL, Ending, encode_reason, sendable_code
 from .fairness import Turns
 from .websocket import DRIVERS_READER, Deliver, DriverWebSocket
 
@@ -20,7 +20,7 @@ Send = Callable[[Event], Awaitable[None]]
 
 
 class AsgiWebSocket(DriverWebSocket):
-    """A WebSocket that an ASGI server carries; heartbeat and limits are the server's."""
+    """A WebSocket over an ASGI server, which has its own heartbeat and limits."""
 
     def __init__(
         self, receive: Receive, send: Send, options: DriverOptions, **connection: Any
@@ -32,8 +32,8 @@ class AsgiWebSocket(DriverWebSocket):
         self._close_timeout = options.close_timeout
         self._accepted = False
         self._gone = asyncio.Event()
-        # Whether no close can be sent any more: the server has said the end, the reader says it, or
-        # sending has failed.
+        # Whether end() can send no close any more: the server has reported the end, sending has
+        # failed, or the reader is about to send the close.
         self._is_over = False
 
     @property
@@ -48,38 +48,38 @@ class AsgiWebSocket(DriverWebSocket):
 
     @property
     def gone(self) -> bool:
-        """Whether nothing can be sent any more; see ``DriverWebSocket.gone``."""
+        """See ``DriverWebSocket.gone``."""
         return self._ending is not None or self._is_over
 
     async def accept(self) -> None:
         """Accept the connection.
 
         Raises:
-            WebSocketClosed: The peer has gone meanwhile.
+            WebSocketClosed: The peer has gone.
         """
         if self._ending is not None:
-            raise self._closed_error()
+            raise self.closed_error()
         if not self._accepted:
             self._accepted = True
             try:
                 await self._emit({"type": "websocket.accept"})
             except WebSocketClosed as closed:
-                self._end_as(closed.code, closed.reason)
+                self._end_as(Ending(closed.code, closed.reason))
                 raise
 
     async def send(self, data: str) -> None:
         """Send one text message; see ``AiohttpWebSocket.send``."""
-        self._must_be_open()
+        self._check_open()
         await self._emit({"type": "websocket.send", "text": data})
 
     async def send_bytes(self, data: bytes) -> None:
-        """Send one binary message; see ``AiohttpWebSocket.send_bytes``."""
-        self._must_be_open()
+        """Send one binary message; see ``AiohttpWebSocket.send``."""
+        self._check_open()
         await self._emit({"type": "websocket.send", "bytes": bytes(data)})
 
     async def receive_frame(self) -> str | bytes:
-        """Receive one message as the kind that it is; see ``DriverWebSocket.receive_frame``."""
-        self._must_be_open()
+        """See ``DriverWebSocket.receive_frame``."""
+        self._check_open()
         self._become_reader()
         try:
             message: str | bytes = await self._until_gone(self._next_message())
@@ -88,71 +88,65 @@ class AsgiWebSocket(DriverWebSocket):
             self._reader = None
 
     async def pump(self, deliver: Deliver) -> NoReturn:
-        """Read until the end and deliver each message; see ``DriverWebSocket.pump``."""
-        # A connect hook may have begun to close it.
+        """See ``DriverWebSocket.pump``."""
+        # A connect hook may have begun to close the connection.
         await self._until_closed()
-        self._must_be_open()
+        self._check_open()
         self._become_reader(DRIVERS_READER)
         try:
             await self._until_gone(self._deliver_all(deliver))
-            raise self._closed_error()
+            raise self.closed_error()
         finally:
             self._reader = None
 
     async def is_alive(self, timeout: float) -> None:
-        """Tell that nobody knows: ASGI has no ping, and shows no bytes but whole messages."""
+        """Return None: ASGI has no pings, and shows whole messages rather than bytes."""
 
     async def end(self, code: int, reason: str | None = "") -> None:
-        """Close with a reason; see ``DriverWebSocket.end``."""
+        """Close, and end the reader; see ``DriverWebSocket.end``."""
         await super().end(code, reason)
         self._gone.set()
 
     def _is_open(self) -> bool:
         return self._accepted and not self._is_over
 
-    async def _shake_hands(self, code: int, reason: bytes) -> None:
+    async def _close_handshake(self, code: int, reason: bytes) -> None:
         try:
-            # A server may wait for a peer that does not read.
+            # Some servers wait for a peer that does not read.
             sending = self._send_event(close_event(code, reason))
             await asyncio.wait_for(sending, self._close_timeout)
         except Exception as error:
-            # Each server has its own error for a connection that has gone meanwhile.
+            # Each server has its own error for a connection that has gone.
             logger.debug("Closing a WebSocket that is gone: {}", type(error).__name__)
         finally:
             self._gone.set()
 
     def _drop(self) -> None:
-        """End the reader, which closes the connection; dropping it is the server's."""
+        """End the reader, which closes the connection; only the server could drop it."""
         self._is_over = True
         self._gone.set()
 
-    def _must_be_open(self) -> None:
-        if self._ending is not None:
-            raise self._closed_error()
-        if not self._accepted:
-            raise WebSocketNotAccepted("The WebSocket is not accepted yet: await accept() first")
-
     async def _emit(self, event: Event) -> None:
-        """Send; that it fails is no ending for who has still to receive what came before."""
+        """Send an event; a failure does not end the reading of earlier messages."""
         try:
             await self._send_event(event)
             return
         except Exception as error:
-            # Each server has its own error for a connection that has gone meanwhile.
+            # Each server has its own error for a connection that has gone.
             self._is_over = True
             reason = f"cannot send: {type(error).__name__}"
-        raise WebSocketClosed(*(self._ending or (ABNORMAL, reason)))
+        raise (self._ending or Ending(ABNORMAL, reason)).error()
 
     async def _until_gone(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Read, but no longer than until this side ends the connection."""
+        """Read until this side ends the connection."""
         try:
             return await race(coroutine, self._gone)
         except Stopped:
             pass
-        closed = self._closed_error()
+        closed = self.closed_error()
         if closed.code == ABNORMAL:
-            # abort() cannot wait.
-            await self._emit(close_event(sendable_code(closed.code), fitting(closed.reason)))
+            # abort() cannot send this itself, because it does not wait.
+            await self._emit(close_event(sendable_code(closed.code), encode_reason(closed.reason)))
         raise closed
 
     async def _deliver_all(self, deliver: Deliver) -> NoReturn:
@@ -160,17 +154,16 @@ class AsgiWebSocket(DriverWebSocket):
         while True:
             message = await self._next_message()
             deliver(message.encode() if isinstance(message, str) else message)
-            # A connection that falls silent keeps no message alive.
+            # Otherwise a silent connection would keep its last message alive.
             del message
             await turns.count()
 
     async def _next_message(self) -> str | bytes:
         event = await self._receive_event()
         if event["type"] == "websocket.disconnect":
-            code, reason = event.get("code") or NO_CODE, event.get("reason") or ""
             self._is_over = True
-            self._end_as(code, reason)
-            raise self._closed_error()
+            self._end_as(Ending.by_peer(event.get("code"), event.get("reason")))
+            raise self.closed_error()
         text: str | None = event.get("text")
         if text is not None:
             return text
@@ -179,13 +172,5 @@ class AsgiWebSocket(DriverWebSocket):
 
 
 def close_event(code: int, reason: bytes) -> Event:
-    """Make the event that closes a connection.
-
-    Args:
-        code: The close code, one that may be sent.
-        reason: The reason, short enough.
-
-    Returns:
-        The event.
-    """
+    """Make the event that closes a connection, of a sendable code and an encoded reason."""
     return {"type": "websocket.close", "code": code, "reason": reason.decode()}

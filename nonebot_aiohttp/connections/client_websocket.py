@@ -1,4 +1,4 @@
-"""``ClientWebSocket``: the client's side of a WebSocket over aiohttp."""
+"""``ClientWebSocket``: the side of the client of a WebSocket over aiohttp."""
 
 from __future__ import annotations
 
@@ -12,39 +12,35 @@ from .unread import unread_message
 
 
 class ClientWebSocket(AiohttpWebSocket):
-    """The client's side: a bot that has connected to a platform."""
+    """The side of the client: the bot has connected to a platform."""
 
     def __init__(
         self,
-        socket: aiohttp.ClientWebSocketResponse,
+        wrapped: aiohttp.ClientWebSocketResponse,
         options: DriverOptions,
         **connection: Any,
     ) -> None:
-        """Wrap a connection that stands.
-
-        Args:
-            socket: aiohttp's socket.
-            options: The driver's settings.
-            **connection: The fields of ``HTTPConnection``.
-        """
+        """Wrap an open connection."""
         super().__init__(options, **connection)
-        self._socket = socket
-        # Private: aiohttp offers the client no way to abort, and its own close() of a half-open
-        # connection leaves those who send waiting for ever. Without it they wait, no more.
-        self._connection = getattr(getattr(socket, "_response", None), "connection", None)
-        self._take(getattr(self._connection, "transport", None))
+        self._wrapped = wrapped
+        # Private, because aiohttp offers the client no way to abort a connection. Its close() of a
+        # half-open one leaves the tasks that send waiting for ever. Without the attribute they do
+        # wait, and nothing else changes.
+        self._connection = getattr(getattr(wrapped, "_response", None), "connection", None)
+        self._use_transport(getattr(self._connection, "transport", None))
 
     @property
     def closed(self) -> bool:
-        """Whether the connection has ended, received or not, and no message waits any more."""
-        # Not as `websockets`, which is closed before that: a loop until it is would lose them.
-        return self._has_ended or (self.gone and not unread_message(self._socket))
+        """Whether the connection has ended and all messages are received."""
+        # A loop that receives until this is True must get the last messages. (The package
+        # `websockets` reports a close before they are received.)
+        return self._has_ended or (self.gone and not unread_message(self._wrapped))
 
     def _drop(self) -> None:
         super()._drop()
         if self._connection is not None:
-            # aiohttp does not release what it finds aborted.
+            # aiohttp does not release a connection that was aborted.
             self._connection.close()
 
     async def accept(self) -> None:
-        """Do nothing: a client's connection is accepted by the other side."""
+        """Do nothing: the other side has accepted the connection."""

@@ -1,60 +1,63 @@
-"""How a WebSocket ends: the codes, and the reasons that fit into a close frame."""
+"""How a WebSocket ends: its close code, its reason, and what of them a close frame can carry."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, NO_CODE, ABNORMAL = 1000, 1001, 1002, 1005, 1006
+from ..exceptions import WebSocketClosed
 
-
-INVALID_TEXT, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1008, 1011, 1013
-
-
+# Close codes (RFC 6455, section 7.4.1, and its registry). No frame carries 1005, 1006 or 1015.
+NORMAL = 1000
+GOING_AWAY = 1001
+PROTOCOL_ERROR = 1002
+NO_CODE = 1005
+ABNORMAL = 1006
+INVALID_TEXT = 1007
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
 TLS_FAILED = 1015
-"""Close codes (RFC 6455, section 7.4.1, and its registry); 1005, 1006 and 1015 are never sent."""
-
 
 _RESERVED = 1004
-
-
 _SENT_INSTEAD = {NO_CODE: NORMAL, ABNORMAL: INTERNAL_ERROR, TLS_FAILED: INTERNAL_ERROR}
 
-
 GONE = "the connection is gone"
-"""The reason of an ending of which nothing else is known."""
-
+"""The reason when nothing else is known."""
 
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 
 
 class Ending(NamedTuple):
-    """How a WebSocket has ended.
-
-    Attributes:
-        code: The close code (RFC 6455, section 7.4).
-        reason: Why, in words.
-    """
+    """How a WebSocket has ended: the close code (RFC 6455, section 7.4), and why, in words."""
 
     code: int
     reason: str
 
+    @classmethod
+    def by_peer(cls, code: int | None, reason: str | None) -> Ending:
+        """Read a close frame of the peer; 1005 says that it has no code (RFC 6455, 7.1.5)."""
+        return cls(code or NO_CODE, reason or "")
+
+    def error(self) -> WebSocketClosed:
+        """Make the error that says so, a new one for each raise.
+
+        An error that is kept and raised again grows its traceback with each raise. Raise the new
+        one outside of ``except``, because it would keep the caught error as its context.
+        """
+        return WebSocketClosed(self.code, self.reason)
+
 
 def sendable_code(code: Any) -> int:
-    """Find the code that a close frame carries for the one that was asked for.
+    """Return the code that a close frame carries instead of ``code``.
 
-    Three codes stand for a close that no frame has told of. Who relays a close hands them on, and
-    is understood.
-
-    Args:
-        code: 1000 to 1003, 1005 to 1015, or 3000 to 4999 (RFC 6455, section 7.4, and its registry).
-
-    Returns:
-        1000 for 1005, which says that the frame had no code; 1011 for 1006 and 1015, a lost
-        connection and TLS that failed; any other code as it is.
+    1005 becomes 1000, because it says that the frame had no code. 1006 and 1015 become 1011: they
+    stand for a lost connection and for TLS that failed. So code that relays a close can pass on
+    whatever code it was given. All other valid codes stay.
 
     Raises:
-        ValueError: The code must not be sent, or is no int.
+        ValueError: The code is not an int of 1000 to 1003, 1005 to 1015 or 3000 to 4999 (RFC 6455,
+            section 7.4, and its registry).
     """
     # A bool is an int to Python.
     number = int(code) if isinstance(code, int) and not isinstance(code, bool) else 0
@@ -68,13 +71,9 @@ def sendable_code(code: Any) -> int:
 
 
 def answering_code(code: int) -> int:
-    """Find the code that answers the close of a peer: its own, as a rule (RFC 6455, 5.5.1).
+    """Return the code that answers the peer's close: as a rule the same (RFC 6455, 5.5.1).
 
-    Args:
-        code: The code that the peer has sent; 0 for none.
-
-    Returns:
-        That code; 1000 if there is none, 1002 if it must not be sent.
+    1000 answers a close without a code (0), and 1002 a code that no frame may carry.
     """
     if not code:
         return NORMAL
@@ -84,28 +83,17 @@ def answering_code(code: int) -> int:
     return PROTOCOL_ERROR
 
 
-def encodable(text: str) -> str:
-    """Make text that UTF-8 can encode.
+def replace_surrogates(text: str) -> str:
+    """Make text that UTF-8 can encode; text from JSON can contain surrogates.
 
-    Args:
-        text: Text, with halves of surrogate pairs in it as JSON makes them.
-
-    Returns:
-        The text; halves that belong together are joined, and U+FFFD, the replacement character,
-        stands for each that is alone.
+    Two surrogates that form a pair become their character. U+FFFD, the replacement character,
+    stands for a single one.
     """
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def fitting(reason: str) -> bytes:
-    """Cut the reason of a close to what its frame can hold.
-
-    Args:
-        reason: The reason; see ``encodable``.
-
-    Returns:
-        Whole characters in UTF-8.
-    """
-    return encodable(reason).encode()[:_REASON_LIMIT].decode(errors="ignore").encode()
+def encode_reason(reason: str) -> bytes:
+    """Encode as many whole characters of a reason as a close frame can carry."""
+    return replace_surrogates(reason).encode()[:_REASON_LIMIT].decode(errors="ignore").encode()

@@ -1,7 +1,8 @@
-"""Cookies that go out as they were given or set: no byte of a value is quoted or unquoted.
+"""Cookies that are sent as they were given or set: no byte of a value is quoted or unquoted.
 
-RFC 6265, section 5.4 has a client send a value as it was stored. aiohttp quotes what is not a token
-(``b="A-B/C+D=="``), which breaks signatures in cookies and servers that do not unquote.
+RFC 6265, section 5.4 says that a client sends a value as it was stored. aiohttp quotes a value that
+is not a token (``b="A-B/C+D=="``). That breaks signatures in cookies, and servers that do not
+unquote.
 """
 
 from __future__ import annotations
@@ -18,26 +19,25 @@ from aiohttp.abc import AbstractCookieJar
 from yarl import URL
 
 TAKES_ANY_NAME = hasattr(aiohttp.CookieJar, "quote_cookie")
-"""Whether aiohttp sends names that are not tokens, or mean something in ``Set-Cookie`` (3.13)."""
+"""Whether aiohttp (3.13) sends names that are not tokens or are attributes of ``Set-Cookie``."""
 
 _NOWHERE = URL()
 
-# They are not allowed in a cookie (RFC 6265, section 4.1.1).
+# Control characters, which are not allowed in a cookie (RFC 6265, section 4.1.1).
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _given: ContextVar[ExactCookieJar | None] = ContextVar("cookies of the request", default=None)
 
 
 class OwnHeader:
-    """The ``Cookie`` header of a caller, which goes where he has sent it, alone, and no further."""
+    """A caller's own ``Cookie`` header, which is sent alone, and only to the URL of the call."""
 
     _first: URL | None = None
 
     def goes_to(self, url: URL) -> bool:
-        """Tell whether a request takes it: the first one, and the same when it is tried again.
+        """Return whether a request carries the header: the first one, and its retries.
 
-        Args:
-            url: aiohttp's own object, for an answer may redirect to an equal URL.
+        They share one URL object. The target of a redirect may be equal, but is another object.
         """
         if self._first is None:
             self._first = url
@@ -45,35 +45,34 @@ class OwnHeader:
 
 
 own_header: ContextVar[OwnHeader | None] = ContextVar("header of the request", default=None)
-"""The header of the request that is sent in this context; None leaves headers to aiohttp."""
+"""The header of the request that this context sends; None leaves cookies to aiohttp."""
 
 
 class ExactCookieJar(aiohttp.CookieJar):
-    """Keeps cookies, those of hosts without a name too, and sends each as it came."""
+    """Keeps cookies, also those of IP addresses, and sends each as it came."""
 
     def __init__(self) -> None:
-        """Begin without cookies, on the running event loop."""
         super().__init__(unsafe=True, quote_cookie=False)
 
     def update_cookies(self, cookies: Any, response_url: URL = _NOWHERE) -> None:
-        """Take cookies in; see ``aiohttp.CookieJar``.
+        """Store cookies; see ``aiohttp.CookieJar``.
 
-        What a server sets in the course of a request replaces what the request was given.
+        A cookie that a server sets during a request replaces one that the request was given.
         """
         exact = list(_exact(cookies.items() if isinstance(cookies, Mapping) else cookies))
         given = _given.get()
         if given is not None and given is not self:
-            # Copies: aiohttp 3.10 writes into those that it keeps.
+            # Copies, because aiohttp 3.10 changes the cookies that it stores.
             given.update_cookies([(name, each.copy()) for name, each in exact], response_url)
         super().update_cookies(exact, response_url)
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        """Take the cookies of a response in; see ``aiohttp.CookieJar``."""
-        # CookieJar's own way (since aiohttp 3.14) passes update_cookies() by.
+        """Store the cookies of a response; see ``aiohttp.CookieJar``."""
+        # CookieJar's own method (since aiohttp 3.14) does not call update_cookies().
         AbstractCookieJar.update_cookies_from_headers(self, headers, response_url)
 
     def filter_cookies(self, request_url: URL = _NOWHERE) -> BaseCookie[str]:
-        """Choose the cookies for a URL; those of the request win. See ``aiohttp.CookieJar``."""
+        """Choose the cookies for a URL; the request's own win. See ``aiohttp.CookieJar``."""
         chosen = super().filter_cookies(request_url)
         given = _given.get()
         if given is not None and given is not self:
@@ -84,14 +83,10 @@ class ExactCookieJar(aiohttp.CookieJar):
 
 @contextmanager
 def given_cookies(cookies: Iterable[tuple[str, Morsel[str]]], url: URL) -> Iterator[None]:
-    """Give cookies to the one request that is sent meanwhile, by a session with an exact jar.
+    """Add cookies to the one request to ``url`` that a session with an exact jar sends meanwhile.
 
-    Not by aiohttp's argument ``cookies``: aiohttp 3.10 quotes its values in any case.
-
-    Args:
-        cookies: Names and cookies. Without a domain they go to the host of the request alone,
-            also when it redirects (RFC 6265, section 5.3).
-        url: Where the request goes.
+    A cookie without a domain goes only to the host of ``url``, also after a redirect (RFC 6265,
+    section 5.3). aiohttp's own argument ``cookies`` is not used, because aiohttp 3.10 quotes it.
     """
     jar = ExactCookieJar()
     jar.update_cookies(cookies, url)
@@ -104,10 +99,9 @@ def given_cookies(cookies: Iterable[tuple[str, Morsel[str]]], url: URL) -> Itera
 
 @contextmanager
 def given_header() -> Iterator[None]:
-    """Send the ``Cookie`` header of a caller as it is, as httpx does; see ``OwnHeader``.
+    """Send the ``Cookie`` header of the caller as it is, as httpx does; see ``OwnHeader``.
 
-    aiohttp takes it apart and merges it with other cookies, and 3.10 takes it along to other
-    origins.
+    aiohttp parses it and merges it with other cookies; 3.10 also sends it to other origins.
     """
     token = own_header.set(OwnHeader())
     try:
@@ -117,25 +111,17 @@ def given_header() -> Iterator[None]:
 
 
 def exact_cookie(name: str, value: str, **attributes: Any) -> Morsel[str]:
-    """Make a cookie whose value is sent as it is.
-
-    Args:
-        name: Its name.
-        value: Its value.
-        **attributes: Its attributes, such as ``domain``.
-
-    Returns:
-        The cookie.
+    """Make a cookie whose value is sent as it is; an attribute is ``domain``, for example.
 
     Raises:
-        http.cookies.CookieError: A control character is in it, or aiohttp cannot send the name.
+        http.cookies.CookieError: It contains a control character, or aiohttp cannot send the name.
     """
     if _CONTROL.search(f"{name}{value}"):
-        # aiohttp leaves it out (since 3.14) without a word, or sends it.
+        # aiohttp sends it, or leaves the cookie out without an error (since 3.14).
         raise CookieError(f"The cookie {name!r} has a control character: encode it")
     cookie: Morsel[str] = Morsel()
     if TAKES_ANY_NAME:
-        # Pickle's way in: set() refuses names that other clients send (c[0], version).
+        # As unpickling does, because set() refuses names that other clients send (c[0], version).
         state = {"key": name, "value": value, "coded_value": value}
         cookie.__setstate__(state)  # type: ignore[attr-defined]
     else:

@@ -1,4 +1,4 @@
-"""File descriptors: each connection takes one, whoever has opened it."""
+"""Every connection takes a file descriptor: raises their limit, and warns when few are left."""
 
 from __future__ import annotations
 
@@ -13,46 +13,42 @@ from typing import Any
 from ..life.watching import PeriodicWatch
 from ..log import OnceInAWhile, logger
 
-# Windows has no such limit.
+# Windows does not have this limit.
 resource: Any = import_module("resource") if os.name == "posix" else None
 
-HIGHEST = 65_536
-"""Descriptors to which the limit is raised: some programs have a table of as many as may be."""
+MAX_LIMIT = 65_536
+"""The limit is raised to this at most, because some programs allocate a table of that size."""
 
-INTERVAL = 1.0
-"""Seconds between looks at whether any is left."""
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at whether any descriptor is left."""
 
-LOOKS = 5
-"""Looks between two counts."""
+LOOKS_PER_COUNT = 5
+"""Looks between two counts of the descriptors in use."""
 
 WARNING_THRESHOLD = 0.75
-"""The part of them from which on a warning is due."""
+"""The fraction in use that leads to a warning."""
 
 ADVICE = "Raise the limit: ulimit -n, or LimitNOFILE= of systemd"
 
 
 @contextmanager
 def raised_limit() -> Iterator[None]:
-    """Raise the soft limit to the hard one, and put it back: children inherit it.
-
-    Yields:
-        While it is raised, where the system lets it.
-    """
+    """Raise the soft limit to the hard one, and restore it, because child processes inherit it."""
     soft, hard = _limits()
-    wanted = min(hard, HIGHEST)
+    wanted = min(hard, MAX_LIMIT)
     raised = soft < wanted and _set(wanted, hard)
     try:
         yield
     finally:
         now, now_hard = _limits()
-        # Whoever has set another one meanwhile has meant it.
+        # A limit that other code has set in the meantime stays.
         if raised and now == wanted:
             _set(min(soft, now_hard), now_hard)
 
 
 def _limits() -> tuple[int, int]:
     if resource is None:
-        return HIGHEST, HIGHEST
+        return MAX_LIMIT, MAX_LIMIT
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft, hard = (sys.maxsize if each == resource.RLIM_INFINITY else each for each in limits)
     return soft, hard
@@ -63,13 +59,13 @@ def _set(soft: int, hard: int) -> bool:
         limits = soft, resource.RLIM_INFINITY if hard == sys.maxsize else hard
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     except (OSError, ValueError):
-        # macOS has a limit below the hard one, and a container may forbid it.
+        # macOS has another limit below the hard one, and a container may forbid this.
         return False
     return True
 
 
 def are_left() -> bool:
-    """Tell whether this process can still open anything."""
+    """Return whether this process can still open a descriptor."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
@@ -77,12 +73,8 @@ def are_left() -> bool:
     return True
 
 
-def part_in_use() -> float:
-    """Tell what part of the descriptors is in use.
-
-    Returns:
-        A number from 0 to 1; 0 where the system does not tell.
-    """
+def fraction_in_use() -> float:
+    """Return the fraction of the descriptors that is in use, from 0 to 1; 0 if it is unknown."""
     try:
         return len(os.listdir("/dev/fd")) / _limits()[0]
     except OSError:
@@ -90,27 +82,26 @@ def part_in_use() -> float:
 
 
 class DescriptorWatch(PeriodicWatch):
-    """Says that few descriptors are left, or none: some hosts refuse without a word."""
+    """Logs that few or no descriptors are left, because some hosts refuse peers without a word."""
 
     def __init__(self) -> None:
-        """Begin with nothing said."""
-        super().__init__(INTERVAL, "file descriptors")
+        super().__init__(LOOK_INTERVAL, "file descriptors")
         self._lines = OnceInAWhile()
         self._warned = False
         self._looks = 0
 
     async def look(self) -> None:
-        """Look whether any is left; now and then count them, which takes a while for many."""
+        """Check whether any is left; count them less often, because that takes longer."""
         if not are_left() and self._lines.is_due(""):
             logger.error(
-                "No file descriptor is left: nobody can connect until others have gone. {}", ADVICE
+                "No file descriptor is left: no peer can connect until others have gone. {}", ADVICE
             )
         self._looks += 1
-        if self._looks % LOOKS == 0:
+        if self._looks % LOOKS_PER_COUNT == 0:
             self._count()
 
     def _count(self) -> None:
-        if not self._warned and part_in_use() >= WARNING_THRESHOLD:
+        if not self._warned and fraction_in_use() >= WARNING_THRESHOLD:
             self._warned = True
             logger.warning(
                 "Three quarters of the {} file descriptors are in use, one for each connection. {}",

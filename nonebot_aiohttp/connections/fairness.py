@@ -1,7 +1,7 @@
-"""``Turns``: a peer that never falls silent leaves the event loop to the others now and then.
+"""``Turns``: the reader of a busy peer yields to the event loop now and then.
 
-Receiving does not wait while messages are there. Without turns the reader of such a peer would keep
-the event loop for as many messages as one read brings: thousands, if they are small.
+Receiving does not wait while messages are there. Without turns the reader of a peer that never
+pauses would keep the event loop for all messages of one read: thousands, if they are small.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ LONGEST_TURN = 0.002
 """Seconds for which one connection may keep the event loop."""
 
 BETWEEN_LOOKS = 16
-"""Messages between two looks at the clock."""
+"""Messages after which a turn looks at the clock."""
 
 
 class Turns:
-    """The turns of one connection."""
+    """The turns of one WebSocket."""
 
     __slots__ = ("_began", "_messages")
 
@@ -26,16 +26,16 @@ class Turns:
         self._messages = 0
 
     async def count(self) -> None:
-        """Count one message, and look at the clock after every few."""
+        """Count one message, and look at the clock after every ``BETWEEN_LOOKS``."""
         self._messages += 1
         if self._messages % BETWEEN_LOOKS == 0:
             await self.look()
 
     async def look(self) -> None:
-        """Give way to the others if the turn has been long.
+        """Yield to the event loop if the turn has been long.
 
-        It counts from the last time, so that a peer who was silent meanwhile gives way in vain:
-        once in some messages, which costs less than to know better.
+        A turn begins when the last one ended, also if the peer was silent since then. So its reader
+        yields in vain once in a while, which costs less than to find out.
         """
         if time.monotonic() - self._began > LONGEST_TURN:
             await asyncio.sleep(0)
@@ -43,30 +43,26 @@ class Turns:
 
 
 IN_A_ROW = 4
-"""Requests that one connection may have handled before the others get their turn."""
+"""Requests of one connection after which it yields to the event loop."""
 
 
 class RequestTurns:
-    """The turns of all connections that carry requests.
+    """The turns of all HTTP connections of a server.
 
-    A peer that sends its requests one behind the other, without waiting for answers, has them
-    handled without a pause. One that waits is alone with its request, or others came in between.
+    aiohttp handles the requests of a peer that does not wait for answers in a row, without a pause
+    for other peers. A peer that waits reaches ``IN_A_ROW`` only while no other peer sends requests.
     """
 
-    __slots__ = ("_in_a_row", "_who")
+    __slots__ = ("_in_a_row", "_last")
 
     def __init__(self) -> None:
-        self._who = 0
+        self._last = 0
         self._in_a_row = 0
 
     def is_over(self, connection: object) -> bool:
-        """Count one request, and tell whether its connection has to give way to the others.
-
-        Args:
-            connection: Its connection.
-        """
-        # Not the connection itself, which would be kept alive.
-        if self._who != id(connection):
-            self._who, self._in_a_row = id(connection), 0
+        """Count one request, and return whether its connection has to yield to the event loop."""
+        # Not the connection itself, because that would keep it alive.
+        if self._last != id(connection):
+            self._last, self._in_a_row = id(connection), 0
         self._in_a_row += 1
         return self._in_a_row % IN_A_ROW == 0

@@ -1,4 +1,4 @@
-"""What aiohttp is told before a WebSocket opens: how to decode text, and no subprotocols."""
+"""What aiohttp must know before a WebSocket opens: how to decode text, and no subprotocols."""
 
 from __future__ import annotations
 
@@ -8,32 +8,20 @@ from typing import Any
 from aiohttp import hdrs, web
 
 CAN_KEEP_BYTES = "decode_text" in inspect.signature(web.WebSocketResponse.__init__).parameters
-"""Whether text frames can stay the bytes that ``handle_message`` wants (aiohttp 3.14)."""
+"""Whether aiohttp can give text frames as the bytes that ``handle_message`` wants (3.14)."""
 
 
 def decoding(decode_text: bool) -> dict[str, Any]:
-    """Make the argument that says what aiohttp shall make of text frames.
-
-    Args:
-        decode_text: True for str; False for bytes, where aiohttp can.
-
-    Returns:
-        Keyword arguments.
-    """
+    """Make the keyword that asks aiohttp for text frames as str, or as bytes where it can."""
     return {"decode_text": decode_text} if CAN_KEEP_BYTES else {}
 
 
 def without_subprotocols(request: web.Request) -> web.Request:
-    """Hide the subprotocols that a client asks for (RFC 6455, section 4.1) from aiohttp.
+    """Make a handshake for aiohttp without the subprotocols of the client (RFC 6455, section 4.1).
 
-    It warns of each that the server has not got, and shows what the peer has made up. OneBot 12
-    demands one. Most clients take an answer without; browsers and Node's ``ws`` do not.
-
-    Args:
-        request: The handshake.
-
-    Returns:
-        The handshake as aiohttp shall see it.
+    aiohttp logs a warning for each subprotocol that the server does not have, with the peer's text
+    in it. OneBot 12 demands a subprotocol. Most clients accept an answer without one; browsers and
+    Node's ``ws`` do not.
     """
     if hdrs.SEC_WEBSOCKET_PROTOCOL not in request.headers:
         return request

@@ -1,6 +1,7 @@
-"""``BoundedResponse``: an answer that never gets beyond ``103 Early Hints`` keeps nobody waiting.
+"""``BoundedResponse``: limits the interim answers (``103 Early Hints``) before an answer.
 
-aiohttp reads what comes before the answer proper (RFC 9110, section 15.2) as fast as it comes.
+aiohttp reads interim answers (RFC 9110, section 15.2) without a limit, so that a server that sends
+nothing else keeps a caller waiting for ever.
 """
 
 from __future__ import annotations
@@ -16,41 +17,37 @@ import aiohttp
 from .probe import StreamCounter, protocol_of
 
 MAX_INTERIM = 256 * 1024
-"""Bytes that may come before the answer proper."""
+"""Bytes of interim answers before the final one."""
 
-# What a transport of TLS raises that has lost what it stands on.
+# The errors of a TLS transport whose connection is lost.
 _GONE = (AttributeError, RuntimeError)
 
 
 class BoundedResponse(aiohttp.ClientResponse):
-    """aiohttp's response, with a bound on what comes before it on a guarded connection."""
+    """aiohttp's response, which limits its interim answers if its connection has a guard."""
 
     def start(self, connection: Any) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Read the head of the answer; see ``aiohttp.ClientResponse``.
 
         Raises:
-            aiohttp.ServerDisconnectedError: Too much came before it.
+            aiohttp.ServerDisconnectedError: There were too many interim answers.
         """
         guard = protocol_of(connection.transport)
         if type(guard) is _Guard:
             guard.expect(self)
-        # No coroutine around it: each call of an API comes here.
+        # Not a coroutine around it, because each API call comes here.
         return super().start(connection)
 
 
 def guard(connection: Any) -> None:
-    """Put a guard before a connection of a connector's, which stays until its end.
-
-    Args:
-        connection: The connection; one that has a guard keeps it.
-    """
+    """Put a guard on a connection of the connector, unless it has one; it stays there."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is not None and protocol_of(transport) is protocol:
         transport.set_protocol(_Guard(protocol, transport))
 
 
 class _Guard(StreamCounter):
-    """Counts what comes before the answer proper."""
+    """Counts the bytes of interim answers."""
 
     def __init__(self, protocol: Any, transport: Any) -> None:
         super().__init__(protocol)
@@ -58,8 +55,8 @@ class _Guard(StreamCounter):
         self._expected: Callable[[], aiohttp.ClientResponse | None] = _nothing
 
     def expect(self, response: aiohttp.ClientResponse) -> None:
-        """Count from now on what comes before a response."""
-        # Weak, for an idle connection keeps no answer alive.
+        """Count from now on the bytes until the final answer."""
+        # Weak, because an idle connection must not keep an answer alive.
         self._expected = ref(response)
         self.count = 0
 
@@ -71,7 +68,7 @@ class _Guard(StreamCounter):
                 self._expected = _nothing
             elif self.count > MAX_INTERIM:
                 with suppress(*_GONE):
-                    self._give_a_turn()
+                    self._look_soon()
 
     def _is_waiting(self) -> bool:
         response = self._expected()
@@ -80,18 +77,19 @@ class _Guard(StreamCounter):
         return response is not None and response.status is None
 
     def _step_aside(self) -> None:
-        """Leave a WebSocket to itself: no answer comes on it any more."""
+        """Remove the guard from a WebSocket, on which no more answers come."""
         if protocol_of(self._transport) is self:
             self._transport.set_protocol(self._protocol)
 
-    def _give_a_turn(self) -> None:
-        # One who has paused the reading himself takes no more before he has a reader.
+    def _look_soon(self) -> None:
+        """Pause the reading until the reader of the answer had a turn of the event loop."""
+        # If aiohttp has paused the reading, it goes on only when somebody reads the answer.
         if self._transport.is_reading():
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
-        """Go on with an answer that has come; who reads it had a turn before this."""
+        """Resume the reading if the final answer has come; otherwise drop the connection."""
         with suppress(*_GONE):
             if self._is_waiting():
                 self._transport.abort()

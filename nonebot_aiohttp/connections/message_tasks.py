@@ -1,4 +1,4 @@
-"""``MessageTasks``: the tasks of one connection's messages, and how many of them run at once."""
+"""``MessageTasks``: one task for each message of a connection, and the limit of these tasks."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ from ..log import logger
 
 
 class TooManyTasks(Exception):
-    """A connection has so many handlers at work as one may have."""
+    """A connection has more handlers in flight than it may have."""
 
     def __init__(self, limit: int) -> None:
-        """Say how many.
-
-        Args:
-            limit: How many.
-        """
-        super().__init__(f"{limit} events of this connection are in work (aiohttp_max_inflight)")
+        super().__init__(f"{limit} events of this connection are in flight (aiohttp_max_inflight)")
 
 
 class MessageTasks:
-    """Starts one task of an owner after the other, such as one for each message of a bot.
+    """Starts a task for each message of a bot, as ``TaskSet.start`` does, but in a single call.
 
-    It does what ``TaskSet.start`` does, in a single call: of all that a message costs, a call more
-    is a twentieth.
+    One more call would be a twentieth of all that a message costs.
     """
 
-    # Not a closure, which is three times as large: idle connections are many.
+    # Not a closure, which is three times as large: there are many idle connections.
     __slots__ = (
         "_begin",
         "_bot",
-        "_is_over",
         "_limit",
         "_new_task",
         "_owner",
@@ -49,14 +42,13 @@ class MessageTasks:
         bot: Any = None,
         limit: int | None = None,
     ) -> None:
-        """Take what each task needs; on the event loop where they will run.
+        """Take what each task needs, on the event loop where the tasks will run.
 
         Args:
-            tasks: Where the tasks go.
-            begin: Makes the coroutine of a task: a bot's ``handle_message``.
-            owner: Whose they are, for the log: the adapter's name.
-            bot: The bot, if it has a connection of its own; None if not.
-            limit: Tasks that may run at once, with a warning at a tenth of them; None is no limit.
+            begin: Makes the coroutine of a task: the bot's ``handle_message``.
+            owner: The adapter's name, for the log.
+            bot: The bot, if it has a connection of its own; None otherwise.
+            limit: Tasks that may run at once; a tenth of it logs a warning. None is no limit.
         """
         self._limit = limit
         self._running = 0
@@ -66,46 +58,43 @@ class MessageTasks:
         self._owner = owner
         self._bot = bot
 
-    def start(self, item: Any) -> None:
-        """Start a task for one item; never waits, and an error is logged, not raised.
-
-        Args:
-            item: What the coroutine is made of: a message.
+    def start(self, message: Any) -> None:
+        """Start a task for one message; an error of ``begin`` is logged, not raised.
 
         Raises:
-            TooManyTasks: So many run now as may; the last one is this one.
+            TooManyTasks: More tasks run than may run at once; this one runs too.
         """
         try:
-            task = self._new_task(self._begin(item))
+            task = self._new_task(self._begin(message))
         except Exception as error:
             self._tasks.failures.log(
                 f"A {self._tasks.kind} of {self._owner} could not start", error
             )
         except (KeyboardInterrupt, SystemExit):
-            self._tasks._log_cut_off(self._owner, 1)
+            self._tasks.log_lost(self._owner)
             raise
         else:
             if not task.done():
                 self._tasks.add(task, self._owner, self._bot)
                 if self._limit is not None:
-                    self._count(task)
+                    self._check_limit(task)
             elif task.cancelled() or task.exception() is not None:
                 self._tasks.add(task, self._owner, self._bot)
 
-    def _count(self, task: asyncio.Task[Any]) -> None:
+    def _check_limit(self, task: asyncio.Task[Any]) -> None:
         if EAGER:
-            self._enter(task)
+            self._count(task)
         else:
-            # It has not had its first turn, in which most end; one that is made now is before this.
-            task.get_loop().call_soon(self._enter, task)
+            # Most tasks end in their first turn, which comes before this callback.
+            task.get_loop().call_soon(self._count, task)
         if self._limit is not None and self._running > self._limit:
             raise TooManyTasks(self._limit)
 
-    def _enter(self, task: asyncio.Task[Any]) -> None:
+    def _count(self, task: asyncio.Task[Any]) -> None:
         if task.done() or self._limit is None:
             return
         self._running += 1
-        task.add_done_callback(self._discount)
+        task.add_done_callback(self._uncount)
         if self._running == max(self._limit // 10, 2):
             bot = getattr(self._bot, "self_id", "")
             if self._tasks.crowded.is_due(bot):
@@ -113,5 +102,5 @@ class MessageTasks:
                 tenth, kind = self._running, self._tasks.kind
                 logger.warning(text, tenth, kind, bot, self._owner, self._limit)
 
-    def _discount(self, _task: asyncio.Task[Any]) -> None:
+    def _uncount(self, _task: asyncio.Task[Any]) -> None:
         self._running -= 1

@@ -1,4 +1,4 @@
-"""``OpenWebSockets``: all WebSockets that are in use, so that the stop can close them."""
+"""``OpenWebSockets``: the WebSockets that the stop has to close."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .websocket import DriverWebSocket
 
 
 class OpenWebSockets:
-    """All WebSockets that are in use, so that the stop can close them."""
+    """All WebSockets that are in use; code that reads one adds it before and removes it after."""
 
     def __init__(self) -> None:
-        # Futures come with who waits for them: idle connections are many.
+        # A future is made only for a task that waits for it: there are many idle connections.
         self._ended: dict[DriverWebSocket, asyncio.Future[None] | None] = {}
 
     def __len__(self) -> int:
@@ -23,29 +23,23 @@ class OpenWebSockets:
     def __iter__(self) -> Iterator[DriverWebSocket]:
         return iter(tuple(self._ended))
 
-    def add(self, socket: DriverWebSocket) -> None:
-        """Take a socket in; whoever reads it says when it has ended."""
-        self._ended[socket] = None
+    def add(self, websocket: DriverWebSocket) -> None:
+        """Keep a WebSocket until ``remove``."""
+        self._ended[websocket] = None
 
-    def remove(self, socket: DriverWebSocket) -> None:
-        """Let go of a socket whose reader has ended."""
-        ended = self._ended.pop(socket, None)
+    def remove(self, websocket: DriverWebSocket) -> None:
+        """Remove a WebSocket whose reader has ended."""
+        ended = self._ended.pop(websocket, None)
         if ended is not None:
             _resolve(ended)
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        """Close all and wait until their readers have ended.
-
-        Args:
-            code: The close code.
-            reason: Why, for the peers.
-            deadline: Bounds the closing handshakes; then those that are left are dropped.
-        """
-        sockets = tuple(self._ended)
-        if not sockets:
+        """Close all, drop those that take too long, and wait until their readers have ended."""
+        websockets = tuple(self._ended)
+        if not websockets:
             return
-        readers = [self._end_of(socket) for socket in sockets]
-        closing = {asyncio.ensure_future(socket.end(code, reason)): socket for socket in sockets}
+        readers = [self._end_of(websocket) for websocket in websockets]
+        closing = {asyncio.ensure_future(each.end(code, reason)): each for each in websockets}
         with deadline.peers() as seconds:
             _, late = await asyncio.wait(closing, timeout=seconds)
         if late:
@@ -57,15 +51,15 @@ class OpenWebSockets:
         for task in closing:
             _forget(task)
 
-    def _end_of(self, socket: DriverWebSocket) -> asyncio.Future[None]:
-        ended = self._ended[socket]
+    def _end_of(self, websocket: DriverWebSocket) -> asyncio.Future[None]:
+        ended = self._ended[websocket]
         if ended is None:
-            ended = self._ended[socket] = asyncio.get_running_loop().create_future()
+            ended = self._ended[websocket] = asyncio.get_running_loop().create_future()
         return ended
 
 
 def _forget(closing: asyncio.Future[None]) -> None:
-    """Let go of a closing that has ended, failed or not, or that nobody waits for any longer."""
+    """Cancel a close that has not ended, or retrieve its error, so that asyncio does not log it."""
     if not closing.done():
         closing.cancel()
     elif not closing.cancelled():

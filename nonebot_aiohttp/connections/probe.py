@@ -1,8 +1,8 @@
-"""Counts what arrives on a connection while somebody asks whether its peer is still there.
+"""``counted_bytes``: counts the bytes that arrive while ``is_alive`` waits for a sign of life.
 
-The answer to a ping cannot overtake a frame (RFC 6455, section 5.4): a peer in the middle of a
-large image has no other sign of life than the image's bytes. It guards the rule that a transport
-has the protocol afterwards that it had before.
+The answer to a ping cannot overtake a frame (RFC 6455, section 5.4). While a peer sends a large
+image, the bytes of the image are its only sign of life. It guards the rule that a transport has the
+same protocol afterwards as before.
 """
 
 from __future__ import annotations
@@ -15,14 +15,7 @@ from typing import Any
 
 @contextmanager
 def counted_bytes(transport: Any) -> Iterator[ByteCounter]:
-    """Count the bytes that a transport brings its protocol, encrypted ones as what they say.
-
-    Args:
-        transport: The transport; of one that is None, or has gone, nothing is counted.
-
-    Yields:
-        The counter.
-    """
+    """Count the decrypted bytes that arrive on a transport; none if it is None or has gone."""
     protocol = protocol_of(transport)
     buffered = isinstance(protocol, asyncio.BufferedProtocol)
     counter = BufferedCounter(protocol) if buffered else StreamCounter(protocol)
@@ -31,78 +24,66 @@ def counted_bytes(transport: Any) -> Iterator[ByteCounter]:
     try:
         yield counter
     finally:
-        # One that has gone meanwhile has let go of its protocol, and shall keep none alive.
+        # A transport that has closed has dropped its protocol, and must not keep it alive.
         if protocol_of(transport) is counter:
             transport.set_protocol(protocol)
 
 
 def protocol_of(transport: Any) -> Any:
-    """Ask a transport for its protocol.
-
-    Args:
-        transport: The transport, if there is one.
-
-    Returns:
-        The protocol; None for a transport that has gone, or cannot be asked.
-    """
+    """Return the protocol of a transport; None if the transport is None, has gone or hides it."""
     try:
         return transport.get_protocol()
     except (AttributeError, NotImplementedError):
-        # A transport of TLS that was closed twice, on CPython 3.11 to 3.13, or one that has none.
+        # A TLS transport that was closed twice (CPython 3.11 to 3.13), or one without the method.
         return None
 
 
 class ByteCounter(asyncio.BaseProtocol):
-    """Stands in front of a protocol, and hands on all that the transport says.
+    """Takes the place of a protocol, and passes on everything that the transport reports.
 
     Attributes:
-        count: Bytes that have come so far.
+        count: Bytes that have arrived so far.
     """
 
     def __init__(self, protocol: Any) -> None:
-        """Begin with nothing.
-
-        Args:
-            protocol: The protocol behind it.
-        """
         self.count = 0
         self._protocol = protocol
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand it on."""
+        """Pass it on."""
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Hand it on."""
+        """Pass it on."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand it on."""
+        """Pass it on."""
         self._protocol.resume_writing()
 
     def eof_received(self) -> bool | None:
-        """Hand it on."""
+        """Pass it on."""
         answer: bool | None = self._protocol.eof_received()
         return answer
 
 
 class StreamCounter(ByteCounter, asyncio.Protocol):
-    """Stands in front of a protocol that is given bytes, as aiohttp's are."""
+    """Takes the place of a protocol that receives bytes, as aiohttp's do."""
 
     def data_received(self, data: bytes) -> None:
-        """Count, and hand on."""
+        """Count the bytes, and pass them on."""
         self.count += len(data)
         self._protocol.data_received(data)
 
 
 class BufferedCounter(ByteCounter, asyncio.BufferedProtocol):
-    """Stands in front of a protocol that gives a buffer for the bytes."""
+    """Takes the place of a protocol that provides a buffer for the bytes."""
 
     def get_buffer(self, sizehint: int) -> Any:
-        """Hand it on."""
+        """Pass it on."""
         return self._protocol.get_buffer(sizehint)
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Count, and hand on."""
+        """Count the bytes, and pass them on."""
         self.count += nbytes
         self._protocol.buffer_updated(nbytes)

@@ -1,6 +1,6 @@
-"""``Proxies``: which proxy leads to a URL, as the setting or the environment has it.
+"""``Proxies``: chooses the proxy for a URL, by the setting or the environment.
 
-It guards the promise that a proxy that is named is used or is an error, never passed by.
+It guards the promise that a configured proxy is used or is an error. No request goes around it.
 """
 
 from __future__ import annotations
@@ -15,32 +15,26 @@ import aiohttp
 from yarl import URL
 
 from ..options import URL_SCHEME, read_proxy
+from .schemes import http_scheme
 
-_PLAIN_SCHEMES = {"ws": "http", "wss": "https"}
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?")
 
 MAX_KNOWN = 256
-"""Hosts whose way is remembered."""
+"""URLs, apart from their paths, whose proxy is remembered."""
 
 Network = IPv4Network | IPv6Network
 
 
 class UnusableProxy(aiohttp.ClientConnectionError):
-    """The proxy that is named for a URL cannot be used."""
+    """The proxy that is configured for a URL cannot be used."""
 
 
 def proxy_of_request(proxy: str | URL | None) -> URL | None:
-    """Read the proxy that a request names.
-
-    Args:
-        proxy: Its URL; None or empty if it names no proxy.
-
-    Returns:
-        The URL, as ``read_proxy`` gives it; None if it names no proxy.
+    """Read the proxy that a request names; None and an empty text name no proxy.
 
     Raises:
-        UnusableProxy: The text is not the URL of a proxy. The error does not show it, for it may
-            hold a password.
+        UnusableProxy: The text is not the URL of a proxy. The error does not show the text, because
+            it may contain a password.
     """
     try:
         return read_proxy(str(proxy)) if proxy else None
@@ -49,45 +43,36 @@ def proxy_of_request(proxy: str | URL | None) -> URL | None:
 
 
 class Proxies:
-    """The proxies of the setting and of the environment, as they were when it was last read."""
+    """The proxy of the setting, or else the proxies of the environment, which is read once."""
 
     def __init__(self, setting: str | None) -> None:
-        """Take the setting; the environment is read when it is needed.
-
-        Args:
-            setting: URL of a proxy for everything, checked; None takes the environment's.
-        """
+        """Take a checked setting; None means that the proxies of the environment are used."""
         self._setting = None if setting is None else read_proxy(setting)
         self._environment: _Environment | None = None
 
     def forget_environment(self) -> None:
-        """Read the environment anew when it is needed again."""
+        """Read the environment again when it is needed."""
         self._environment = None
 
     def of_url(self, url: URL) -> URL | None:
-        """Find the proxy for a URL.
+        """Return the proxy for a URL of HTTP or WebSockets, or None for a direct connection.
 
-        Args:
-            url: Where to connect, ``ws`` and ``wss`` included.
-
-        Returns:
-            The proxy's URL, its scheme ``http``, ``https`` or ``socks5``; None for a direct
-            connection. The environment's proxy does not count for loopback, and for what
-            ``NO_PROXY`` names.
+        Its scheme is ``http``, ``https`` or ``socks5``. The proxies of the environment are not used
+        for loopback and for hosts in ``NO_PROXY``.
 
         Raises:
-            UnusableProxy: The environment names one that cannot be used.
+            UnusableProxy: The environment names a proxy that cannot be used.
         """
         if self._setting is not None:
             return self._setting
-        # Once for each opening: reading them takes a tenth of the time of a request.
+        # Once for each time the pool opens, because it takes a tenth of the time of a request.
         if self._environment is None:
             self._environment = _Environment()
         return self._environment.of_url(url)
 
 
 class _Environment:
-    """What the environment, or else the system's settings, say of proxies."""
+    """The proxies of the environment variables, or else of the system's settings."""
 
     def __init__(self) -> None:
         named = getproxies()
@@ -99,7 +84,7 @@ class _Environment:
     def of_url(self, url: URL) -> URL | None:
         if not self._proxies:
             return None
-        # Each call of an API asks, for a few hosts.
+        # Each API call asks, and all of them go to a few hosts.
         key = url.scheme, url.raw_host, url.port
         if key not in self._known:
             if len(self._known) >= MAX_KNOWN:
@@ -108,7 +93,7 @@ class _Environment:
         return self._known[key]
 
     def _find(self, url: URL) -> URL | None:
-        scheme = _PLAIN_SCHEMES.get(url.scheme, url.scheme)
+        scheme = http_scheme(url.scheme)
         name = scheme if scheme in self._proxies else "all"
         if name not in self._proxies or not url.host or self._is_direct(url.host, url):
             return None
@@ -121,19 +106,20 @@ class _Environment:
     def _is_direct(self, host: str, url: URL) -> bool:
         if is_loopback(host) or self._no_proxy.includes(url):
             return True
-        # Windows and macOS have exceptions of their own. Before Python 3.13 this may look the name
-        # up, which is one more reason to remember the answer.
+        # Windows and macOS have exceptions of their own. Before Python 3.13 this may look up the
+        # host, which is one more reason to remember the answer.
         return self._is_systems and bool(proxy_bypass(host))
 
 
 @dataclass(frozen=True)
 class NoProxy:
-    """Hosts that are reached without the environment's proxy: ``NO_PROXY``.
+    """``NO_PROXY``: the hosts that are reached without the proxy of the environment.
 
     Attributes:
-        all: Whether it is all of them.
-        networks: Networks and single addresses, each with the port that it is bound to, if any.
-        names: Names, whose subdomains count too, each with its port.
+        all: Whether all hosts are.
+        networks: Networks and single addresses, each with the only port that counts, or None.
+        names: Host names, which include their subdomains, each with the only port that counts, or
+            None.
     """
 
     all: bool
@@ -142,14 +128,10 @@ class NoProxy:
 
     @classmethod
     def parse(cls, text: str) -> NoProxy:
-        """Read a list as curl, Go and Python's ``requests`` have it.
+        """Read a list as curl, Go and Python's ``requests`` do.
 
-        Args:
-            text: Names, addresses and networks between commas or spaces; a port may follow a name
-                or an address, ``*`` is everything.
-
-        Returns:
-            The exceptions.
+        Commas or spaces separate names, addresses and networks. A port may follow a name or an
+        address. ``*`` stands for all hosts.
         """
         entries = [URL_SCHEME.sub("", each) for each in re.split(r"[,\s]+", text.lower()) if each]
         networks: list[tuple[Network, int | None]] = []
@@ -164,7 +146,7 @@ class NoProxy:
         return cls("*" in entries, tuple(networks), tuple(names))
 
     def includes(self, url: URL) -> bool:
-        """Tell whether a URL is reached without the proxy; names are not resolved for it."""
+        """Return whether a URL is reached without the proxy; no host is looked up for this."""
         return self.all or any(self._matching(url))
 
     def _matching(self, url: URL) -> Iterator[bool]:
@@ -174,7 +156,7 @@ class NoProxy:
             address = ip_address(hosts[0][1:])
         except ValueError:
             for name, only in self.names:
-                # A name with other than ASCII characters has two forms.
+                # A name beyond ASCII has two forms.
                 is_one = any(each.endswith(f".{name}") for each in hosts)
                 yield only in (None, port) and bool(name) and is_one
         else:
@@ -184,7 +166,7 @@ class NoProxy:
 
 def _host_and_port(entry: str) -> tuple[str, int | None]:
     if _network(entry) is not None:
-        # An IPv6 address has colons of its own.
+        # An IPv6 address contains colons.
         return entry, None
     match = _HOST_AND_PORT.fullmatch(entry)
     if match is None:
@@ -200,11 +182,7 @@ def _network(text: str) -> Network | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, whatever its interfaces (RFC 6761, section 6.3).
-
-    Args:
-        host: A name or an IP address.
-    """
+    """Return whether a name or an IP address is the loopback interface (RFC 6761, section 6.3)."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

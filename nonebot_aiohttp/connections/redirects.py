@@ -1,7 +1,7 @@
-"""Redirects of polls and of WebSocket handshakes: who is followed where, and with what.
+"""Redirects of polls and of WebSocket handshakes: which are followed, and with which headers.
 
-It guards the rule that what a setup holds, such as a token, goes to the host that the setup names
-and to nobody else.
+It guards the rule that the headers and the body of a setup, which may contain a token, go only to
+the host that the setup names.
 """
 
 from __future__ import annotations
@@ -16,27 +16,23 @@ from yarl import URL
 
 from ..log import redact_url
 from .locations import as_it_stands
+from .schemes import (
+    HTTP_SCHEMES,
+    SECURE_SCHEMES,
+    WEBSOCKET_SCHEMES,
+    http_scheme,
+    websocket_scheme,
+)
 
 MAX_REDIRECTS = 10
-"""Redirects in a row, as many as aiohttp follows."""
-
-_SECURE = frozenset({"https", "wss"})
-_SCHEMES = _SECURE | {"http", "ws"}
-_SOCKET_SCHEMES = frozenset({"ws", "wss"})
+"""Redirects that are followed in a row; aiohttp's own limit."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A request of a setup.
-
-    Attributes:
-        method: Its method, in capitals.
-        url: Where it goes.
-        headers: The setup's own headers, if any.
-        body: The setup's own body, if any.
-    """
+    """A request of a setup; ``headers`` and ``body`` are None after a redirect to another host."""
 
     method: str
     url: URL
@@ -45,51 +41,35 @@ class Outgoing:
 
 
 class Redirected(Exception):
-    """A request was answered with a redirect, which was not followed.
-
-    Attributes:
-        answer: The answer.
-    """
+    """A request was answered with a redirect, which the session has not followed."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        """Take the answer."""
         super().__init__(f"redirected with {answer.status}")
         self.answer = answer
 
 
 class RedirectRefused(aiohttp.ClientResponseError):
-    """A request was redirected to where it must not go."""
+    """A request was redirected to a URL to which it must not go."""
 
 
 def raising() -> aiohttp.TraceConfig:
-    """Make what has a session raise ``Redirected`` rather than follow.
-
-    Returns:
-        The configuration, for ``trace_configs`` of a session.
-    """
+    """Make a configuration for ``trace_configs`` that makes a session raise ``Redirected``."""
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(_raise)
     return config
 
 
 async def _raise(_: Any, __: Any, redirect: aiohttp.TraceRequestRedirectParams) -> None:
-    # aiohttp closes nothing when this raises.
+    # aiohttp does not close the response when this raises.
     redirect.response.close()
     raise Redirected(redirect.response)
 
 
 async def following(send: Callable[[Outgoing], Awaitable[_T]], request: Outgoing) -> _T:
-    """Send a request, and where its answers lead.
-
-    Args:
-        send: Sends one request by a session that has ``raising()``.
-        request: The request.
-
-    Returns:
-        What ``send`` returns in the end.
+    """Send a request and follow redirects; the session of ``send`` must have ``raising()``.
 
     Raises:
-        RedirectRefused: An answer leads to where the request must not go.
+        RedirectRefused: The request must not follow a redirect.
     """
     followed = 0
     while True:
@@ -107,7 +87,7 @@ def _next(request: Outgoing, answer: aiohttp.ClientResponse) -> Outgoing:
     """Make the request that follows a redirect (RFC 9110, section 15.4)."""
     url = _target(request.url, answer)
     where = redact_url(url)
-    if request.url.scheme in _SECURE and url.scheme not in _SECURE:
+    if request.url.scheme in SECURE_SCHEMES and url.scheme not in SECURE_SCHEMES:
         raise refused(answer, f"redirected to {where}, from TLS to plain text")
     if becomes_get(answer.status, request.method):
         raise refused(answer, f"redirected to {where}, where a {request.method} would be a GET")
@@ -126,48 +106,35 @@ def _target(url: URL, answer: aiohttp.ClientResponse) -> URL:
         target = as_it_stands(url.join(URL(location, encoded=True)))
         port = target.port
     except ValueError:
-        raise refused(answer, "redirected to what is no URL") from None
-    if target.scheme not in _SCHEMES or not target.host or port is None:
-        raise refused(answer, f"redirected to {redact_url(target)}, which is no URL of HTTP")
+        raise refused(answer, "redirected to a Location that is not a valid URL") from None
+    if target.scheme not in HTTP_SCHEMES | WEBSOCKET_SCHEMES or not target.host or port is None:
+        raise refused(answer, f"redirected to {redact_url(target)}, which is not a URL of HTTP")
     return target.with_scheme(_scheme(url, target))
 
 
 def _scheme(url: URL, target: URL) -> str:
-    """Choose the scheme of the request's own kind, as secure as the target's."""
-    kind = "ws" if url.scheme in _SOCKET_SCHEMES else "http"
-    return kind + "s" if target.scheme in _SECURE else kind
+    """Return the scheme that is of the request's kind, and as secure as the target's."""
+    choose = websocket_scheme if url.scheme in WEBSOCKET_SCHEMES else http_scheme
+    return choose(target.scheme)
 
 
 def becomes_get(status: int, method: str) -> bool:
-    """Tell whether clients make a GET of what is redirected (RFC 9110, 15.4.2 to 15.4.4)."""
+    """Return whether clients follow such a redirect with a GET (RFC 9110, 15.4.2 to 15.4.4)."""
     if status == 303:
         return method not in ("GET", "HEAD")
     return status in (301, 302) and method == "POST"
 
 
 def is_same_host(url: URL, target: URL) -> bool:
-    """Tell whether a redirect leads to the same host, or to the same one by TLS.
-
-    Args:
-        url: The URL that was asked for.
-        target: Where its answer leads.
-    """
+    """Return whether a redirect keeps scheme, host and port, or goes to TLS on the same host."""
     if url.raw_host != target.raw_host:
         return False
-    upgraded = url.scheme not in _SECURE and target.scheme in _SECURE
+    upgraded = url.scheme not in SECURE_SCHEMES and target.scheme in SECURE_SCHEMES
     return upgraded or (url.scheme, url.port) == (target.scheme, target.port)
 
 
 def refused(answer: aiohttp.ClientResponse, reason: str) -> RedirectRefused:
-    """Make the error of a redirect that is not followed.
-
-    Args:
-        answer: The redirect.
-        reason: Why, without secrets.
-
-    Returns:
-        The error.
-    """
+    """Make the error of a redirect that is not followed; the reason must not contain a secret."""
     return RedirectRefused(
         answer.request_info,
         answer.history,

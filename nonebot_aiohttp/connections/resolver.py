@@ -1,4 +1,4 @@
-"""``SystemResolver``: names as the system resolves them, without waiting for each other."""
+"""``SystemResolver``: looks up hosts as the system does, each in a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from .proxies import is_loopback
 
 MAX_LOOKUPS = 128
-"""Names that are looked up at once: each takes a thread until the system has an answer."""
+"""Hosts that are looked up at once; each takes a thread until the system has answered."""
 
 CACHE_TTL = 300
-"""Seconds that a looked-up address is used again; aiohttp's own 10 make a look-up per API call."""
+"""Seconds that addresses are reused. aiohttp's own 10 would mean a look-up for each API call."""
 
-# As aiohttp's own resolvers have it: no addresses of a kind that no interface has.
+# As aiohttp's own resolvers do: only address families that an interface has.
 _ONLY_CONFIGURED = getattr(socket, "AI_ADDRCONFIG", 0)
 
 _Key = tuple[str, int]
@@ -27,43 +27,34 @@ Addresses = list[tuple[Any, ...]]
 
 
 class SystemResolver(AbstractResolver):
-    """Asks the system, and with it ``/etc/hosts``, mDNS and whatever else it knows.
+    """Asks the system, which knows ``/etc/hosts`` and mDNS too.
 
-    aiodns, which aiohttp takes where it is installed, knows DNS alone. Python's own pool of
-    threads, which aiohttp takes otherwise, has a few that all share: a server for names that does
-    not answer would hold them all. Here each name has a thread of its own while it is looked up.
+    aiodns, which aiohttp uses where it is installed, asks DNS only. Otherwise aiohttp uses the
+    default thread pool of asyncio, all of whose few threads would wait for a name server that does
+    not answer.
     """
 
     def __init__(self) -> None:
-        """Begin with no look-ups."""
         self._running: dict[_Key, asyncio.Future[Addresses]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Look a name up.
-
-        Args:
-            host: The name.
-            port: Goes into the result as it is.
-            family: Kind of addresses; ``AF_UNSPEC`` is any.
-
-        Returns:
-            The addresses; see ``aiohttp.abc.AbstractResolver``.
+        """Look up a host; see ``aiohttp.abc.AbstractResolver``.
 
         Raises:
-            OSError: The system does not know the name, or too many are being looked up.
+            OSError: The system does not know the host, or too many hosts are being looked up.
         """
         key = host, int(family)
         lookup = self._running.get(key)
         if lookup is None:
             lookup = self._running[key] = self._start(key)
-        # One who stops waiting does not take the answer away from the others.
+        # A caller that is cancelled must not cancel the look-up of the others.
         found = await asyncio.shield(lookup)
         return [_result(host, port, each) for each in found]
 
     async def close(self) -> None:
-        """Do nothing: what is looked up ends by itself, and nobody waits for it."""
+        """Do nothing: look-ups end by themselves, and nothing waits for them."""
 
     def _forget(self, key: _Key, lookup: asyncio.Future[Addresses]) -> None:
         if self._running.get(key) is lookup:
@@ -82,10 +73,10 @@ class SystemResolver(AbstractResolver):
             except (OSError, UnicodeError) as error:
                 found = error
             with suppress(RuntimeError):
-                # The event loop may have ended meanwhile.
+                # The event loop may have closed in the meantime.
                 loop.call_soon_threadsafe(_end, lookup, found)
 
-        # A daemon, for no process waits at its end for a server that does not answer.
+        # A daemon, because the end of the process must not wait for a name server.
         thread = threading.Thread(target=look_up, name=f"resolving {key[0]}", daemon=True)
         try:
             thread.start()
@@ -95,29 +86,18 @@ class SystemResolver(AbstractResolver):
         return lookup
 
 
-class Names:
-    """Remembers for a while what names have meant, for those whom aiohttp does not connect."""
+class AddressCache:
+    """Caches the addresses of SOCKS proxies, which aiohttp's own cache does not contain."""
 
     def __init__(self, resolver: AbstractResolver) -> None:
-        """Begin with nothing to remember.
-
-        Args:
-            resolver: Whom to ask.
-        """
         self._resolver = resolver
         self._known: dict[str, tuple[float, list[str]]] = {}
 
     async def addresses(self, host: str) -> list[str]:
-        """Find the addresses of a name.
-
-        Args:
-            host: The name, or an address, which is its own.
-
-        Returns:
-            At least one.
+        """Return the addresses of a host, at least one; an address is its own.
 
         Raises:
-            OSError: The system does not know the name.
+            OSError: The system does not know the host.
         """
         with suppress(ValueError):
             return [str(ip_address(host))]
@@ -130,25 +110,13 @@ class Names:
         return known
 
     def forget(self, host: str) -> None:
-        """Forget what a name has meant."""
+        """Forget the addresses of a host."""
         self._known.pop(host, None)
 
 
 def addresses_of(host: str, family: int) -> Addresses:
-    """Ask the system for the addresses of a name, and wait for its answer.
-
-    Args:
-        host: The name.
-        family: Kind of addresses.
-
-    Returns:
-        What ``socket.getaddrinfo`` returns.
-
-    Raises:
-        OSError: The system does not know the name.
-        UnicodeError: The text is not a valid name.
-    """
-    # Loopback is there without any network.
+    """Call ``socket.getaddrinfo``, which blocks; an invalid name raises ``UnicodeError``."""
+    # The loopback interface exists without any network.
     flags = 0 if is_loopback(host) else _ONLY_CONFIGURED
     return list(socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=flags))
 
@@ -157,7 +125,7 @@ def _result(host: str, port: int, found: tuple[Any, ...]) -> ResolveResult:
     family, _, protocol, _, address = found
     resolved = address[0]
     if family == socket.AF_INET6 and address[3]:
-        # A link-local address means nothing without its interface (RFC 4007, section 11).
+        # A link-local address needs its interface (RFC 4007, section 11).
         resolved, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     return ResolveResult(
         hostname=host,
@@ -173,7 +141,7 @@ def _end(lookup: asyncio.Future[Addresses], found: Addresses | Exception) -> Non
     if not isinstance(found, Exception):
         lookup.set_result(found)
         return
-    # UnicodeError is for invalid names (RFC 3490); aiohttp expects OSError.
+    # A UnicodeError stands for an invalid name (RFC 3490); aiohttp expects an OSError.
     lookup.set_exception(found if isinstance(found, OSError) else OSError(None, str(found)))
-    # Nobody may wait any more.
+    # Retrieved, so that asyncio does not log it if no caller waits any more.
     lookup.exception()

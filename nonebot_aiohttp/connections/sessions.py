@@ -1,4 +1,4 @@
-"""The only place that creates an ``aiohttp.ClientSession``: one connector for all outbound."""
+"""``SessionPool``: makes every ``aiohttp.ClientSession``, all of them on one connector."""
 
 from __future__ import annotations
 
@@ -19,30 +19,25 @@ from .redirects import raising
 HTTP_VERSIONS = {"1.0": aiohttp.HttpVersion10, "1.1": aiohttp.HttpVersion11}
 
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30)
-"""Seconds for a request of an adapter that brings no timeout of its own: aiohttp's defaults."""
+"""Seconds for a request of an adapter that sets no timeout: aiohttp's own defaults."""
 
 MAX_SPARE = 100
-"""Sessions that are kept for requests to come; more requests at once are rare."""
+"""Unused sessions that are kept for later requests; more requests at once are rare."""
 
 MAX_HEADER = 64 * 1024
-"""Bytes that a line of the head of an answer may have; aiohttp's own 8,190 are few for cookies."""
+"""Bytes of a line in the head of an answer. aiohttp's own 8,190 are too few for some cookies."""
 
 
 class SessionPool:
-    """One connector, and on it the sessions: shared ones, lent ones, and isolated ones.
+    """One connector with its sessions: shared, lent and isolated ones.
 
-    There is a shared one for each HTTP version that is asked for, for aiohttp binds the version to
-    the session, and as many for the forward loops, which have rules of their own. None of these
-    keeps cookies: those of one bot are none of another's business. Proxies of the environment are
-    honoured as they are at the opening.
+    There is one shared session for each HTTP version, because aiohttp binds the version to the
+    session, and another one for the forward loops, which have rules of their own. Shared sessions
+    keep no cookies, because the cookies of one bot must not reach another. The proxies of the
+    environment are read when the pool opens.
     """
 
     def __init__(self, options: DriverOptions) -> None:
-        """Bind to nothing yet: neither to a loop nor to a process.
-
-        Args:
-            options: The driver's settings.
-        """
         self._options = options
         self._connector: aiohttp.BaseConnector | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
@@ -55,25 +50,25 @@ class SessionPool:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a connector, and it belongs to the event loop that runs."""
+        """Whether there is a connector, and it belongs to the running event loop."""
         return self._connector is not None and self._loop is asyncio.get_running_loop()
 
     def another(self) -> SessionPool:
-        """Make a pool of the same settings with a connector of its own, not open yet."""
+        """Make a pool with the same settings, which is not open yet."""
         return SessionPool(self._options)
 
     async def open(self) -> None:
         """Create the connector on the running loop.
 
         Raises:
-            ValidationError: ``aiohttp_ssl_cafile`` holds no certificate.
+            ValidationError: ``aiohttp_ssl_cafile`` does not contain a certificate.
         """
         self._proxies.forget_environment()
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(self._trusted())
 
     async def close(self) -> None:
-        """Close all sessions and connections; those that are held stay until they are let go."""
+        """Close all sessions and the connector, which stays open while it is held."""
         connector, self._connector = self._connector, None
         sessions = [*self._sessions.values(), *self._loop_sessions.values(), *self._spare]
         self._sessions.clear()
@@ -85,10 +80,7 @@ class SessionPool:
             await connector.close()
 
     def hold(self) -> aiohttp.BaseConnector:
-        """Keep the connector from being closed: who reads an answer then would wait for ever.
-
-        Returns:
-            The connector, for ``release``.
+        """Keep the connector open until ``release``, because to read from a closed one never ends.
 
         Raises:
             LifecycleError: The pool is not open.
@@ -98,11 +90,7 @@ class SessionPool:
         return connector
 
     async def release(self, connector: aiohttp.BaseConnector) -> None:
-        """Let go of a connector; the last one closes it if the pool has been closed meanwhile.
-
-        Args:
-            connector: What ``hold`` has returned.
-        """
+        """Release a connector; if the pool has closed, the last release closes the connector."""
         self._holders[connector] -= 1
         if not self._holders[connector]:
             del self._holders[connector]
@@ -110,35 +98,19 @@ class SessionPool:
                 await connector.close()
 
     def get(self, http_version: str = "1.1") -> aiohttp.ClientSession:
-        """Get the session of the adapters for an HTTP version.
-
-        Args:
-            http_version: ``"1.0"`` or ``"1.1"``.
-
-        Returns:
-            The session, the same one for everybody. It is not the caller's to close.
+        """Return the session that all adapters share, which the caller must not close.
 
         Raises:
-            SetupError: aiohttp does not speak that version.
+            SetupError: The version is not 1.0 or 1.1.
             LifecycleError: The pool is not open.
         """
         return self._shared(http_version, self._sessions, timeout=REQUEST_TIMEOUT)
 
     def for_loops(self, http_version: str = "1.1") -> aiohttp.ClientSession:
-        """Get the session of the forward loops for an HTTP version.
+        """Return the session that all forward loops share; errors as of ``get``.
 
-        It raises ``Redirected`` rather than follow, decodes no bodies, and has no limit of time:
-        the loops have settings for these.
-
-        Args:
-            http_version: ``"1.0"`` or ``"1.1"``.
-
-        Returns:
-            The session, as ``get`` does.
-
-        Raises:
-            SetupError: aiohttp does not speak that version.
-            LifecycleError: The pool is not open.
+        It raises ``Redirected`` instead of following, does not decode bodies, and has no timeout,
+        because the loops do all this by their own settings.
         """
         return self._shared(
             http_version,
@@ -162,13 +134,7 @@ class SessionPool:
         return sessions[http_version]
 
     def isolated(self, **kwargs: Any) -> aiohttp.ClientSession:
-        """Create a session of its own on the shared connector; the caller closes it.
-
-        Args:
-            **kwargs: What ``aiohttp.ClientSession`` takes.
-
-        Returns:
-            The session.
+        """Make a session on the shared connector, which the caller has to close.
 
         Raises:
             LifecycleError: The pool is not open.
@@ -178,7 +144,7 @@ class SessionPool:
             connector_owner=False,
             request_class=self._request_class,
             response_class=BoundedResponse,
-            # The requests quote what they must.
+            # Instead the request class quotes what must be quoted.
             requote_redirect_url=False,
             max_line_size=MAX_HEADER,
             max_field_size=MAX_HEADER,
@@ -186,12 +152,10 @@ class SessionPool:
         )
 
     def lend(self) -> aiohttp.ClientSession:
-        """Lend a session to one request: its cookies reach the targets of redirects, and no more.
+        """Lend a session to one request and its redirects, which share the cookies, and no others.
 
-        It speaks HTTP/1.1 and has no timeout. Making one takes a tenth of the time of a request.
-
-        Returns:
-            The session, for ``take_back``; until then its connector is held.
+        It uses HTTP/1.1, has no timeout, and holds the connector until ``take_back``. To make a new
+        one for each request would take a tenth of the request's time.
 
         Raises:
             LifecycleError: The pool is not open.
@@ -204,14 +168,10 @@ class SessionPool:
         return session
 
     async def take_back(self, session: aiohttp.ClientSession) -> None:
-        """Keep a session for the next request, without the cookies of this one.
-
-        Args:
-            session: What ``lend`` has returned.
-        """
+        """Keep a lent session for the next request, without the cookies of this one."""
         connector = session.connector
         assert connector is not None
-        # Without cookies too: deleted ones leave something behind before aiohttp 3.14.5.
+        # Also without cookies: before aiohttp 3.14.5 expired ones leave empty entries.
         session.cookie_jar.clear()
         if connector is self._connector and len(self._spare) < MAX_SPARE:
             self._spare.append(session)

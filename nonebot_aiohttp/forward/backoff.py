@@ -1,6 +1,6 @@
 """How long to wait before the next attempt, and which failures are worth one.
 
-Pure: no clock, no sleep, no I/O; the random numbers are injected.
+Pure: it has no clock, no sleep and no I/O, and the random numbers are injected.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..exceptions import DuplicateBotError, SetupError
 from ..options import DriverOptions
 
 MINIMUM_DELAY = 1.0
-"""Seconds that the first delay has at least."""
+"""Seconds that the first delay lasts at least."""
 
 RETRY_AFTER_LIMIT = 3600.0
-"""Seconds that a peer's ``Retry-After`` may keep a bot away."""
+"""Seconds that a peer may keep a bot away by ``Retry-After``."""
 
 _SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
 _WORTH_RETRYING = {408, 425, 429}
@@ -40,16 +40,14 @@ class Verdict(enum.Enum):
 def delays(
     interval: float, cap: float, rand: Callable[[], float] = random.random
 ) -> Iterator[float]:
-    """Generate the delays of consecutive failures.
+    """Generate the delays in seconds after consecutive failures, without end.
+
+    The first is ``interval``, but at least ``MINIMUM_DELAY``. Each further one is up to twice as
+    long, until ``cap``.
 
     Args:
-        interval: Seconds that the first delay should have; at least ``MINIMUM_DELAY`` is used.
-        cap: Seconds that the delays grow to; at least ``interval`` is used.
-        rand: Random numbers in [0, 1), for the jitter: clients that lost the same server shall
-            not come back all at once.
-
-    Yields:
-        Seconds: first the interval, then up to twice as many each time, without end.
+        rand: Random numbers in [0, 1), for the jitter: clients that lost the same server must not
+            come back all at once.
     """
     first = max(interval, MINIMUM_DELAY)
     yield first
@@ -60,14 +58,10 @@ def delays(
 
 
 def judge(error: BaseException) -> Verdict:
-    """Decide what a failure means.
+    """Decide what a failure means for the next attempt.
 
-    Args:
-        error: What an attempt raised.
-
-    Returns:
-        FATAL for a setup that can never work; SLOWLY for a peer that says no, which mostly needs
-        a human; RETRY for all the rest: the network, timeouts, DNS, TLS, a peer in trouble.
+    FATAL is a setup that can never work. SLOWLY is a peer that refuses, where mostly a human has
+    to act. RETRY is all the rest: the network, timeouts, DNS, TLS, a peer in trouble.
     """
     if isinstance(error, SetupError):
         return Verdict.FATAL
@@ -79,27 +73,22 @@ def judge(error: BaseException) -> Verdict:
 
 
 def _passing(error: aiohttp.ClientResponseError) -> bool:
-    # To an answer that is no HTTP aiohttp itself gives a status, mostly 400.
+    # aiohttp gives a status of its own, mostly 400, to an answer that is not HTTP.
     garbled = isinstance(error.__cause__, HttpProcessingError)
     return garbled or error.status >= 500 or error.status in _WORTH_RETRYING
 
 
 def retry_after(error: BaseException, now: datetime | None = None) -> float:
-    """Read how long the peer asks to wait.
+    """Read how many seconds the peer asks to wait; 0 when it does not (RFC 9110, section 10.2.3).
 
     Args:
-        error: What an attempt raised.
         now: The current time, with time zone; None asks the system's clock.
-
-    Returns:
-        Seconds, 0 when the peer does not say (RFC 9110, section 10.2.3); at most
-        ``RETRY_AFTER_LIMIT``.
     """
     if not isinstance(error, aiohttp.ClientResponseError) or error.headers is None:
         return 0.0
     value = error.headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
-        # Some say it with a fraction, and mean it: what comes earlier is refused again.
+        # Some platforms send a fraction, and refuse again what comes earlier.
         seconds = float(math.ceil(min(float(value), RETRY_AFTER_LIMIT)))
     else:
         try:
@@ -113,10 +102,10 @@ def retry_after(error: BaseException, now: datetime | None = None) -> float:
 
 
 class Pace:
-    """The delays of one loop: grow with consecutive failures, begin anew after a stable time.
+    """The delays of one loop: they grow with failures, and begin anew after a stable time.
 
     Attributes:
-        failing: Whether the last attempt failed: an outage is on.
+        failing: Whether the last attempt failed.
     """
 
     def __init__(
@@ -125,13 +114,6 @@ class Pace:
         clock: Callable[[], float],
         rand: Callable[[], float] = random.random,
     ) -> None:
-        """Begin without failures.
-
-        Args:
-            options: The driver's settings: ``backoff_max`` and ``stable_after``.
-            clock: Monotonic seconds.
-            rand: Random numbers in [0, 1).
-        """
         self.failing = False
         self._options = options
         self._clock = clock
@@ -140,24 +122,17 @@ class Pace:
         self._up_since: float | None = None
 
     def succeeded(self) -> bool:
-        """Note that a connection stands or a poll was answered.
-
-        Returns:
-            Whether this ends an outage.
-        """
+        """Note a connection or an answered poll; tell whether that ends an outage."""
         recovered, self.failing = self.failing, False
         if self._up_since is None:
             self._up_since = self._clock()
         return recovered
 
     def failed(self, interval: float) -> float:
-        """Note that an attempt failed or a connection ended.
+        """Note a failed attempt or an ended connection; give the seconds until the next attempt.
 
         Args:
             interval: The setup's own interval in seconds.
-
-        Returns:
-            Seconds to wait before the next attempt.
         """
         stable = self._up_since is not None and (
             self._clock() - self._up_since >= self._options.stable_after
@@ -168,12 +143,5 @@ class Pace:
         return next(self._delays)
 
     def slowest(self, interval: float) -> float:
-        """Tell the slowest pace.
-
-        Args:
-            interval: The setup's own interval in seconds.
-
-        Returns:
-            Seconds.
-        """
+        """Give the seconds of the slowest pace, for a setup of that interval."""
         return max(self._options.backoff_max, interval, MINIMUM_DELAY)

@@ -27,7 +27,7 @@ from ..options import DriverOptions
 from .backoff import Pace, Verdict, judge, retry_after
 
 _BREAKS = frozenset("\r\n\0")
-"""What no header may hold; aiohttp refuses to send it."""
+"""Characters that no header may hold; aiohttp refuses to send them."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,9 @@ class Supplies:
     """What every loop works with.
 
     Attributes:
-        driver: Whose adapters and bots these are.
-        options: The driver's settings.
-        pool: The sessions.
         connections: Where bots are entered while they are connected.
         sockets: Where the open WebSockets are kept for the stop.
-        handlers: Where the tasks of the message handlers go.
+        handlers: Where the tasks of the message handlers are kept.
         sleep: Waits for some seconds; injected by tests.
         clock: Monotonic seconds; injected by tests.
     """
@@ -48,29 +45,30 @@ class Supplies:
     driver: Driver
     options: DriverOptions
     pool: SessionPool
-    connections: ConnectedBots
-    sockets: OpenWebSockets
+    connected_bots: ConnectedBots
+    websockets: OpenWebSockets
     handlers: TaskSet
     sleep: Callable[[float], Coroutine[Any, Any, None]] = field(default=asyncio.sleep)
     clock: Callable[[], float] = field(default=time.monotonic)
 
 
 class ForwardLoop(abc.ABC):
-    """Tries again and again until the stop, or until its setup turns out to be wrong for ever.
+    """Makes attempts until the stop, or until its setup turns out to be wrong for good.
 
     Attributes:
         label: Whose loop it is, for the log.
+        kind: What the loop does, for the label.
+        schemes: The schemes that its URL may have.
     """
 
     kind: str
     schemes: frozenset[str]
 
     def __init__(self, setup: Any, supplies: Supplies, stopping: asyncio.Event) -> None:
-        """Take a setup.
+        """Make the loop of one setup.
 
         Args:
             setup: The setup, or a function that makes it, async as a rule.
-            supplies: What to work with.
             stopping: Set when the driver stops; interrupts every wait.
         """
         self._setup = setup
@@ -94,15 +92,14 @@ class ForwardLoop(abc.ABC):
         """Make one attempt.
 
         Args:
-            setup: The setup, made anew for this attempt where it is a function.
-            adapter: The adapter that it names.
+            setup: The setup; made anew for this attempt where a function makes it.
             url: Its URL, checked.
 
         Returns:
             Seconds until the next attempt.
 
         Raises:
-            Exception: The attempt failed, or what it had set up ended.
+            Exception: The attempt failed, or its connection ended.
         """
 
     @abc.abstractmethod
@@ -110,14 +107,13 @@ class ForwardLoop(abc.ABC):
         """Read the setup's own interval in seconds.
 
         Raises:
-            SetupError: It is none.
+            SetupError: The interval is not a number of seconds.
         """
 
     async def within(self, coroutine: Coroutine[Any, Any, Any], timeout: float, name: str) -> Any:
-        """Wait for a coroutine, but no longer than until the stop or the deadline.
+        """Wait for a coroutine until the stop or a deadline.
 
         Args:
-            coroutine: What to wait for.
             timeout: Seconds.
             name: The setting that the seconds come from, for the error.
         """
@@ -129,14 +125,7 @@ class ForwardLoop(abc.ABC):
             raise asyncio.TimeoutError(f"no answer within {timeout:g} s ({name})") from None
 
     def connected(self, url: URL) -> bool:
-        """Note that a connection stands or a poll was answered.
-
-        Args:
-            url: Where, for the log.
-
-        Returns:
-            Whether this ends an outage, which is then logged.
-        """
+        """Note a connection or an answered poll; tell whether that ends an outage."""
         self._explained = False
         recovered = self._pace.succeeded()
         if recovered:
@@ -161,7 +150,7 @@ class ForwardLoop(abc.ABC):
         return await race(_call(self._setup), self._stopping, label=self.label)
 
     def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
-        """Check what no attempt can mend.
+        """Check what no further attempt can mend.
 
         Raises:
             SetupError: The setup can never work.
@@ -182,13 +171,10 @@ class ForwardLoop(abc.ABC):
         return adapter, url
 
     def _report(self, error: Exception) -> float:
-        """Log a failure and decide what follows.
-
-        Returns:
-            Seconds until the next attempt.
+        """Log a failure, and give the seconds until the next attempt.
 
         Raises:
-            _GivenUp: There is none.
+            _GivenUp: There is no next attempt.
         """
         verdict = judge(error)
         if verdict is Verdict.FATAL:
@@ -209,7 +195,7 @@ class ForwardLoop(abc.ABC):
 
 
 class _GivenUp(Exception):
-    """The loop ends, for its setup can never work."""
+    """The loop ends because its setup can never work."""
 
 
 async def _call(factory: Callable[[], Any]) -> Any:
@@ -218,17 +204,10 @@ async def _call(factory: Callable[[], Any]) -> Any:
 
 
 def seconds_of(setup: Any, name: str) -> float:
-    """Read a field that holds seconds.
-
-    Args:
-        setup: The setup.
-        name: The name of the field.
-
-    Returns:
-        The seconds.
+    """Read a field of a setup that holds seconds.
 
     Raises:
-        SetupError: It holds no finite number.
+        SetupError: The field does not hold a finite number.
     """
     try:
         seconds = float(getattr(setup, name))
@@ -240,13 +219,10 @@ def seconds_of(setup: Any, name: str) -> float:
 
 
 def check_headers(headers: Any) -> None:
-    """Check that headers can be sent, which aiohttp does only when it sends them.
-
-    Args:
-        headers: The headers of a setup, if it has any.
+    """Check that the headers of a setup can be sent; aiohttp finds out only when it sends them.
 
     Raises:
-        SetupError: They are no mapping of texts.
+        SetupError: The headers are not a mapping of texts.
     """
     try:
         parts = [part for pair in (headers or {}).items() for part in pair]
@@ -256,16 +232,13 @@ def check_headers(headers: Any) -> None:
         raise SetupError("its headers must be texts without line breaks")
 
 
-def request_headers(setup: Any, url: URL) -> dict[str, str]:
-    """Make the headers that a bot sees in its ``request``.
-
-    Args:
-        setup: The setup.
-        url: Where it goes; ``host`` is read off it unless the setup names its own.
-
-    Returns:
-        Lowercased names.
-    """
+def connection_fields(setup: Any, url: URL) -> dict[str, Any]:
+    """Make the fields of ``HTTPConnection`` that a bot sees in its ``request``, but the version."""
     headers = {"host": url.authority.rpartition("@")[2]}
     headers.update((name.lower(), value) for name, value in (setup.headers or {}).items())
-    return headers
+    return {
+        "scheme": url.scheme,
+        "path": url.path,
+        "query_string": url.raw_query_string.encode(),
+        "headers": headers,
+    }

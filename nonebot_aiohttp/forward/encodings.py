@@ -1,6 +1,6 @@
-"""Bodies of answers that came compressed: decoded as far as allowed, and only if complete.
+"""Bodies of answers that came compressed: decoded up to a limit, and only if complete.
 
-aiohttp takes a gzip body that is cut off for a whole one.
+aiohttp does not notice that a gzip body is cut off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ACCEPTED = "gzip, deflate"
 _DECODABLE = frozenset({"gzip", "x-gzip", "deflate", "identity"})
 
 CHUNK_SIZE = 1024 * 1024
-"""Bytes that are decoded before others get a turn."""
+"""Bytes that are decoded before this yields to the event loop."""
 
 
 def accepted(wanted: str | None) -> str:
@@ -28,7 +28,7 @@ def accepted(wanted: str | None) -> str:
         wanted: The setup's own header, such as a browser's; None if it has none.
 
     Returns:
-        What of it can be decoded.
+        The part of it that can be decoded.
     """
     if wanted is None:
         return ACCEPTED
@@ -41,14 +41,10 @@ async def read_answer(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read the body of an answer, which a session without ``auto_decompress`` has received.
 
     Args:
-        response: The answer.
-        limit: Bytes that its body may have, compressed or not.
-
-    Returns:
-        The body.
+        limit: Bytes that the body may have, compressed or not.
 
     Raises:
-        aiohttp.ClientPayloadError: It is larger, or incomplete, or encoded in another way.
+        aiohttp.ClientPayloadError: The body is larger, or incomplete, or has another encoding.
     """
     if (response.content_length or 0) > limit:
         raise _too_large(limit)
@@ -80,14 +76,10 @@ async def decode(encoding: str, body: bytes, limit: int) -> bytes:
 
     Args:
         encoding: ``gzip`` or ``deflate`` (RFC 9110, section 8.4.1).
-        body: The body as it has come.
-        limit: Bytes that it may have afterwards.
-
-    Returns:
-        The body.
+        limit: Bytes that the decoded body may have.
 
     Raises:
-        aiohttp.ClientPayloadError: It is larger, or incomplete, or encoded in another way.
+        aiohttp.ClientPayloadError: The body is larger, or incomplete, or has another encoding.
     """
     parts, size = [], 0
     try:
@@ -102,10 +94,10 @@ async def decode(encoding: str, body: bytes, limit: int) -> bytes:
                     raise aiohttp.ClientPayloadError(f"the answer's {encoding} is cut off")
                 body = decoder.unconsumed_tail
                 await asyncio.sleep(0)
-            # A gzip file may have several members (RFC 1952, section 2.2), and be padded.
+            # gzip may have several members (RFC 1952, section 2.2), and padding behind them.
             body = decoder.unused_data.lstrip(b"\0")
     except zlib.error:
-        raise aiohttp.ClientPayloadError(f"the answer is no {encoding}") from None
+        raise aiohttp.ClientPayloadError(f"the answer is not valid {encoding}") from None
     return b"".join(parts)
 
 
@@ -113,7 +105,7 @@ def _decoder(encoding: str, body: bytes) -> Any:
     if encoding in ("gzip", "x-gzip"):
         return zlib.decompressobj(16 + zlib.MAX_WBITS)
     if encoding == "deflate":
-        # Some send it without the head that it has to have (RFC 9110, section 8.4.1.2).
+        # Some servers leave out the header that it must have (RFC 9110, section 8.4.1.2).
         return zlib.decompressobj(zlib.MAX_WBITS if body[0] & 0x0F == 8 else -zlib.MAX_WBITS)
     text = f"the answer is encoded as {encoding!r}, and only {ACCEPTED} can be decoded"
     raise aiohttp.ClientPayloadError(text)

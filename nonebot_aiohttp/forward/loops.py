@@ -19,11 +19,6 @@ class ForwardLoops:
     """Keeps the setups, and runs one loop for each while the driver runs."""
 
     def __init__(self, supplies: Supplies) -> None:
-        """Begin without setups, bound to no event loop.
-
-        Args:
-            supplies: What the loops work with.
-        """
         self._supplies = supplies
         self._makers: list[Callable[[], ForwardLoop]] = []
         self._tasks: dict[asyncio.Task[None], ForwardLoop] = {}
@@ -31,11 +26,11 @@ class ForwardLoops:
         self._closing: asyncio.Event | None = None
 
     def add_polling(self, setup: Any) -> None:
-        """Add a polling setup, or the function that makes it; a running driver starts it."""
+        """Add a polling setup, or the function that makes it; a running driver starts its loop."""
         self._add(lambda: PollingLoop(setup, self._supplies, *self._events()))
 
     def add_websocket(self, setup: Any) -> None:
-        """Add a WebSocket setup, or the function that makes it; a running driver starts it."""
+        """Add a WebSocket setup, or the function that makes it; see ``add_polling``."""
         self._add(lambda: ReconnectLoop(setup, self._supplies, self._events()[0]))
 
     def start(self) -> None:
@@ -45,7 +40,7 @@ class ForwardLoops:
             self._start(make)
 
     async def stop_intake(self) -> None:
-        """Stop polling and connecting; what is connected stays."""
+        """Stop polling and connecting; connections that stand stay."""
         self._events()[0].set()
         for loop in tuple(self._tasks.values()):
             if isinstance(loop, PollingLoop):
@@ -54,8 +49,7 @@ class ForwardLoops:
     async def stop(self, deadline: Deadline) -> None:
         """Wait until all loops have ended; their sockets are closed by then.
 
-        Args:
-            deadline: Who takes longer is cancelled, and left alone if that does not help.
+        A loop that is late is cancelled, and left alone if that does not help.
         """
         self._events()[1].set()
         if self._tasks:

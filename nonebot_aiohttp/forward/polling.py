@@ -14,13 +14,14 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
+from ..connections.schemes import HTTP_SCHEMES
 from ..drivers import HTTPRequest
 from ..exceptions import SetupError
-from .base import ForwardLoop, Supplies, request_headers, seconds_of
+from .base import ForwardLoop, Supplies, connection_fields, seconds_of
 from .encodings import accepted, read_answer
 
 MINIMUM_PERIOD = 0.05
-"""Seconds from one poll's start to the next at least: an interval of 0 is a long poll, no spin."""
+"""Seconds between the starts of two polls at least, because an interval of 0 is a long poll."""
 
 _METHOD = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 """A token, see RFC 9110, section 5.6.2."""
@@ -34,16 +35,15 @@ class PollingLoop(ForwardLoop):
     """
 
     kind = "HTTP polling"
-    schemes = frozenset({"http", "https"})
+    schemes = HTTP_SCHEMES
 
     def __init__(
         self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event
     ) -> None:
-        """Take a setup.
+        """Make the loop of one setup.
 
         Args:
             setup: An ``HTTPPollingSetup``, or a function that makes it.
-            supplies: What to work with.
             stopping: Set when polling has to stop.
             closing: Set when the bot has to leave, after its handlers have ended.
         """
@@ -72,12 +72,13 @@ class PollingLoop(ForwardLoop):
         """Poll once."""
         started = self._supplies.clock()
         timeout = self._supplies.options.poll_timeout
-        # Before the poll, for an adapter that fails here must not cost an answer.
+        # Before the poll, because an adapter that fails here must not cost an answer.
         bot = self._make_bot(setup, adapter, url)
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
         if bot.self_id not in self._supplies.driver.bots:
-            self._supplies.connections.connect(bot, setup.adapter)
-        # The body was read, so the answer counts as acknowledged: nothing may come in between.
+            self._supplies.connected_bots.connect(bot, setup.adapter)
+        # The platform takes an answer whose body was read as acknowledged, so nothing may come
+        # between.
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
         self.connected(url)
         pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
@@ -109,7 +110,7 @@ class PollingLoop(ForwardLoop):
         return await read_answer(response, self._supplies.options.max_body_size)
 
     def _make_bot(self, setup: Any, adapter: type[Bot], url: URL) -> Bot:
-        """Make the bot of the setup, or take the one of the last poll."""
+        """Make the bot of the setup, or take that of the last poll."""
         request = polling_request(setup, url)
         bot = self._bot
         if bot is None or (bot.self_id, self._name) != (setup.self_id, setup.adapter):
@@ -123,30 +124,20 @@ class PollingLoop(ForwardLoop):
     def _leave(self) -> None:
         bot, self._bot = self._bot, None
         if bot is not None:
-            self._supplies.connections.disconnect(bot, self._name)
+            self._supplies.connected_bots.disconnect(bot, self._name)
 
 
 def polling_request(setup: Any, url: URL) -> HTTPRequest:
     """Make the request by which a polling bot has come, as the contract wants it.
 
-    Args:
-        setup: The setup.
-        url: Its URL.
-
-    Returns:
-        The request that the loop sends.
-
     Raises:
-        SetupError: Its method is none.
+        SetupError: The method is not an HTTP method.
     """
     if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
         raise SetupError("its method must be one of HTTP, such as GET")
     return HTTPRequest(
+        **connection_fields(setup, url),
         http_version=setup.http_version,
-        scheme=url.scheme,
-        path=url.path,
-        query_string=url.raw_query_string.encode(),
-        headers=request_headers(setup, url),
         method=setup.method.upper(),
         body=setup.body or b"",
     )

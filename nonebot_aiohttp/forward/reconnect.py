@@ -13,19 +13,19 @@ from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..connections.handshakes import decoding
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.redirects import Outgoing, following
-from ..connections.websocket import SOCKET_SCHEMES
+from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
 from ..options import DriverOptions
-from .base import ForwardLoop, request_headers, seconds_of
+from .base import ForwardLoop, connection_fields, seconds_of
 
 
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
     kind = "WebSocket"
-    schemes = frozenset({"ws", "wss", "http", "https"})
+    schemes = WEBSOCKET_SCHEMES | HTTP_SCHEMES
 
     def interval_of(self, setup: Any) -> float:
         """Read the reconnect interval in seconds."""
@@ -35,18 +35,18 @@ class ReconnectLoop(ForwardLoop):
         """Connect and serve the connection until its end."""
         timeout = self._supplies.options.handshake_timeout
         connecting = self._connect(setup, url)
-        socket = await self.within(connecting, timeout, "aiohttp_handshake_timeout")
-        self._supplies.sockets.add(socket)
+        websocket = await self.within(connecting, timeout, "aiohttp_handshake_timeout")
+        self._supplies.websockets.add(websocket)
         try:
-            bot = await race(self._enter(setup, adapter, socket), self._stopping, label=self.label)
-            await self._serve(setup, url, bot, socket)
+            entering = self._enter(setup, adapter, websocket)
+            bot = await race(entering, self._stopping, label=self.label)
+            await self._serve(setup, url, bot, websocket)
         except Exception:
-            # It may have nobody who reads it: the stop came in between, or the adapter could not
-            # make the bot.
-            await socket.end(GOING_AWAY)
+            # Nothing may read it: the stop came in between, or the adapter could not make the bot.
+            await websocket.end(GOING_AWAY)
             raise
         finally:
-            self._supplies.sockets.remove(socket)
+            self._supplies.websockets.remove(websocket)
 
     async def _connect(self, setup: Any, url: URL) -> ClientWebSocket:
         pool, options = self._supplies.pool, self._supplies.options
@@ -56,24 +56,18 @@ class ReconnectLoop(ForwardLoop):
             return await session.ws_connect(request.url, headers=request.headers, **arguments)
 
         connected = await following(send, Outgoing("GET", url, setup.headers))
-        return ClientWebSocket(
-            connected,
-            options,
-            http_version="1.1",
-            scheme=SOCKET_SCHEMES.get(url.scheme, url.scheme),
-            path=url.path,
-            query_string=url.raw_query_string.encode(),
-            headers=request_headers(setup, url),
-        )
+        fields = connection_fields(setup, url)
+        fields["scheme"] = websocket_scheme(url.scheme)
+        return ClientWebSocket(connected, options, http_version="1.1", **fields)
 
-    async def _serve(self, setup: Any, url: URL, bot: Bot, socket: ClientWebSocket) -> NoReturn:
+    async def _serve(self, setup: Any, url: URL, bot: Bot, websocket: ClientWebSocket) -> NoReturn:
         try:
             if self._stopping.is_set():
-                # Too late for the stop to close this socket.
+                # The stop has closed the sockets already, and would miss this one.
                 raise Stopped
             if not self.connected(url):
                 logger.info("{} is connected to {}", self.label, redact_url(url))
-            starter = MessageTasks(
+            tasks = MessageTasks(
                 self._supplies.handlers,
                 bot.handle_message,
                 setup.adapter,
@@ -81,34 +75,30 @@ class ReconnectLoop(ForwardLoop):
                 self._supplies.options.max_inflight,
             )
             try:
-                await socket.pump(starter.start)
+                await websocket.pump(tasks.start)
             except TooManyTasks as error:
-                await socket.end(TRY_AGAIN_LATER, str(error))
+                await websocket.end(TRY_AGAIN_LATER, str(error))
                 raise WebSocketClosed(TRY_AGAIN_LATER, str(error)) from None
         finally:
-            self._supplies.connections.disconnect(bot, setup.adapter)
+            self._supplies.connected_bots.disconnect(bot, setup.adapter)
 
-    async def _enter(self, setup: Any, adapter: type[Bot], socket: ClientWebSocket) -> Bot:
+    async def _enter(self, setup: Any, adapter: type[Bot], websocket: ClientWebSocket) -> Bot:
         driver = self._supplies.driver
         try:
-            async with self._supplies.connections.slot(setup.self_id):
-                bot = create_bot(adapter, driver, setup.self_id, socket)
-                self._supplies.connections.connect(bot, setup.adapter)
+            async with self._supplies.connected_bots.slot(setup.self_id):
+                bot = create_bot(adapter, driver, setup.self_id, websocket)
+                self._supplies.connected_bots.connect(bot, setup.adapter)
         except DuplicateBotError:
-            await socket.end(NORMAL, "the bot is connected already")
+            await websocket.end(NORMAL, "the bot is connected already")
             raise
         return bot
 
 
 def connect_arguments(options: DriverOptions, *, decode_text: bool = False) -> dict[str, Any]:
-    """Make the arguments of ``ClientSession.ws_connect`` that come from the settings.
+    """Make the keyword arguments of ``ClientSession.ws_connect`` that come from the settings.
 
     Args:
-        options: The driver's settings.
-        decode_text: Whether text is wanted as str rather than as bytes.
-
-    Returns:
-        Keyword arguments.
+        decode_text: Whether text frames are wanted as str rather than as bytes.
     """
     return {
         "autoclose": False,
@@ -127,5 +117,5 @@ def _close_timeout(seconds: float) -> dict[str, Any]:
     return {"timeout": _WS_TIMEOUT(ws_receive=None, ws_close=seconds)}
 
 
-# The object came with aiohttp 3.11; before, the number is the timeout of the closing handshake.
+# aiohttp has it since 3.11; before, a plain number is the timeout of the closing handshake.
 _WS_TIMEOUT: Any = getattr(aiohttp, "ClientWSTimeout", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..connections.asgi_websocket import Receive, Send
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..log import log_exception, logger
 from ..reverse.asgi_transport import AsgiTransport, Scope
 from .application import FASTAPI_NAMES, refuse_fastapi
@@ -71,7 +71,7 @@ class AsgiApplication:
         """Log once that the host has not started the driver, if that is so."""
         if self._advice:
             self._give_advice()
-        if self._lifespan.state is State.IDLE and not self._told:
+        if self._lifespan.is_idle and not self._told:
             self._told = True
             logger.error(
                 "A request arrived before the driver was started: the ASGI host sends no lifespan"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ..exceptions import LifecycleError
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..life.waiting import Stopped, race
 from ..log import logger
 from ..options import DriverOptions
@@ -83,7 +83,7 @@ class Host:
         While another host runs the driver nothing can be added, because nobody would serve it.
         """
         self._app_is_taken = True
-        is_idle = self.lifespan.state is State.IDLE
+        is_idle = self.lifespan.is_idle
         app = self._app
         if app is None or (is_idle and (app.frozen or app is self._embedding.past)):
             app, self._app_loop = self._make_app(), None
@@ -157,7 +157,7 @@ class Host:
             ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
             LifecycleError: It runs already, or ``server_app`` is bound to another event loop.
         """
-        if self._exit is not None or self.lifespan.state is not State.IDLE:
+        if self._exit is not None or not self.lifespan.is_idle:
             # Here and not when the start fails, because undoing that would stop whoever runs it.
             raise LifecycleError("The driver runs already, here or in another host")
         stop = asyncio.Event()

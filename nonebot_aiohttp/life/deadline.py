@@ -1,6 +1,6 @@
-"""``Deadline``: the one deadline of a stop, and how its parts share the time.
+"""``Deadline``: the one deadline of a stop, and how the parts of the stop share its time.
 
-It guards the promise that a stop ends: no part brings a limit of its own, so limits do not add up.
+It guards the promise that a stop ends. No part has a limit of its own, because such limits add up.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SLICE = 0.25
-"""Seconds that a hook leaves to each of those behind it."""
+"""Seconds that a hook leaves to each hook that runs after it."""
 
 GRACE = 1.0
-"""Seconds, all together, for what was cut off to end: it may clean up slowly, or refuse."""
+"""Seconds that all cancelled tasks share until they end: one may clean up slowly, or not end."""
 
 LEAST_GRACE = 0.02
-"""Seconds that each gets of it at least, so that what ends at once when cancelled has ended."""
+"""Seconds of grace that each wait gets at least: most tasks end at once when they are cancelled."""
 
 
 class Deadline:
-    """How long the parts of one stop may take, from its beginning on.
+    """How long the parts of one stop may take; the time runs from the creation on.
 
     Events in flight have ``aiohttp_drain_timeout``. Hooks have what is left of it, but at least
     ``aiohttp_close_timeout``. Peers, and threads after them, share one more
-    ``aiohttp_close_timeout``, whoever of them needs it first. With the defaults these are
-    20 + 5 + 5 seconds at most, and the grace for what was cut off.
+    ``aiohttp_close_timeout``. With the defaults these are 20 + 5 + 5 seconds at most, and the
+    grace for tasks that were cancelled.
 
     Attributes:
-        all_ended: Whether all has ended by itself so far; who cuts something off sets it to False.
+        all_ended: Whether everything has ended by itself so far. Code that cuts something off sets
+            it to False.
     """
 
     def __init__(
@@ -37,76 +38,56 @@ class Deadline:
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin to count.
-
-        Args:
-            drain_timeout: Seconds for the events in flight.
-            close_timeout: Seconds that hooks get at least; and seconds for all peers together.
-            clock: Monotonic seconds. Not ``loop.time``: threads are waited for after the event loop
-                has closed.
-        """
+        """Start the time; the clock is not ``loop.time``, because the stop outlives the loop."""
         self.all_ended = True
         self._clock = clock
         self._close_timeout = close_timeout
         self._end_of_drain = self._clock() + drain_timeout
         self._end_of_hooks = self._end_of_drain + close_timeout
-        self._for_peers = close_timeout
-        self._for_graces = GRACE
+        self._peers_left = close_timeout
+        self._grace_left = GRACE
 
     def for_events(self) -> float:
-        """Tell how many seconds the events in flight have left."""
+        """Return the seconds that the events in flight have left."""
         return max(self._end_of_drain - self._clock(), 0.0)
 
     def begin_hooks(self) -> None:
-        """Begin the time of the hooks.
-
-        They may use the rest of ``aiohttp_drain_timeout``, but get at least
-        ``aiohttp_close_timeout``.
-        """
+        """Start the time of the hooks."""
         self._end_of_hooks = max(self._end_of_drain, self._clock() + self._close_timeout)
 
     def for_hooks(self, behind: int = 0) -> float:
-        """Tell how many seconds the next hook, or group of hooks, may take.
+        """Return the seconds that the next hook may take while ``behind`` more wait for their turn.
 
-        Args:
-            behind: How many run behind it. It leaves a slice to each of them, so that one that
-                hangs does not skip those behind it; but half of what is left is its own.
+        It leaves a slice to each of these, so that a hook that hangs does not take their turn away.
+        Half of the time that is left is its own in any case.
         """
         left = max(self._end_of_hooks - self._clock(), 0.0)
         return max(left - behind * SLICE, left / 2)
 
     @property
     def for_peers(self) -> float:
-        """Seconds that are left of the share of peers and threads."""
-        return self._for_peers
+        """Seconds that peers and threads have left."""
+        return self._peers_left
 
     @contextmanager
     def peers(self) -> Iterator[float]:
-        """Spend some of the share of peers and threads.
-
-        Yields:
-            Seconds that are left of it.
-        """
+        """Yield the seconds that peers and threads have left, and take off what the block takes."""
         began = self._clock()
         try:
-            yield self._for_peers
+            yield self._peers_left
         finally:
-            self._for_peers = max(self._for_peers - (self._clock() - began), 0.0)
+            self._peers_left = max(self._peers_left - (self._clock() - began), 0.0)
 
     @property
     def for_grace(self) -> float:
-        """Seconds that are left of the grace for what was cut off, or the least."""
-        return max(self._for_graces, LEAST_GRACE)
+        """Seconds of grace that are left, at least ``LEAST_GRACE``."""
+        return max(self._grace_left, LEAST_GRACE)
 
     @contextmanager
     def grace(self) -> Iterator[float]:
-        """Spend some of the grace for what was cut off.
-
-        Yields:
-            Seconds that are left of it, or the least.
-        """
+        """Yield the seconds of grace that are left, and take off what the block takes."""
         began = self._clock()
         try:
             yield self.for_grace
         finally:
-            self._for_graces = max(self._for_graces - (self._clock() - began), 0.0)
+            self._grace_left = max(self._grace_left - (self._clock() - began), 0.0)

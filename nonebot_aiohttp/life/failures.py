@@ -1,7 +1,7 @@
-"""``Failures``: what fails again and again is explained once in a while, and counted in between.
+"""``Failures``: logs a repeated failure once in a while, and counts it in between.
 
-It guards the log against a thousand handlers that fail for one reason, such as a platform that
-restarts while they wait.
+It guards the log against a thousand handlers that fail for one reason: a platform that restarts
+while they wait for its answers.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ..exceptions import WebSocketClosed
 from ..log import describe, log_exception, logger
 
 QUIET_SECONDS = 10.0
-"""Seconds for which the same failure is only counted."""
+"""Seconds during which the same failure is only counted."""
 
 MAX_KINDS = 100
-"""Different failures that are told apart at a time; more of them are counted together."""
+"""Different failures that are counted one by one at a time; all others are counted together."""
 
 _OTHERS = "Other tasks failed"
 
-_PLACES = 20
-"""Lines of a traceback, counted from where it was raised, by which failures are told apart."""
+_INNERMOST_LINES = 20
+"""Innermost lines of a traceback that failures must share to count as the same."""
 
 
 @dataclass
 class _Repeated:
-    """A failure that was logged just now.
+    """A failure that was logged less than ``QUIET_SECONDS`` ago.
 
     Attributes:
         text: What failed.
-        due: The time on the monotonic clock from which on it is logged anew.
+        due: The monotonic time from which on the failure is logged in full again.
         timer: Reports the count.
-        again: How often it has failed in the same way since.
+        again: How often the same has failed since.
         last: The last error in one line.
     """
 
@@ -47,42 +47,32 @@ class _Repeated:
 
 
 class Failures:
-    """Logs failures on the event loop; one that was logged just now is counted instead."""
+    """Logs failures, and only counts a failure that was logged just now; needs a running loop."""
 
     def __init__(self) -> None:
         self._repeated: dict[object, _Repeated] = {}
 
     def log(self, text: str, error: BaseException) -> None:
-        """Log a failure with its traceback.
-
-        Args:
-            text: What failed, of a limited number of different texts.
-            error: What it has raised.
-        """
-        if self._is_first((text, *_places(error)), text, error):
+        """Log a failure with its traceback; ``text`` is one of a limited number of texts."""
+        if self._is_new((text, *_key(error)), text, error):
             log_exception("ERROR", text, error)
 
     def log_disconnected(self, text: str, error: BaseException) -> None:
-        """Log a failure in one line, because the bot's own connection has ended.
-
-        Args:
-            text: What failed, with the bot's name.
-            error: What it has raised; see ``is_disconnected``.
-        """
-        if self._is_first((text, WebSocketClosed), text, error):
+        """Log a failure in one line, because ``is_disconnected`` explains it."""
+        if self._is_new((text, WebSocketClosed), text, error):
             logger.warning("{}: {}", text, describe(error))
 
     def report(self) -> None:
-        """Log all counts now, and start anew."""
+        """Log all counts now, and forget all failures."""
         for key in tuple(self._repeated):
             self._report(key)
 
-    def _is_first(self, key: object, text: str, error: BaseException) -> bool:
-        """Tell whether a failure was not logged just now, and count it if it was."""
+    def _is_new(self, key: object, text: str, error: BaseException) -> bool:
+        """Return whether to log a failure; count it if it was logged just now."""
         now = time.monotonic()
         known = self._repeated.get(key)
         if known is not None and now >= known.due:
-            # The timer's event loop has ended meanwhile.
+            # The event loop of the timer has ended in between, so nothing has reported the count.
             self._report(key)
             known = None
         if known is None and len(self._repeated) < MAX_KINDS:
@@ -92,7 +82,7 @@ class Failures:
             known = self._repeated.get(_OTHERS) or self._begin(_OTHERS, _OTHERS, now)
             self._repeated[_OTHERS] = known
         known.again += 1
-        # Not the error itself, which would keep alive all that its traceback refers to.
+        # Not the error itself: its traceback would keep alive everything that it refers to.
         known.last = f"{text}: {describe(error)}" if known.text is _OTHERS else describe(error)
         return False
 
@@ -111,12 +101,11 @@ class Failures:
 
 
 def is_disconnected(error: BaseException, bot: Any) -> bool:
-    """Tell whether a handler has failed because the connection of its own bot has ended.
+    """Return whether a handler has failed because the connection of its own bot has ended.
 
-    Args:
-        error: What the handler has raised: ``WebSocketClosed``, or an adapter's own error that was
-            raised from it. One that was raised while it was handled is a failure of its own.
-        bot: Whose handler it is; None for one that has no connection.
+    It has then raised ``WebSocketClosed``, or an adapter's own error ``from`` it. An error that was
+    raised while it handled ``WebSocketClosed`` is a failure of its own. ``bot`` is None for a
+    handler whose bot has no connection.
     """
     if not getattr(getattr(bot, "request", None), "closed", False):
         return False
@@ -131,11 +120,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _places(error: BaseException) -> tuple[object, ...]:
-    """Tell tracebacks apart: by the error's type and the last lines that it has come through."""
+def _key(error: BaseException) -> tuple[object, ...]:
+    """Make the key of a failure: the type of its error and the innermost lines of its traceback."""
     places: list[tuple[str, int]] = []
     traceback = error.__traceback__
     while traceback is not None:
         places.append((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
         traceback = traceback.tb_next
-    return (type(error), *places[-_PLACES:])
+    return (type(error), *places[-_INNERMOST_LINES:])

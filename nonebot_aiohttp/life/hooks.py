@@ -1,4 +1,4 @@
-"""Running the functions that users register: in order, sync or async, none stops another."""
+"""Hooks are functions that users register; they run in order, and a failure stops no other."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ Hook = Callable[..., Any]
 
 
 def hook_name(hook: Hook) -> str:
-    """Name a hook as its author would find it.
+    """Return the module and the qualified name of a hook, or of its class if it is an object.
 
-    Args:
-        hook: The function.
-
-    Returns:
-        Its module and its qualified name; those of its class if it is an object. Never its
-        ``repr``, which may show what it was bound to, such as a token.
+    The ``repr`` is never in it, because that may show a value that the hook is bound to: a token.
     """
     while isinstance(hook, partial):
         hook = hook.func
@@ -30,18 +25,11 @@ def hook_name(hook: Hook) -> str:
 
 
 async def call_hook(hook: Hook, *args: Any) -> Any:
-    """Call a hook, sync or async.
-
-    Args:
-        hook: The function. A sync one runs in the event loop: it should not block.
-        *args: Its arguments.
-
-    Returns:
-        What it returned.
+    """Call a sync or async hook and return its result; a sync one runs in the event loop.
 
     Raises:
-        RuntimeError: It waited for a task that was cancelled: no reason to end the caller, too.
-        Exception: What it raised.
+        RuntimeError: The hook waited for a task that was cancelled, which must not end the caller.
+        Exception: The error that the hook raised.
     """
     try:
         result = hook(*args)
@@ -53,20 +41,14 @@ async def call_hook(hook: Hook, *args: Any) -> Any:
 
 
 def _is_being_cancelled() -> bool:
-    """Tell whether the running task is to end, rather than one that it waits for."""
+    """Return whether the current task itself is being cancelled, not one that it waits for."""
     cancelling = getattr(asyncio.current_task(), "cancelling", None)
-    # Python 3.10 cannot tell, so that there it is taken for a cancellation of this task.
+    # Task.cancelling() came with Python 3.11. On 3.10 a cancellation counts as one of this task.
     return cancelling is None or cancelling() > 0
 
 
 async def call_hooks(hooks: Iterable[Hook], kind: str, *args: Any) -> None:
-    """Call hooks one after the other; one that fails is logged with its name.
-
-    Args:
-        hooks: The functions, in their order.
-        kind: What they are, for the log: ``"shutdown"``.
-        *args: Their arguments.
-    """
+    """Call hooks one after the other, and log each failure; ``kind`` is for the log: "shutdown"."""
     for hook in hooks:
         try:
             await call_hook(hook, *args)

@@ -1,8 +1,7 @@
-"""``Lifespan``: the order of starting and of stopping, the same under every host.
+"""``Lifespan``: the order in which a driver starts and stops, the same under every host.
 
-It guards the promise that what was acknowledged is handled: nothing is taken in before the startup
-hooks have ended, and nothing that handlers need is closed before they have ended or their time is
-up.
+It guards the promise that every acknowledged event is handled. No event is taken before the startup
+hooks have ended. Nothing that handlers need is closed before they have ended or their time is up.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .waiting import end_within
 
 
 class State(enum.Enum):
-    """Where a driver is in its life."""
+    """Where a driver is in its life; others ask ``Lifespan.takes_events`` or ``is_idle``."""
 
     IDLE = "not started"
     STARTING = "starting"
@@ -33,71 +32,66 @@ class State(enum.Enum):
 
 
 class OutboundPool(Protocol):
-    """What everything outbound goes through."""
+    """The connections and sessions that all outbound requests use."""
 
     async def open(self) -> None:
-        """Make it usable."""
+        """Make it usable on the running event loop."""
 
     async def close(self) -> None:
-        """Close it and its connections."""
+        """Close it with its connections."""
 
 
 class Loops(Protocol):
-    """What runs from the end of the startup until the stop on its own."""
+    """Forward loops, which poll and connect from the end of the startup until the stop."""
 
     def start(self) -> None:
         """Start the loops."""
 
     async def stop_intake(self) -> None:
-        """Stop polling and connecting; what is connected stays."""
+        """Stop polling and connecting; connections that are open stay open."""
 
     async def stop(self, deadline: Deadline) -> None:
-        """Wait until all loops have ended, and cancel those that have not in time."""
+        """Wait until all loops have ended, and cancel those that take too long."""
 
 
-class Sockets(Protocol):
-    """The WebSockets that are open."""
+class OpenConnections(Protocol):
+    """Connections that stay open until the stop: WebSockets, and a guest's event streams."""
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        """Close all in time and wait until their readers have ended."""
+        """Close all within the deadline, and wait until their readers have ended."""
 
 
 class Work(Protocol):
-    """The events in flight."""
+    """The tasks of events in flight, or of hooks."""
 
-    def in_work(self) -> str:
-        """Say what is in work, for the log; empty if nothing is."""
+    def describe_pending(self) -> str:
+        """Return for the log what has not ended; empty if everything has."""
 
     async def drain(self, timeout: float) -> None:
-        """Wait for the events that are in work now; those that begin later prolong nothing."""
+        """Wait for the tasks that run now, not for those that start later."""
 
     async def cancel(self, grace: float) -> bool:
-        """Cut off what still runs, log it, wait for its end; tell whether any was waited for."""
+        """Cancel and log what still runs; return whether ``drain`` has waited for it in vain."""
 
     def log_cut_off(self) -> None:
-        """Log what is about to be cut off, unless that was logged."""
+        """Log what is about to be cut off, each task once."""
 
     def end_stop(self) -> None:
-        """Log what was only counted of failures, and begin anew."""
+        """Log the failures that were only counted, and be ready for the next stop."""
 
 
 class Watch(Protocol):
-    """What looks after connections while the driver runs."""
+    """Looks after connections while the driver runs."""
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start looking."""
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
 
 
 async def end_work(work: Work, deadline: Deadline) -> None:
-    """Cut off what still runs, within the grace of a stop.
-
-    Args:
-        work: What runs.
-        deadline: That of the stop; hears whether anything was waited for in vain.
-    """
+    """Cut off what still runs, within the grace of the stop."""
     with deadline.grace() as grace:
         if await work.cancel(grace):
             deadline.all_ended = False
@@ -108,17 +102,15 @@ class Lifespan:
 
     Attributes:
         state: Where the driver is in its life.
-        running: Whether events are taken in. Every request asks, several times: hence a plain
-            value and no property.
-        deadline: That of the stop under way, or of the last one.
+        deadline: The deadline of the current stop, or of the last one.
     """
 
     def __init__(
         self,
         *,
-        session: OutboundPool,
+        pool: OutboundPool,
         loops: Loops,
-        sockets: Sockets,
+        connections: OpenConnections,
         work: Work,
         hooks: TaskSet,
         watches: Sequence[Watch] = (),
@@ -126,26 +118,21 @@ class Lifespan:
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the parts.
+        """Take the parts; for the timeouts in seconds see ``Deadline``.
 
         Args:
-            session: Open from before the startup hooks until after the shutdown hooks.
-            loops: The forward loops.
-            sockets: All WebSockets, both sides.
-            work: The events in flight; drained before the sockets close.
-            hooks: Tasks of connect and disconnect hooks; drained after.
-            watches: Look after connections from the end of the startup hooks until the end.
-            drain_timeout: Seconds that events in flight get at the stop.
-            close_timeout: Seconds that hooks get at least, and seconds that peers get.
-            clock: Monotonic seconds.
+            pool: It is open from before the startup hooks until after the shutdown hooks.
+            work: The events in flight, which are drained before the connections close.
+            hooks: The tasks of connect and disconnect hooks, which are drained after that.
+            watches: They look from the end of the startup hooks until the end of the stop.
         """
-        self._become(State.IDLE)
+        self.state = State.IDLE
         self.deadline = Deadline(0, close_timeout, clock)
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
-        self._session = session
+        self._pool = pool
         self._loops = loops
-        self._sockets = sockets
+        self._connections = connections
         self._work = work
         self._hooks = hooks
         self._watches = watches
@@ -154,66 +141,72 @@ class Lifespan:
         self._clock = clock
         self._stopped: asyncio.Future[None] | None = None
 
-    def _become(self, state: State) -> None:
-        self.state = state
-        self.running = state is State.RUNNING
+    @property
+    def takes_events(self) -> bool:
+        """Whether events are taken: from the end of the startup hooks until the stop begins."""
+        return self.state is State.RUNNING
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the driver can start: it has not started yet, or its stop has ended."""
+        return self.state is State.IDLE
 
     def on_startup(self, hook: Hook) -> None:
-        """Add a hook that runs at the start, after those that are there."""
+        """Add a hook that runs at the start, after the hooks that were added before."""
         self._startup.append(hook)
 
     def on_shutdown(self, hook: Hook) -> None:
-        """Add a hook that runs at the stop, before those that are there."""
+        """Add a hook that runs at the stop, before the hooks that were added before."""
         self._shutdown.append(hook)
 
     async def start(self) -> None:
-        """Open the session, run the startup hooks, take in events, start the forward loops.
+        """Open the pool, run the startup hooks, take events, start the forward loops.
 
         Raises:
-            LifecycleError: It is started already.
-            ValidationError: The session cannot be made of the settings; no hook has run.
-            StartupError: A startup hook failed; what had started is stopped again.
+            LifecycleError: The driver is not idle.
+            ValidationError: The pool cannot be opened with these settings; no hook has run.
+            StartupError: A startup hook failed; everything that had started is stopped again.
         """
-        if self.state is not State.IDLE:
+        if not self.is_idle:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
-        self._become(State.STARTING)
+        self.state = State.STARTING
         try:
-            await self._session.open()
+            await self._pool.open()
         except BaseException:
-            # Nothing has started that the shutdown hooks would have to end.
-            await self._close_session(self._new_deadline(0))
+            # The shutdown hooks do not run, because no startup hook has.
+            await self._close_pool(self._new_deadline(0))
             raise
         try:
             await self._run_startup_hooks()
         except BaseException:
-            # Without time for events, for none was taken in.
+            # There are no events to wait for, because none was taken.
             await self._close(self._new_deadline(0))
             raise
-        self._become(State.RUNNING)
+        self.state = State.RUNNING
         for watch in self._watches:
             watch.start()
         self._loops.start()
 
     @property
     def start_grace(self) -> float:
-        """Seconds that a start which is given up takes at most to undo what had started."""
+        """Seconds at most until a start that was given up has stopped what had started."""
         return 2 * self._close_timeout + GRACE
 
     async def stop(self) -> None:
-        """Stop in order; a second call waits for the first one's end.
+        """Stop in order; a second call waits for the end of the first.
 
-        Stop polling and accepting, drain the handlers, close the WebSockets with 1001, let the
-        disconnect hooks end, run the shutdown hooks in reverse order, close the session.
+        Stop polling and accepting, drain the handlers, close the WebSockets with 1001, wait for the
+        disconnect hooks, run the shutdown hooks in reverse order, close the pool.
         """
         if self.state is State.STOPPING and self._stopped is not None:
             await asyncio.shield(self._stopped)
         if self.state is not State.RUNNING:
             return
-        self._become(State.STOPPING)
+        self.state = State.STOPPING
         self._stopped = asyncio.get_running_loop().create_future()
         deadline = self._new_deadline(self._drain_timeout)
         try:
-            await self._stop_taking_in(deadline)
+            await self._end_events(deadline)
         finally:
             try:
                 await self._close(deadline)
@@ -225,16 +218,16 @@ class Lifespan:
         self.deadline = Deadline(drain_timeout, self._close_timeout, self._clock)
         return self.deadline
 
-    async def _stop_taking_in(self, deadline: Deadline) -> None:
+    async def _end_events(self, deadline: Deadline) -> None:
         try:
             await self._loops.stop_intake()
-            if in_work := self._work.in_work():
-                logger.info("Waiting for {} in flight", in_work)
+            if pending := self._work.describe_pending():
+                logger.info("Waiting for {} in flight", pending)
             await self._work.drain(deadline.for_events())
         finally:
-            # A stop that is cancelled waits for no handler any more, but leaves nothing behind.
+            # A stop that is cancelled no longer waits for handlers, but still closes everything.
             await end_work(self._work, deadline)
-            await self._sockets.close_all(WSCloseCode.GOING_AWAY, "the bot stops", deadline)
+            await self._connections.close_all(WSCloseCode.GOING_AWAY, "the bot stops", deadline)
             await self._loops.stop(deadline)
             deadline.begin_hooks()
             await self._hooks.drain(deadline.for_hooks(behind=len(self._shutdown)))
@@ -243,14 +236,14 @@ class Lifespan:
     async def _close(self, deadline: Deadline) -> None:
         try:
             await self._run_shutdown_hooks(deadline)
-            # Those of bots that an adapter has disconnected in its own shutdown hook.
+            # An adapter may disconnect bots in its own shutdown hook.
             await self._hooks.drain(deadline.for_hooks())
             await end_work(self._work, deadline)
             await end_work(self._hooks, deadline)
         finally:
             self._work.end_stop()
             self._hooks.end_stop()
-            await self._close_session(deadline)
+            await self._close_pool(deadline)
 
     async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
         for behind, hook in reversed(tuple(enumerate(self._shutdown))):
@@ -258,20 +251,20 @@ class Lifespan:
             label = f"the shutdown hook {hook_name(hook)}"
             await end_within(running, deadline.for_hooks(behind), deadline, label)
 
-    async def _close_session(self, deadline: Deadline) -> None:
+    async def _close_pool(self, deadline: Deadline) -> None:
         try:
-            # Peers that do not take what was sent to them can hold it up.
+            # A peer that does not read what was sent to it can delay this.
             with deadline.peers() as seconds:
                 seconds = max(seconds, deadline.for_grace)
-                closing = self._session.close()
+                closing = self._pool.close()
                 await end_within(closing, seconds, deadline, "the closing of the session")
         finally:
             for watch in self._watches:
                 watch.stop()
-            self._become(State.IDLE)
+            self.state = State.IDLE
 
     def cut_off(self) -> None:
-        """Log what a forced end cuts off, for nobody waits for it any more."""
+        """Log what a forced end of the process cuts off."""
         for work in (self._work, self._hooks):
             work.log_cut_off()
 
@@ -280,14 +273,14 @@ class Lifespan:
             try:
                 await call_hook(hook)
             except StartupError:
-                # It says itself what has failed.
+                # Its text says already what has failed.
                 raise
             except Exception as error:
                 raise StartupError(f"The startup hook {hook_name(hook)} failed") from error
 
 
 def _growing(hooks: list[Hook]) -> Iterable[Hook]:
-    """Iterate over a list to which a hook may add while it runs."""
+    """Iterate over a list to which a running hook may add hooks."""
     index = 0
     while index < len(hooks):
         yield hooks[index]

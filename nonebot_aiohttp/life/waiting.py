@@ -1,4 +1,4 @@
-"""Waiting that a stop or a deadline interrupts, and tasks that end when they are cancelled."""
+"""Waits that end with the stop or a timeout, and the cancellation of what they waited for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..log import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .deadline import Deadline
 
-# What refused to end: the event loop itself keeps no task alive.
+# Tasks that did not end when they were cancelled: the event loop keeps only weak references.
 _left: set[asyncio.Future[Any]] = set()
 
 
 class Stopped(Exception):
-    """The wait was interrupted because the driver stops."""
+    """The wait was ended because the driver stops."""
 
 
 async def race(
@@ -25,25 +25,20 @@ async def race(
     label: str = "",
     grace: float | None = None,
 ) -> Any:
-    """Wait for a coroutine, but no longer than until the stop or the deadline.
+    """Wait for a coroutine until the stop or the timeout comes, and return its result.
 
-    A result that was there in time is never lost to the stop: what was read is handled. Then the
-    coroutine is cancelled, and left alone if it has not ended after its grace.
+    A result that is there in time is never lost to the stop, because what was read has to be
+    handled. Otherwise the coroutine is cancelled; see ``settle``.
 
     Args:
-        coroutine: What to wait for.
-        stop: Interrupts the wait when set.
-        timeout: Seconds to wait at most; None is no limit.
-        label: Whose it is, for the log; empty is the coroutine's own name.
-        grace: Seconds that it gets to end when it is cancelled; None is ``CANCEL_GRACE``.
-
-    Returns:
-        What the coroutine returned.
+        timeout: Seconds; None is no limit.
+        label: Names the coroutine in the log; empty is its own name.
+        grace: Seconds for the coroutine to end when it is cancelled; None is ``CANCEL_GRACE``.
 
     Raises:
         Stopped: The stop came first.
-        asyncio.TimeoutError: The deadline came first.
-        BaseException: What the coroutine raised.
+        asyncio.TimeoutError: The timeout came first.
+        BaseException: The error that the coroutine raised.
     """
     task = asyncio.ensure_future(coroutine)
     stopping = asyncio.ensure_future(stop.wait())
@@ -63,18 +58,10 @@ async def race(
 async def end_within(
     coroutine: Coroutine[Any, Any, Any], seconds: float, deadline: Deadline, label: str
 ) -> None:
-    """Run what belongs to the stop, and cut it off, with a line in the log, if it takes too long.
+    """Run a part of the stop, and cut it off with a line in the log if it takes too long.
 
-    It runs in a task of its own: one that refuses to be cancelled is left alone.
-
-    Args:
-        coroutine: What to run.
-        seconds: How long it may take.
-        deadline: That of the stop; hears of what is cut off.
-        label: What it is, for the log.
-
-    Raises:
-        BaseException: What the coroutine raised.
+    It runs in a task of its own, so that one that does not end when it is cancelled can be left
+    behind. The error of the coroutine is raised.
     """
     task = asyncio.ensure_future(coroutine)
     try:
@@ -92,29 +79,24 @@ async def end_within(
 async def settle(
     task: asyncio.Future[Any], label: str = "A task", grace: float | None = None
 ) -> None:
-    """Cancel a task unless it has ended, and wait for its end, whatever that is.
+    """Cancel a task unless it has ended, and wait for its end, but not for its result.
 
-    One that does not end in time is logged and left alone.
-
-    Args:
-        task: The task.
-        label: Whose it is, for the log.
-        grace: Seconds to wait for one that does not end at once when cancelled; None is
-            ``CANCEL_GRACE``.
+    A task that has not ended after ``grace`` seconds (None is ``CANCEL_GRACE``) is logged under its
+    label and left running.
     """
     if not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=CANCEL_GRACE if grace is None else grace)
     if task.done():
-        _take_note(task)
+        _forget(task)
     else:
         logger.error("{}: left something that did not end when it was cancelled", label)
         _left.add(task)
-        task.add_done_callback(_take_note)
+        task.add_done_callback(_forget)
 
 
-def _take_note(task: asyncio.Future[Any]) -> None:
+def _forget(task: asyncio.Future[Any]) -> None:
     _left.discard(task)
     if not task.cancelled():
-        # Whoever wants the error asks the task; nobody else needs to hear of it.
+        # Retrieved, so that asyncio does not log an error that only the caller needs.
         task.exception()

@@ -1,4 +1,4 @@
-"""``PeriodicWatch``: what looks at something again and again while the driver runs."""
+"""``PeriodicWatch``: looks at something again and again while the driver runs."""
 
 from __future__ import annotations
 
@@ -9,25 +9,20 @@ from ..log import log_exception
 
 
 class PeriodicWatch(abc.ABC):
-    """Looks now and then, on the event loop that has started it, also after a look that failed."""
+    """Looks at regular intervals, and goes on after a look that failed."""
 
     def __init__(self, interval: float, subject: str) -> None:
-        """Look at nothing yet.
-
-        Args:
-            interval: Seconds from one look to the next.
-            subject: What it looks after, for the log.
-        """
+        """Set the interval in seconds, and name for the log what is looked at."""
         self._interval = interval
         self._subject = subject
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look from now on."""
+        """Start looking, on the running event loop."""
         self._task = asyncio.ensure_future(self._watch())
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         if self._task is not None:
             self._task.cancel()
             self._task = None

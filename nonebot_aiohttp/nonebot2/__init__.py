@@ -1,8 +1,8 @@
-"""The same engine under NoneBot2: ``DRIVER=nonebot_aiohttp.nonebot2``; only it imports nonebot.
+"""The driver for NoneBot2: ``DRIVER=nonebot_aiohttp.nonebot2``. Only this package imports nonebot.
 
-``Driver`` fits whichever NoneBot2 is installed: 2.0.0a14 to 2.0.0a16, whose driver API is the seed
-of this project, or 2.4 and newer. ``Mixin``, the client half for ``~none+nonebot_aiohttp.nonebot2``
-and ``~fastapi+nonebot_aiohttp.nonebot2``, exists under the newer ones only.
+``Driver`` fits the NoneBot2 that is installed: 2.0.0a14 to 2.0.0a16, whose driver API is that of
+the standalone driver, or 2.4 and newer. ``Mixin`` exists under 2.4 and newer only: it is the client
+half for ``~none+nonebot_aiohttp.nonebot2`` and ``~fastapi+nonebot_aiohttp.nonebot2``.
 """
 
 from __future__ import annotations

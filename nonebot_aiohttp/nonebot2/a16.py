@@ -1,7 +1,7 @@
-"""The face of NoneBot 2.0.0a14 to 2.0.0a16: the driver itself, known to their own checks.
+"""``Driver`` for NoneBot 2.0.0a14 to 2.0.0a16: the standalone driver, known to NoneBot's checks.
 
-The contract of this package is that API, so there is nothing to translate: the classes of
-``nonebot.drivers`` are ABCs, and ours are registered as their virtual subclasses.
+The standalone driver has the API of these versions, so there is nothing to translate. The classes
+of ``nonebot.drivers`` are ABCs, and ours are registered as their virtual subclasses.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from .. import drivers
 from .. import standalone as standalone
 from ..log import logger
 
-# Any: the types of today's NoneBot2 know nothing of this module's names.
+# Any, because the newest NoneBot2, whose types mypy sees, does not have these names.
 _nonebot_drivers: Any = importlib.import_module("nonebot.drivers")
 
 
 class Driver(standalone.Driver):
     """The driver for ``DRIVER=nonebot_aiohttp.nonebot2`` under NoneBot 2.0.0a14 to 2.0.0a16.
 
-    As the drivers of NoneBot itself it lets browsers' pages in, unless ``aiohttp_allowed_origins``
-    is set.
+    Like NoneBot's own drivers it accepts requests of browser pages, unless
+    ``aiohttp_allowed_origins`` is set.
     """
 
     _option_defaults = {"allowed_origins": frozenset({"*"})}
@@ -29,13 +29,13 @@ class Driver(standalone.Driver):
     def run(
         self, host: str | None = None, port: int | None = None, *, app: Any = None, **where: Any
     ) -> None:
-        """Run in this process until a signal, as ``nonebot.run`` asks for.
+        """Run in this process until a signal; ``nonebot.run`` calls this.
 
         Args:
-            host: Where to listen; None is ``config.host``.
-            port: The port; None is ``config.port``.
-            app: What uvicorn would import to reload; there is nothing to reload here.
-            **where: What ``nonebot_aiohttp.Driver.run`` takes.
+            host: IP address or name to listen on; None is ``config.host``.
+            port: TCP port to listen on; None is ``config.port``.
+            app: Ignored: NoneBot's own driver passes it to uvicorn for reloading.
+            **where: Further arguments of ``nonebot_aiohttp.Driver.run``.
         """
         if app is not None:
             logger.debug("This driver does not reload, so it does not need app=")

@@ -1,7 +1,7 @@
 """Bodies of outgoing requests: NoneBot's ``Request``, byte for byte as ``~httpx`` sends it.
 
-It guards the rule that nothing is made up: a type that nobody has given would be part of a
-signature that nobody has made.
+It guards the rule that no header is invented: a ``Content-Type`` that the caller has not given
+would break a signature that covers the headers.
 """
 
 from __future__ import annotations
@@ -30,32 +30,29 @@ OCTETS = "application/octet-stream"
 FormValue = str | bytes | io.IOBase
 
 File = tuple[Any, Any, Any] | tuple[Any, Any, Any, Mapping[str, str]]
-"""The name of a file, its content, its type, and perhaps more headers."""
+"""The name of a file, its content, its type, and optionally more headers."""
 
 _UNTYPED: dict[str, Any] = {"skip_auto_headers": (hdrs.CONTENT_TYPE,)}
-# aiohttp gives these no type anyway, and they are most of all requests.
-_BODILESS = frozenset({"GET", "HEAD"})
 
-# As browsers write names (WHATWG HTML, "multipart/form-data"), and httpx besides: backslashes
-# doubled, and control characters encoded; ESC and DEL, too, for aiohttp (since 3.14) sends none.
+# As browsers write names (WHATWG HTML, "multipart/form-data"), and beyond that as httpx does:
+# backslashes are doubled, and control characters encoded. So are ESC and DEL, because aiohttp
+# (since 3.14) refuses to send them.
 _ESCAPED = {'"': "%22", "\\": "\\\\"} | {chr(c): f"%{c:02X}" for c in (*range(0x20), 0x7F)}
 _TO_ESCAPE = re.compile("|".join(map(re.escape, _ESCAPED)))
 
 
 def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
-    """Make the arguments of ``ClientSession.request`` for a body.
+    """Make the arguments of ``ClientSession.request`` for the body of a request.
+
+    The body is the first of content, files, data and json that is not empty; json counts unless it
+    is None.
 
     Args:
-        setup: The request. Its body is the first that is there of content, files, data and json;
-            empty ones do not count, except for json, which is missing only if it is None.
-        kind: The ``Content-Type`` header that it is sent with, if any; its boundary is that of a
-            form.
-
-    Returns:
-        Keyword arguments.
+        kind: The ``Content-Type`` header of the request, or an empty text. A multipart form uses
+            the boundary in it.
 
     Raises:
-        TypeError: A form has what cannot be sent in one.
+        TypeError: A form has a value that cannot be sent.
         ValueError: JSON cannot hold a number in it (NaN, infinity), or the boundary is not valid.
     """
     if setup.content:
@@ -67,20 +64,16 @@ def body_arguments(setup: Request, kind: str = "") -> dict[str, Any]:
         return _data_arguments(setup.data, kind)
     if setup.json is not None:
         return {"data": BytesPayload(encode_json(setup.json), content_type=JSON)}
-    return {} if setup.method in _BODILESS else _UNTYPED
+    return _UNTYPED
 
 
 def encode_json(value: Any) -> bytes:
     """Write JSON as httpx does since 0.28: in UTF-8, without spaces.
 
-    Args:
-        value: The value.
-
-    Returns:
-        The text. Half a surrogate pair in it, which has no UTF-8, is escaped.
+    A lone surrogate, which UTF-8 cannot hold, is escaped.
 
     Raises:
-        ValueError: JSON cannot hold a number in it (NaN, infinity).
+        ValueError: JSON cannot hold a number in the value (NaN, infinity).
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode(errors="backslashreplace")
@@ -90,27 +83,22 @@ def _data_arguments(data: Any, kind: str) -> dict[str, Any]:
     if isinstance(data, (str, bytes, bytearray, memoryview)) or _is_file(data):
         return {"data": _read(data), **_UNTYPED}
     if not isinstance(data, Mapping):
-        # Pairs, an aiohttp.FormData: what aiohttp takes needs no help.
+        # aiohttp itself handles pairs, an aiohttp.FormData and the like.
         return {"data": data}
     pairs = list(form_pairs(data))
     if any(isinstance(value, io.IOBase) for _, value in pairs):
         return {"data": multipart(pairs, (), _boundary(kind))}
-    # Not aiohttp.FormData, which makes a file of bytes.
+    # Not aiohttp.FormData, which would send bytes as a file.
     return {"data": BytesPayload(urlencode(pairs).encode(), content_type=URLENCODED)}
 
 
 def form_pairs(data: Any) -> Iterator[tuple[str, FormValue]]:
-    """List the fields of a form.
+    """Yield the names and values of a form: bytes and files as they are, all else as text.
 
-    Args:
-        data: Fields as a mapping, in which a list or tuple is a field that occurs again and again;
-            or as pairs.
-
-    Yields:
-        Names and values: bytes and files as they are, all else as text.
+    A list or tuple as a value makes a repeated field.
 
     Raises:
-        TypeError: These are no fields.
+        TypeError: The data is neither a mapping nor pairs.
     """
     if not isinstance(data, (Mapping, list, tuple)):
         raise TypeError(f"Beside files, data must be a mapping or pairs, not {type(data).__name__}")
@@ -130,21 +118,18 @@ def multipart(
     files: Iterable[tuple[str, File]],
     boundary: str | None = None,
 ) -> aiohttp.MultipartWriter:
-    """Make a multipart form (RFC 7578), names in UTF-8 as browsers send them.
+    """Make a multipart form (RFC 7578), with names in UTF-8 as browsers send them.
 
-    Not by ``aiohttp.FormData``, which gives each field a type and each file a name.
+    ``aiohttp.FormData`` would add a type to each field and a name to each file.
 
     Args:
-        pairs: Fields; open files among them are uploaded under their own names.
-        files: Names, and of each file its name, content and type, and perhaps more headers, as in
-            httpx. Without a name it is sent as a field; without a type its name tells it.
-        boundary: What separates the parts; None generates one.
-
-    Returns:
-        The form.
+        pairs: Fields. Open files among them are uploaded under their own names.
+        files: Field names and files, as in httpx. A file without a name is sent as a field; the
+            type of a file without one is guessed from its name.
+        boundary: The boundary between the parts; None generates one.
 
     Raises:
-        TypeError: A file has no content that can be sent.
+        TypeError: The content of a file cannot be sent.
         ValueError: The boundary is not valid.
     """
     form = aiohttp.MultipartWriter("form-data", boundary)
@@ -153,7 +138,7 @@ def multipart(
         form.append_payload(_part(name, value, filename, None))
     for name, file in files:
         if not 3 <= len(file) <= 4:
-            raise TypeError(f"The file {name!r} must be (name, content, type, headers), or less")
+            raise TypeError(f"The file {name!r} must be (name, content, type[, headers])")
         filename, content, kind, *more = file
         form.append_payload(_part(name, content, filename, kind, *more))
     return form
@@ -177,7 +162,7 @@ def _part(
     except payload.LookupError:
         given = type(content).__name__
         raise TypeError(f"The file {name!r} must be bytes, text or a file, not {given}") from None
-    # What aiohttp has made up.
+    # aiohttp has invented some.
     part.headers.clear()
     disposition = f'form-data; name="{_escape(name)}"'
     if filename:
@@ -191,9 +176,10 @@ def _part(
 
 
 def _read(content: Any) -> Any:
-    """Read a file from its beginning, whoever has read it before, and encode text.
+    """Read a file from its beginning, and encode text.
 
-    It may be sent again, and aiohttp closes what it has sent.
+    A file itself is not given to aiohttp, which closes the files it has sent, because the request
+    may be sent again.
     """
     if _is_file(content):
         with suppress(io.UnsupportedOperation, AttributeError):

@@ -1,4 +1,4 @@
-"""One HTTP call: NoneBot's ``Request`` sent through a session of aiohttp's, and its answer read."""
+"""One HTTP call: NoneBot's ``Request`` is sent through an aiohttp session, and its answer read."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ from ..connections.proxies import proxy_of_request
 from ..connections.sessions import HTTP_VERSIONS
 from .bodies import body_arguments
 
-_VERSIONS: dict[Any, aiohttp.HttpVersion] = {
-    **HTTP_VERSIONS,
-    **{HTTPVersion(name): version for name, version in HTTP_VERSIONS.items()},
-}
-
 
 async def send(
     client: aiohttp.ClientSession,
@@ -32,21 +27,15 @@ async def send(
     timeout: aiohttp.ClientTimeout,
     proxy: str | None = None,
 ) -> aiohttp.ClientResponse:
-    """Send a request.
+    """Send a request, and return its answer, whose body is not read yet.
 
     Args:
-        client: Sends it.
-        setup: The request.
-        url: Where to.
-        timeout: The limits.
-        proxy: The proxy of requests that do not name one; None takes the setting's or the
-            environment's.
-
-    Returns:
-        The answer, whose body is still to be read, as a context manager.
+        url: The URL of the request, with the parameters of its session.
+        proxy: The proxy if the request does not name one; None takes the one of the setting or of
+            the environment.
 
     Raises:
-        TypeError: A header or a part of the body is nothing that can be sent.
+        TypeError: A header or a part of the body cannot be sent.
         ValueError: JSON cannot hold a number in the body, or the boundary is not valid.
     """
     headers = text_headers(setup.headers)
@@ -72,16 +61,9 @@ async def send(
 
 
 def with_login(url: URL, headers: Mapping[str, str] | None) -> tuple[URL, CIMultiDict[str]]:
-    """Move the login of a URL into the headers, as httpx does.
+    """Move the login of a URL into the headers, where it replaces ``Authorization``, as in httpx.
 
     aiohttp encodes it in Latin-1, and refuses it beside an ``Authorization`` header.
-
-    Args:
-        url: The URL, with a user.
-        headers: The headers, if any. The login replaces their ``Authorization``.
-
-    Returns:
-        The URL without the login, and headers with it.
     """
     own = CIMultiDict(headers or {})
     own[hdrs.AUTHORIZATION] = basic(url)
@@ -89,19 +71,11 @@ def with_login(url: URL, headers: Mapping[str, str] | None) -> tuple[URL, CIMult
 
 
 def text_headers(headers: CIMultiDict[Any]) -> CIMultiDict[str]:
-    """Check the values of headers before anything is connected; bytes become text, as in httpx.
-
-    Args:
-        headers: The headers.
-
-    Returns:
-        The headers, as text.
+    """Return the headers with bytes decoded, as in httpx; called before anything is connected.
 
     Raises:
         TypeError: A value is neither text nor bytes.
     """
-    if all(type(value) is str for value in headers.values()):
-        return headers
     return CIMultiDict([(name, _text_header(name, value)) for name, value in headers.items()])
 
 
@@ -115,50 +89,28 @@ def _text_header(name: str, value: Any) -> str:
 
 
 def nonebot_response(answer: aiohttp.ClientResponse, content: bytes, setup: Request) -> Response:
-    """Make NoneBot's response, which copies the headers.
-
-    Args:
-        answer: What aiohttp has received.
-        content: The body, or a part of it.
-        setup: The request.
-
-    Returns:
-        The response.
-    """
+    """Make NoneBot's response of an answer and its body, or a chunk of its body."""
+    # Response copies the headers.
     headers: Any = answer.headers
     return Response(answer.status, headers=headers, content=content, request=setup)
 
 
 def http_version(version: str | HTTPVersion) -> aiohttp.HttpVersion:
-    """Read NoneBot's HTTP version into aiohttp's.
-
-    Args:
-        version: The version.
-
-    Returns:
-        aiohttp's version.
+    """Return aiohttp's HTTP version for NoneBot's.
 
     Raises:
-        RuntimeError: aiohttp does not speak it.
+        RuntimeError: aiohttp does not speak this version.
     """
-    found = _VERSIONS.get(version)
-    if found is None:
-        name = HTTPVersion(version).value
+    name = HTTPVersion(version).value
+    if name not in HTTP_VERSIONS:
         raise RuntimeError(
             f"Unsupported HTTP version: {name}. aiohttp speaks 1.0 and 1.1; the driver ~httpx has 2"
         )
-    return found
+    return HTTP_VERSIONS[name]
 
 
 def cookies_of(cookies: Cookies) -> list[tuple[str, Morsel[str]]]:
-    """List cookies by name, for a jar of aiohttp's.
-
-    Args:
-        cookies: NoneBot's cookies.
-
-    Returns:
-        Names and cookies; those without a value are left out.
-    """
+    """List NoneBot's cookies for a cookie jar of aiohttp, without those that have no value."""
     return [
         (
             each.name,
@@ -172,15 +124,7 @@ def cookies_of(cookies: Cookies) -> list[tuple[str, Morsel[str]]]:
 
 
 async def exact_chunks(stream: aiohttp.StreamReader, size: int) -> AsyncIterator[bytes]:
-    """Cut a stream into chunks of one size, the last one shorter, none empty.
-
-    Args:
-        stream: What to read.
-        size: Bytes of a chunk.
-
-    Yields:
-        The chunks.
-    """
+    """Cut a stream into chunks of ``size`` bytes; only the last one may be shorter, not empty."""
     buffer = bytearray()
     async for data in stream.iter_any():
         buffer += data

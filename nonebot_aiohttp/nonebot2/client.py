@@ -1,10 +1,11 @@
-"""The client half: HTTP requests and WebSockets through the driver's one connector."""
+"""The client half of the driver: HTTP requests and WebSockets through its one connector."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -37,17 +38,15 @@ from .calls import (
     text_headers,
     with_login,
 )
-from .models import HAS_UNSET, UNSET, Timeout, default_timeout, merge_query, to_timeout
+from .models import HAS_UNSET, NO_LIMIT, UNSET, Timeout, default_timeout, merge_query, to_timeout
 from .websocket import NonebotWebSocket
 
-_NOT_SAID = aiohttp.ClientTimeout()
-
 NEVER = 10.0 * 365 * 24 * 3600
-"""Seconds that nobody sees the end of; event loops know no infinity."""
+"""Seconds that stand for no limit, because a timer of an event loop must be finite."""
 
 
 class NonebotSession(HTTPClientSession):
-    """An isolated session on the shared connector: cookies, headers and parameters of its own."""
+    """An isolated session on the shared connector, with its own cookies, headers and parameters."""
 
     def __init__(
         self,
@@ -61,20 +60,20 @@ class NonebotSession(HTTPClientSession):
         pool: SessionPool,
         follows_redirects: bool = True,
     ) -> None:
-        """Take what every request of the session has; see ``HTTPClientMixin.get_session``.
+        """Make a session that is not open yet; see ``HTTPClientMixin.get_session``.
 
         Args:
-            params: Query parameters; a request's own win.
-            headers: Headers; a request's own win.
-            cookies: Cookies that the session begins with.
+            params: Query parameters of all requests; those of a request override them.
+            headers: Headers of all requests; those of a request override them.
+            cookies: Cookies with which the session starts.
             version: ``"1.0"`` or ``"1.1"``.
             timeout: Seconds, a ``Timeout``, None for no limit, or UNSET for NoneBot's default.
-            proxy: URL of a proxy; None takes the driver's.
-            pool: Where the connector is.
-            follows_redirects: Whether aiohttp does; else ``Redirected`` is raised.
+            proxy: URL of a proxy; None uses the driver's.
+            pool: The pool that has the shared connector.
+            follows_redirects: Whether redirects are followed; if not, ``Redirected`` is raised.
 
         Raises:
-            RuntimeError: aiohttp does not speak that version.
+            RuntimeError: aiohttp does not speak this version.
         """
         self._trace_configs = None if follows_redirects else [raising()]
         self._params = list(URL.build(query=params).query.items()) if params is not None else []
@@ -90,10 +89,10 @@ class NonebotSession(HTTPClientSession):
 
     @property
     def client(self) -> aiohttp.ClientSession:
-        """Aiohttp's session.
+        """The session of aiohttp.
 
         Raises:
-            RuntimeError: The session is not set up, or closed.
+            RuntimeError: The session is not open.
         """
         if self._client is None:
             raise RuntimeError("The session is not open: use `async with driver.get_session()`")
@@ -103,14 +102,14 @@ class NonebotSession(HTTPClientSession):
         """Open the session.
 
         Raises:
-            RuntimeError: It is open already.
-            TypeError: A header is nothing that can be sent.
+            RuntimeError: The session is open already.
+            TypeError: A header cannot be sent.
         """
         if self._client is not None:
             raise RuntimeError("The session is open already")
         headers = None if self._headers is None else text_headers(self._headers)
         if not self._pool.is_open:
-            # Before the start, after the stop and on another event loop the session brings a
+            # Before the start, after the stop and on another event loop the session makes a
             # connector of its own.
             self._pool = self._own_pool = self._shared_pool.another()
             await self._own_pool.open()
@@ -120,14 +119,14 @@ class NonebotSession(HTTPClientSession):
         self._client = self._pool.isolated(
             cookie_jar=jar,
             headers=headers,
-            # aiohttp's own default would cut longer limits of a handshake short.
-            timeout=_NOT_SAID,
+            # aiohttp's default would cut a handshake short whose own limit is longer.
+            timeout=NO_LIMIT,
             version=self._version,
             trace_configs=self._trace_configs,
         )
 
     async def close(self) -> None:
-        """Close the session; it may be opened again."""
+        """Close the session, which can be opened again."""
         client, self._client = self._client, None
         connector, self._connector = self._connector, None
         pool, self._pool = self._pool, self._shared_pool
@@ -147,14 +146,12 @@ class NonebotSession(HTTPClientSession):
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
     ) -> AsyncGenerator[Response, None]:
-        """Send a request and yield its answer in chunks.
+        """Send a request and yield a response for each chunk of the answer.
 
         Args:
             setup: The request.
-            chunk_size: Bytes that each chunk has, but for the last one.
-
-        Yields:
-            A response for each chunk; none for an empty body.
+            chunk_size: Bytes of each chunk; the last one may be shorter. An empty body has no
+                chunk.
         """
         async with await self._send(setup) as answer:
             async for chunk in exact_chunks(answer.content, chunk_size):
@@ -166,22 +163,23 @@ class NonebotSession(HTTPClientSession):
         return await send(self.client, setup, url, self._timeout_of(setup), self._proxy)
 
     def _timeout_of(self, setup: Request) -> aiohttp.ClientTimeout:
-        if _is_said(setup.timeout):
-            own = to_timeout(setup.timeout, _NOT_SAID)
-            if own is not _NOT_SAID:
-                return own
-        return to_timeout(self._timeout, default_timeout())
+        default = to_timeout(self._timeout, default_timeout())
+        return to_timeout(setup.timeout, default) if _is_set(setup.timeout) else default
 
 
 class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
-    """What the full driver and the mixin share."""
+    """The client, which ``Driver`` and ``Mixin`` share.
+
+    Attributes:
+        options: The driver's settings.
+    """
 
     _pool: SessionPool
-    _client_sockets: set[ClientWebSocket]
+    _client_websockets: set[ClientWebSocket]
     options: DriverOptions
 
     async def request(self, setup: Request) -> Response:
-        """Send a request through the shared pool; cookies of one never reach another.
+        """Send a request through the shared connector; requests do not share cookies.
 
         Args:
             setup: The request.
@@ -190,9 +188,11 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             The response, whatever its status.
 
         Raises:
-            RuntimeError: The request wants HTTP/2, which aiohttp does not speak.
+            RuntimeError: The request asks for HTTP/2, which aiohttp does not speak.
+            TypeError: A header or a part of the body cannot be sent.
+            ValueError: JSON cannot hold a number in the body, or a form's boundary is not valid.
             aiohttp.ClientError: The network failed.
-            asyncio.TimeoutError: A limit of the request's timeout was reached.
+            asyncio.TimeoutError: The request took longer than its timeout.
         """
         pool = self._pool
         if setup.version is not HTTPVersion.H11 or not pool.is_open:
@@ -209,7 +209,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
     async def stream_request(
         self, setup: Request, *, chunk_size: int = 1024
     ) -> AsyncGenerator[Response, None]:
-        """Send a request and yield its answer in chunks; see ``NonebotSession.stream_request``."""
+        """Send a request and yield the answer in chunks; see ``NonebotSession.stream_request``."""
         async with self.get_session(version=setup.version) as session:
             async for response in session.stream_request(setup, chunk_size=chunk_size):
                 yield response
@@ -231,39 +231,39 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         """Connect to a WebSocket.
 
         Args:
-            setup: The handshake. A timeout in seconds limits the handshake and the closing one;
-                only the ``read`` of a ``Timeout`` limits how long a message may be waited for.
-                Where NoneBot has them (after 2.5.0), ``ping_interval`` is the heartbeat instead of
-                the setting's, None for none, and the ``ping`` of a ``Timeout`` limits how long its
-                answer may be waited for, instead of half of that.
+            setup: The request of the handshake. A timeout in seconds limits the opening and the
+                closing handshake. Only the ``read`` of a ``Timeout`` limits the wait for a message.
+                With NoneBot after 2.5.0, ``ping_interval`` overrides the setting
+                ``aiohttp_heartbeat`` (None turns pings off), and the ``ping`` of a ``Timeout``
+                limits the wait for a pong, which otherwise is half of the interval.
 
         Yields:
-            The connection.
+            The connection, which is closed at the end.
 
         Raises:
-            RuntimeError: The request wants HTTP/2, which aiohttp does not speak.
+            RuntimeError: The request asks for HTTP/2, which aiohttp does not speak.
             aiohttp.ClientError: The handshake failed.
             asyncio.TimeoutError: The handshake took too long.
         """
-        limits = SocketLimits.of(setup.timeout, self.options)
+        limits = WebSocketLimits.of(setup.timeout, self.options)
         limits.heartbeat = getattr(setup, "ping_interval", UNSET)
         session = NonebotSession(version=setup.version, pool=self._pool, follows_redirects=False)
         async with session:
             handshake = self._handshake(session.client, setup, limits)
             connected = await asyncio.wait_for(handshake, limits.handshake)
-            socket = NonebotWebSocket(setup, connected, limits.receive)
-            self._client_sockets.add(connected)
+            websocket = NonebotWebSocket(setup, connected, limits.receive)
+            self._client_websockets.add(connected)
             try:
-                yield socket
+                yield websocket
             finally:
-                self._client_sockets.discard(connected)
+                self._client_websockets.discard(connected)
                 await connected.close()
 
     async def _handshake(
-        self, client: aiohttp.ClientSession, setup: Request, limits: SocketLimits
+        self, client: aiohttp.ClientSession, setup: Request, limits: WebSocketLimits
     ) -> ClientWebSocket:
         options = limits.apply_to(self.options)
-        # As NoneBot's ~websockets sends them.
+        # NoneBot's ~websockets sends the texts of values as well.
         headers = CIMultiDict((name, str(value)) for name, value in setup.headers.items())
         arguments = connect_arguments(options, decode_text=True)
 
@@ -284,7 +284,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         with given_cookies(cookies_of(setup.cookies), setup.url):
             connected = await following(send, Outgoing(setup.method, setup.url, headers))
         if limits.pong is not UNSET:
-            # Private: aiohttp has half of the heartbeat for it, which nothing public changes.
+            # Private: aiohttp waits half of the heartbeat, and has no public way to change that.
             connected._pong_heartbeat = NEVER if limits.pong is None else limits.pong
         url = setup.url
         return ClientWebSocket(
@@ -292,60 +292,47 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
         )
 
 
-class SocketLimits:
+@dataclass
+class WebSocketLimits:
     """How long the steps of a WebSocket client may take.
 
     Attributes:
-        handshake: Seconds; None is no limit.
-        receive: Seconds that a message may be waited for; None is no limit.
-        close: Seconds for the closing handshake; None takes the setting.
-        heartbeat: Seconds between pings; None turns them off, UNSET takes the setting.
-        pong: Seconds that the answer to a ping may be waited for; None is no limit, UNSET half of
-            the heartbeat.
+        handshake: Seconds for the opening handshake; None is no limit.
+        receive: Seconds to wait for a message; None is no limit.
+        close: Seconds for the closing handshake; None uses the setting.
+        heartbeat: Seconds between pings; None turns them off, UNSET uses the setting.
+        pong: Seconds to wait for the answer to a ping; None is no limit, UNSET is half of the
+            heartbeat.
     """
 
+    handshake: float | None
+    receive: float | None = None
+    close: float | None = None
     heartbeat: Any = UNSET
     pong: Any = UNSET
 
-    def __init__(
-        self, handshake: float | None, receive: float | None = None, close: float | None = None
-    ) -> None:
-        """Take the limits."""
-        self.handshake = handshake
-        self.receive = receive
-        self.close = close
-
     @classmethod
-    def of(cls, timeout: Any, options: DriverOptions) -> SocketLimits:
-        """Read NoneBot's timeout.
-
-        Args:
-            timeout: Seconds, a ``Timeout``, None for no limit (before NoneBot 2.5: not said), or
-                UNSET.
-            options: The driver's settings, which count where nothing is said.
-
-        Returns:
-            The limits.
-        """
+    def of(cls, timeout: Any, options: DriverOptions) -> WebSocketLimits:
+        """Read a request's timeout, in any of NoneBot's notations; see ``_is_set`` for None."""
         if isinstance(timeout, Timeout):
             total, connect, read = (
-                _said(getattr(timeout, name), None) for name in ("total", "connect", "read")
+                _set_or(getattr(timeout, name), None) for name in ("total", "connect", "read")
             )
             handshake = connect if connect is not None else total
             if handshake is None and timeout.connect is UNSET and timeout.total is UNSET:
                 handshake = options.handshake_timeout
-            limits = cls(handshake, read, _said(getattr(timeout, "close", UNSET), total))
+            limits = cls(handshake, read, _set_or(getattr(timeout, "close", UNSET), total))
             limits.pong = getattr(timeout, "ping", UNSET)
             return limits
-        if not _is_said(timeout):
+        if not _is_set(timeout):
             return cls(options.handshake_timeout)
         return cls(timeout, close=timeout)
 
     def apply_to(self, options: DriverOptions) -> DriverOptions:
-        """Put what counts for one connection into the settings.
+        """Return the settings of one connection, with these limits in place of the driver's.
 
         Raises:
-            ValidationError: The heartbeat is not valid.
+            ValidationError: A limit is not valid.
         """
         changes: dict[str, Any] = {}
         if self.close is not None:
@@ -355,10 +342,10 @@ class SocketLimits:
         return options.replaced(**changes) if changes else options
 
 
-def _is_said(timeout: Any) -> bool:
-    # Before NoneBot 2.5 None is the default, and all that could be said of no limit.
+def _is_set(timeout: Any) -> bool:
+    # Before NoneBot 2.5 None is the default of a request. Since 2.5 it means no limit.
     return timeout is not UNSET and (HAS_UNSET or timeout is not None)
 
 
-def _said(value: Any, otherwise: Any) -> Any:
+def _set_or(value: Any, otherwise: Any) -> Any:
     return otherwise if value is UNSET else value

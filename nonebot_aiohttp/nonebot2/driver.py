@@ -16,7 +16,7 @@ from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
-from ..life.lifespan import Lifespan, State
+from ..life.lifespan import Lifespan
 from ..life.tasks import TaskSet
 from ..log import logger
 from ..options import DriverOptions
@@ -88,31 +88,31 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         Raises:
             ValidationError: A setting has a wrong value.
         """
-        handlers, socket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        work, sockets = EventWork(handlers, socket_handlers), OpenWebSockets()
+        handlers, websocket_handlers = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
+        work, websockets = EventWork(handlers, websocket_handlers), OpenWebSockets()
         # Before NoneBot's own __init__, in which a mixin may add functions.
         self._functions = ShutdownFunctions(work, self._deadline)
         super().__init__(env, config)
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
         watch = UnsentWatch(self.options)
-        self._client_sockets = set()
-        kept = Kept(handlers, socket_handlers, sockets, Streams(sockets))
-        watch.add_sockets(sockets)
-        watch.add_sockets(self._client_sockets)
+        self._client_websockets = set()
+        kept = Kept(handlers, websocket_handlers, websockets, Streams(websockets))
+        watch.add_websockets(websockets)
+        watch.add_websockets(self._client_websockets)
         life = Lifespan(
-            session=self._pool,
+            pool=self._pool,
             loops=NoLoops(),
-            sockets=kept.streams,
+            connections=kept.streams,
             work=work,
-            hooks=socket_handlers,
+            hooks=websocket_handlers,
             watches=(watch, DescriptorWatch()),
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
-        self._endpoints = RouteEndpoints(gate, sockets, handlers, socket_handlers)
+        self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
         self._host = Host(
             self._endpoints,
             life,
@@ -151,7 +151,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
-        return None if life.state is State.IDLE else life.deadline
+        return None if life.is_idle else life.deadline
 
     @property
     def server_app(self) -> Any:
@@ -255,9 +255,9 @@ class Mixin(ClientHalf):
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        self._client_sockets = set()
+        self._client_websockets = set()
         unsent = UnsentWatch(self.options)
-        unsent.add_sockets(self._client_sockets)
+        unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()
         self.on_startup(self._start_up)  # type: ignore[attr-defined]
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
@@ -280,8 +280,8 @@ class Mixin(ClientHalf):
             watch.start()
 
     async def _shut_down(self) -> None:
-        if in_work := self._work.in_work():
-            logger.info("Waiting for {} in flight", in_work)
+        if pending := self._work.describe_pending():
+            logger.info("Waiting for {} in flight", pending)
         await self._work.drain(self.options.drain_timeout)
         await self._work.cancel(GRACE)
         self._work.end_stop()

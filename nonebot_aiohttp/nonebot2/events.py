@@ -1,9 +1,9 @@
-"""The events that NoneBot handles, found where they run: adapters start them in tasks of their own.
+"""The events that NoneBot is handling, found in the tasks that adapters have started for them.
 
-They guard the promise that an acknowledged event is handled. An event begins in its adapter's
-``Bot.handle_event``, which may call an API to look a reply up, long before it begins in
-``nonebot.message.handle_event``; and it ends with the matchers, which NoneBot shields from
-cancellation. Nothing is counted while the bot runs: the tasks are looked at when it stops.
+This module guards the promise that an acknowledged event is handled. An event begins in its
+adapter's ``Bot.handle_event``, which may call an API to look up a reply, long before it begins in
+``nonebot.message.handle_event``. It ends with the matchers, which NoneBot shields from
+cancellation. While the bot runs nothing is counted; the stop inspects all tasks.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from nonebot.adapters import Bot
 from ..life.deadline import LEAST_GRACE
 from ..life.tasks import TaskSet
 from ..log import logger
-from .websocket import reading_watched
+from .websocket import receive_observers
 
 QUIET_SECONDS = 0.2
-"""Seconds without an event after which all have ended: an adapter may take them from a queue."""
+"""Seconds without an event after which all count as ended: an adapter may have a queue of them."""
 
 FIRST_TURNS = 3
-"""Turns of the event loop in which a task that was just made comes as far as to its event."""
+"""Turns of the event loop after which a new task has reached the ``handle_event`` of its event."""
 
 LOOK_PAUSE = 0.02
-"""Seconds between looks at least."""
+"""Least seconds between two looks at the tasks."""
 
 LOOKS_SHARE = 0.1
-"""Share of the time that looks may take, where tasks are many."""
+"""Largest share of the time that looks take if there are many tasks."""
 
 
 class Event(NamedTuple):
     """An event that is being handled.
 
     Attributes:
-        task: The task that it is handled in, which may go on with others.
-        handling: The coroutine of the ``handle_event`` that has it.
+        task: The task that handles it, and may handle others afterwards.
+        handling: The coroutine of ``handle_event``.
     """
 
     task: asyncio.Task[Any]
@@ -50,36 +50,30 @@ class Event(NamedTuple):
 
 
 class EventWork:
-    """The work of this face: requests, and the events that adapters have made of what has come."""
+    """The work in flight of this face: HTTP requests, and the events that adapters make of data.
 
-    def __init__(self, requests: TaskSet, sockets: TaskSet) -> None:
-        """Take what else is in work.
+    Events that an adapter handles within a WebSocket's handle function count as well. The task of
+    that function is not cancelled with them; it ends when its WebSocket is closed.
+    """
 
-        Args:
-            requests: The tasks of HTTP handle functions, which may start events.
-            sockets: The tasks of WebSocket handle functions. An adapter may handle its events
-                within one; it is not cancelled with them, but ended by its closed socket.
-        """
+    def __init__(self, requests: TaskSet, websockets: TaskSet) -> None:
         self._requests = requests
-        self._sockets = sockets
-        # The tasks of events that are logged as cut off.
+        self._websockets = websockets
+        # The tasks whose events have been logged as cut off.
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._origins: _Origins | None = None
 
-    def in_work(self) -> str:
-        """Say what is in work; see ``lifespan.Work``."""
+    def describe_pending(self) -> str:
+        """Describe the work in flight; see ``lifespan.Work``."""
         events = len(events_in_flight(asyncio.get_running_loop()))
-        texts = (self._requests.in_work(), f"{events} event(s)" if events else "")
+        texts = (self._requests.describe_pending(), f"{events} event(s)" if events else "")
         return " and ".join(filter(None, texts))
 
     async def drain(self, timeout: float) -> None:
-        """Wait for requests and events; see ``lifespan.Work``.
+        """Wait for requests and events, ``timeout`` seconds at most; see ``lifespan.Work``.
 
-        Events that begin meanwhile prolong the wait if an adapter has polled them, as its next poll
-        acknowledges them. Those that come over WebSockets prolong nothing.
-
-        Args:
-            timeout: Seconds to wait at most.
+        An event that begins meanwhile prolongs the wait if its adapter has polled it, because the
+        next poll acknowledges it. Events that come over WebSockets do not prolong the wait.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -93,7 +87,7 @@ class EventWork:
                 waited_for = {each.task for each in events_in_flight(loop) if origins.awaits(each)}
                 pause = min(max(LOOK_PAUSE, (loop.time() - now) / LOOKS_SHARE), deadline - now)
                 if waited_for:
-                    # Not until all have ended: the task of an event may go on.
+                    # Not until the tasks have ended: one may go on after its event.
                     await asyncio.wait(waited_for, timeout=pause)
                     quiet_since = loop.time()
                 elif now - quiet_since > QUIET_SECONDS:
@@ -102,10 +96,10 @@ class EventWork:
                     await asyncio.sleep(pause)
 
     async def cancel(self, grace: float) -> bool:
-        """Cut off requests and events with all of their tasks; see ``lifespan.Work``."""
+        """Cut off requests and events, and all tasks of these; see ``lifespan.Work``."""
         events = events_in_flight(asyncio.get_running_loop())
         self._log_events(events)
-        tasks = _with_children({each.task for each in events}) - set(self._sockets)
+        tasks = _with_children({each.task for each in events}) - set(self._websockets)
         waited_in_vain = any(map(self._is_awaited, events))
         began = asyncio.get_running_loop().time()
         for task in tasks:
@@ -117,13 +111,13 @@ class EventWork:
         return waited_in_vain
 
     def log_cut_off(self) -> None:
-        """Log what is about to be cut off, unless that was logged; see ``lifespan.Work``."""
-        # The loop has been left by an interrupt; it is still the current one.
+        """Log the work that is about to be cut off, unless it was logged; see ``lifespan.Work``."""
+        # An interrupt has stopped the loop, which is still the current one.
         self._log_events(events_in_flight(asyncio.get_event_loop()))
         self._requests.log_cut_off()
 
     def end_stop(self) -> None:
-        """Begin anew; see ``lifespan.Work``."""
+        """Be ready for another start; see ``lifespan.Work``."""
         self._origins = None
         self._requests.end_stop()
 
@@ -145,10 +139,10 @@ class EventWork:
 
 
 class _Origins:
-    """Tells events that are waited for from those that prolong nothing.
+    """Tells events that the stop waits for from those that do not prolong it.
 
-    These are begun, while it is entered, by a task that reads a WebSocket, or by one that was made
-    so. Only who makes a task knows that, hence the task factory.
+    The latter begin while this context is entered, in a task that reads a WebSocket or in one of
+    its descendants. Only a task factory sees which task makes which.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -157,19 +151,19 @@ class _Origins:
         self._late: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._makers: WeakKeyDictionary[asyncio.Task[Any], asyncio.Task[Any]]
         self._makers = WeakKeyDictionary()
-        # Kept as objects, so that no identity is given to another one.
+        # The dictionary holds the objects, so that no other object gets the id of one of them.
         self._first = {id(each.handling): each.handling for each in events_in_flight(loop)}
         self._former: Any = None
 
     def __enter__(self) -> _Origins:
         self._former = self._loop.get_task_factory()
         self._loop.set_task_factory(self._make_task)
-        reading_watched.append(self._note_reader)
+        receive_observers.append(self._note_reader)
         return self
 
     def __exit__(self, *_: object) -> None:
-        reading_watched.remove(self._note_reader)
-        # Somebody may have put another one in its place meanwhile.
+        receive_observers.remove(self._note_reader)
+        # A plugin may have replaced it meanwhile.
         if self._loop.get_task_factory() == self._make_task:
             self._loop.set_task_factory(self._former)
 
@@ -179,11 +173,11 @@ class _Origins:
         return not is_late or id(event.handling) in self._first
 
     def _note_reader(self) -> None:
-        """Note who has just received a message: the current task, or the one that waits for it."""
+        """Note the task that has just received a message, or that waits for the current one."""
         reader = asyncio.current_task(self._loop)
         if reader is not None:
             self._readers.add(reader)
-            # Before Python 3.12 asyncio.wait_for() makes a task of what it waits for.
+            # Before Python 3.12 asyncio.wait_for() makes a task of its coroutine.
             if (maker := self._makers.get(reader)) is not None:
                 self._readers.add(maker)
 
@@ -201,13 +195,9 @@ class _Origins:
 
 
 def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
-    """List the events that are being handled, but for one that asks.
+    """List the events that are being handled, except in the current task.
 
-    Args:
-        loop: The event loop.
-
-    Returns:
-        The events; of several in one task the outermost.
+    Of several nested ones in a task it lists the outermost.
     """
     codes = set(_codes_of_handle_event())
     events = []
@@ -219,8 +209,8 @@ def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
 
 
 def _codes_of_handle_event() -> Iterator[CodeType]:
-    """List the code of ``handle_event`` of each bot class, and of NoneBot's own."""
-    # Not at the top: its import takes 15 ms, which every start of the package would pay.
+    """Yield the code of each bot class's ``handle_event``, and of NoneBot's own function."""
+    # Not imported at the top, because that takes 15 ms of every start.
     from nonebot.message import handle_event
 
     functions: list[Any] = [handle_event]
@@ -236,19 +226,19 @@ def _codes_of_handle_event() -> Iterator[CodeType]:
 
 
 def _awaited(task: asyncio.Task[Any]) -> Iterator[Any]:
-    """List the coroutines of a task, each of which waits for the next one."""
+    """Yield the coroutines of a task, each of which awaits the next one."""
     each: Any = task.get_coro()
     while each is not None:
         if inspect.iscoroutine(each):
             yield each
             each = each.cr_await
         else:
-            # A generator that is a coroutine, or an async generator; anything else ends the list.
+            # A generator-based coroutine or an async generator; anything else is the last one.
             each = getattr(each, "gi_yieldfrom", None) or getattr(each, "ag_await", None)
 
 
 def _owner(event: Event) -> tuple[str, str]:
-    """Read the names of adapter and bot off a ``handle_event``, whose first argument is the bot."""
+    """Return the adapter's name and the bot's id: the first argument of a handler is the bot."""
     code, frame = event.handling.cr_code, event.handling.cr_frame
     bot = frame.f_locals.get(code.co_varnames[0]) if frame and code.co_varnames else None
     if not isinstance(bot, Bot):
@@ -257,7 +247,7 @@ def _owner(event: Event) -> tuple[str, str]:
 
 
 def _with_children(tasks: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
-    """Add the tasks of the task groups within, which NoneBot shields from the cancellation."""
+    """Add the tasks of the tasks' own groups, which NoneBot shields from cancellation."""
     children: dict[int | None, list[int]] = {}
     for info in anyio.get_running_tasks():
         children.setdefault(info.parent_id, []).append(info.id)

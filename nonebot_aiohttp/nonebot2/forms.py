@@ -1,4 +1,4 @@
-"""Forms that have arrived: ``multipart/form-data`` taken apart in linear time, within limits."""
+"""Forms that have arrived. ``multipart/form-data`` is parsed in linear time, within limits."""
 
 from __future__ import annotations
 
@@ -19,53 +19,50 @@ except ModuleNotFoundError:
     python_multipart = None  # type: ignore[assignment]
 
 MAX_HEAD = 8192
-"""Bytes that the headers of one part may have."""
+"""Most bytes of the headers of one part."""
 
 MAX_PARTS = 1000
-"""Parts that a form may have."""
+"""Most parts of a form."""
 
 MAX_PADDING = 1 << 16
-"""Bytes of a form that belong to no part, in which the parser goes from byte to byte; and those
-that it parses before somebody looks."""
+"""Most bytes of a form outside its parts, which the parser reads byte by byte.
+
+It is also the size of the pieces between which this is checked.
+"""
 
 FormFile = tuple[str, tuple["str | None", IO[bytes], "str | None"]]
 
 Form = tuple[dict[str, Any], list[FormFile]]
 
-# Linear: of the quotes that open a value, at most one is never closed. Not python-multipart's own
-# function, which passes over the file names of RFC 5987.
+# It takes linear time, because at most one opening quote has no closing one. python-multipart's own
+# function ignores the file names of RFC 5987.
 _PARAMETER = re.compile(
     r""";\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*("((?:[^"\\]|\\.)*)"|[^;\s]*)""", re.ASCII | re.DOTALL
 )
-# What RFC 5987 demands; Python's other codecs are not all meant for strangers.
+# The two that RFC 5987 demands. Python's other codecs are not all safe for texts of strangers.
 _CHARSETS = ("utf-8", "iso-8859-1")
-# Those that forms are written in, each read in linear time. Not whatever Python finds by a name.
+# Charsets of forms that Python decodes in linear time. A stranger must not choose any other codec.
 _FORM_CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "windows-1252", "gbk", "gb2312", "gb18030", "big5"}
     | {"shift_jis", "euc-jp", "euc-kr"}
 )
 _ESCAPED = re.compile(r'\\(["\\])')
 
+# python-multipart's own limits (since 0.0.27) are lower than MAX_HEAD, which bounds the whole head.
 _LIMITS: dict[str, Any] = {"max_header_count": MAX_HEAD, "max_header_size": MAX_HEAD}
-# Its own (since 0.0.27) are lower than the one of this module, which counts a head as a whole.
 
-# Not in the tree of loggers: the parser warns of what any stranger sends.
+# It has no parent, so its records reach no handler: the parser logs what strangers send.
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 
 class _Malformed(Exception):
-    """A body is no multipart form, or one over the limits."""
+    """A body is not a multipart form, or exceeds the limits."""
 
 
 def parse_form(kind: str, body: bytes) -> Form:
-    """Parse the body of a form.
+    """Parse a body by its ``Content-Type``: the fields (the last one of each name) and the files.
 
-    Args:
-        kind: The ``Content-Type`` header.
-        body: The body.
-
-    Returns:
-        The fields, the last of those of one name, and the files; nothing for another type.
+    Both are empty if the type is not that of a form.
     """
     if kind.lower().startswith("application/x-www-form-urlencoded"):
         text = body.decode("utf-8", "replace")
@@ -76,26 +73,20 @@ def parse_form(kind: str, body: bytes) -> Form:
 
 
 def parse_multipart(kind: str, body: bytes) -> Form:
-    """Parse a ``multipart/form-data`` body (RFC 7578).
+    """Parse a ``multipart/form-data`` body (RFC 7578) by its ``Content-Type``.
 
-    Args:
-        kind: The ``Content-Type`` header.
-        body: The body.
-
-    Returns:
-        The fields, the last of those of one name, and the files; nothing for a body that is none,
-        or has more than ``MAX_PARTS`` parts, or a part whose head is over ``MAX_HEAD``. Of a body
-        that is cut off those that are whole. Nothing without python-multipart, which NoneBot's
-        own servers need for it, too. What is no text in the charset of the type, UTF-8 if it says
-        none, is read as Latin-1, as NoneBot's own servers do.
+    Both results are empty if the body is malformed or exceeds a limit, or if python-multipart is
+    missing, which NoneBot's own servers need as well. Of a body that is cut off the complete parts
+    are kept. Text is decoded in the type's charset or else in UTF-8, and where that fails in
+    Latin-1, as NoneBot's own servers do.
     """
     if python_multipart is None:
         _tell_missing()
         return {}, []
-    said = parameters(kind)
-    reader = _FormReader(said.get("charset", "utf-8"))
+    given = parameters(kind)
+    reader = _FormReader(given.get("charset", "utf-8"))
     try:
-        reader.read(said.get("boundary", ""), body)
+        reader.read(given.get("boundary", ""), body)
     except (_Malformed, FormParserError):
         return {}, []
     return reader.fields, reader.files
@@ -105,11 +96,12 @@ def parse_multipart(kind: str, body: bytes) -> Form:
 def _tell_missing() -> None:
     logger.warning(
         "A multipart form has arrived, and python-multipart is not installed: its fields and files"
-        ' are passed over. Install the extra: pip install "nonebot-aiohttp[multipart]"'
+        ' are ignored. Install the extra: pip install "nonebot-aiohttp[multipart]"'
     )
 
 
 def _make_parser(boundary: bytes, callbacks: Any) -> python_multipart.MultipartParser:
+    # Versions older than the extra asks for do not have all limits.
     known = inspect.signature(python_multipart.MultipartParser).parameters
     limits = {name: limit for name, limit in _LIMITS.items() if name in known}
     parser = python_multipart.MultipartParser(boundary, callbacks, **limits)
@@ -118,15 +110,9 @@ def _make_parser(boundary: bytes, callbacks: Any) -> python_multipart.MultipartP
 
 
 class _FormReader:
-    """Collects the parts that python-multipart finds.
-
-    Attributes:
-        fields: The fields, the last of those of one name.
-        files: The files.
-    """
+    """Collects the parts that python-multipart finds, within the limits of this module."""
 
     def __init__(self, charset: str) -> None:
-        """Begin without parts, whose texts are in a charset."""
         self._charset = charset.lower() if charset.lower() in _FORM_CHARSETS else "latin-1"
         self.fields: dict[str, Any] = {}
         self.files: list[FormFile] = []
@@ -136,18 +122,18 @@ class _FormReader:
         self._accounted = 0
 
     def read(self, boundary: str, body: bytes) -> None:
-        """Take a body apart.
+        """Parse a body.
 
         Raises:
-            _Malformed: It is no form, or over the limits.
-            FormParserError: It is no form.
+            _Malformed: The body is not a form, or exceeds the limits.
+            FormParserError: The body is not a form.
         """
         delimiter = b"\r\n--" + boundary.encode(errors="replace")
-        # The parser goes from byte to byte wherever a line begins like a boundary, which none in
-        # a part may (RFC 2046, section 5.1.1).
+        # The parser goes byte by byte wherever a line begins like a boundary. A line of a part must
+        # not do that (RFC 2046, section 5.1.1).
         if not boundary or body.count(delimiter) > MAX_PARTS + 1:
             raise _Malformed
-        # Of a part: its delimiter, the line break behind it, and its empty line.
+        # Bytes around a part: its delimiter, the line break behind it, and the empty line.
         self._framing = len(delimiter) + len("\r\n\r\n")
         parser = _make_parser(delimiter[4:], self._callbacks())
         for start in range(0, len(body), MAX_PADDING):
@@ -203,8 +189,8 @@ class _FormReader:
         self._content.append(data[start:end])
 
     def _end_part(self) -> None:
-        said = parameters(self._headers.get("content-disposition", ""))
-        name, filename = _text(said, "name"), _text(said, "filename")
+        given = parameters(self._headers.get("content-disposition", ""))
+        name, filename = _text(given, "name"), _text(given, "filename")
         content = b"".join(self._content)
         if name is not None and filename is not None:
             kind = self._headers.get("content-type")
@@ -223,14 +209,7 @@ class _FormReader:
 
 
 def parameters(header: str) -> dict[str, str]:
-    """Read the parameters of a header such as ``form-data; name="f"; filename="a.txt"``.
-
-    Args:
-        header: The header.
-
-    Returns:
-        The values by their names, which are in lower case.
-    """
+    """Return the parameters of a header such as ``form-data; name="f"``, by lowercase name."""
     return {
         name.lower(): value if quoted is None else _ESCAPED.sub(r"\1", quoted)
         for name, value, quoted in (match.groups() for match in _PARAMETER.finditer(header))
@@ -238,7 +217,7 @@ def parameters(header: str) -> dict[str, str]:
 
 
 def _text(parameters: dict[str, str], name: str) -> str | None:
-    """Take a parameter, rather as RFC 5987 has it: ``filename*=utf-8''%E5%9B%BE.png``."""
+    """Return a parameter, preferably in RFC 5987's form: ``filename*=utf-8''%E5%9B%BE.png``."""
     charset, _, rest = parameters.get(name + "*", "").partition("'")
     _, tick, encoded = rest.partition("'")
     if tick and charset.lower() in _CHARSETS:

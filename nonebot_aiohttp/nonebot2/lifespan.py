@@ -1,7 +1,7 @@
-"""NoneBot's own lifespan, kept in one task from its start to its end.
+"""NoneBot's own lifespan, which one task runs from its start to its end.
 
-Its task group is anyio's, which has to be left by the task that entered it; a host may start and
-stop the driver from different ones.
+Its task group is an anyio one, which the task that has entered it must leave. A host may start and
+stop the driver in different tasks.
 """
 
 from __future__ import annotations
@@ -23,24 +23,22 @@ from ..log import log_exception, logger
 from .events import EventWork
 
 MARGIN = 0.1
-"""Seconds by which a function is cut off before all of NoneBot's shutdown would be."""
+"""Seconds by which a function is cut off earlier than all of NoneBot's shutdown would be."""
 
 
 class ShutdownFunctions:
-    """Runs NoneBot's shutdown functions, so that none of them skips those behind it.
+    """Runs NoneBot's shutdown functions, the last one first, so that none skips the others.
 
-    NoneBot awaits them one after the other, without limit, and ends at the first that fails. Events
-    that adapters have polled meanwhile are waited for before each of them: it may be the adapter's
-    own, which cancels what it has started.
+    NoneBot itself awaits one after the other, without limit, and ends at the first that fails.
+    Before each function the events that adapters have polled meanwhile are waited for, because the
+    function may be the adapter's, and cancel the tasks that it has started.
+
+    Attributes:
+        stuck: Set while a function goes on although it was cancelled.
     """
 
     def __init__(self, work: EventWork, deadline: Callable[[], Deadline | None]) -> None:
-        """Begin without functions.
-
-        Args:
-            work: The events in flight.
-            deadline: Gives that of the stop; None where NoneBot's lifespan ends without one.
-        """
+        """Make it without functions; ``deadline`` returns None if the stop has no deadline."""
         self._work = work
         self._deadline = deadline
         self._functions: list[Callable[[], Any]] = []
@@ -48,17 +46,17 @@ class ShutdownFunctions:
         self.stuck = asyncio.Event()
 
     def add(self, function: Callable[[], Any]) -> None:
-        """Add a function, sync or async; it runs before those that are there."""
+        """Add a function, sync or async, which runs before those that were added earlier."""
         self._functions.append(function)
 
     async def run(self) -> None:
-        """Run all."""
+        """Run all functions."""
         self._left = list(self._functions)
         self.stuck.clear()
         await self.go_on()
 
     async def go_on(self) -> None:
-        """Run those that have not run yet."""
+        """Run the functions that have not run yet."""
         while self._left:
             function = self._left.pop()
             await self._end_events()
@@ -66,15 +64,15 @@ class ShutdownFunctions:
 
     async def _end_events(self) -> None:
         deadline = self._deadline()
-        if deadline is not None and self._work.in_work():
+        if deadline is not None and self._work.describe_pending():
             await self._work.drain(deadline.for_hooks(behind=len(self._left) + 1))
             await end_work(self._work, deadline)
 
     async def _run(self, function: Callable[[], Any]) -> None:
-        """Run a function in this task: what a startup function has entered is left here only.
+        """Run a function in this task, because only here it can leave a startup function's scopes.
 
-        For the same reason it is cancelled once rather than put into a cancel scope: a scope that
-        was entered before cannot be left within another one.
+        For the same reason it is cancelled once and not put into a cancel scope: a scope that was
+        entered earlier cannot be left within another one.
         """
         cut = _Cut(self._seconds(), partial(self._log_cut_off, function), self.stuck)
         try:
@@ -88,7 +86,7 @@ class ShutdownFunctions:
         finally:
             cut.disarm()
         if cut.is_done:
-            # It may not have met the cancellation, which then waits for the next one who waits.
+            # If the function has not met the cancellation, the next await of this task would.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
             _uncancel()
@@ -111,17 +109,16 @@ class _Cut:
     """Cancels the current task once, after some time.
 
     Attributes:
-        is_done: Whether it has.
+        is_done: Whether it has cancelled the task.
     """
 
     def __init__(
         self, seconds: float | None, log: Callable[[], object], stuck: asyncio.Event
     ) -> None:
-        """Set the timer.
+        """Set the timer, or no timer if ``seconds`` is None.
 
         Args:
-            seconds: The time; None sets no timer.
-            log: Called when it cancels.
+            log: Called when the task is cancelled.
             stuck: Set when the task goes on nevertheless.
         """
         self.is_done = False
@@ -135,7 +132,7 @@ class _Cut:
         self.is_done = True
         self._log()
         self._task.cancel()
-        # Within the slice that is left for those behind it.
+        # Within the slice of time that is left for the functions behind this one.
         self._timer = self._loop.call_later(SLICE / 2, self._stuck.set)
 
     def disarm(self) -> None:
@@ -145,15 +142,9 @@ class _Cut:
 
 
 class LifespanKeeper:
-    """Runs a lifespan's ``startup`` and ``shutdown`` in a task of its own."""
+    """Runs ``startup`` and ``shutdown`` of NoneBot's lifespan in one task of its own."""
 
     def __init__(self, lifespan: Any, functions: ShutdownFunctions) -> None:
-        """Take NoneBot's lifespan.
-
-        Args:
-            lifespan: What has ``startup()`` and ``shutdown()``.
-            functions: The shutdown functions, which the latter runs.
-        """
         self._lifespan = lifespan
         self._functions = functions
         self._task: asyncio.Task[None] | None = None
@@ -163,7 +154,7 @@ class LifespanKeeper:
         """Start the lifespan.
 
         Raises:
-            StartupError: A startup function failed; what had started is shut down.
+            StartupError: A startup function failed. The functions before it are shut down.
         """
         self._stop = asyncio.Event()
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -192,7 +183,7 @@ class LifespanKeeper:
         await asyncio.wait({task, stuck}, return_when=asyncio.FIRST_COMPLETED)
         stuck.cancel()
         if not task.done():
-            # One refuses to be cancelled; the others go on without it.
+            # A function ignores its cancellation; the others run without it.
             await self._functions.go_on()
             await asyncio.wait({task})
 
@@ -203,9 +194,10 @@ class LifespanKeeper:
             _end(started)
             await stop.wait()
         except asyncio.CancelledError:
-            # A start that is given up is shut down as well, for its task group is open.
+            # A cancelled start is shut down as well, because its task group is open.
             _uncancel()
-            # Only its own failure has the group cancel itself; else the process is forced to end.
+            # The group cancels itself only if one of its tasks has failed. Otherwise the end of the
+            # process is forced.
             failed = self._lifespan.task_group.cancel_scope.cancel_called
             if failed and started.done() and not started.cancelled():
                 logger.error(
@@ -225,7 +217,7 @@ class LifespanKeeper:
             await self._end_tasks()
 
     async def _end_tasks(self) -> None:
-        """Leave the task group, as NoneBot does after shutdown functions that have not failed."""
+        """Leave the task group, as NoneBot does after shutdown functions without a failure."""
         group = self._lifespan.task_group
         group.cancel_scope.cancel()
         with suppress(Exception):
@@ -234,16 +226,12 @@ class LifespanKeeper:
 
 
 async def call_function(function: Callable[[], Any]) -> None:
-    """Call a function of NoneBot's lifespan as NoneBot does.
-
-    Args:
-        function: The function, sync or async; a sync one runs in a thread.
-    """
+    """Call a function of NoneBot's lifespan as NoneBot does: a sync one runs in a thread."""
     await (function() if is_coroutine_callable(function) else run_sync(function)())
 
 
 async def _cut_off(keeping: asyncio.Task[None]) -> None:
-    """Cut off the tasks of NoneBot's task group that hold up its end, such as disconnect hooks."""
+    """Cut off the tasks of NoneBot's task group that delay its end, such as disconnect hooks."""
     names = {
         each.id: each.name for each in anyio.get_running_tasks() if each.parent_id == id(keeping)
     }
@@ -257,15 +245,15 @@ async def _cut_off(keeping: asyncio.Task[None]) -> None:
 
 
 def _uncancel() -> None:
-    """Take back this task's cancellation, for anyio would have it end any group at once."""
-    # Python 3.10 does not count cancellations.
+    """Take back this task's cancellation, because anyio would end any group with it."""
+    # Python 3.10 does not count cancellations, and has no uncancel().
     uncancel = getattr(asyncio.current_task(), "uncancel", None)
     if uncancel is not None:
         uncancel()
 
 
 def _end(started: asyncio.Future[None], failure: Exception | None = None) -> None:
-    """Say how the start has ended, unless that is said, or nobody waits for it any more."""
+    """Set how the start has ended, unless that is set, or nobody waits for it any more."""
     if started.done():
         return
     if failure is None:

@@ -1,11 +1,11 @@
-"""NoneBot's models of requests, made from ours and read into aiohttp's terms."""
+"""NoneBot's requests: made of the contract's, and their timeouts and queries for aiohttp."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from http.cookies import SimpleCookie
 from ipaddress import IPv6Address
 from typing import Any
@@ -20,50 +20,46 @@ from yarl import URL
 from ..drivers import HTTPConnection, HTTPRequest
 from .forms import Form, FormFile, parse_form
 
-# NoneBot 2.5 tells "not said" from None; before, None is the default and means the same.
+# Since NoneBot 2.5 UNSET stands for a value that is not given. Before, None did.
 UNSET: Any = getattr(nonebot.utils, "UNSET", object())
 HAS_UNSET = hasattr(nonebot.utils, "UNSET")
 
 # NoneBot 2.4.0 has no Timeout.
 Timeout: type[Any] = getattr(model, "Timeout", type("Timeout", (), {}))
 
-_NO_LIMIT = aiohttp.ClientTimeout()
+NO_LIMIT = aiohttp.ClientTimeout()
 
 UNKNOWN_HOST = "localhost"
-"""The host of a request's URL where the ``Host`` header names none."""
+"""The host in a request's URL if the ``Host`` header does not name one."""
 
 MAX_PORT = 65535
 
 _HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\[\]%]+)\])(?::(?P<port>[0-9]{0,5}))?")
 
-# It undoes the quotes of a value; it does not keep any.
+# Only its parser of values is used, which removes their quotes; it never holds a cookie.
 _COOKIES: SimpleCookie = SimpleCookie()
 
 
 class InboundRequest(Request):
-    """A request that has arrived; what is dear to make is made when it is asked for.
+    """A request that has arrived. Its attributes are computed on first use.
 
-    Every attribute can be assigned, as in NoneBot's own class.
+    They can be assigned, as those of NoneBot's own class.
     """
 
     def __init__(self, connection: HTTPConnection) -> None:
-        """Wrap what a transport has read.
-
-        Args:
-            connection: The request, or the handshake of a WebSocket.
-        """
-        # Not super().__init__(): it would parse and copy what mostly nobody reads.
+        """Make a request of the contract's, or of the handshake of a WebSocket."""
+        # Not super().__init__(), which parses and copies everything; most handlers read little.
         self._connection = connection
         self.method = connection.method if isinstance(connection, HTTPRequest) else "GET"
         self.content = connection.body if isinstance(connection, HTTPRequest) else None
         self.timeout = UNSET if HAS_UNSET else None
         self.proxy = None
-        # After NoneBot 2.5.0 its requests have one.
+        # Requests have this attribute after NoneBot 2.5.0.
         self.ping_interval = UNSET
 
     @cached_property
     def headers(self) -> CIMultiDict[str]:  # type: ignore[override]
-        """The headers: names lowercased as ASGI has them, repeated ones kept."""
+        """The headers, with lowercase names as in ASGI; repeated ones stay apart."""
         received: Any = self._connection.headers
         return CIMultiDict([(name.lower(), value) for name, value in received.items()])
 
@@ -74,7 +70,7 @@ class InboundRequest(Request):
 
     @cached_property
     def url(self) -> URL:  # type: ignore[override]
-        """The absolute URL, its host read off the ``Host`` header if that is a host."""
+        """The absolute URL, with the host of the ``Host`` header if that is valid."""
         here = self._connection
         try:
             host = _authority(self.headers.get("host", ""))
@@ -82,8 +78,8 @@ class InboundRequest(Request):
         except ValueError:
             host = UNKNOWN_HOST
             url = URL.build(scheme=here.scheme, authority=host, path=here.path)
-        # URL.build() would encode the query a second time, and yarl before 1.13 leaves out the
-        # brackets of an IPv6 address in the text of a URL.
+        # The text is put together here, because URL.build() would encode the query a second time,
+        # and yarl before 1.13 writes an IPv6 address without its brackets.
         query = here.query_string.decode("utf-8", "replace")
         return URL(f"{here.scheme}://{host}{url.raw_path}?{query}") if query else url
 
@@ -94,7 +90,7 @@ class InboundRequest(Request):
 
     @cached_property
     def json(self) -> Any:
-        """The body as JSON, whatever type it claims to have; None when it is not."""
+        """The body as JSON, whatever its ``Content-Type``; None if it is not valid JSON."""
         try:
             return json.loads(self.content or b"")
         except (ValueError, RecursionError):
@@ -102,12 +98,12 @@ class InboundRequest(Request):
 
     @cached_property
     def data(self) -> dict[str, Any] | None:  # type: ignore[override]
-        """The fields of a form, the last of those of one name; None for a handshake."""
+        """The fields of a form, the last one of each name; None for a handshake."""
         return None if self.content is None else self._form[0]
 
     @cached_property
     def files(self) -> list[FormFile] | None:  # type: ignore[override]
-        """The files of a multipart form; None without any."""
+        """The files of a multipart form; None if there are none."""
         return self._form[1] or None
 
     @cached_property
@@ -118,10 +114,10 @@ class InboundRequest(Request):
 
 
 def _authority(host: str) -> str:
-    """Take a ``Host`` header that is a host and perhaps a port, and nothing else."""
+    """Return a ``Host`` header that is a host with an optional port; anything else is an error."""
     match = _HOST.fullmatch(host)
     if match is None or int(match["port"] or 0) > MAX_PORT:
-        raise ValueError("no host")
+        raise ValueError("the Host header is not a valid host")
     if match["ipv6"]:
         IPv6Address(match["ipv6"])
     return host
@@ -136,51 +132,32 @@ def _cookie_pairs(headers: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def to_timeout(timeout: Any, otherwise: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """Read NoneBot's timeout into aiohttp's.
+    """Make aiohttp's timeout of NoneBot's: seconds, a ``Timeout``, or None for no limit.
 
-    Args:
-        timeout: Seconds, a ``Timeout``, None for no limit, or UNSET.
-        otherwise: What UNSET means.
-
-    Returns:
-        aiohttp's timeout.
+    UNSET, and a ``Timeout`` of which nothing is set, become ``otherwise``.
     """
     if timeout is UNSET:
         return otherwise
     if isinstance(timeout, Timeout):
-        fields = (timeout.total, timeout.connect, timeout.read)
+        limits = {"total": timeout.total, "connect": timeout.connect, "sock_read": timeout.read}
+    elif HAS_UNSET:
+        limits = {"connect": timeout, "sock_read": timeout}
     else:
-        fields = (UNSET, timeout, timeout) if HAS_UNSET else (timeout, UNSET, UNSET)
-    return _client_timeout(*fields) or otherwise
-
-
-@lru_cache(maxsize=64)
-def _client_timeout(total: Any, connect: Any, read: Any) -> aiohttp.ClientTimeout | None:
-    # Kept, for adapters use a few values all the time, and making one costs 3 us.
-    fields = {"total": total, "connect": connect, "sock_read": read}
-    said = {name: value for name, value in fields.items() if value is not UNSET}
-    return aiohttp.ClientTimeout(**said) if said else None
+        limits = {"total": timeout}
+    given = {name: value for name, value in limits.items() if value is not UNSET}
+    return aiohttp.ClientTimeout(**given) if given else otherwise
 
 
 def default_timeout() -> aiohttp.ClientTimeout:
     """Read NoneBot's default timeout, which users may change at any time.
 
-    Returns:
-        aiohttp's timeout; no limit before NoneBot 2.5, which has no default.
+    Before NoneBot 2.5, which has no default, there is no limit.
     """
-    return to_timeout(getattr(model, "DEFAULT_TIMEOUT", None), _NO_LIMIT)
+    return to_timeout(getattr(model, "DEFAULT_TIMEOUT", None), NO_LIMIT)
 
 
 def merge_query(params: Iterable[tuple[str, str]], url: URL) -> URL:
-    """Add the parameters of a session to a URL, whose own ones win.
-
-    Args:
-        params: Names and values; repeated ones are kept.
-        url: The URL.
-
-    Returns:
-        The URL with both.
-    """
+    """Add the parameters of a session to a URL, whose own parameters override them."""
     own = url.query
     added = [(name, value) for name, value in params if name not in own]
     return url.with_query(MultiDict([*added, *own.items()])) if added else url

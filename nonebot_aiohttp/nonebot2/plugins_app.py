@@ -1,6 +1,6 @@
 """The FastAPI application that plugins get with ``aiohttp_fastapi=true``.
 
-The only module that imports FastAPI, which is an extra.
+Only this module imports FastAPI, which is an extra.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ except ImportError as error:
     raise ValidationError({"aiohttp_fastapi": text}) from error
 
 NAME = "the FastAPI application"
-"""What the log calls it."""
+"""Name of the application in the log."""
 
 
 class FastapiSettings(BaseModel):
@@ -43,7 +43,6 @@ class FastapiSettings(BaseModel):
         fastapi_extra: More arguments of ``FastAPI``.
     """
 
-    # typing.Optional rather than the new notation: pydantic 1 evaluates the annotations.
     fastapi_openapi_url: str | None = None
     fastapi_docs_url: str | None = None
     fastapi_redoc_url: str | None = None
@@ -54,23 +53,19 @@ class FastapiSettings(BaseModel):
 class PluginsApp(FastAPI):
     """The application of plugins, behind the bot's own paths.
 
-    Whoever calls it as an ASGI application gets the whole bot, as with NoneBot's own driver:
-    ``uvicorn bot:app`` where ``app`` is ``nonebot.get_app()``, or a test client. The driver itself
-    calls ``as_guest``.
+    As an ASGI application it serves the whole bot, like that of NoneBot's own driver: for
+    ``uvicorn bot:app``, where ``app`` is ``nonebot.get_app()``, or for a test client. The driver
+    itself calls ``as_guest``, which serves the plugins' pages only.
 
     Attributes:
-        bot: The bot as an ASGI application, which leaves to this one what it has no path for.
+        bot: The bot as an ASGI application, which passes requests for other paths to ``as_guest``.
     """
 
     bot: Application
 
     def __init__(self, config: Config) -> None:
-        """Make an application as NoneBot's own driver does.
-
-        Args:
-            config: NoneBot's configuration.
-        """
-        # NoneBot's compatibility layer reads what a configuration of either pydantic holds.
+        """Make an application as NoneBot's own driver does, from the same settings."""
+        # NoneBot's compatibility layer reads the configuration under pydantic 1 and 2.
         settings = type_validate_python(FastapiSettings, model_dump(config))
         super().__init__(
             openapi_url=settings.fastapi_openapi_url,
@@ -82,9 +77,9 @@ class PluginsApp(FastAPI):
         self.as_guest: Application = partial(FastAPI.__call__, self)
 
     def begin(self) -> None:
-        """Put the middleware together, as it is when startup functions run under NoneBot's driver.
+        """Build the middleware before the startup functions run, as NoneBot's own driver does.
 
-        Plugins wrap ``middleware_stack`` in theirs.
+        Startup functions of plugins wrap ``middleware_stack``.
         """
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
@@ -94,11 +89,7 @@ class PluginsApp(FastAPI):
         await self.bot(scope, receive, send)
 
     def list_http(self, setup: HTTPServerSetup) -> None:
-        """List an adapter's route, which the driver serves itself.
-
-        Args:
-            setup: The route.
-        """
+        """List an adapter's route, which the driver serves itself."""
         self.add_api_route(
             setup.path.path,
             _served_before,
@@ -108,21 +99,13 @@ class PluginsApp(FastAPI):
         )
 
     def list_websocket(self, setup: WebSocketServerSetup) -> None:
-        """List an adapter's WebSocket, which the driver serves itself.
-
-        Args:
-            setup: The route.
-        """
+        """List an adapter's WebSocket, which the driver serves itself."""
         self.add_api_websocket_route(setup.path.path, _accepted_before, name=setup.name)
 
     def has_route(self, scope: Scope) -> bool:
-        """Tell whether there is a route for just that path and method.
+        """Tell whether there is a route for the path and the method of a request.
 
-        A browser's question whether it may send a request (CORS, a preflight) has the method of
-        none, and middleware answers it.
-
-        Args:
-            scope: The scope.
+        For a CORS preflight, which middleware answers, a route with another method is enough.
         """
         wanted = {Match.FULL}
         if scope.get("method") == "OPTIONS" and _asks_for_method(scope):
@@ -135,7 +118,7 @@ def _asks_for_method(scope: Scope) -> bool:
 
 
 async def _served_before() -> None:
-    # Only a path that is the adapter's when a slash in it is decoded comes so far.
+    # Only a path that equals an adapter's after decoding a slash (%2F) gets here.
     raise HTTPException(404)
 
 
@@ -144,16 +127,10 @@ async def _accepted_before(websocket: WebSocket) -> None:
 
 
 def make_guest(app: PluginsApp, gate: Gate, kept: Kept, silence: float) -> Guest:
-    """Make a guest of the driver of the application; see ``Guest``.
+    """Make the guest that serves the application within the driver; see ``Guest``.
 
     Args:
-        app: The application.
-        gate: Knows whether the driver runs.
-        kept: Where what runs is kept.
-        silence: Seconds that a part of a body may be waited for.
-
-    Returns:
-        The guest.
+        silence: Seconds to wait for the next part of a request's body.
     """
     return Guest(
         app.as_guest,

@@ -1,4 +1,4 @@
-"""The routes that NoneBot's adapters set up, at any time, as endpoints for our transports."""
+"""The routes that NoneBot's adapters set up, at any time, as endpoints of our transports."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 from ..connections.closing import INTERNAL_ERROR, NORMAL
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.websocket import DriverWebSocket
-from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
 from ..log import logger
 from ..reverse.answers import Unsendable, sendable
-from ..reverse.endpoints import Endpoints, Mismatch, Refused, plain
+from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
+from ..reverse.refusals import Refused, plain
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::(\w+))?\}")
-# The convertors of Starlette, whose notation adapters use.
+# Starlette's convertors: adapters write paths in its notation.
 _CONVERTORS = {
     "str": "[^/]+",
     "path": ".*",
@@ -39,18 +40,14 @@ _CONVERTORS = {
 }
 
 
-MOST_WEBHOOKS = 64
-"""Paths of webhooks that are kept: a peer chooses them where a route has parameters."""
-
-
 @dataclass(frozen=True)
 class Route:
-    """One setup.
+    """An adapter's setup of an HTTP or WebSocket server.
 
     Attributes:
-        setup: The adapter's setup.
-        method: The HTTP method, in capitals.
-        is_websocket: Whether it is a WebSocket's.
+        setup: NoneBot's ``HTTPServerSetup`` or ``WebSocketServerSetup``.
+        method: The HTTP method, in upper case.
+        is_websocket: Whether the setup is a ``WebSocketServerSetup``.
     """
 
     setup: Any
@@ -62,7 +59,6 @@ class RouteTable:
     """Routes by path, in the order in which they were set up: the first one that fits wins."""
 
     def __init__(self) -> None:
-        """Begin without routes."""
         self._number = itertools.count()
         self._plain: dict[str, list[tuple[int, Route]]] = {}
         self._patterns: list[tuple[Pattern[str], tuple[int, Route]]] = []
@@ -71,12 +67,11 @@ class RouteTable:
         """Add a route.
 
         Args:
-            path: Its path; ``{name}`` and ``{name:convertor}`` stand for parameters. One without
-                its leading slash, which NoneBot's own servers take and never find, gets one.
-            route: The route.
+            path: The path, in which ``{name}`` and ``{name:convertor}`` are parameters. A missing
+                leading slash is added; NoneBot's own servers accept such a path, and never find it.
 
         Raises:
-            ValueError: The path's convertor is unknown.
+            ValueError: The path has an unknown convertor.
         """
         if not path.startswith("/"):
             text = "The path {!r} of the setup {!r} has no leading slash; it is served as {!r}"
@@ -89,7 +84,7 @@ class RouteTable:
             self._plain.setdefault(path, []).append(numbered)
 
     def at(self, path: str) -> list[Route]:
-        """List the routes of a path; one with or without the last slash serves the other too."""
+        """List the routes of a path, or else those of the path without or with a last slash."""
         other = path[:-1] if path.endswith("/") else path + "/"
         return self._exactly_at(path) or self._exactly_at(other)
 
@@ -100,16 +95,10 @@ class RouteTable:
 
 
 def compile_path(path: str) -> Pattern[str]:
-    """Compile a path with parameters.
-
-    Args:
-        path: The path.
-
-    Returns:
-        A pattern for whole paths.
+    """Compile a path with parameters into a pattern for whole paths.
 
     Raises:
-        ValueError: The convertor is unknown.
+        ValueError: The path has an unknown convertor.
     """
     pattern, end = "", 0
     for match in _PARAMETER.finditer(path):
@@ -122,28 +111,25 @@ def compile_path(path: str) -> Pattern[str]:
 
 
 class RouteEndpoints(Endpoints):
-    """Hands requests and WebSockets to the handle functions of the setups."""
+    """Passes requests and WebSockets to the handle functions of the setups."""
 
     decode_text = True
-    # InboundRequest lowers their names when it is asked.
+    # InboundRequest lowercases the names on first use.
     headers = staticmethod(keep_headers)
 
     def __init__(
-        self, gate: Gate, sockets: OpenWebSockets, handlers: TaskSet, socket_handlers: TaskSet
+        self, gate: Gate, websockets: OpenWebSockets, handlers: TaskSet, websocket_handlers: TaskSet
     ) -> None:
-        """Begin without routes.
+        """Make endpoints without routes.
 
         Args:
-            gate: Lets requests in.
-            sockets: Where the open WebSockets are kept for the stop.
-            handlers: Where HTTP handle functions are kept while they run.
-            socket_handlers: Where WebSocket handle functions are kept while they run.
+            handlers: The set of HTTP handle functions that are running.
+            websocket_handlers: The set of WebSocket handle functions that are running.
         """
-        super().__init__()
-        self._gate = gate
-        self._sockets = sockets
+        super().__init__(gate)
+        self._websockets = websockets
         self._handlers = handlers
-        self._socket_handlers = socket_handlers
+        self._websocket_handlers = websocket_handlers
         self._table = RouteTable()
 
     def add_http(self, setup: HTTPServerSetup) -> None:
@@ -158,18 +144,7 @@ class RouteEndpoints(Endpoints):
         self._table.add(route.setup.path.path, route)
         self.webhooks.clear()
 
-    def find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
-        """Find the route of a request; see ``Endpoints.find``."""
-        found = self._find(path, method, upgrade)
-        # One with a percent sign in it is not what a path that came so would be decoded to.
-        if method == "POST" and isinstance(found, Route) and "%" not in path:
-            if len(self.webhooks) >= MOST_WEBHOOKS:
-                # Some peer makes paths up that fit a pattern; those in use come back.
-                self.webhooks.clear()
-            self.webhooks[path] = found
-        return found
-
-    def _find(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
+    def _look_up(self, path: str, method: str, upgrade: bool) -> Route | Mismatch | None:
         routes = self._table.at(path)
         if not routes:
             return None
@@ -182,61 +157,56 @@ class RouteEndpoints(Endpoints):
         return Mismatch(routes[0], frozenset(route.method for route in routes))
 
     def is_served(self, target: Any) -> bool:
-        """Tell that every route has its handle function."""
+        """Return True, because every route has a handle function."""
         return True
 
-    def refuse(self, target: Route, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself; see ``Endpoints.refuse``."""
-        return self._gate.refuse(target.setup.name, refused)
-
-    def unavailable(self, target: Route, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse what nobody takes now; see ``Endpoints.unavailable``."""
-        try:
-            self._gate.admit(connection)
-        except Refused as refused:
-            return self.refuse(target, refused)
-        return None
+    def name_of(self, target: Route) -> str:
+        """Give the name of the setup."""
+        name: str = target.setup.name
+        return name
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
         """Hand a request to its handle function; see ``Endpoints.http``."""
-        refusal = self.unavailable(target, request)
-        if refusal is not None:
-            return refusal
-        name = target.setup.name
-        self._gate.inflight += 1
-        task = self._handlers.enter(name)
+        try:
+            self.admit(target, request)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        name = self.name_of(target)
+        self.gate.enter()
+        task = self._handlers.track_current(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             return sendable(response.status_code, response.content, response.headers)
         except Unsendable as error:
-            self._gate.warn(f"{name} has made a response that cannot be sent: {error}")
+            self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
             return plain(500, "Internal Server Error")
         except Exception as error:
             self._handlers.failures.log(failed(name), error)
             return plain(500, "Internal Server Error")
         finally:
-            self._gate.inflight -= 1
-            self._handlers.leave(task)
+            self.gate.leave()
+            self._handlers.untrack(task)
 
-    async def websocket(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""
-        refusal = self.unavailable(target, socket)
-        if refusal is not None:
-            return refusal
-        self._sockets.add(socket)
         try:
-            return await self._handle(target, socket)
+            self.admit(target, websocket)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        self._websockets.add(websocket)
+        try:
+            return await self._handle(target, websocket)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
 
-    async def _handle(self, target: Route, socket: DriverWebSocket) -> HTTPResponse | None:
-        """Run a handle function until it ends or refuses, after which it may go on by itself."""
+    async def _handle(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
+        """Run a handle function until it ends, or until it refuses, after which it may go on."""
         answer: asyncio.Future[HTTPResponse | None] = asyncio.get_running_loop().create_future()
         refuse = partial(_resolve, answer, HTTPResponse(403))
-        request = InboundRequest(socket)
-        websocket = NonebotWebSocket(request, socket, on_refused=refuse)
-        task = start_task(self._run(target, websocket, socket))
-        self._socket_handlers.add(task, target.setup.name)
+        request = InboundRequest(websocket)
+        nonebots = NonebotWebSocket(request, websocket, on_refused=refuse)
+        task = start_task(self._run(target, nonebots, websocket))
+        self._websocket_handlers.add(task, target.setup.name)
         task.add_done_callback(partial(_hand_on, answer))
         try:
             return await answer
@@ -245,36 +215,32 @@ class RouteEndpoints(Endpoints):
             raise
 
     async def _run(
-        self, target: Route, websocket: NonebotWebSocket, socket: DriverWebSocket
+        self, target: Route, nonebots: NonebotWebSocket, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
-        """Run a handle function, and end what it leaves open."""
+        """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
         try:
-            await target.setup.handle_func(websocket)
+            await target.setup.handle_func(nonebots)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
-            self._socket_handlers.failures.log(failed(target.setup.name), error)
+            self._websocket_handlers.failures.log(failed(target.setup.name), error)
             status, code = 500, INTERNAL_ERROR
-        if not socket.accepted:
+        if not websocket.accepted:
             return HTTPResponse(status)
-        await socket.end(code)
+        await websocket.end(code)
         return None
 
 
 def failed(name: str) -> str:
-    """Say for the log that a handle function has failed.
-
-    Args:
-        name: The name of its setup.
-    """
+    """Return the log's text for a handle function that has failed, by the name of its setup."""
     return f"The handle function of {name} failed"
 
 
 def _hand_on(
     answer: asyncio.Future[HTTPResponse | None], task: asyncio.Task[HTTPResponse | None]
 ) -> None:
-    """Let a task's end be the answer, unless there is one."""
+    """Make a task's result the answer, unless there is one."""
     if task.cancelled() or task.exception() is not None:
         answer.cancel()
     else:

@@ -1,9 +1,9 @@
-"""NoneBot's ``WebSocket`` over ours: every kind of ending is NoneBot's ``WebSocketClosed``."""
+"""NoneBot's ``WebSocket`` over ours: every kind of end raises NoneBot's ``WebSocketClosed``."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import nonebot.exception
@@ -13,84 +13,78 @@ from ..connections.closing import NORMAL
 from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
 
-reading_watched: list[Callable[[], object]] = []
-"""Called in the task that receives a message, while a driver waits for events to end."""
+receive_observers: list[Callable[[], object]] = []
+"""Called in each task that receives a message, while a driver waits for events to end."""
 
 
 class NonebotWebSocket(WebSocket):
-    """A WebSocket of either side; usable from any task."""
+    """A WebSocket of a server or a client; any task may use it."""
 
     def __init__(
         self,
         request: Request,
-        socket: DriverWebSocket,
+        websocket: DriverWebSocket,
         receive_timeout: float | None = None,
         on_refused: Callable[[], Any] | None = None,
     ) -> None:
-        """Wrap a socket.
+        """Wrap a WebSocket of this package.
 
         Args:
-            request: The handshake.
-            socket: The socket.
-            receive_timeout: Seconds that a message may be waited for; None is no limit.
+            request: The request of the handshake.
+            receive_timeout: Seconds to wait for a message; None is no limit.
             on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)
-        self._socket = socket
+        self._websocket = websocket
         self._receive_timeout = receive_timeout
         self._on_refused = on_refused
 
     @property
     def closed(self) -> bool:
         """Whether the connection has ended."""
-        return self._socket.closed
+        return self._websocket.closed
 
     async def accept(self) -> None:
-        """Accept the connection; on the client's side there is nothing to do.
+        """Accept the connection; on a client's side this does nothing.
 
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.accept()
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._websocket.accept())
 
     async def close(self, code: int = NORMAL, reason: str | None = "") -> None:
-        """Close the connection; before ``accept`` it is refused with 403 at once.
+        """Close the connection. Before ``accept``, refuse the handshake with 403 at once.
 
-        Code and reason of a ``WebSocketClosed`` can be handed on as they are.
+        The code and the reason of a ``WebSocketClosed`` can be passed on as they are.
 
         Args:
             code: The close code; see ``sendable_code``.
-            reason: Why, for the peer; cut to what a close frame can hold. None is no reason.
+            reason: Why, for the peer; cut to the length that a close frame can hold. None is the
+                same as an empty reason.
 
         Raises:
-            TypeError: The reason is no text. Nothing has happened then.
-            ValueError: The code must not be sent. Nothing has happened then.
+            TypeError: The reason is not text. The connection stays open.
+            ValueError: The code must not be sent. The connection stays open.
         """
-        await self._socket.end(code, reason)
-        if self._on_refused is not None and not self._socket.accepted:
+        await self._websocket.end(code, reason)
+        if self._on_refused is not None and not self._websocket.accepted:
             self._on_refused()
 
     async def receive(self) -> str | bytes:
-        """Receive a message as the kind that it is.
+        """Receive a message: text as str, binary as bytes.
 
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
-            asyncio.TimeoutError: The request's ``Timeout.read`` is over.
+            asyncio.TimeoutError: No message came within the request's ``Timeout.read``.
         """
         try:
             if self._receive_timeout is None:
-                data = await self._socket.receive_frame()
+                data = await self._websocket.receive_frame()
             else:
-                receiving = self._socket.receive_frame()
+                receiving = self._websocket.receive_frame()
                 data = await asyncio.wait_for(receiving, self._receive_timeout)
-            if reading_watched:
-                for note in reading_watched:
-                    note()
+            for observe in receive_observers:
+                observe()
             return data
         except WebSocketClosed as error:
             closed = nonebots_own(error)
@@ -104,7 +98,7 @@ class NonebotWebSocket(WebSocket):
         """
         data = await self.receive()
         if not isinstance(data, str):
-            raise TypeError("A text message was expected, and a binary one has come")
+            raise TypeError("A text message was expected, but a binary message has come")
         return data
 
     async def receive_bytes(self) -> bytes:
@@ -115,7 +109,7 @@ class NonebotWebSocket(WebSocket):
         """
         data = await self.receive()
         if not isinstance(data, bytes):
-            raise TypeError("A binary message was expected, and a text one has come")
+            raise TypeError("A binary message was expected, but a text message has come")
         return data
 
     async def send_text(self, data: str) -> None:
@@ -124,12 +118,7 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.send(data)
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._websocket.send(data))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message.
@@ -137,23 +126,22 @@ class NonebotWebSocket(WebSocket):
         Raises:
             nonebot.exception.WebSocketClosed: The connection has ended.
         """
-        try:
-            await self._socket.send_bytes(data)
-            return
-        except WebSocketClosed as error:
-            closed = nonebots_own(error)
-        raise closed
+        await _translated(self._websocket.send_bytes(data))
+
+
+async def _translated(operation: Awaitable[None]) -> None:
+    """Await an operation of our WebSocket; if the connection has ended, raise NoneBot's error."""
+    try:
+        await operation
+        return
+    except WebSocketClosed as error:
+        closed = nonebots_own(error)
+    raise closed
 
 
 def nonebots_own(closed: WebSocketClosed) -> nonebot.exception.WebSocketClosed:
-    """Say the end of a connection as NoneBot does.
+    """Return NoneBot's error for the end of a connection.
 
-    Raised outside of ``except`` it keeps nothing of ours: neither as its cause nor as its context.
-
-    Args:
-        closed: How the connection has ended.
-
-    Returns:
-        NoneBot's error.
+    Raise it outside of ``except``, so that our error is neither its cause nor its context.
     """
     return nonebot.exception.WebSocketClosed(closed.code, closed.reason)

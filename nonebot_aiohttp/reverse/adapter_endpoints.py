@@ -1,4 +1,4 @@
-"""The endpoints of the adapters, free of any transport.
+"""``AdapterEndpoints``: the endpoints of the standalone face, one pair for each adapter.
 
 They guard two rules: a webhook is answered 2xx only when its handler has been started, and a
 connection is accepted only after the adapter's ``check_permission``.
@@ -6,7 +6,6 @@ connection is accepted only after the adapter's ``check_permission``.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -21,15 +20,13 @@ from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.tasks import TaskSet
 from ..log import logger
 from .answers import Unsendable, sendable
-from .endpoints import Endpoints, Mismatch, Refused, plain
+from .endpoints import Endpoints, Mismatch
 from .gate import Gate
 from .headers import join_headers
+from .refusals import Refused, plain
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
-"""What may stand behind an adapter's name in a path."""
-
-ACKNOWLEDGED = HTTPResponse(200)
-"""What an event gets to which its adapter answers nothing; nobody may change it."""
+# By what may follow an adapter's name in a path.
 
 LONGEST_ID = 256
 """Characters that a bot's id may have."""
@@ -39,26 +36,14 @@ _ALLOWED = {False: frozenset({"POST"}), True: frozenset({"GET"})}
 
 @dataclass(frozen=True, slots=True)
 class AdapterTarget:
-    """What a path leads to.
-
-    Attributes:
-        adapter: An adapter's name.
-        is_websocket: Whether it is the adapter's WebSocket endpoint; else its webhook.
-    """
+    """An adapter's webhook, or its WebSocket endpoint; the adapter need not be registered."""
 
     adapter: str
     is_websocket: bool
 
 
 def target_of(path: str) -> AdapterTarget | None:
-    """Find out what a path leads to.
-
-    Args:
-        path: The path below the driver's prefix, decoded: ``/onebot/ws``.
-
-    Returns:
-        The target; None for a path that no endpoint has.
-    """
+    """Find what a decoded path below the driver's prefix leads to, such as ``/onebot/ws``."""
     adapter, slash, rest = path[1:].partition("/")
     is_websocket = _IS_WEBSOCKET.get(slash + rest)
     if is_websocket is None or not adapter or path[0] != "/":
@@ -67,7 +52,7 @@ def target_of(path: str) -> AdapterTarget | None:
 
 
 class AdapterEndpoints(Endpoints):
-    """Decides who gets in, hands what they say to their bots, and answers."""
+    """Decides who gets in, hands messages to their bots, and answers."""
 
     headers = staticmethod(join_headers)
 
@@ -75,213 +60,183 @@ class AdapterEndpoints(Endpoints):
         self,
         driver: Driver,
         gate: Gate,
-        connections: ConnectedBots,
-        sockets: OpenWebSockets,
+        connected_bots: ConnectedBots,
+        websockets: OpenWebSockets,
         handlers: TaskSet,
     ) -> None:
-        """Take the parts of the driver that these endpoints work with."""
-        super().__init__()
+        super().__init__(gate)
         self._driver = driver
         self._adapters = driver._adapters
-        self._gate = gate
-        self._connections = connections
-        self._sockets = sockets
+        self._connected_bots = connected_bots
+        self._websockets = websockets
         self._handlers = handlers
 
-    def find(self, path: str, method: str, upgrade: bool) -> AdapterTarget | Mismatch | None:
-        """Find the adapter that a path names; see ``Endpoints.find``."""
-        known: AdapterTarget | None = self.webhooks.get(path) if method == "POST" else None
-        if known is not None:
-            return known
+    def _look_up(self, path: str, method: str, upgrade: bool) -> AdapterTarget | Mismatch | None:
         target = target_of(path)
         if target is None:
             return None
-        if method not in _ALLOWED[target.is_websocket]:
-            return Mismatch(target, _ALLOWED[target.is_websocket])
-        # Those of registered adapters are few; other names are made up by peers.
-        # One with a percent sign in it is not what a path that came so would be decoded to.
-        if not target.is_websocket and target.adapter in self._adapters and "%" not in path:
-            self.webhooks[path] = target
-        return target
+        allowed = _ALLOWED[target.is_websocket]
+        return target if method in allowed else Mismatch(target, allowed)
 
     def is_served(self, target: AdapterTarget) -> bool:
         """Tell whether an adapter of that name is registered."""
         return target.adapter in self._adapters
 
-    def refuse(self, target: AdapterTarget, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself; see ``Endpoints.refuse``."""
-        return self._answer(target.adapter, refused)
-
-    def unavailable(self, target: AdapterTarget, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse what nobody takes now; see ``Endpoints.unavailable``."""
-        try:
-            self._admit(target, connection)
-        except Refused as refused:
-            return self._answer(target.adapter, refused)
-        return None
-
-    def _admit(self, target: AdapterTarget, connection: HTTPConnection) -> type[Bot]:
-        """Find the adapter of what is let in.
-
-        Raises:
-            Refused: It is not, or nobody is registered.
-        """
-        self._gate.admit(connection)
-        adapter = self._adapters.get(target.adapter)
-        if adapter is None:
-            raise Refused(404, "no such adapter")
-        return adapter
+    def name_of(self, target: AdapterTarget) -> str:
+        """Name the adapter; a name that is not registered is the peer's text."""
+        return target.adapter if self.is_served(target) else "an unknown adapter"
 
     async def http(self, target: AdapterTarget, request: HTTPRequest) -> HTTPResponse:
-        """Take one webhook and answer it when the adapter has decided; see ``Endpoints.http``."""
-        name, gate = target.adapter, self._gate
+        """Answer one webhook when the adapter has decided; see ``Endpoints.http``."""
         try:
-            adapter = self._admit(target, request)
-        except Refused as refused:
-            return self._answer(name, refused)
-        gate.inflight += 1
-        try:
-            self_id, response = await adapter.check_permission(self._driver, request)
-            if not is_id(self_id):
-                raise refusal_of(self_id, response)
-            # Before the handler: after a 500 the platform sends the event again.
-            answer = ACKNOWLEDGED if response is None else sendable_of(response)
-            bot = create_bot(adapter, self._driver, self_id, request)
-            if not gate.lifespan.running:
-                raise gate.not_running()
-            running = self._handlers.start(bot.handle_message(request.body), name)
-            if running is not None:
-                # It keeps a place when this request leaves its own.
-                gate.inflight += 1
-                running.add_done_callback(self._leave)
-            return answer
+            self.admit(target, request)
+            self.gate.enter()
+            try:
+                return await self._take(target.adapter, request)
+            finally:
+                self.gate.leave()
         except Exception as error:
-            return self._answer(name, error)
-        finally:
-            gate.inflight -= 1
+            return self._answer(target, error)
 
-    def _leave(self, _task: asyncio.Task[Any]) -> None:
-        self._gate.inflight -= 1
+    async def _take(self, name: str, request: HTTPRequest) -> HTTPResponse:
+        """Ask the adapter, and start the handler of the event.
+
+        Raises:
+            Exception: The adapter has refused, or failed.
+        """
+        adapter = self._adapters[name]
+        self_id, response = await self._ask(adapter, request)
+        # Before the handler, because after a 500 the platform sends the event again.
+        answer = HTTPResponse(200) if response is None else sendable_of(response)
+        bot = create_bot(adapter, self._driver, self_id, request)
+        self.gate.check_running()
+        running = self._handlers.start(bot.handle_message(request.body), name)
+        if running is not None:
+            # The handler is in flight when its request is not any more.
+            self.gate.enter()
+            running.add_done_callback(self.gate.leave)
+        return answer
 
     async def websocket(
-        self, target: AdapterTarget, socket: DriverWebSocket
+        self, target: AdapterTarget, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Endpoints.websocket``."""
         name = target.adapter
-        # From here on, for an adapter may accept it and be slow to decide when the stop comes.
-        self._sockets.add(socket)
+        # From here on, because an adapter may accept it itself and be slow when the stop comes.
+        self._websockets.add(websocket)
         try:
-            bot = await self._enter(target, socket)
+            bot = await self._enter(target, websocket)
             logger.info("Bot {} of {} connected", bot.self_id, name)
             try:
-                limit = self._gate.limit
+                limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
-                await socket.pump(starter.start)
+                await websocket.pump(starter.start)
             except WebSocketClosed as closed:
                 logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
             except TooManyTasks as error:
                 text = "Closing the connection of bot {} of {}: {}"
                 logger.warning(text, bot.self_id, name, error)
-                await socket.end(TRY_AGAIN_LATER, str(error))
+                await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
-                self._connections.disconnect(bot, name)
+                self._connected_bots.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(name, socket, error)
+            return await self._turn_away(target, websocket, error)
         finally:
-            self._sockets.remove(socket)
+            self._websockets.remove(websocket)
 
-    async def _enter(self, target: AdapterTarget, socket: DriverWebSocket) -> Bot:
+    async def _enter(self, target: AdapterTarget, websocket: DriverWebSocket) -> Bot:
         """Accept a connection as its bot's only one.
 
         Raises:
-            Exception: It is not let in.
+            Exception: The adapter has refused, or failed; or the bot is connected already.
         """
-        adapter = self._admit(target, socket)
-        self_id, response = await adapter.check_permission(self._driver, socket)
-        if not is_id(self_id):
-            raise refusal_of(self_id, response)
-        async with self._connections.slot(self_id, socket):
-            if not self._gate.lifespan.running:
-                raise self._gate.not_running()
-            bot = create_bot(adapter, self._driver, self_id, socket)
-            await socket.accept()
-            self._connections.connect(bot, target.adapter)
+        self.admit(target, websocket)
+        adapter = self._adapters[target.adapter]
+        self_id, _ = await self._ask(adapter, websocket)
+        async with self._connected_bots.slot(self_id, websocket):
+            self.gate.check_running()
+            bot = create_bot(adapter, self._driver, self_id, websocket)
+            await websocket.accept()
+            self._connected_bots.connect(bot, target.adapter)
         return bot
 
+    async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
+        """Ask the adapter for the bot's id and its response.
+
+        Raises:
+            Refused: The adapter says no, or the id cannot be a bot's.
+            Unsendable: The response by which it says no cannot be sent.
+        """
+        self_id, response = await adapter.check_permission(self._driver, connection)
+        if not is_id(self_id):
+            raise refusal_of(self_id, response)
+        return self_id, response
+
     async def _turn_away(
-        self, name: str, socket: DriverWebSocket, error: Exception
+        self, target: AdapterTarget, websocket: DriverWebSocket, error: Exception
     ) -> HTTPResponse | None:
-        if isinstance(error, WebSocketClosed) and socket.gone:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", name, error)
+        if isinstance(error, WebSocketClosed) and websocket.gone:
+            logger.debug("A WebSocket of {} ended in its handshake: {}", target.adapter, error)
             answer = HTTPResponse(400)
         else:
-            answer = self._answer(name, error)
-        if not socket.accepted:
+            answer = self._answer(target, error)
+        if not websocket.accepted:
             return answer
-        # The adapter has accepted it already: a close code says what no response can any more.
+        # The adapter has accepted it itself, so only a close code can still say why.
         code = INTERNAL_ERROR if answer.status >= 500 else POLICY_VIOLATION
-        await socket.end(code, f"refused with {answer.status}")
+        await websocket.end(code, f"refused with {answer.status}")
         return None
 
-    def _known(self, name: str) -> str:
-        # A name that nobody registered is the peer's text, and has no business in the log.
-        return name if name in self._adapters else "an unknown adapter"
-
-    def _answer(self, name: str, error: Exception) -> HTTPResponse:
+    def _answer(self, target: AdapterTarget, error: Exception) -> HTTPResponse:
         """Say what kept a request out, to its sender and in the log."""
         if isinstance(error, DuplicateBotError):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
-            return self._gate.refuse(self._known(name), error)
+            return self.refuse(target, error)
+        text = f"The adapter {target.adapter}"
         if isinstance(error, Unsendable):
-            self._gate.warn(f"The adapter {name} has made a response that cannot be sent: {error}")
+            self.gate.warn(f"{text} has made a response that cannot be sent: {error}")
         else:
-            self._handlers.failures.log(f"The adapter {name} failed on a request", error)
+            self._handlers.failures.log(f"{text} failed on a request", error)
         return plain(500, "the adapter failed")
 
 
 def is_id(self_id: Any) -> TypeGuard[str]:
-    """Tell whether an adapter's id can be a bot's: peers make ids up, and the log shows them.
+    """Tell whether a text can be a bot's id.
 
-    Args:
-        self_id: What the adapter has made of what the peer has sent.
+    Peers make ids up and the log shows them, where line feeds and control characters would forge
+    lines.
     """
     text = str(self_id)
     return bool(self_id) and len(text) <= LONGEST_ID and text.isprintable()
 
 
 def refusal_of(self_id: Any, response: Any) -> Refused:
-    """Refuse as the adapter wants it, or an id that cannot be shown.
-
-    Line feeds and bytes that are no text would forge lines of the log, or break it.
+    """Refuse as the adapter wants it, or because of an id that cannot be a bot's.
 
     Args:
-        self_id: The id that the adapter made of what the peer has sent; empty is the adapter's no.
+        self_id: Empty where the adapter says no.
         response: The adapter's response; None is 401.
 
-    Returns:
-        The refusal.
-
     Raises:
-        Unsendable: The response has no form on the wire.
+        Unsendable: The response cannot be sent.
     """
     if self_id:
-        return Refused(400, f"the bot's id is no printable text of up to {LONGEST_ID} characters")
-    answer = None if response is None else sendable_of(response)
-    refused = Refused(401 if answer is None else answer.status, "the adapter refused")
-    if answer is not None:
-        refused.response = answer
+        reason = f"the bot's id is not printable text of up to {LONGEST_ID} characters"
+        return Refused(400, reason)
+    if response is None:
+        return Refused(401, "the adapter refused")
+    answer = sendable_of(response)
+    refused = Refused(answer.status, "the adapter refused")
+    refused.response = answer
     return refused
 
 
 def sendable_of(response: Any) -> HTTPResponse:
-    """Make what is sent of an adapter's response; one of another framework may be duck-typed.
-
-    Args:
-        response: The response.
+    """Make what is sent of an adapter's response, which may be another framework's class.
 
     Raises:
-        Unsendable: It has no form on the wire.
+        Unsendable: The response cannot be sent.
     """
     return sendable(response.status, response.body, response.headers)

@@ -1,7 +1,7 @@
-"""What may be sent of an adapter's response: one rule for all faces, transports and hosts.
+"""What may be sent of an adapter's response: one rule for all faces and transports.
 
-It guards two promises: a response that cannot be sent is a 500 that names its adapter, and not a
-connection that closes without a word; and how a response is framed is the transport's business.
+It guards two promises. A response that cannot be sent is a 500 that names its adapter, rather than
+a connection that closes without an answer. And only the transport decides on the framing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FRAMING = frozenset(
         "upgrade",
     }
 )
-"""Headers that say how a response is sent, which only the transport knows (RFC 9110, 7.6.1)."""
+"""Headers that say how a message is sent, which only the transport knows (RFC 9110, 7.6.1)."""
 
 BODILESS = frozenset({204, 304})
 """Statuses of responses without a body (RFC 9110, sections 15.3.5 and 15.4.5)."""
@@ -35,22 +35,19 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Unsendable(Exception):
-    """An adapter's response cannot be sent, and why."""
+    """An adapter's response cannot be sent; the text says why."""
 
 
 def sendable(status: Any, body: Any, headers: Any) -> HTTPResponse:
-    """Make the response that a transport sends of what an adapter has made.
+    """Make of an adapter's response the one that a transport sends, without framing headers.
 
     Args:
         status: A final status code.
         body: Bytes, or text that becomes UTF-8; None is an empty body.
-        headers: Names and values, repeated ones included; None or empty is none.
-
-    Returns:
-        The response, without headers of framing.
+        headers: A mapping, which may repeat names; None or empty for no headers.
 
     Raises:
-        Unsendable: It has no form on the wire.
+        Unsendable: The response cannot be sent.
     """
     if not isinstance(status, int) or not 200 <= status <= 599:
         kind = status if isinstance(status, int) else type(status).__name__
@@ -69,7 +66,7 @@ def _fields(headers: Any) -> Any:
     """Check headers, and leave out those of framing.
 
     Raises:
-        Unsendable: One cannot be sent.
+        Unsendable: A header cannot be sent.
     """
     try:
         pairs = list(headers.items())
@@ -87,11 +84,7 @@ def _fields(headers: Any) -> Any:
 
 
 def has_encoding(value: str) -> bool:
-    """Tell whether a text can be sent as UTF-8.
-
-    Args:
-        value: The text; bytes that are none are lone surrogates in it.
-    """
+    """Tell whether a text can be sent as UTF-8; lone surrogates stand for bytes that are not."""
     try:
         value.encode()
     except UnicodeEncodeError:

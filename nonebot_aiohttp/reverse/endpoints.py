@@ -1,4 +1,7 @@
-"""What a transport asks of the endpoints behind it, so that every transport serves every face."""
+"""``Endpoints``: what a transport needs of a face, so that each transport serves each face.
+
+It is the only place that decides where a path leads and what is kept of that.
+"""
 
 from __future__ import annotations
 
@@ -10,50 +13,13 @@ from urllib.parse import unquote
 
 from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from .bodies import BodyReader, NextChunk
+from .gate import Gate
 from .headers import Received
+from .refusals import Refused
 
-RETRY_AFTER = 5
-"""Seconds after which a platform should send an event again that was refused with 503."""
-
-
-class Refused(Exception):
-    """A request that is not let in, with the response that says why.
-
-    Attributes:
-        status: The status of the response.
-        reason: Why; the body of the response and the line in the log.
-        response: The response.
-    """
-
-    def __init__(self, status: int, reason: str, **headers: str) -> None:
-        """Say why.
-
-        Args:
-            status: The status of the response.
-            reason: Why.
-            **headers: More headers, underscores for hyphens.
-        """
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        fields = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.response = plain(status, reason, **fields)
-
-
-def plain(status: int, text: str, **headers: str) -> HTTPResponse:
-    """Make a response of the driver's own.
-
-    Args:
-        status: Its status.
-        text: What it says.
-        **headers: More headers, lowercased.
-
-    Returns:
-        The response.
-    """
-    headers["content-type"] = "text/plain; charset=utf-8"
-    # A reason may name what the peer has sent, which is no UTF-8 always.
-    return HTTPResponse(status, text.encode(errors="replace"), headers)
+MOST_WEBHOOKS = 64
+"""Paths of webhooks that are kept, because peers choose them where a route has parameters."""
 
 
 class Target(Protocol):
@@ -61,7 +27,7 @@ class Target(Protocol):
 
     @property
     def is_websocket(self) -> bool:
-        """Whether it is a WebSocket endpoint; else it is a webhook."""
+        """Whether it is a WebSocket endpoint; otherwise it is a webhook."""
 
 
 @dataclass(frozen=True)
@@ -70,149 +36,132 @@ class Mismatch:
 
     Attributes:
         target: What the path leads to with another method.
-        allowed: The methods that it allows.
+        allowed: The methods that the path allows.
     """
 
     target: Any
     allowed: frozenset[str]
 
-    def refused(self) -> Refused:
-        """Refuse the method (RFC 9110, section 15.5.6)."""
-        return Refused(405, "method not allowed", allow=", ".join(sorted(self.allowed)))
-
-
-def is_exact(found: Target | Mismatch | None, upgrade: bool) -> bool:
-    """Tell whether a request is just what a target is for, so that no guest could be meant.
-
-    Args:
-        found: What ``Endpoints.find`` has returned.
-        upgrade: Whether the request asks for a WebSocket.
-    """
-    return found is not None and not isinstance(found, Mismatch) and found.is_websocket == upgrade
-
 
 class Endpoints(abc.ABC):
-    """The endpoints of one face, free of any transport.
+    """The endpoints of one face, which know nothing of transports.
+
+    A ``target`` is always one that ``find`` has returned.
 
     Attributes:
         decode_text: Whether this face wants text frames as str rather than as bytes.
-        webhooks: The webhooks that ``find`` has found for POST requests, by path, and would find
-            again: the own process takes them past aiohttp's router.
+        gate: Decides who comes in.
+        webhooks: The webhooks that ``find`` has found, by path, and would find again: the own
+            process takes them past aiohttp's router.
     """
 
     decode_text = False
 
-    def __init__(self) -> None:
-        """Begin without targets."""
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
         self.webhooks: dict[str, Any] = {}
 
-    @abc.abstractmethod
-    def find(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
-        """Find what a request is for, and keep it in ``webhooks`` if it stays.
+    def find(self, path: str, method: str, upgrade: bool) -> Any:
+        """Find what a request is for.
 
         Args:
-            path: The path below the driver's prefix, decoded but for slashes; see ``decoded``.
-            method: The HTTP method.
+            path: The path below the driver's prefix; see ``decoded``.
             upgrade: Whether the request asks for a WebSocket.
 
         Returns:
-            The target; or why the method does not fit it; or None for an unknown path.
+            A ``Target``; a ``Mismatch`` where only the method is wrong; None for an unknown path.
         """
+        if method != "POST":
+            return self._look_up(path, method, upgrade)
+        known = self.webhooks.get(path)
+        if known is not None:
+            return known
+        found = self._look_up(path, method, upgrade)
+        # The own process looks up paths that are not decoded yet. A decoded one with a percent
+        # sign would match what decodes to another path.
+        if is_target(found) and self.is_served(found) and "%" not in path:
+            if len(self.webhooks) >= MOST_WEBHOOKS:
+                # A peer makes up paths that match a pattern; those in use come back.
+                self.webhooks.clear()
+            self.webhooks[path] = found
+        return found
+
+    @abc.abstractmethod
+    def _look_up(self, path: str, method: str, upgrade: bool) -> Target | Mismatch | None:
+        """Find what a request is for; see ``find``."""
 
     @abc.abstractmethod
     def is_served(self, target: Any) -> bool:
-        """Tell whether somebody stands behind a target that ``find`` has returned."""
+        """Tell whether an adapter stands behind a target."""
 
     @abc.abstractmethod
+    def name_of(self, target: Any) -> str:
+        """Name a target for the log, without text that the peer has made up."""
+
+    def admit(self, target: Any, connection: HTTPConnection) -> None:
+        """Decide, before a body is waited for, whether a request or a handshake comes in.
+
+        Raises:
+            Refused: It does not.
+        """
+        self.gate.admit(connection)
+        if not self.is_served(target):
+            raise Refused(404, "no such adapter")
+
     def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
-        """Log what a transport refuses by itself.
-
-        Args:
-            target: What ``find`` has returned.
-            refused: The refusal.
-
-        Returns:
-            The response that says why.
-        """
-
-    @abc.abstractmethod
-    def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:
-        """Refuse, before a body is waited for, what nobody takes now.
-
-        Args:
-            target: What ``find`` has returned.
-            connection: The request, without its body; or the handshake.
-
-        Returns:
-            The response that says why; None to go on.
-        """
+        """Log a refusal, and give the response that says why."""
+        return self.gate.refuse(self.name_of(target), refused)
 
     def refuse_method(self, found: Mismatch) -> HTTPResponse:
-        """Refuse a method, or a path behind which nobody stands.
-
-        Args:
-            found: What ``find`` has returned.
-
-        Returns:
-            The response that says why.
-        """
-        known = self.is_served(found.target)
-        return self.refuse(found.target, found.refused() if known else Refused(404, "not found"))
+        """Refuse a method (RFC 9110, section 15.5.6), or a path that no adapter serves."""
+        if not self.is_served(found.target):
+            return self.refuse(found.target, Refused(404, "not found"))
+        allow = ", ".join(sorted(found.allowed))
+        return self.refuse(found.target, Refused(405, "method not allowed", allow=allow))
 
     @abc.abstractmethod
     def headers(self, received: Received) -> Any:
-        """Make the header mapping that the requests of this face have.
+        """Make the header mapping that the requests of this face have."""
 
-        Args:
-            received: Names, in whatever case, and values in the order of the request.
-        """
+    async def answer(
+        self, target: Any, request: HTTPRequest, bodies: BodyReader, next_chunk: NextChunk
+    ) -> HTTPResponse:
+        """Let a webhook in, read its body, and answer it."""
+        try:
+            self.admit(target, request)
+            bodies.check_declared(request.headers)
+            request.body = await bodies.read(next_chunk)
+        except Refused as refused:
+            return self.refuse(target, refused)
+        return await self.http(target, request)
 
     @abc.abstractmethod
     async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
-        """Answer one HTTP request.
-
-        Args:
-            target: What ``find`` has returned.
-            request: The request, with the whole of its body.
-
-        Returns:
-            The response; duck-typed where an adapter made it.
-        """
+        """Answer one HTTP request, whose body is complete."""
 
     @abc.abstractmethod
-    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(self, target: Any, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end.
 
-        Args:
-            target: What ``find`` has returned.
-            socket: The connection, not accepted yet.
-
         Returns:
-            None after the end of an accepted connection; else the response that refuses it.
+            None after the end of an accepted connection; otherwise the response that refuses it.
         """
+
+
+def is_target(found: Any) -> bool:
+    """Tell whether ``Endpoints.find`` has found more than the path."""
+    return found is not None and not isinstance(found, Mismatch)
 
 
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 def decoded(raw_path: str) -> str:
-    """Decode a path for ``Endpoints.find``.
+    """Decode a path for ``Endpoints.find``, in which an encoded slash stays ``%2F``.
 
-    An encoded slash separates nothing (RFC 3986, section 2.2): a proxy that lets ``/onebot/ws``
-    through to some only has not read ``/onebot%2Fws`` as that.
-
-    Args:
-        raw_path: The path as it came, without its query.
-
-    Returns:
-        The path, in which ``%2F`` stands for a slash that was encoded.
+    An encoded slash separates nothing (RFC 3986, section 2.2): a proxy that protects
+    ``/onebot/ws`` has not read ``/onebot%2Fws`` as that.
     """
     if "%" not in raw_path:
         return raw_path
     return "%2F".join(map(unquote, _ENCODED_SLASH.split(raw_path)))
-
-
-def upgrade_required() -> Refused:
-    """Refuse a plain request on the path of a WebSocket (RFC 9110, section 15.5.22)."""
-    reason = "this is a WebSocket endpoint: send an upgrade request"
-    return Refused(426, reason, upgrade="websocket", connection="upgrade")

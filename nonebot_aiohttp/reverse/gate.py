@@ -1,85 +1,91 @@
-"""Who is let in before any adapter is asked: the driver runs, no browser, not too many at once."""
+"""``Gate``: the one rule for who comes in before any adapter is asked.
+
+The driver runs, no browser sends the request, and there are not too many at once. Webhooks and
+WebSockets of each face and transport come through ``admit``. An application behind the endpoints'
+own paths has rules of its own for the rest, and comes through ``check_running``.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from ipaddress import ip_address
+from typing import Any
 
 from yarl import URL
 
+from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, logger
 from ..options import DriverOptions
-from .endpoints import RETRY_AFTER, Refused
+from .refusals import RETRY_AFTER, Refused
 
 QUIET_SECONDS = 10.0
-"""Seconds for which the same refusal is not logged again: the internet knocks all day."""
+"""Seconds for which the same refusal is not logged again, because strangers knock all day."""
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_PAGE_SCHEMES = {"ws": "http", "wss": "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Gate:
-    """Lets requests in, counts those in work, and logs refusals, each kind once in a while.
+    """Lets requests in, counts those in flight, and logs refusals, each kind once in a while.
 
     Attributes:
-        lifespan: Tells whether events are taken in.
-        inflight: Webhooks in work: requests that are asked for permission, and handlers. Who lets
-            one in adds it, and takes it off again.
-        limit: Webhooks that may be in work at once; and events of one WebSocket.
+        lifespan: Tells whether the driver runs.
+        limit: Webhooks that may be in flight at once, and events of one WebSocket.
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
-        """Begin with nobody inside."""
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
-        self.inflight = 0
+        self._inflight = 0
         self.limit = options.max_inflight
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
     def admit(self, connection: HTTPConnection) -> None:
-        """Decide what needs neither the body nor an adapter: the one rule for all who come in.
-
-        Args:
-            connection: The request or the handshake.
+        """Decide what needs neither the body nor an adapter.
 
         Raises:
-            Refused: It is not let in.
+            Refused: The request or the handshake is not let in.
         """
-        if not self.lifespan.running:
-            raise self.not_running()
+        self.check_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
             raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
-        if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
+        if self._inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
-    def not_running(self) -> Refused:
-        """Refuse because the driver has not started, or stops."""
-        reason = f"the driver is {self.lifespan.state.value}"
-        return Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+    def check_running(self) -> None:
+        """Refuse while the driver does not run; it may have stopped while an adapter decided.
+
+        Raises:
+            Refused: The driver has not started, or stops.
+        """
+        if not self.lifespan.takes_events:
+            reason = f"the driver is {self.lifespan.state.value}"
+            raise Refused(503, reason, retry_after=str(RETRY_AFTER), connection="close")
+
+    def enter(self) -> None:
+        """Count a webhook in flight: a request that an adapter decides on, or its handler."""
+        self._inflight += 1
+
+    def leave(self, _task: asyncio.Task[Any] | None = None) -> None:
+        """Count a webhook in flight no more; serves as the callback of the handler's task."""
+        self._inflight -= 1
 
     def refuse(self, name: str, refused: Refused) -> HTTPResponse:
-        """Log a refusal, unless the same one was logged just now.
+        """Log a refusal, unless the same one was logged just now, and give its response.
+
+        A status below 400 is a challenge that an adapter answers, which is not logged.
 
         Args:
-            name: Whom the request was for; no text of the peer's.
-            refused: The refusal. One below 400 is a challenge that an adapter answers.
-
-        Returns:
-            The response that says why.
+            name: Whom the request was for; must not be the peer's text.
         """
-        text = f"Refused a request for {name} with {refused.status}: {refused.reason}"
         if refused.status >= 400:
-            self.warn(text)
+            self.warn(f"Refused a request for {name} with {refused.status}: {refused.reason}")
         return refused.response
 
     def warn(self, text: str) -> None:
-        """Log a line, unless the same one was logged just now.
-
-        Args:
-            text: The line.
-        """
+        """Log a line, unless the same one was logged just now."""
         if self._lines.is_due(text):
             logger.warning("{}", text)
 
@@ -89,18 +95,14 @@ class Gate:
 
 
 def is_same_origin(origin: str, connection: HTTPConnection) -> bool:
-    """Tell whether a browser's page comes from where its request goes, beyond forgery.
+    """Tell whether a page comes from the scheme, host and port that its request goes to.
 
-    DNS rebinding lets any name point here, so only ``localhost`` and IP literals count.
+    DNS rebinding lets any name point here, so only ``localhost`` and IP addresses count.
 
     Args:
         origin: The ``Origin`` header (RFC 6454).
-        connection: The request, with its ``Host`` header.
-
-    Returns:
-        Whether scheme, host and port are equal.
     """
-    scheme = _PAGE_SCHEMES.get(connection.scheme, connection.scheme)
+    scheme = http_scheme(connection.scheme)
     try:
         page, here = URL(origin), URL(f"{scheme}://{connection.headers.get('host', '')}")
         port = here.port or _DEFAULT_PORTS[scheme]

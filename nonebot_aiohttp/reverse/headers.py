@@ -1,4 +1,4 @@
-"""Headers as the contract has them, made of what a transport has received."""
+"""The header mapping of each face, made of what a transport has received."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ Received = MultiMapping[str] | list[tuple[str, str]]
 
 
 def join_headers(received: Received) -> dict[str, str]:
-    """Make the contract's header dictionary.
+    """Make the contract's headers: a dictionary with lowercased names.
 
-    Args:
-        received: Names and values in the order of the request.
-
-    Returns:
-        Lowercased names; the values of a repeated one joined in their order by ``", "``
-        (RFC 9110, section 5.3), those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
+    The values of a repeated name are joined in their order by ``", "`` (RFC 9110, section 5.3),
+    those of ``cookie`` by ``"; "`` (RFC 9113, section 8.2.3).
     """
     if isinstance(received, list):
         pairs = received
@@ -32,12 +28,5 @@ def join_headers(received: Received) -> dict[str, str]:
 
 
 def keep_headers(received: Received) -> MultiMapping[str]:
-    """Leave headers as they came, each value for itself.
-
-    Args:
-        received: Names and values in the order of the request.
-
-    Returns:
-        A mapping that does not tell cases of names apart.
-    """
+    """Keep each value for itself, in a mapping that ignores the case of names."""
     return CIMultiDict(received) if isinstance(received, list) else received

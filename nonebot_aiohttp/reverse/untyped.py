@@ -1,7 +1,7 @@
-"""Responses that have a ``Content-Type`` only if somebody has said one.
+"""Responses that have a ``Content-Type`` only if the adapter or the guest has set one.
 
-RFC 9110, section 8.3, leaves it to the sender whether there is one. aiohttp makes one up, by which
-a browser saves a page instead of showing it.
+RFC 9110, section 8.3, leaves to the sender whether there is one. aiohttp adds one that makes a
+browser save a page instead of showing it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ class _Untyped:
     __slots__ = ()
 
     async def _prepare_headers(self) -> None:
-        # Private: aiohttp adds the type here, and right behind it sends the headers. The signal
-        # on_response_prepare, between the two, is the application's, and ends the short way.
+        # Private: aiohttp adds the type here and sends the headers right after. Between the two
+        # is only the application's signal on_response_prepare, which would end the short way of
+        # the own process.
         headers: Any = self.headers  # type: ignore[attr-defined]
         had_type = hdrs.CONTENT_TYPE in headers
         await super()._prepare_headers()  # type: ignore[misc]
@@ -25,8 +26,8 @@ class _Untyped:
 
 
 class UntypedStream(_Untyped, web.StreamResponse):
-    """A response that is sent as its parts come."""
+    """A response that is sent part by part."""
 
 
 class UntypedResponse(_Untyped, web.Response):
-    """A whole response."""
+    """A response that is sent as a whole."""

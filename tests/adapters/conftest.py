@@ -1,11 +1,14 @@
-"""Collect the tests of the adapters where all of them are installed, and none elsewhere.
+"""Collect the tests of the adapters where all of them are installed, and deselect them elsewhere.
 
 What is asked for and finds no test ends with an exit code of pytest's own, so nothing is hidden.
 """
 
+from pathlib import Path
+
 import pytest
 
-from tests.compat.support.choice import has_all_of, is_absent, parametrize, place
+from tests.compat.support.choice import parametrize, place
+from tests.support import absent
 
 DISTRIBUTIONS = (
     "cryptography",
@@ -26,7 +29,13 @@ DISTRIBUTIONS = (
 )
 """What these tests run with."""
 
-collect_ignore_glob = [] if has_all_of(*DISTRIBUTIONS) else ["test_*.py"]
+_missing = absent.missing(*DISTRIBUTIONS)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what would not even import."""
+    reasons = {"adapters/test_*.py": absent.not_installed(_missing)} if _missing else {}
+    return absent.leave_out(config, collection_path, reasons)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "stock_is_wrong(part, reason, before=None): leave out NoneBot's own drivers whose line has "
         "that part, for good or before a version",
     )
-    config.addinivalue_line("markers", "absent: nobody is there to run it")
+    absent.register(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,7 +53,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc)
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drop what nobody can run, and put the others in the order of their drivers."""
-    items[:] = sorted((item for item in items if not is_absent(item)), key=place)
+    """Start each bot once a module: put the tests in the order of their drivers."""
+    items.sort(key=place)

@@ -14,10 +14,8 @@ The platform is written from GitHub's own documents:
 from __future__ import annotations
 
 import hmac
-import itertools
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -61,7 +59,6 @@ def links(url: str, names: str) -> dict[str, Any]:
 
 
 def user(login: str, number: int) -> dict[str, Any]:
-    """Make a user."""
     return {
         "login": login,
         "id": number,
@@ -78,7 +75,6 @@ FRIEND = user("friend", 2)
 
 
 def repository() -> dict[str, Any]:
-    """Make the repository."""
     owner, name = REPOSITORY.split("/")
     return {
         "id": 3,
@@ -121,7 +117,6 @@ def entry(number: int, body: str, url: str) -> dict[str, Any]:
 
 
 def issue() -> dict[str, Any]:
-    """Make the issue that is commented on."""
     url = f"{WEB}/repos/{REPOSITORY}/issues/7"
     return {
         **entry(4, "a question", url),
@@ -141,20 +136,13 @@ def issue() -> dict[str, Any]:
 
 
 def sign(body: bytes) -> str:
-    """Make the signature of a delivery."""
     return "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
 
 
 class GitHub(Webhook):
-    """GitHub's REST API, and its webhooks."""
-
     adapter = "nonebot.adapters.github"
     path = f"/github/webhooks/{APP_ID}"
     key = rsa.generate_private_key(65537, 2048)
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.numbers = itertools.count(1)
 
     def routes(self) -> Iterable[web.RouteDef]:
         installation = f"/app/installations/{INSTALLATION}/access_tokens"
@@ -174,7 +162,6 @@ class GitHub(Webhook):
         return {"github_base_url": f"{self.url}/", "github_apps": [app]}
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the App who it is."""
         self.check_app(request)
         app = {
             "id": int(APP_ID),
@@ -193,7 +180,6 @@ class GitHub(Webhook):
         return web.json_response(app)
 
     async def give_token(self, request: web.Request) -> web.StreamResponse:
-        """Give a token for the installation."""
         self.check_app(request)
         token = {"token": INSTALLATION_TOKEN, "expires_at": "2999-01-01T00:00:00Z"}
         return web.json_response({**token, "permissions": {"issues": "write"}}, status=201)
@@ -205,7 +191,6 @@ class GitHub(Webhook):
         assert (kind, claims["iss"]) == ("Bearer", APP_ID)
 
     async def take_comment(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer."""
         assert request.headers["Authorization"] == f"token {INSTALLATION_TOKEN}"
         assert request.headers["Accept"].startswith("application/vnd.github")
         body = (await request.json())["body"]

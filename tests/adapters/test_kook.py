@@ -14,19 +14,17 @@ The platform is written from KOOK's own documents:
 
 from __future__ import annotations
 
-import itertools
 import json
 import ssl
 import zlib
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import trustme
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.proxy import Proxy, proxying
+from tests.support.proxy import RecordingProxy
 
 from .support.conversation import Conversation
 from .support.platform import Gateway
@@ -51,17 +49,15 @@ class Kook(Gateway):
         authority.cert_pem.write_to_path(str(self.ca_file))
         self.ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert(API_HOST, GATEWAY_HOST).configure_cert(self.ssl_context)
-        self.numbers = itertools.count(1)
         self.heartbeats: list[int] = []
         """The sequence numbers that the bot's heartbeats have named."""
-        self.proxy: Proxy | None = None
-        self._stack = AsyncExitStack()
+        self.proxy = RecordingProxy()
 
     async def start(self) -> None:
         """Start the proxy, too; a restart leaves it alone."""
         await super().start()
-        if self.proxy is None:
-            self.proxy = await self._stack.enter_async_context(proxying())
+        if not self.proxy.port:
+            await self.proxy.__aenter__()
             self.proxy.target_port = self.port
         # OpenSSL's own variable is for NoneBot's clients; this driver has a setting for it.
         self.environment = {"HTTPS_PROXY": self.proxy.url, "SSL_CERT_FILE": str(self.ca_file)}
@@ -69,7 +65,7 @@ class Kook(Gateway):
     async def close(self) -> None:
         """Stop the proxy, too."""
         await super().close()
-        await self._stack.aclose()
+        await self.proxy.__aexit__(None, None, None)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
@@ -93,7 +89,6 @@ class Kook(Gateway):
         return self.ok({"url": f"wss://{GATEWAY_HOST}/gateway?{query}"})
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         self.check_token(request)
         return self.ok({"id": ME, "username": "a bot", "bot": True, "online": True, "status": 1})
 
@@ -110,7 +105,6 @@ class Kook(Gateway):
         assert request.headers["Authorization"] == f"Bot {TOKEN}"
 
     def ok(self, data: dict[str, Any]) -> web.Response:
-        """Make the answer to an API call that has succeeded."""
         return web.json_response({"code": 0, "message": "操作成功", "data": data})
 
     async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:
@@ -163,7 +157,6 @@ class TestGateway(Conversation):
     platform = Kook
 
     def assert_seen(self, there: Kook) -> None:
-        assert there.proxy is not None
-        hosts = {f"CONNECT {API_HOST}:443", f"CONNECT {GATEWAY_HOST}:443"}
-        assert set(there.proxy.asked) == hosts
+        hosts = {f"CONNECT {host}:443 HTTP/1.1" for host in (API_HOST, GATEWAY_HOST)}
+        assert set(there.proxy.start_lines) == hosts
         assert len(there.heartbeats) >= 2, "each connection begins with one"

@@ -12,7 +12,6 @@ The platform is written from QQ's own documents, which have examples of signatur
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,8 +20,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.compat.support.network import within
 from tests.compat.support.process import Bot
+from tests.support.waiting import within
 
 from .support.conversation import Conversation
 from .support.platform import Gateway, Platform, Webhook
@@ -37,14 +36,8 @@ DISPATCH, HEARTBEAT, IDENTIFY, RESUME, HELLO, ACKNOWLEDGED, CHALLENGE = 0, 1, 2,
 
 
 class QQ(Platform):
-    """QQ's HTTP API."""
-
     adapter = "nonebot.adapters.qq"
     use_websocket: bool
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.numbers = itertools.count(1)
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
@@ -72,7 +65,6 @@ class QQ(Platform):
         return web.json_response({"access_token": TOKEN, "expires_in": "7200"})
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         self.check_token(request)
         return web.json_response(ME)
 
@@ -181,7 +173,6 @@ class QQGateway(QQ, Gateway):
         ]
 
     async def tell_gateway(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot where the gateway is."""
         self.check_token(request)
         limit = {"total": 9, "remaining": 9, "reset_after": 86400000, "max_concurrency": 1}
         url = f"ws://127.0.0.1:{self.port}/websocket"

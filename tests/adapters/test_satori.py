@@ -9,7 +9,6 @@ The platform is written from the protocol's own documents:
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.compat.support.network import within
+from tests.support.waiting import within
 
 from .support.conversation import Conversation
 from .support.platform import Gateway
@@ -36,7 +35,6 @@ class Satori(Gateway):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.numbers = itertools.count(1)
         self.resumed_at: list[int | None] = []
         """The sequence number that each introduction has named."""
 
@@ -63,7 +61,6 @@ class Satori(Gateway):
 
     @property
     def login(self) -> dict[str, Any]:
-        """The bot's login."""
         features = ["message.create"]
         return {
             "sn": 1,

@@ -1,14 +1,20 @@
-"""Collect the suite of the NoneBot2 that is installed, and nothing where there is none.
+"""Collect the suite of the NoneBot2 that is installed, and deselect the others.
 
-A suite needs NoneBot's own drivers and the adapters too; without one of them none of it is
-collected, which pytest reports by its exit code where it was asked for nothing else.
+A suite needs NoneBot's own drivers and the adapters too; without one of them all of it is
+deselected, which pytest reports by its exit code where it was asked for nothing else.
 """
 
 import importlib.util
+from collections.abc import AsyncIterator
+from pathlib import Path
 
+import aiohttp
 import pytest
 
-from .support.choice import has_all_of, is_absent, nonebot_version, parametrize, place
+from tests.support import absent
+
+from .support.choice import mark_absent, nonebot_version, parametrize, place
+from .support.onebot import Platform, platform
 
 TODAY = (
     "aiohttp",
@@ -31,18 +37,35 @@ if importlib.util.find_spec("hypothesis"):  # NoneBot 2.0.0a16 is tested without
 
     load_profile()
 
-_installed = nonebot_version()
-
 # The suite in "nonebug" is run by a test, in a process of its own.
 collect_ignore = ["nonebug"]
-if _installed is None or _installed < (2, 4) or not has_all_of(*TODAY):
-    collect_ignore.append("today")
-if not has_all_of("nonebot-plugin-shiro-web-console"):
-    collect_ignore.append("today/test_store_plugins.py")
-if not has_all_of("nonebot-plugin-botui"):  # It needs the newest NoneBot2.
-    collect_ignore.append("today/test_botui.py")
-if _installed != (2, 0, 0) or not has_all_of("nonebot-adapter-cqhttp"):
-    collect_ignore.append("a16")
+
+
+def _absent_parts() -> dict[str, str]:
+    """Tell why a part of the suite cannot run here."""
+    installed = nonebot_version()
+    parts = {}
+    if installed is None or installed < (2, 4):
+        parts["compat/today"] = "needs NoneBot2 2.4.0"
+    elif missed := absent.missing(*TODAY):
+        parts["compat/today"] = absent.not_installed(missed)
+    if missed := absent.missing("nonebot-plugin-shiro-web-console"):
+        parts["today/test_store_plugins.py"] = absent.not_installed(missed)
+    if missed := absent.missing("nonebot-plugin-botui"):  # It needs the newest NoneBot2.
+        parts["today/test_botui.py"] = absent.not_installed(missed)
+    if installed != (2, 0, 0):
+        parts["compat/a16"] = "needs NoneBot 2.0.0a16"
+    elif missed := absent.missing("nonebot-adapter-cqhttp"):
+        parts["compat/a16"] = absent.not_installed(missed)
+    return parts
+
+
+_ABSENT_PARTS = _absent_parts()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what would not even import."""
+    return absent.leave_out(config, collection_path, _ABSENT_PARTS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "aiohttp",
     )
     config.addinivalue_line("markers", "needs_nonebot(version): the oldest NoneBot2 that has it")
-    config.addinivalue_line("markers", "absent: nobody is there to run it")
+    absent.register(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -66,13 +89,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc)
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Drop what nobody can run here: such a test does not exist, it is not skipped.
+    """Mark what needs a newer NoneBot2, and start each bot once a module: order by drivers."""
+    mark_absent(items)
+    items.sort(key=place)
 
-    The others are put in the order of their drivers, so that each bot is started once a module.
-    """
-    items[:] = sorted((item for item in items if not is_absent(item)), key=place)
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP and WebSocket client that keeps no cookies."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as client:
+        yield client
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Platform]:
+    """A platform of OneBot v11."""
+    async with platform() as there:
+        yield there
 
 
 @pytest.fixture(scope="session")

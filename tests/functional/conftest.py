@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nonebot_aiohttp import Driver
-from tests.support.bots import RecordingBot, new_adapter
+from tests.support.bots import Adapter, new_adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, WEBSOCKET, Way, clocked_driver
 from tests.support.hosts import HOSTS, Serving
@@ -19,7 +19,7 @@ def serving(request: pytest.FixtureRequest) -> Serving:
 
 
 @pytest.fixture
-def adapter() -> type[RecordingBot]:
+def adapter() -> Adapter:
     """Give an adapter that has recorded nothing yet."""
     return new_adapter()
 
@@ -38,7 +38,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 
 @pytest.fixture
-def driver(fake_clock: FakeClock, adapter: type[RecordingBot]) -> Driver:
+def driver(fake_clock: FakeClock, adapter: Adapter) -> Driver:
     """Give a driver whose forward loops wait on the fake clock."""
     return clocked_driver(fake_clock, adapter)
 

@@ -6,9 +6,10 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import HTTPConnection, HTTPResponse
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver
 from tests.support.client import RawClient
 from tests.support.hosts import Serving, own_process, serve_application
+from tests.support.logs import Logs
 from tests.support.wire import Response
 
 pytestmark = pytest.mark.both_loops
@@ -16,18 +17,13 @@ pytestmark = pytest.mark.both_loops
 PLAIN = ["text/plain; charset=utf-8"]
 
 
-class Answering(RecordingBot):
-    """Answers with what it is told."""
+def answering(answer: HTTPResponse) -> Adapter:
+    """Return an adapter that takes or refuses events with the same answer."""
 
-    answer = HTTPResponse(200)
+    async def decide(request: HTTPConnection) -> Decision:
+        return request.headers.get("x-self-id"), answer
 
-    @classmethod
-    async def decide(cls, request: HTTPConnection) -> Decision:
-        return request.headers.get("x-self-id"), cls.answer
-
-
-def answering(answer: HTTPResponse) -> type[Answering]:
-    return type("Recorder", (Answering,), {"answer": answer})
+    return deciding(decide)
 
 
 def types(response: Response) -> list[str]:
@@ -49,12 +45,13 @@ async def test_no_type_is_made_up(serving: Serving, body: bytes | None, self_id:
 
 
 async def test_no_type_is_made_up_for_http_1_0(serving: Serving) -> None:
-    driver = make_driver(answering(HTTPResponse(200, b"answer")))
-    async with serving(driver) as host, await host.client() as client:
+    recorder = answering(HTTPResponse(200, b"answer"))
+    async with serving(make_driver(recorder)) as host, await host.client() as client:
         path = f"{host.prefix}/recorder/".encode()
         await client.send(b"POST " + path + b" HTTP/1.0\r\nX-Self-ID: 1\r\n\r\n")
         response = await client.read_response()
     assert (response.body, types(response)) == (b"answer", [])
+    assert recorder.requests[0].http_version == "1.0"
 
 
 async def test_no_type_is_made_up_when_a_websocket_is_refused(serving: Serving) -> None:
@@ -88,12 +85,8 @@ async def test_what_an_application_adds_is_kept() -> None:
             assert types(response) == ["text/x-mine"]
 
 
-class Failing(RecordingBot):
-    """Fails on whatever it is asked."""
-
-    @classmethod
-    async def decide(cls, request: HTTPConnection) -> Decision:
-        raise RuntimeError("this adapter always fails")
+async def fail(request: HTTPConnection) -> Decision:
+    raise RuntimeError("this adapter always fails")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +100,9 @@ class Failing(RecordingBot):
     ],
 )
 async def test_texts_of_the_driver_are_plain(
-    serving: Serving, method: str, path: str, status: int, adapter: type[RecordingBot]
+    serving: Serving, method: str, path: str, status: int, adapter: Adapter
 ) -> None:
-    driver = make_driver(type("Recorder", (Failing,), {}), aiohttp_max_body_size=10)
+    driver = make_driver(deciding(fail), aiohttp_max_body_size=10)
     driver.register_adapter("large", adapter)
     body = b"x" * (20 if status == 413 else 5)
     async with serving(driver) as host:
@@ -120,11 +113,15 @@ async def test_texts_of_the_driver_are_plain(
             assert (response.status, types(response)) == (status, PLAIN)
 
 
-@pytest.mark.parametrize("path", ["/recorder/", "/other"])
+@pytest.mark.parametrize("path", ["/recorder/", "/recorder/other", "/a/b/c", "/"])
 @pytest.mark.parametrize("expected", ["\xf7", "tea"])
-async def test_the_text_for_an_unknown_expectation_is_plain(
-    path: str, expected: str, adapter: type[RecordingBot]
+async def test_an_unknown_expectation_is_417(
+    path: str, expected: str, adapter: Adapter, logs: Logs, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Strangers ask for whatever they like, and may not fill the log with tracebacks."""
     async with own_process(make_driver(adapter)) as host:
         response = await host.request("POST", path, {"Expect": expected}, b"event")
     assert (response.status, types(response)) == (417, PLAIN)
+    assert logs.messages("ERROR") == []
+    # aiohttp logs nothing of it, either.
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import aiohttp_cors
@@ -13,9 +12,8 @@ from starlette.routing import Route
 
 from nonebot_aiohttp import ValidationError
 from nonebot_aiohttp.hosts import fast_path
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, make_driver
 from tests.support.hosts import Host, attached, own_process, serve_application, serve_asgi, subapp
-from tests.support.logs import Logs
 
 BOT = {"X-Self-ID": "1"}
 
@@ -39,7 +37,7 @@ def taken_directly(monkeypatch: pytest.MonkeyPatch) -> list[web.BaseRequest]:
 
 
 async def test_a_webhook_that_is_known_goes_past_the_application(
-    adapter: type[RecordingBot], taken_directly: list[web.BaseRequest]
+    adapter: Adapter, taken_directly: list[web.BaseRequest]
 ) -> None:
     async with own_process(make_driver(adapter)) as host:
         for _ in range(3):
@@ -59,7 +57,7 @@ async def test_a_webhook_that_is_known_goes_past_the_application(
 
 @pytest.mark.parametrize("what", ["middleware", "signal"])
 async def test_what_is_for_all_requests_sees_webhooks_as_well(
-    adapter: type[RecordingBot], taken_directly: list[web.BaseRequest], what: str
+    adapter: Adapter, taken_directly: list[web.BaseRequest], what: str
 ) -> None:
     seen: list[str] = []
 
@@ -83,9 +81,7 @@ async def test_what_is_for_all_requests_sees_webhooks_as_well(
     assert not taken_directly
 
 
-async def test_an_applications_own_route_comes_before_a_webhook(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_an_applications_own_route_comes_before_a_webhook(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     driver.server_app.router.add_post("/recorder/", healthy)
     async with own_process(driver) as host:
@@ -96,7 +92,7 @@ async def test_an_applications_own_route_comes_before_a_webhook(
 
 
 async def test_a_route_that_a_startup_hook_adds_is_served_and_later_ones_are_an_error(
-    adapter: type[RecordingBot],
+    adapter: Adapter,
 ) -> None:
     driver = make_driver(adapter)
 
@@ -110,7 +106,7 @@ async def test_a_route_that_a_startup_hook_adds_is_served_and_later_ones_are_an_
             driver.server_app.router.add_get("/late", healthy)
 
 
-async def test_a_route_that_nobody_would_serve_is_an_error(adapter: type[RecordingBot]) -> None:
+async def test_a_route_that_nobody_would_serve_is_an_error(adapter: Adapter) -> None:
     for serving in (attached, lambda driver: serve_asgi(driver.asgi)):
         driver = make_driver(adapter)
         async with serving(driver):
@@ -118,9 +114,7 @@ async def test_a_route_that_nobody_would_serve_is_an_error(adapter: type[Recordi
                 driver.server_app.router.add_get("/late", healthy)
 
 
-async def test_a_driver_can_be_put_into_a_new_application_after_a_stop(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_driver_can_be_put_into_a_new_application_after_a_stop(adapter: Adapter) -> None:
     """As in the second test of a site whose module makes the driver."""
     driver = make_driver(adapter)
     for _ in range(3):
@@ -135,9 +129,7 @@ async def test_a_driver_can_be_put_into_a_new_application_after_a_stop(
         assert (await host.post()).status == 200
 
 
-async def test_the_application_stays_the_same_until_it_has_had_its_life(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_the_application_stays_the_same_until_it_has_had_its_life(adapter: Adapter) -> None:
     driver = make_driver(adapter)
     app, site = driver.server_app, web.Application()
     site.add_subapp("/bot/", driver.server_app)
@@ -147,7 +139,7 @@ async def test_the_application_stays_the_same_until_it_has_had_its_life(
     assert driver.server_app is not app
 
 
-async def test_a_site_that_could_not_start_can_be_made_again(adapter: type[RecordingBot]) -> None:
+async def test_a_site_that_could_not_start_can_be_made_again(adapter: Adapter) -> None:
     driver = make_driver(adapter)
 
     async def fail(_: web.Application) -> None:
@@ -168,7 +160,7 @@ async def test_a_site_that_could_not_start_can_be_made_again(adapter: type[Recor
 
 
 async def test_a_start_that_fails_before_it_began_keeps_the_applications_routes(
-    adapter: type[RecordingBot],
+    adapter: Adapter,
 ) -> None:
     driver = make_driver(adapter)
     app = driver.server_app
@@ -181,7 +173,7 @@ async def test_a_start_that_fails_before_it_began_keeps_the_applications_routes(
 
 
 async def test_a_route_that_is_there_after_another_host_comes_before_a_webhook(
-    adapter: type[RecordingBot],
+    adapter: Adapter,
 ) -> None:
     driver = make_driver(adapter)
     async with serve_asgi(driver.asgi) as port:
@@ -191,9 +183,7 @@ async def test_a_route_that_is_there_after_another_host_comes_before_a_webhook(
         assert (await host.post()).text == "healthy"
 
 
-async def test_all_routes_of_a_site_can_be_given_to_aiohttp_cors(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_all_routes_of_a_site_can_be_given_to_aiohttp_cors(adapter: Adapter) -> None:
     """The loop that its documentation advises."""
     app, driver = web.Application(), make_driver(adapter)
     app.router.add_get("/health", healthy)
@@ -207,22 +197,9 @@ async def test_all_routes_of_a_site_can_be_given_to_aiohttp_cors(
         assert response.header("Access-Control-Allow-Origin") == "https://a.example"
 
 
-async def test_starlette_routes_to_the_asgi_application(adapter: type[RecordingBot]) -> None:
+async def test_starlette_routes_to_the_asgi_application(adapter: Adapter) -> None:
     """It takes a function for a view, and an object for an application."""
     driver = make_driver(adapter)
     app = Starlette(routes=[Route("/recorder/", driver.asgi, methods=["POST"])])
     async with driver.lifespan(), serve_asgi(app) as port:
         assert (await Host("aiohttp", port).post()).status == 200
-
-
-async def test_an_expectation_that_nobody_can_fulfil_is_417_whatever_the_target(
-    adapter: type[RecordingBot], logs: Logs
-) -> None:
-    async with own_process(make_driver(adapter)) as host:
-        for target in (b"CONNECT a:1", b"GET http://a", b"GET /unknown", b"POST /recorder/"):
-            async with await host.client() as client:
-                head = b" HTTP/1.1\r\nHost: a\r\nExpect: \xff\r\nConnection: close\r\n\r\n"
-                await client.send(target + head)
-                assert (await client.read_response()).status in (400, 417)
-    assert "Traceback" not in logs.output
-    assert len(re.findall("malformed", logs.output)) <= 1

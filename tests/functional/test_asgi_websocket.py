@@ -18,14 +18,15 @@ from nonebot_aiohttp import (
 )
 from nonebot_aiohttp.connections.asgi_websocket import AsgiWebSocket
 from tests.support.asgi import Call, Event, scope
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, deciding, make_driver, running
+from tests.support.sides import late_uses
 from tests.support.waiting import eventually, settle, within
 
 CONNECT = {"type": "websocket.connect"}
 EXTENSION: dict[str, Any] = {"websocket.http.response": {}}
 
 
-def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
+def socket_of(adapter: Adapter) -> AsgiWebSocket:
     socket = adapter.requests[-1]
     assert isinstance(socket, AsgiWebSocket)
     return socket
@@ -34,12 +35,11 @@ def socket_of(adapter: type[RecordingBot]) -> AsgiWebSocket:
 @pytest.mark.promise("life: an ASGI refusal is a response where the server can send one")
 @pytest.mark.parametrize("extensions", [None, EXTENSION])
 async def test_a_refusal_is_a_response_where_the_server_can(
-    adapter: type[RecordingBot], extensions: dict[str, Any] | None
+    adapter: Adapter, extensions: dict[str, Any] | None
 ) -> None:
-    driver = make_driver(adapter)
     more = {} if extensions is None else {"extensions": extensions}
     websocket = scope("websocket", "/recorder/ws", headers=[], **more)
-    async with driver.lifespan(), Call(driver.asgi, websocket, CONNECT) as call:
+    async with running(adapter) as driver, Call(driver.asgi, websocket, CONNECT) as call:
         await call.ended()
     if extensions is None:
         assert [event["type"] for event in call.sent] == ["websocket.close"]
@@ -52,22 +52,12 @@ async def test_a_refusal_is_a_response_where_the_server_can(
         )
 
 
-async def test_an_unknown_path_is_refused(adapter: type[RecordingBot]) -> None:
-    driver = make_driver(adapter)
-    for path in ("/", "/recorder/", "/stranger/ws"):
-        websocket = scope("websocket", path, extensions=EXTENSION)
-        async with driver.lifespan(), Call(driver.asgi, websocket, CONNECT) as call:
-            await call.ended()
-        assert call.sent[0]["status"] in (404, 405)
-    assert adapter.requests == []
-
-
-async def test_a_client_that_leaves_before_it_connects_is_nobody(
-    adapter: type[RecordingBot],
-) -> None:
-    driver = make_driver(adapter)
+async def test_a_client_that_leaves_before_it_connects_is_nobody(adapter: Adapter) -> None:
     gone = {"type": "websocket.disconnect", "code": 1006}
-    async with driver.lifespan(), Call(driver.asgi, scope("websocket", "/x"), gone) as call:
+    async with (
+        running(adapter) as driver,
+        Call(driver.asgi, scope("websocket", "/x"), gone) as call,
+    ):
         await call.ended()
     assert call.sent == []
 
@@ -75,7 +65,7 @@ async def test_a_client_that_leaves_before_it_connects_is_nobody(
 class Session:
     """A bot's WebSocket under a driver that runs, accepted."""
 
-    def __init__(self, adapter: type[RecordingBot], **settings: Any) -> None:
+    def __init__(self, adapter: Adapter, **settings: Any) -> None:
         self.driver = make_driver(adapter, **settings)
         self._running = self.driver.lifespan()
         self._call = Call(self.driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
@@ -92,7 +82,7 @@ class Session:
         await self._running.__aexit__(*error)
 
 
-async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot]) -> None:
+async def test_messages_of_both_kinds_arrive_as_bytes(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await call.give("websocket.receive", text="你好", bytes=None)
         await call.give("websocket.receive", bytes=b"\xff", text=None)
@@ -101,9 +91,7 @@ async def test_messages_of_both_kinds_arrive_as_bytes(adapter: type[RecordingBot
     assert adapter.messages == ["你好".encode(), b"\xff", b"", b""]
 
 
-async def test_a_connection_that_falls_silent_keeps_no_message_alive(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_connection_that_falls_silent_keeps_no_message_alive(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await call.give("websocket.receive", bytes=bytes(1000))
         await eventually(lambda: len(adapter.messages) == 1)
@@ -114,7 +102,7 @@ async def test_a_connection_that_falls_silent_keeps_no_message_alive(
         assert holders == [adapter.messages]
 
 
-async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
+async def test_what_is_sent_is_of_its_kind(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         await socket_of(adapter).send("text")
         data: Any = bytearray(b"bytes")
@@ -136,7 +124,7 @@ async def test_what_is_sent_is_of_its_kind(adapter: type[RecordingBot]) -> None:
     ],
 )
 async def test_the_end_is_websocket_closed_with_code_and_reason(
-    adapter: type[RecordingBot], fields: dict[str, Any], code: int, reason: str
+    adapter: Adapter, fields: dict[str, Any], code: int, reason: str
 ) -> None:
     session = Session(adapter)
     async with session as call:
@@ -150,34 +138,11 @@ async def test_the_end_is_websocket_closed_with_code_and_reason(
 
 async def check_ended(socket: AsgiWebSocket, code: int, reason: str) -> None:
     assert socket.closed
-    for use in (
-        socket.send("late"),
-        socket.send_bytes(b"late"),
-        socket.receive(),
-        socket.receive_bytes(),
-        socket.pump(lambda _: None),
-    ):
-        with pytest.raises(WebSocketClosed) as closed:
-            await within(use)
-        assert (closed.value.code, closed.value.reason) == (code, reason)
+    assert [(each.code, each.reason) for each in await late_uses(socket)] == [(code, reason)] * 5
     await socket.close()
 
 
-async def test_closing_ends_the_reader_without_an_answer(adapter: type[RecordingBot]) -> None:
-    async with Session(adapter) as call:
-        await socket_of(adapter).close(4001)
-        assert await call.next() == {"type": "websocket.close", "code": 4001, "reason": ""}
-        await call.ended()
-        await check_ended(socket_of(adapter), 4001, "closed by this side")
-
-
-async def test_a_long_reason_is_cut(adapter: type[RecordingBot]) -> None:
-    async with Session(adapter) as call:
-        await socket_of(adapter).end(1008, "你" * 50)
-        assert (await call.next())["reason"] == "你" * 41
-
-
-async def test_dropping_ends_the_reader_and_closes(adapter: type[RecordingBot]) -> None:
+async def test_dropping_ends_the_reader_and_closes(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         socket_of(adapter).abort("gone")
         event = await call.next()
@@ -186,9 +151,7 @@ async def test_dropping_ends_the_reader_and_closes(adapter: type[RecordingBot]) 
         await check_ended(socket_of(adapter), 1006, "gone")
 
 
-async def test_a_send_that_the_server_refuses_is_websocket_closed(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_send_that_the_server_refuses_is_websocket_closed(adapter: Adapter) -> None:
     """Each server has an error of its own for a connection that has gone meanwhile."""
     async with Session(adapter) as call:
         call.failure = RuntimeError("server's own")
@@ -200,25 +163,23 @@ async def test_a_send_that_the_server_refuses_is_websocket_closed(
 async def test_what_came_before_it_is_still_received() -> None:
     received: list[Any] = []
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            await request.accept()
-            calling.failure = RuntimeError("server's own")
-            for _ in range(2):
-                with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
-                    await request.send("late")
-            assert request.gone
-            assert not request.closed
-            received.append(await request.receive())
-            with pytest.raises(WebSocketClosed, match="4000"):
-                await request.receive()
-            with pytest.raises(WebSocketClosed, match="4000"):
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        await request.accept()
+        calling.failure = RuntimeError("server's own")
+        for _ in range(2):
+            with pytest.raises(WebSocketClosed, match="1006: cannot send: RuntimeError"):
                 await request.send("late")
-            return None, HTTPResponse(403)
+        assert request.gone
+        assert not request.closed
+        received.append(await request.receive())
+        with pytest.raises(WebSocketClosed, match="4000"):
+            await request.receive()
+        with pytest.raises(WebSocketClosed, match="4000"):
+            await request.send("late")
+        return None, HTTPResponse(403)
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.give("websocket.receive", text="hello")
@@ -227,19 +188,16 @@ async def test_what_came_before_it_is_still_received() -> None:
     assert received == ["hello"]
 
 
-async def test_a_close_that_the_server_refuses_is_a_close(adapter: type[RecordingBot]) -> None:
+async def test_a_close_that_the_server_refuses_is_a_close(adapter: Adapter) -> None:
     async with Session(adapter) as call:
         call.failure = RuntimeError("server's own")
         await socket_of(adapter).close()
         await call.ended()
 
 
-async def test_an_accept_that_the_server_refuses_enters_nothing(
-    adapter: type[RecordingBot],
-) -> None:
-    driver = make_driver(adapter)
+async def test_an_accept_that_the_server_refuses_enters_nothing(adapter: Adapter) -> None:
     websocket = scope("websocket", "/recorder/ws")
-    async with driver.lifespan():
+    async with running(adapter) as driver:
         async with Call(driver.asgi, websocket) as call:
             call.failure = RuntimeError("server's own")
             await call.give("websocket.connect")
@@ -248,9 +206,7 @@ async def test_an_accept_that_the_server_refuses_enters_nothing(
         assert driver.bots == {}
 
 
-async def test_closing_does_not_wait_for_a_server_that_waits(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_closing_does_not_wait_for_a_server_that_waits(adapter: Adapter) -> None:
     """A server may wait for a peer that does not read."""
 
     async def never(event: Event) -> None:
@@ -269,25 +225,23 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
     received: list[Any] = []
     checked = asyncio.Event()
 
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
-                with pytest.raises(WebSocketNotAccepted):
-                    await use
-            await request.accept()
-            await request.accept()
-            waiting = asyncio.create_task(request.receive())
-            await settle()
-            with pytest.raises(ReceiveConflict, match="another task"):
-                await request.receive()
-            checked.set()
-            received.extend([await waiting, await request.receive_bytes()])
-            received.append(await request.receive_frame())
-            return "1", None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        for use in (request.send("x"), request.send_bytes(b"x"), request.receive()):
+            with pytest.raises(WebSocketNotAccepted):
+                await use
+        await request.accept()
+        await request.accept()
+        waiting = asyncio.create_task(request.receive())
+        await settle()
+        with pytest.raises(ReceiveConflict, match="another task"):
+            await request.receive()
+        checked.set()
+        received.extend([await waiting, await request.receive_bytes()])
+        received.append(await request.receive_frame())
+        return "1", None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.next()
@@ -302,14 +256,12 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
 
 
 async def test_bytes_that_are_no_text_end_a_receive_of_text() -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            assert isinstance(request, AsgiWebSocket)
-            await request.accept()
-            return await request.receive(), None
+    async def decide(request: HTTPConnection) -> Decision:
+        assert isinstance(request, AsgiWebSocket)
+        await request.accept()
+        return await request.receive(), None
 
-    driver = make_driver(Recorder)
+    driver = make_driver(deciding(decide))
     calling = Call(driver.asgi, scope("websocket", "/recorder/ws"), CONNECT)
     async with driver.lifespan(), calling as call:
         await call.next()

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import HTTPConnection, WebSocket, WebSocketClosed
-from nonebot_aiohttp.connections.closing import encodable, fitting, sendable_code
+from nonebot_aiohttp.connections.closing import encode_reason, replace_surrogates, sendable_code
 from tests.support import frames
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, Decision, RecordingBot, make_driver
 from tests.support.hosts import Serving
-from tests.support.sides import READERS, Ends, Reader, Side, receive
+from tests.support.sides import READERS, Ends, Reader, Side, client_side, receive
 from tests.support.waiting import eventually, within
 
 pytestmark = pytest.mark.both_loops
@@ -34,43 +34,67 @@ GOOD = {
 }
 """Codes that may be asked for, and what goes on the wire."""
 
+REASONS = {
+    "half \ud83d": "half \ufffd",
+    "\ude00 half": "\ufffd half",
+    # Two halves that came apart, as from JSON that was cut in pieces.
+    "whole \ud83d\ude00": "whole 😀",
+    "再见": "再见",
+    # A close frame has room for 123 bytes of it (RFC 6455, section 5.5).
+    "x" * 200: "x" * 123,
+    "你" * 50: "你" * 41,
+    "é" * 62: "é" * 61,
+    None: "",
+}
+
+CLOSES: dict[Any, tuple[int, str]] = {
+    **{(code, ""): (sent, "") for code, sent in GOOD.items()},
+    **{(4000, reason): (4000, sent) for reason, sent in REASONS.items()},
+}
+"""Code and reason that are asked for, and what goes on the wire."""
+
 BAD: list[Any] = [-1, 0, 1, 999, 1004, 1016, 2999, 5000, 65536, 1000.0, "1000", None, True, b"", []]
 """What must not go on the wire (sections 7.4.1 and 7.4.2)."""
 
 
 @pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
-@pytest.mark.parametrize(("code", "sent"), GOOD.items())
-async def test_a_server_closes_with_the_code(serving: Serving, code: int, sent: int) -> None:
-    class Recorder(RecordingBot):
-        async def react(self, message: bytes) -> None:
-            await self.socket.close(code)
-
-    driver = make_driver(Recorder)
-    async with serving(driver) as host, host.connected() as client:
-        await client.send_frame(frames.text("close"))
-        assert (await client.read_close()).close_code == sent
+@pytest.mark.parametrize(("asked", "sent"), CLOSES.items())
+async def test_a_server_closes_with_code_and_reason(
+    serving: Serving, adapter: Adapter, asked: Any, sent: tuple[int, str]
+) -> None:
+    """Trap: state that was set before what could raise left it half closed."""
+    driver = make_driver(adapter)
+    async with serving(driver) as host, host.bot_connected() as client:
+        socket: Any = driver.bots["1"].request
+        closing = asyncio.create_task(socket.end(*asked))
+        close = await client.read_close()
+        assert (close.close_code, close.close_reason) == sent
+        await within(closing)
         await eventually(lambda: not driver.bots)
         with pytest.raises(WebSocketClosed) as closed:
-            await socket_of(Recorder).send("late")
-        assert (closed.value.code, type(closed.value.code)) == (sent, int)
+            await socket.send("late")
+        # It can be logged, and handed on.
+        assert (closed.value.code, type(closed.value.code)) == (sent[0], int)
+        assert closed.value.reason.startswith(sent[1] or "closed by this side")
 
 
 @pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
-@pytest.mark.parametrize(("code", "sent"), GOOD.items())
-async def test_a_client_closes_with_the_code(side: Side, code: int, sent: int) -> None:
-    async with side() as ends:
-        closing = asyncio.create_task(ends.socket.close(code))
-        assert (await ends.peer.read_close()).close_code == sent
+@pytest.mark.parametrize(("asked", "sent"), CLOSES.items())
+async def test_a_client_closes_with_code_and_reason(asked: Any, sent: tuple[int, str]) -> None:
+    async with client_side() as ends:
+        closing = asyncio.create_task(ends.socket.end(*asked))
+        close = await ends.peer.read_close()
+        assert (close.close_code, close.close_reason) == sent
         await within(closing)
+        assert ends.socket.closed
 
 
 @pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
 async def test_a_server_refuses_any_other_code_and_goes_on(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected() as client:
         socket: Any = driver.bots["1"].request
         for code in BAD:
             with pytest.raises(ValueError, match=r"Cannot close a WebSocket with .*1000 to 1003"):
@@ -101,8 +125,8 @@ async def test_a_wrong_code_before_the_handshake_has_done_nothing(serving: Servi
             return await super().decide(request)
 
     driver = make_driver(Recorder)
-    async with serving(driver) as host, host.connected():
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected():
+        pass
 
 
 async def test_a_wrong_code_after_the_end_is_an_error_too(side: Side) -> None:
@@ -181,50 +205,11 @@ async def send_on(ends: Ends) -> None:
         await ends.socket.send_bytes(bytes(1024 * 1024))
 
 
-REASONS = {
-    "half \ud83d": "half \ufffd",
-    "\ude00 half": "\ufffd half",
-    # Two halves that came apart, as from JSON that was cut in pieces.
-    "whole \ud83d\ude00": "whole 😀",
-    "再见": "再见",
-    None: "",
-}
-
-
-@pytest.mark.promise("reverse: a close has a code and a reason that may be sent")
-@pytest.mark.parametrize(("reason", "sent"), REASONS.items())
-async def test_any_reason_closes(
-    serving: Serving, adapter: type[RecordingBot], reason: str | None, sent: str
-) -> None:
-    """Trap: state that was set before what could raise left it half closed."""
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        socket: Any = driver.bots["1"].request
-        closing = asyncio.create_task(socket.end(4000, reason))
-        close = await client.read_close()
-        assert (close.close_code, close.close_reason) == (4000, sent)
-        await within(closing)
-        with pytest.raises(WebSocketClosed) as closed:
-            await socket.send("late")
-        # It can be logged, and handed on.
-        assert closed.value.reason == (sent or "closed by this side")
-
-
-@pytest.mark.parametrize(("reason", "sent"), REASONS.items())
-async def test_a_client_closes_with_any_reason(side: Side, reason: str | None, sent: str) -> None:
-    async with side() as ends:
-        closing = asyncio.create_task(ends.socket.end(4000, reason))
-        assert (await ends.peer.read_close()).close_reason == sent
-        await within(closing)
-        assert ends.socket.closed
-
-
 @pytest.mark.parametrize("reason", [b"bytes", b"", "再见".encode(), 0, 1, ["why"]])
 async def test_a_reason_that_is_no_text_has_done_nothing(side: Side, reason: Any) -> None:
     kind = type(reason).__name__
     async with side() as ends:
-        with pytest.raises(TypeError, match=f"reason of a close is text, and no {kind}"):
+        with pytest.raises(TypeError, match=f"reason of a close must be text or None, not {kind}"):
             await ends.socket.end(4000, reason)
         assert not ends.socket.closed
         await ends.socket.send("still open")
@@ -242,13 +227,6 @@ def test_the_rule_of_codes() -> None:
 
 
 def test_reasons_are_cut_where_characters_begin() -> None:
-    assert fitting("再见") == "再见".encode()
-    assert fitting("\ud800" * 50) == "\ufffd".encode() * 41
-    assert encodable("\udc00\ud800") == "\ufffd" * 2
-
-
-def socket_of(adapter: type[RecordingBot]) -> WebSocket:
-    """Return the socket of the adapter's latest connection."""
-    socket = adapter.requests[-1]
-    assert isinstance(socket, WebSocket)
-    return socket
+    assert encode_reason("再见") == "再见".encode()
+    assert encode_reason("\ud800" * 50) == "\ufffd".encode() * 41
+    assert replace_surrogates("\udc00\ud800") == "\ufffd" * 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.cookies import CookieError, Morsel
 
 import aiohttp
@@ -35,6 +37,14 @@ def setting(cookie: str, to: str = "/home") -> Script:
     return scripts.status(302, b"", {"Set-Cookie": cookie, "Location": to})
 
 
+@asynccontextmanager
+async def lent() -> AsyncIterator[aiohttp.ClientSession]:
+    async with opened() as pool:
+        session = pool.lend()
+        yield session
+        await pool.take_back(session)
+
+
 async def sent(session: aiohttp.ClientSession, *answers: Script) -> list[str | None]:
     """Request the answers one after the other, and return what cookies each request had."""
     async with ScriptedServer(*answers, scripts.status(200)) as server:
@@ -44,14 +54,12 @@ async def sent(session: aiohttp.ClientSession, *answers: Script) -> list[str | N
 
 @pytest.mark.parametrize("value", VALUES)
 async def test_given_values_are_not_quoted(value: str) -> None:
-    async with opened() as pool:
-        session = pool.lend()
+    async with lent() as session:
         with given_cookies(named(("b", value)), URL("http://127.0.0.1/")):
             assert await sent(session) == [f"b={value}"]
         assert await sent(session) == [None]
         session.cookie_jar.update_cookies({"b": value})
         assert await sent(session) == [f"b={value}"]
-        await pool.take_back(session)
 
 
 @pytest.mark.parametrize("value", SETTABLE)
@@ -65,27 +73,22 @@ async def test_values_of_a_server_are_sent_back(value: str) -> None:
 
 
 async def test_what_is_set_replaces_what_was_given() -> None:
-    async with opened() as pool:
-        session = pool.lend()
+    async with lent() as session:
         with given_cookies(named(("a", "old=="), ("b", "1")), URL("http://127.0.0.1/")):
             found = await sent(session, setting("a=new==; Path=/"))
         assert found == ["a=old==; b=1", "a=new==; b=1"]
-        await pool.take_back(session)
 
 
 async def test_given_cookies_stay_with_their_host() -> None:
-    async with opened() as pool, ScriptedServer(scripts.status(200)) as other:
-        session = pool.lend()
+    async with lent() as session, ScriptedServer(scripts.status(200)) as other:
         there = other.url.replace("127.0.0.1", "localhost")
         with given_cookies(named(("a", "1")), URL("http://127.0.0.1/")):
             assert await sent(session, setting("b=2; Path=/", there)) == ["a=1"]
         assert other.attempts[0].request.header("Cookie") is None
-        await pool.take_back(session)
 
 
 async def test_requests_at_once_have_their_own() -> None:
-    async with opened() as pool:
-        session = pool.lend()
+    async with lent() as session:
 
         async def one(value: str) -> list[str | None]:
             with given_cookies(named(("a", value)), URL("http://127.0.0.1/")):
@@ -93,7 +96,6 @@ async def test_requests_at_once_have_their_own() -> None:
 
         found = await asyncio.gather(one("1=="), one("2=="))
         assert [*found[0], *found[1]] == ["a=1==", "a=2=="]
-        await pool.take_back(session)
 
 
 async def test_attributes_count() -> None:
@@ -127,16 +129,13 @@ async def test_odd_names(name: str) -> None:
         with pytest.raises(CookieError):
             exact_cookie(name, "1==")
         return
-    async with opened() as pool:
-        session = pool.lend()
+    async with lent() as session:
         with given_cookies(named((name, "1==")), URL("http://127.0.0.1/")):
             assert await sent(session) == [f"{name}=1=="]
-        await pool.take_back(session)
 
 
 async def test_control_characters_are_not_sent() -> None:
-    async with opened() as pool:
-        session = pool.lend()
+    async with lent() as session:
         try:
             with given_cookies(named(("a", "1\r\nX-Evil: 1")), URL("http://127.0.0.1/")):
                 async with ScriptedServer(scripts.status(200)) as server:
@@ -144,4 +143,3 @@ async def test_control_characters_are_not_sent() -> None:
                     assert server.attempts[0].request.header("X-Evil") is None
         except (CookieError, ValueError):
             pass
-        await pool.take_back(session)

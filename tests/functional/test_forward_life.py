@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Driver, StartupError
+from nonebot_aiohttp import Driver
 from nonebot_aiohttp.forward.base import ForwardLoop
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
 from tests.support.forward import FIRST_DELAY, WEBSOCKET, Way, clocked_driver, warnings, websocket
 from tests.support.logs import Logs
@@ -20,9 +20,6 @@ from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Start
 
@@ -45,20 +42,6 @@ async def test_loops_start_after_the_startup_hooks(
         await driver._lifespan.stop()
 
 
-async def test_no_loop_starts_when_a_startup_hook_fails(way: Way, driver: Driver) -> None:
-    async def fail() -> None:
-        raise ValueError("wrong")
-
-    driver.on_startup(fail)
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        with pytest.raises(StartupError):
-            async with driver.lifespan():
-                pass
-        await settle(100)
-        assert not server.attempts
-
-
 @pytest.mark.parametrize("where", ["startup hook", "running"])
 async def test_a_setup_may_come_late(
     way: Way, driver: Driver, adapter: Adapter, where: str
@@ -79,24 +62,21 @@ async def test_a_setup_may_come_late(
 
 async def test_forward_can_be_turned_off(way: Way, fake_clock: FakeClock, adapter: Adapter) -> None:
     driver = clocked_driver(fake_clock, adapter, forward=False)
-    async with ScriptedServer(way.good) as server:
+    async with way.running(driver, way.good) as server:
         way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            way.add(driver, way.setup(way.url(server)))
-            await settle(100)
-        assert not server.attempts
+        await settle(100)
+    assert not server.attempts
 
 
-async def test_two_drivers_do_not_see_each_other(
+async def test_one_adapter_serves_two_drivers(
     way: Way, fake_clock: FakeClock, adapter: Adapter
 ) -> None:
-    other: Adapter = type("Recorder", (RecordingBot,), {})
-    drivers = [clocked_driver(fake_clock, adapter), clocked_driver(fake_clock, other)]
+    drivers = [clocked_driver(fake_clock, adapter) for _ in range(2)]
     async with ScriptedServer(way.good) as server:
         way.add(drivers[0], way.setup(way.url(server), self_id="1"))
         way.add(drivers[1], way.setup(way.url(server), self_id="2"))
         async with drivers[0].lifespan(), drivers[1].lifespan():
-            await eventually(lambda: adapter.messages and other.messages)
+            await eventually(lambda: len(adapter.messages) == 2)
             assert list(drivers[0].bots) == ["1"]
             assert list(drivers[1].bots) == ["2"]
             assert [driver.bots[id_].driver for driver, id_ in zip(drivers, "12", strict=True)] == (
@@ -105,11 +85,7 @@ async def test_two_drivers_do_not_see_each_other(
 
 
 async def test_a_loop_that_breaks_is_heard_of_and_the_others_go_on(
-    way: Way,
-    driver: Driver,
-    adapter: Adapter,
-    monkeypatch: pytest.MonkeyPatch,
-    logs: Logs,
+    way: Way, driver: Driver, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     def report(loop: Any, error: Exception) -> float:
         raise ZeroDivisionError from error
@@ -140,20 +116,18 @@ async def test_the_stop_interrupts_every_wait_at_once(
     way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs, where: str
 ) -> None:
     """Trap: python-telegram-bot's stop during its backoff took 5.8 s."""
-    async with ScriptedServer(STOPPED_IN[where](way)) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await server.request(1)
-            if where == "backoff":
-                await fake_clock.slept(1)
-            if where == "serving":
-                await eventually(lambda: driver.bots)
-            await settle()
-            logs.clear()
-            began = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - began < 1
+    async with way.running(driver, STOPPED_IN[where](way)) as server:
+        await server.request(1)
+        if where == "backoff":
+            await fake_clock.slept(1)
+        if where == "serving":
+            await eventually(lambda: driver.bots)
         await settle()
-        assert len(server.attempts) == 1
+        logs.clear()
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < 1
+    await settle()
+    assert len(server.attempts) == 1
     assert not driver.bots
     # The stop is no failure.
     assert not warnings(logs)
@@ -173,17 +147,6 @@ async def test_the_stop_interrupts_a_factory(way: Way, driver: Driver) -> None:
     async with driver.lifespan():
         await settle()
     assert ended == ["cancelled"]
-
-
-async def test_it_runs_again_after_a_stop(way: Way, driver: Driver, adapter: Adapter) -> None:
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        for number in (1, 2, 3):
-            async with driver.lifespan():
-                await server.attempt(number)
-                await eventually(lambda: driver.bots)
-            assert not driver.bots
-        assert len(server.attempts) == 3
 
 
 async def test_a_handler_that_is_in_flight_ends_before_its_bot_leaves(
@@ -224,17 +187,15 @@ async def test_an_adapter_that_cannot_make_its_bot_is_a_failed_attempt(
                 raise ValueError("cannot be made")
 
     driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-            # The connection does not stay open without a reader; a poll is not even sent.
-            await eventually(lambda: all(attempt.ended for attempt in server.attempts))
-            assert len(server.attempts) == (1 if way is WEBSOCKET else 0)
-            assert not driver.bots
-            Recorder.failing = False
-            await fake_clock.advance_to_next()
-            await eventually(lambda: Recorder.messages)
+    async with way.running(driver, way.good) as server:
+        assert await fake_clock.slept(1) == FIRST_DELAY
+        # The connection does not stay open without a reader; a poll is not even sent.
+        await eventually(lambda: all(attempt.ended for attempt in server.attempts))
+        assert len(server.attempts) == (1 if way is WEBSOCKET else 0)
+        assert not driver.bots
+        Recorder.failing = False
+        await fake_clock.advance_to_next()
+        await eventually(lambda: Recorder.messages)
     assert "ValueError: cannot be made" in warnings(logs)[0]
 
 

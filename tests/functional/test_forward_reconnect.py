@@ -12,17 +12,22 @@ import pytest
 from nonebot_aiohttp import Driver, WebSocketClosed
 from nonebot_aiohttp.forward.reconnect import ReconnectLoop
 from tests.support import frames, scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
-from tests.support.forward import SLOWEST, bot_of, clocked_driver, closes, polling, websocket
+from tests.support.forward import (
+    SLOWEST,
+    WEBSOCKET,
+    bot_of,
+    clocked_driver,
+    closes,
+    polling,
+    websocket,
+)
 from tests.support.logs import Logs
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Reconnecting
 
@@ -32,12 +37,10 @@ async def test_accept_then_close_does_not_spin(
     driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:
     """Trap: websockets resets its backoff on the handshake, 3,528 connections in 3 s."""
-    async with ScriptedServer(scripts.accept_then_close()) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            for number in range(1, 8):
-                await fake_clock.slept(number)
-                await fake_clock.advance_to_next()
+    async with WEBSOCKET.running(driver, scripts.accept_then_close()):
+        for number in range(1, 8):
+            await fake_clock.slept(number)
+            await fake_clock.advance_to_next()
     delays = fake_clock.sleeps[:7]
     assert delays[0] == 3.0
     for number, delay in enumerate(delays[1:], 1):
@@ -51,15 +54,13 @@ async def test_accept_then_close_does_not_spin(
 async def test_the_delay_begins_anew_after_a_stable_time(
     driver: Driver, fake_clock: FakeClock, logs: Logs, up: float, reset: bool
 ) -> None:
-    async with ScriptedServer(scripts.status(503), scripts.status(503), scripts.echo()) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            for _ in range(2):
-                await fake_clock.advance_to_next()
-            await eventually(lambda: logs.matching("is back: "))
-            await fake_clock.advance(up)
-            await bot_of(driver).socket.close(1000)
-            delay = await fake_clock.slept(3)
+    async with WEBSOCKET.running(driver, scripts.status(503), scripts.status(503), scripts.echo()):
+        for _ in range(2):
+            await fake_clock.advance_to_next()
+        await eventually(lambda: logs.matching("is back: "))
+        await fake_clock.advance(up)
+        await bot_of(driver).socket.close(1000)
+        delay = await fake_clock.slept(3)
     assert (delay == 3.0) == reset
 
 
@@ -78,25 +79,23 @@ async def test_it_comes_back_when_the_server_was_restarted(
         await connection.send_frame(frames.close(1012, "restart"))
         await connection.read_close()
 
-    async with ScriptedServer(serve) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-            first = bot_of(driver)
-            await server.refuse()
-            shutting_down.set()
-            for number in (1, 2):
-                await fake_clock.slept(number)
-                await fake_clock.advance_to_next()
-            await fake_clock.slept(3)
-            assert not driver.bots
-            server.scripts = [scripts.echo()]
-            await server.listen()
+    async with WEBSOCKET.running(driver, serve) as server:
+        await eventually(lambda: driver.bots)
+        first = bot_of(driver)
+        await server.refuse()
+        shutting_down.set()
+        for number in (1, 2):
+            await fake_clock.slept(number)
             await fake_clock.advance_to_next()
-            await eventually(lambda: driver.bots)
-            assert bot_of(driver) is not first
-            await settle()
-            assert hooks == ["connected", "left", "connected"]
+        await fake_clock.slept(3)
+        assert not driver.bots
+        server.scripts = [scripts.echo()]
+        await server.listen()
+        await fake_clock.advance_to_next()
+        await eventually(lambda: driver.bots)
+        assert bot_of(driver) is not first
+        await settle()
+        assert hooks == ["connected", "left", "connected"]
     closed, refused, again = logs.messages("WARNING")
     # The refusal needs its traceback, though the outage began with a close that needs none.
     assert "1012: restart" in closed
@@ -141,40 +140,6 @@ async def test_a_second_connection_of_a_living_bot_is_closed_and_slow(
     assert "DuplicateBotError: bot 1 is already connected" in logs.messages("WARNING")[0]
 
 
-async def test_a_second_connection_replaces_one_that_is_silent(
-    fake_clock: FakeClock, adapter: Adapter
-) -> None:
-    """Trap: a dead connection kept its slot until a restart (go-cqhttp#1321, OneDisc#113)."""
-    driver = clocked_driver(fake_clock, adapter, probe_timeout=0.1)
-    silent = scripts.half_open()
-    async with ScriptedServer(silent) as first, ScriptedServer(scripts.echo()) as second:
-        two_setups(driver, first, second)
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-            old = bot_of(driver)
-            await eventually(lambda: driver.bots.get("1") not in (None, old))
-            # The old one's end does not evict its successor.
-            await fake_clock.slept(1)
-            assert old.socket.closed
-            await bot_of(driver).socket.send("new")
-            await eventually(lambda: adapter.messages)
-
-
-async def test_the_newest_connection_wins_if_told_so(
-    fake_clock: FakeClock, adapter: Adapter
-) -> None:
-    driver = clocked_driver(fake_clock, adapter, duplicate_bot="replace")
-    async with ScriptedServer(scripts.echo()) as first, ScriptedServer(scripts.echo()) as second:
-        two_setups(driver, first, second)
-        async with driver.lifespan():
-            await eventually(lambda: closes(first))
-            assert closes(first)[0][0] == 1008
-            await eventually(lambda: driver.bots)
-            await bot_of(driver).socket.send("new")
-            await eventually(lambda: adapter.messages)
-            assert second.attempts[0].frames
-
-
 async def test_the_stop_interrupts_a_probe(fake_clock: FakeClock, adapter: Adapter) -> None:
     driver = clocked_driver(fake_clock, adapter, probe_timeout=60, close_timeout=0.1)
     silent = scripts.half_open()
@@ -195,16 +160,14 @@ async def test_the_stop_interrupts_a_probe(fake_clock: FakeClock, adapter: Adapt
 
 async def test_the_peer_is_told_that_the_bot_goes_away(driver: Driver) -> None:
     """Trap: a WebSocket that is not closed costs the stop its whole timeout."""
-    async with ScriptedServer(scripts.echo()) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            await eventually(lambda: driver.bots)
-            socket = bot_of(driver).socket
-        assert closes(server) == [(1001, "the bot stops")]
-        for use in (socket.send("x"), socket.receive(), socket.receive_bytes()):
-            with pytest.raises(WebSocketClosed):
-                await use
-        await socket.close(1000)
+    async with WEBSOCKET.running(driver, scripts.echo()) as server:
+        await eventually(lambda: driver.bots)
+        socket = bot_of(driver).socket
+    assert closes(server) == [(1001, "the bot stops")]
+    for use in (socket.send("x"), socket.receive(), socket.receive_bytes()):
+        with pytest.raises(WebSocketClosed):
+            await use
+    await socket.close(1000)
 
 
 @pytest.mark.promise("forward: handshake, idle and close have timeouts of their own")

@@ -10,7 +10,7 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, Way, tracebacks, warnings
 from tests.support.logs import Logs
@@ -18,9 +18,6 @@ from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # Setups that can never work
 

@@ -22,7 +22,8 @@ from starlette.websockets import WebSocket
 
 from tests.support.certs import Tls
 from tests.support.client import RawClient
-from tests.support.guests import GuestDriver, everywhere
+from tests.support.guests import GuestDriver, everywhere, serving_guest
+from tests.support.hosts import serve_application
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
@@ -147,13 +148,8 @@ async def test_over_a_unix_socket(tmp_path: Path) -> None:
 async def attached(app: Any, site: web.Application, **arguments: Any) -> AsyncIterator[int]:
     """Serve at the root of an aiohttp application with arguments of its author's; give the port."""
     GuestDriver(app, everywhere).attach(site)
-    runner = web.AppRunner(site, access_log=None, shutdown_timeout=1, **arguments)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await within(runner.cleanup())
+    async with serve_application(site, **arguments) as port:
+        yield port
 
 
 async def leave_a_stream(port: int, site: Site) -> None:
@@ -209,17 +205,13 @@ async def test_signals_of_the_application_see_pages() -> None:
 
 
 async def test_nobody_looks_after_clients_when_no_request_is_open() -> None:
-    driver = GuestDriver(Site().app, everywhere)
-    app = web.Application()
-    driver.attach(app)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with await RawClient.connect(runner.addresses[0][1]) as client:
+    async with (
+        serving_guest(Site().app, "attached") as (host, driver),
+        await host.client() as client,
+    ):
         await client.request("GET", "/show")
         guest: Any = driver._host._transport.guest
         await eventually(lambda: guest._clients._timer is None, what="the end of the looks")
-    await within(runner.cleanup())
 
 
 async def test_a_page_of_one_byte_and_one_of_many() -> None:

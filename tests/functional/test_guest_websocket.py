@@ -94,10 +94,8 @@ async def test_the_scope_of_a_browsers_handshake(name: str, connection: str) -> 
 
     async with serving(Page(show).app, name) as (host, _, _, _), await host.client() as client:
         headers = {
-            "Upgrade": "websocket",
+            **HANDSHAKE,
             "Connection": connection,
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
             "Sec-WebSocket-Protocol": "chat, superchat",
         }
         response = await client.request("GET", f"{host.prefix}/page/ws", headers)

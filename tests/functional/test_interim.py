@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections.interim import MAX_INTERIM
 from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support.certs import Tls
+from tests.support.pools import opened
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, within
 
@@ -23,11 +23,8 @@ SIZE = 20 * MAX_INTERIM
 
 @pytest.fixture
 async def pool(tls: Tls) -> AsyncIterator[SessionPool]:
-    """Give an open pool."""
-    pool = SessionPool(DriverOptions.parse({"ssl_cafile": tls.ca_file}))
-    await pool.open()
-    yield pool
-    await pool.close()
+    async with opened(ssl_cafile=tls.ca_file) as pool:
+        yield pool
 
 
 async def flood(connection: Connection) -> None:

@@ -11,12 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections import resolver
 from nonebot_aiohttp.connections.resolver import SystemResolver
-from nonebot_aiohttp.connections.sessions import SessionPool
 from tests.support import scripts
-from tests.support.pools import ask
+from tests.support.pools import ask, opened
 from tests.support.proxy import RecordingProxy
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually
@@ -27,14 +25,7 @@ NAME = "platform.example"
 
 
 class System:
-    """What the system knows of names, in place of its own.
-
-    Attributes:
-        addresses: The address of each name.
-        asked: The names that it was asked for.
-        hangs: The names of which it says nothing until `answer` is set.
-        answer: Lets it answer.
-    """
+    """Stands for the system's names; of those in `hangs` it says nothing until `answer` is set."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
@@ -66,12 +57,9 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
 async def test_a_name_that_only_the_system_knows(system: System) -> None:
     """Trap: aiodns, which the extra `speedups` brings, asks nobody but DNS."""
     system.addresses = {"nas.local": "127.0.0.1"}
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-    async with ScriptedServer(scripts.status(200, b"answer")) as server:
+    async with opened() as pool, ScriptedServer(scripts.status(200, b"answer")) as server:
         for _ in range(2):
             assert await ask(pool, f"http://nas.local:{server.port}") == b"answer"
-    await pool.close()
     # Once for both.
     assert system.asked == ["nas.local"]
 
@@ -93,28 +81,23 @@ async def test_a_name_that_has_moved_is_found_at_the_next_attempt(
         RecordingProxy() as proxy,
     ):
         settings = {"proxy": f"http://{NAME}:{proxy.port}"} if proxied else {}
-        pool = SessionPool(DriverOptions.parse(settings))
-        await pool.open()
         url = f"http://127.0.0.1:{server.port}" if proxied else f"http://{NAME}:{server.port}"
-        with pytest.raises(aiohttp.ClientConnectorError):
-            await ask(pool, url)
-        system.addresses = {NAME: "127.0.0.1"}
-        assert await ask(pool, url) == b"answer"
-        await pool.close()
+        async with opened(**settings) as pool:
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await ask(pool, url)
+            system.addresses = {NAME: "127.0.0.1"}
+            assert await ask(pool, url) == b"answer"
 
 
 async def test_one_that_has_moved_is_found_after_a_timeout_too(system: System) -> None:
     system.addresses = {NAME: "192.0.2.1"}
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-    async with ScriptedServer(scripts.status(200, b"answer")) as server:
+    async with opened() as pool, ScriptedServer(scripts.status(200, b"answer")) as server:
         url = f"http://{NAME}:{server.port}"
         # Addresses of documentation (RFC 5737) are nobody's: the system refuses, or says nothing.
         with pytest.raises((aiohttp.ClientError, asyncio.TimeoutError)):
             await ask(pool, url, timeout=aiohttp.ClientTimeout(total=0.2))
         system.addresses = {NAME: "127.0.0.1"}
         assert await ask(pool, url) == b"answer"
-    await pool.close()
 
 
 async def test_names_do_not_wait_for_one_that_hangs(system: System) -> None:
@@ -164,11 +147,9 @@ async def test_look_ups_are_bounded(system: System, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("host", ["unknown.example", "a" * 64 + ".example", "..example"])
 async def test_what_is_no_name_is_an_error_of_aiohttp(host: str) -> None:
-    pool = SessionPool(DriverOptions())
-    await pool.open()
-    with pytest.raises(aiohttp.ClientError):
-        await ask(pool, f"http://{host}:1/")
-    await pool.close()
+    async with opened() as pool:
+        with pytest.raises(aiohttp.ClientError):
+            await ask(pool, f"http://{host}:1/")
 
 
 async def test_without_threads_there_is_an_error_and_no_look_up_that_lasts(

@@ -11,7 +11,7 @@ import pytest
 
 from nonebot_aiohttp.forward.encodings import CHUNK_SIZE, decode
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, clocked_driver, warnings
 from tests.support.logs import Logs
@@ -19,8 +19,6 @@ from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
 
 EVENT = b'{"event": "' + b"x" * 1000 + b'"}'
 
@@ -82,8 +80,8 @@ async def test_a_compressed_answer_is_an_event(
         # Nothing but the check sum is missing.
         ("gzip", gzipped(EVENT)[:-1], "the answer's gzip is cut off"),
         ("gzip", gzipped(EVENT) + gzipped(EVENT)[:9], "gzip is cut off"),
-        ("gzip", gzipped(EVENT) + b"garbage", "the answer is no gzip"),
-        ("gzip", EVENT, "the answer is no gzip"),
+        ("gzip", gzipped(EVENT) + b"garbage", "the answer is not valid gzip"),
+        ("gzip", EVENT, "the answer is not valid gzip"),
         ("deflate", zlib.compress(EVENT)[:-2], "the answer's deflate is cut off"),
         ("br", b"\x1b", "encoded as 'br', and only gzip, deflate can"),
     ],

@@ -1,4 +1,4 @@
-"""HTTP polling: what is asked, when, and what becomes of the answers."""
+"""HTTP polling: what is asked, when, what becomes of the answers, and when its bots leave."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest
+from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import FIRST_DELAY, answers, clocked_driver, polling
+from tests.support.forward import FIRST_DELAY, POLLING, answers, clocked_driver, polling
 from tests.support.logs import Logs
 from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 from tests.support.wire import encode_message, status_line
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
-
 
 # What is asked
 
@@ -60,12 +58,12 @@ async def test_the_http_version_is_the_setups(
     driver: Driver, adapter: Adapter, version: str
 ) -> None:
     """Trap: `version=` given to `session.request` was a `TypeError` that ended the loop (a16)."""
-    async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url, http_version=version, method="GET"))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
-            assert driver.bots["1"].request.http_version == version
-        assert server.attempts[0].request.start_line == f"GET / HTTP/{version}"
+    async with POLLING.running(
+        driver, scripts.status(200, b"event"), http_version=version, method="GET"
+    ) as server:
+        await eventually(lambda: adapter.messages)
+        assert driver.bots["1"].request.http_version == version
+    assert server.attempts[0].request.start_line == f"GET / HTTP/{version}"
 
 
 @pytest.mark.promise("forward: a setup that can never work ends its loop only")
@@ -98,14 +96,33 @@ async def test_polls_share_one_connection(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
     """Trap: a client per request (nonebot2#2617)."""
-    async with ScriptedServer(answers(b"1", b"2", b"3")) as server:
+    async with POLLING.running(driver, answers(b"1", b"2", b"3")) as server:
+        for _ in range(2):
+            await fake_clock.advance_to_next()
+        await eventually(lambda: len(adapter.messages) == 3)
+    assert len(server.attempts) == 1
+    assert adapter.messages == [b"1", b"2", b"3"]
+
+
+async def test_a_post_on_a_connection_that_has_gone_is_not_sent_again_at_once(
+    driver: Driver, adapter: Adapter, fake_clock: FakeClock, logs: Logs
+) -> None:
+    """Trap: a kept connection may be closed as the next request is sent (aiohttp#7297)."""
+
+    async def once(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.send(encode_message(status_line(200), {"Content-Length": "1"}, b"1"))
+        await connection.read_request()
+
+    async with ScriptedServer(once, scripts.status(200, b"2")) as server:
         driver.setup_http_polling(polling(server.url))
         async with driver.lifespan():
-            for _ in range(2):
-                await fake_clock.advance_to_next()
-            await eventually(lambda: len(adapter.messages) == 3)
-        assert len(server.attempts) == 1
-    assert adapter.messages == [b"1", b"2", b"3"]
+            await fake_clock.advance_to_next()
+            assert await fake_clock.slept(2) == FIRST_DELAY
+            assert [len(each.requests) for each in server.attempts] == [2]
+            await fake_clock.advance_to_next()
+            await eventually(lambda: adapter.messages == [b"1", b"2"])
+    assert logs.matching("ServerDisconnectedError", "WARNING")
 
 
 # When
@@ -114,25 +131,21 @@ async def test_polls_share_one_connection(
 async def test_the_next_poll_comes_after_the_interval(
     driver: Driver, adapter: Adapter, fake_clock: FakeClock
 ) -> None:
-    async with ScriptedServer(answers(b"1", b"2")) as server:
-        driver.setup_http_polling(polling(server.url, poll_interval=12.5))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == 12.5
-            await fake_clock.advance(12.4)
-            assert len(server.attempts[0].requests) == 1
-            await fake_clock.advance(0.1)
-            await eventually(lambda: adapter.messages == [b"1", b"2"])
+    async with POLLING.running(driver, answers(b"1", b"2"), poll_interval=12.5) as server:
+        assert await fake_clock.slept(1) == 12.5
+        await fake_clock.advance(12.4)
+        assert len(server.attempts[0].requests) == 1
+        await fake_clock.advance(0.1)
+        await eventually(lambda: adapter.messages == [b"1", b"2"])
 
 
 @pytest.mark.promise("forward: an interval of zero means a long poll, and does not spin")
 async def test_an_interval_of_zero_is_no_spin(driver: Driver, fake_clock: FakeClock) -> None:
     """Trap: a peer that answers a long poll at once saturates the CPU (adapter-telegram#41)."""
-    async with ScriptedServer(answers(*[b"[]"] * 4)) as server:
-        driver.setup_http_polling(polling(server.url, poll_interval=0))
-        async with driver.lifespan():
-            for number in range(1, 5):
-                await fake_clock.slept(number)
-                await fake_clock.advance_to_next()
+    async with POLLING.running(driver, answers(*[b"[]"] * 4), poll_interval=0):
+        for number in range(1, 5):
+            await fake_clock.slept(number)
+            await fake_clock.advance_to_next()
     assert fake_clock.sleeps == pytest.approx([0.05] * 4)
 
 
@@ -145,13 +158,11 @@ async def test_a_long_poll_is_asked_again_at_once(driver: Driver, fake_clock: Fa
         await held.wait()
         await connection.respond(200, b"event")
 
-    async with ScriptedServer(long_poll, scripts.hang()) as server:
-        driver.setup_http_polling(polling(server.url, poll_interval=0))
-        async with driver.lifespan():
-            await server.request(1)
-            await fake_clock.advance(50)
-            held.set()
-            await server.request(2)
+    async with POLLING.running(driver, long_poll, scripts.hang(), poll_interval=0) as server:
+        await server.request(1)
+        await fake_clock.advance(50)
+        held.set()
+        await server.request(2)
     assert fake_clock.sleeps == [0]
 
 
@@ -182,13 +193,11 @@ async def test_half_an_answer_is_no_event(
 ) -> None:
     driver = clocked_driver(fake_clock, adapter, poll_timeout=1)
     half = scripts.truncated_body(b"half", 100, stall)
-    async with ScriptedServer(half, scripts.status(200, b"whole")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-            assert not driver.bots
-            await fake_clock.advance(FIRST_DELAY)
-            await eventually(lambda: adapter.messages)
+    async with POLLING.running(driver, half, scripts.status(200, b"whole")):
+        assert await fake_clock.slept(1) == FIRST_DELAY
+        assert not driver.bots
+        await fake_clock.advance(FIRST_DELAY)
+        await eventually(lambda: adapter.messages)
     assert adapter.messages == [b"whole"]
     expected = "no answer within 1 s (aiohttp_poll_timeout)" if stall else "ClientPayloadError"
     assert expected in logs.messages("WARNING")[0]
@@ -215,23 +224,19 @@ async def test_an_answer_over_the_limit_is_an_attempt_that_failed(
     adapter: Adapter, fake_clock: FakeClock, logs: Logs, large: Script
 ) -> None:
     driver = clocked_driver(fake_clock, adapter, max_body_size=100)
-    async with ScriptedServer(large, chunked(100)) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            assert await fake_clock.slept(1) == FIRST_DELAY
-            assert adapter.messages == []
-            await fake_clock.advance(FIRST_DELAY)
-            await eventually(lambda: adapter.messages == [b"x" * 100])
+    async with POLLING.running(driver, large, chunked(100)):
+        assert await fake_clock.slept(1) == FIRST_DELAY
+        assert adapter.messages == []
+        await fake_clock.advance(FIRST_DELAY)
+        await eventually(lambda: adapter.messages == [b"x" * 100])
     expected = "ClientPayloadError: the answer is larger than 100 bytes (aiohttp_max_body_size); "
     assert expected in logs.messages("WARNING")[0]
 
 
 @pytest.mark.parametrize("status", [200, 201, 206, 299])
 async def test_every_2xx_is_an_answer(driver: Driver, adapter: Adapter, status: int) -> None:
-    async with ScriptedServer(scripts.status(status, b"event")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
+    async with POLLING.running(driver, scripts.status(status, b"event")):
+        await eventually(lambda: adapter.messages)
 
 
 async def test_polling_does_not_wait_for_handlers(fake_clock: FakeClock) -> None:
@@ -242,48 +247,11 @@ async def test_polling_does_not_wait_for_handlers(fake_clock: FakeClock) -> None
             await released.wait()
 
     driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(answers(b"1", b"2", b"3")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            for _ in range(2):
-                await fake_clock.advance_to_next()
-            await eventually(lambda: len(Recorder.messages) == 3)
-            released.set()
-
-
-async def test_a_handler_that_fails_does_not_end_the_polling(
-    fake_clock: FakeClock, logs: Logs
-) -> None:
-    class Recorder(RecordingBot):
-        async def react(self, message: bytes) -> None:
-            raise ValueError(f"cannot handle {message.decode()}")
-
-    driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(answers(b"1", b"2")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
+    async with POLLING.running(driver, answers(b"1", b"2", b"3")):
+        for _ in range(2):
             await fake_clock.advance_to_next()
-            await eventually(lambda: len(Recorder.messages) == 2)
-    assert fake_clock.sleeps[0] == FIRST_DELAY
-    (explained,) = logs.messages("ERROR")
-    assert "ValueError: cannot handle 1" in explained
-    again = "A handler of recorder failed 1 more time(s), at last with ValueError: cannot handle 2"
-    assert logs.messages("WARNING") == [again]
-
-
-async def test_a_handler_that_is_no_coroutine_function_is_logged(
-    fake_clock: FakeClock, logs: Logs
-) -> None:
-    class Recorder(RecordingBot):
-        def handle_message(self, message: bytes) -> Any:
-            return None
-
-    driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(answers(b"1")) as server:
-        driver.setup_http_polling(polling(server.url))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-    assert logs.matching("A handler of recorder could not start", "ERROR")
+        await eventually(lambda: len(Recorder.messages) == 3)
+        released.set()
 
 
 @pytest.mark.promise("life: every acknowledged event is handled")
@@ -305,3 +273,94 @@ async def test_an_answer_of_the_moment_of_the_stop_is_handled(
     await within(stops[0])
     assert adapter.messages == [b"event"]
     assert len(stops) == 1
+
+
+# Bots
+
+
+@pytest.mark.promise("registry: polling bots are in bots from the first answer to the loop's end")
+async def test_a_bot_is_connected_from_its_first_answer_to_the_end_of_its_loop(
+    driver: Driver, hooks: list[str], fake_clock: FakeClock
+) -> None:
+    ok, bad = scripts.status(200, b"event"), scripts.status(503)
+    async with POLLING.running(driver, bad, ok, bad, ok, ok):
+        await fake_clock.slept(1)
+        assert not driver.bots
+        await fake_clock.advance_to_next()
+        await fake_clock.slept(2)
+        bot = driver.bots["1"]
+        for number in (3, 4, 5):
+            await fake_clock.advance_to_next()
+            await fake_clock.slept(number)
+            # An outage is no end: the next answer finds the same bot.
+            assert driver.bots == {"1": bot}
+        assert hooks == ["1 connected"]
+    assert not driver.bots
+    assert hooks == ["1 connected", "1 left"]
+
+
+async def test_an_id_that_another_connection_holds_is_entered_when_it_leaves(
+    driver: Driver, adapter: Adapter, hooks: list[str], fake_clock: FakeClock
+) -> None:
+    request = HTTPRequest("1.1", "http", "/")
+    other = create_bot(adapter, driver, "1", request)
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        driver.setup_http_polling(polling(server.url))
+        driver.on_startup(lambda: driver._bot_connect(other))
+        async with driver.lifespan():
+            await fake_clock.slept(1)
+            assert driver.bots == {"1": other}
+            # Its events are handled all the same.
+            assert adapter.messages == [b"event"]
+            driver._bot_disconnect(other)
+            await fake_clock.advance_to_next()
+            await fake_clock.slept(2)
+            assert driver.bots["1"] is not other
+            await settle()
+            assert hooks == ["1 connected", "1 left", "1 connected"]
+    assert hooks[3:] == ["1 left"]
+
+
+async def test_a_factory_may_change_the_bot(
+    driver: Driver, hooks: list[str], fake_clock: FakeClock
+) -> None:
+    ids = ["a", "a", "b"]
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        driver.setup_http_polling(lambda: _make(polling(server.url, self_id=ids.pop(0))))
+        async with driver.lifespan():
+            for number in (1, 2):
+                await fake_clock.slept(number)
+                assert list(driver.bots) == ["a"]
+                await fake_clock.advance_to_next()
+            await fake_clock.slept(3)
+            assert list(driver.bots) == ["b"]
+    assert sorted(hooks) == ["a connected", "a left", "b connected", "b left"]
+    assert hooks[-1] == "b left"
+
+
+async def test_a_bot_leaves_when_its_loop_has_ended_for_good(
+    driver: Driver, hooks: list[str], fake_clock: FakeClock
+) -> None:
+    async with ScriptedServer(scripts.status(200, b"event")) as server:
+        setups = [polling(server.url), polling("nowhere")]
+        driver.setup_http_polling(lambda: _make(setups.pop(0)))
+        async with driver.lifespan():
+            await fake_clock.advance_to_next()
+            await eventually(lambda: not driver.bots)
+            await settle()
+            assert hooks == ["1 connected", "1 left"]
+
+
+async def _make(setup: Any) -> Any:
+    return setup
+
+
+async def test_a_polling_bot_calls_apis_over_the_shared_session(
+    driver: Driver, fake_clock: FakeClock
+) -> None:
+    async with POLLING.running(driver, scripts.status(200, b"event")) as server:
+        await fake_clock.slept(1)
+        session = driver.session
+        async with session.get(server.url) as response:
+            assert await response.read() == b"event"
+        assert driver.session is session

@@ -16,10 +16,8 @@ import pytest
 from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.connections.probe import counted_bytes, protocol_of
 from tests.support import frames
-from tests.support.bots import RecordingBot, make_driver
 from tests.support.certs import Tls
 from tests.support.frames import Opcode
-from tests.support.hosts import own_process
 from tests.support.peer import Peer
 from tests.support.sides import Ends, Side
 from tests.support.waiting import eventually, settle, within
@@ -160,30 +158,15 @@ async def test_a_message_whose_peer_then_closes_is_an_end(side: Side) -> None:
         assert messages == [image]
 
 
-@pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
-async def test_a_bot_that_sends_an_image_is_not_replaced(adapter: type[RecordingBot]) -> None:
-    driver = make_driver(adapter, aiohttp_probe_timeout=0.2, aiohttp_heartbeat=None)
-    async with own_process(driver) as host, host.connected() as old, await host.client() as new:
-        await eventually(lambda: driver.bots)
-        bot = driver.bots["1"]
-        async with sending(old) as image:
-            assert (await host.upgrade(new)).status == 409
-        assert driver.bots == {"1": bot}
-        await eventually(lambda: adapter.messages == [image])
-
-
 # The counter itself
 
 
-class Stream(asyncio.Protocol):
-    """Keeps what it is told."""
+class Kept:
+    """What a protocol keeps of what it is told."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.told: list[str] = []
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
 
     def eof_received(self) -> bool:
         self.told.append("eof")
@@ -199,18 +182,13 @@ class Stream(asyncio.Protocol):
         self.told.append("lost")
 
 
-class Buffered(asyncio.BufferedProtocol):
-    """Keeps what it is told, and gives the buffer for it."""
+class Stream(Kept, asyncio.Protocol):
+    def data_received(self, data: bytes) -> None:
+        self.data += data
 
-    eof_received = Stream.eof_received
-    pause_writing = Stream.pause_writing
-    resume_writing = Stream.resume_writing
-    connection_lost = Stream.connection_lost
 
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.told: list[str] = []
-        self._buffer = bytearray(100)
+class Buffered(Kept, asyncio.BufferedProtocol):
+    _buffer = bytearray(100)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer

@@ -1,27 +1,29 @@
-"""Redirects of polls and handshakes: followed with what a setup holds to its own host only."""
+"""Redirects of polls, handshakes and the shared sessions: what goes along, and to which target."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from nonebot_aiohttp import Driver
+from nonebot_aiohttp.connections.locations import as_it_stands
 from nonebot_aiohttp.connections.redirects import MAX_REDIRECTS
 from tests.support import scripts
-from tests.support.bots import RecordingBot
+from tests.support.bots import Adapter
 from tests.support.certs import Tls
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, SECRET, WEBSOCKET, Way, clocked_driver, warnings
 from tests.support.logs import Logs
+from tests.support.pools import opened
 from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
-
-Adapter = type[RecordingBot]
 
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Token": SECRET, "Cookie": f"session={SECRET}"}
 
@@ -31,87 +33,64 @@ def redirect(location: str, code: int = 302) -> Script:
     return scripts.status(code, b"", {"Location": location})
 
 
-class Redirecting:
-    """Connects a bot to a server that redirects it.
-
-    Attributes:
-        first: The server that the setup names.
-        second: The other one.
-    """
-
-    def __init__(self, way: Way, driver: Driver, adapter: Adapter, stack: AsyncExitStack) -> None:
-        self.way = way
-        self.driver = driver
-        self.adapter = adapter
-        self.stack = stack
-
-    async def start(
-        self,
-        location: str,
-        code: int = 302,
-        first: ssl.SSLContext | None = None,
-        second: ssl.SSLContext | None = None,
-        **setup: object,
-    ) -> None:
-        """Start all; `{second}` in the location is the other server's port."""
-        self.second = await self.stack.enter_async_context(
-            ScriptedServer(self.way.good, ssl_context=second)
-        )
-        location = location.format(second=self.second.port)
-        self.first = await self.stack.enter_async_context(
-            ScriptedServer(redirect(location, code), self.way.good, ssl_context=first)
-        )
-        made = self.way.setup(
-            self.way.url(self.first) + "/start?token=" + SECRET,
-            **{"headers": HEADERS, "body": b"secret body", **setup}
-            if self.way is POLLING
-            else {"headers": HEADERS},
-        )
-        self.way.add(self.driver, made)
-        await self.stack.enter_async_context(self.driver.lifespan())
+def raw_redirect(location: str, code: int = 302) -> Script:
+    """Redirect to what need not be a URL."""
+    head = f"HTTP/1.1 {code} Moved\r\nLocation: {location}\r\nConnection: close\r\n"
+    return scripts.raw(f"{head}Content-Length: 0\r\n\r\n".encode())
 
 
 @pytest.fixture
-async def redirecting(
-    way: Way, fake_clock: FakeClock, adapter: Adapter, tls: Tls
-) -> AsyncIterator[Redirecting]:
-    """Give both ways to connect, to be redirected."""
-    async with AsyncExitStack() as stack:
-        driver = clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
-        yield Redirecting(way, driver, adapter, stack)
+def driver(fake_clock: FakeClock, adapter: Adapter, tls: Tls) -> Driver:
+    """Give a driver that trusts the servers of this file."""
+    return clocked_driver(fake_clock, adapter, ssl_cafile=tls.ca_file)
+
+
+@asynccontextmanager
+async def redirected(
+    way: Way, driver: Driver, location: str, code: int = 307, **contexts: ssl.SSLContext
+) -> AsyncIterator[tuple[ScriptedServer, ScriptedServer]]:
+    """Redirect the bot; give the server of its setup, and the one of the port `{second}`."""
+    async with ScriptedServer(way.good, ssl_context=contexts.get("second")) as second:
+        answer = redirect(location.format(second=second.port), code)
+        async with ScriptedServer(answer, way.good, ssl_context=contexts.get("first")) as first:
+            body = {"body": b"secret body"} if way is POLLING else {}
+            url = f"{way.url(first)}/start?token={SECRET}"
+            way.add(driver, way.setup(url, headers=HEADERS, **body))
+            async with driver.lifespan():
+                yield first, second
 
 
 @pytest.mark.parametrize("code", [307, 308])
 @pytest.mark.parametrize("location", ["/to?sig=a%2Fb", "to?sig=a%2Fb"])
 async def test_the_same_host_gets_all_again(
-    code: int, location: str, redirecting: Redirecting
+    way: Way, driver: Driver, adapter: Adapter, code: int, location: str
 ) -> None:
-    await redirecting.start(location, code)
-    await eventually(lambda: redirecting.adapter.messages)
-    request = redirecting.first.attempts[1].request
+    async with redirected(way, driver, location, code) as (first, _):
+        await eventually(lambda: adapter.messages)
+        request = first.attempts[1].request
     assert request.target == "/to?sig=a%2Fb"
     assert all(request.header(name) == value for name, value in HEADERS.items())
-    if redirecting.way is POLLING:
+    if way is POLLING:
         assert (request.method, request.body) == ("POST", b"secret body")
 
 
 async def test_from_http_to_https_on_the_same_host_gets_all_again(
-    redirecting: Redirecting, tls: Tls
+    way: Way, driver: Driver, adapter: Adapter, tls: Tls
 ) -> None:
-    await redirecting.start("https://127.0.0.1:{second}/to", 307, second=tls.server)
-    await eventually(lambda: redirecting.adapter.messages)
-    request = redirecting.second.attempts[0].request
-    assert request.header("X-Token") == SECRET
+    location = "https://127.0.0.1:{second}/to"
+    async with redirected(way, driver, location, second=tls.server) as (_, second):
+        await eventually(lambda: adapter.messages)
+        assert second.attempts[0].request.header("X-Token") == SECRET
 
 
 @pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"], ids=["port", "host"])
 async def test_another_origin_gets_nothing_of_the_setups(
-    host: str, redirecting: Redirecting
+    way: Way, driver: Driver, adapter: Adapter, host: str
 ) -> None:
-    await redirecting.start(f"http://{host}:{{second}}/to", 307)
-    await eventually(lambda: redirecting.adapter.messages)
-    request = redirecting.second.attempts[0].request
+    async with redirected(way, driver, f"http://{host}:{{second}}/to") as (_, second):
+        await eventually(lambda: adapter.messages)
+        request = second.attempts[0].request
     assert request.target == "/to"
     assert SECRET not in str(request.headers)
     assert request.body == b""
@@ -119,30 +98,27 @@ async def test_another_origin_gets_nothing_of_the_setups(
 
 @pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 async def test_never_from_tls_to_plain(
-    redirecting: Redirecting, tls: Tls, fake_clock: FakeClock, logs: Logs
+    way: Way, driver: Driver, tls: Tls, fake_clock: FakeClock, logs: Logs
 ) -> None:
-    await redirecting.start(f"http://127.0.0.1:{{second}}/to?{SECRET}", 307, first=tls.server)
-    await fake_clock.slept(1)
-    assert not redirecting.second.attempts
+    location = f"http://127.0.0.1:{{second}}/to?{SECRET}"
+    async with redirected(way, driver, location, first=tls.server) as (_, second):
+        await fake_clock.slept(1)
+        assert not second.attempts
     (line,) = warnings(logs)
-    port = redirecting.second.port
-    assert f"307 redirected to http://127.0.0.1:{port}/to, from TLS to plain text" in line.replace(
-        "ws://", "http://"
-    )
+    where = f"http://127.0.0.1:{second.port}/to"
+    assert f"307 redirected to {where}, from TLS to plain text" in line.replace("ws://", "http://")
     assert SECRET not in logs.output
 
 
 @pytest.mark.promise("forward: a redirect passes no secret on, and never makes a POST a GET")
 @pytest.mark.parametrize("code", [301, 302, 303])
 async def test_a_post_never_becomes_a_get(
-    code: int, fake_clock: FakeClock, adapter: Adapter, logs: Logs
+    driver: Driver, code: int, fake_clock: FakeClock, adapter: Adapter, logs: Logs
 ) -> None:
-    async with ScriptedServer(redirect(f"/login?next={SECRET}", code), POLLING.good) as server:
-        driver = clocked_driver(fake_clock, adapter)
-        POLLING.add(driver, POLLING.setup(POLLING.url(server), body=b"body"))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
-        assert len(server.attempts) == 1
+    script = redirect(f"/login?next={SECRET}", code)
+    async with POLLING.running(driver, script, POLLING.good, body=b"body") as server:
+        await fake_clock.slept(1)
+    assert len(server.attempts) == 1
     (line,) = warnings(logs)
     where = f"http://127.0.0.1:{server.port}/login"
     assert f"{code} redirected to {where}, where a POST would be a GET" in line
@@ -151,23 +127,18 @@ async def test_a_post_never_becomes_a_get(
 
 
 @pytest.mark.parametrize("code", [301, 302, 303])
-async def test_a_get_is_followed(code: int, fake_clock: FakeClock, adapter: Adapter) -> None:
-    async with ScriptedServer(redirect("/to", code), POLLING.good) as server:
-        driver = clocked_driver(fake_clock, adapter)
-        POLLING.add(driver, POLLING.setup(POLLING.url(server), method="GET"))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
-        assert [each.request.target for each in server.attempts] == ["/", "/to"]
+async def test_a_get_is_followed(driver: Driver, code: int, adapter: Adapter) -> None:
+    answers = redirect("/to", code), POLLING.good
+    async with POLLING.running(driver, *answers, method="GET") as server:
+        await eventually(lambda: adapter.messages)
+    assert [each.request.target for each in server.attempts] == ["/", "/to"]
 
 
-async def test_a_login_in_the_url_stays_with_its_host(
-    fake_clock: FakeClock, adapter: Adapter
-) -> None:
+async def test_a_login_in_the_url_stays_with_its_host(driver: Driver, adapter: Adapter) -> None:
     async with ScriptedServer(WEBSOCKET.good) as second:
         to_second = redirect(f"http://127.0.0.1:{second.port}/to")
         async with ScriptedServer(redirect("/own"), to_second) as first:
             url = WEBSOCKET.url(first).replace("://", f"://me:{SECRET}@")
-            driver = clocked_driver(fake_clock, adapter)
             WEBSOCKET.add(driver, WEBSOCKET.setup(url))
             async with driver.lifespan():
                 await eventually(lambda: adapter.messages)
@@ -180,26 +151,18 @@ async def test_a_login_in_the_url_stays_with_its_host(
 @pytest.mark.parametrize(
     ("location", "expected"),
     [
-        (f"ftp://user:{SECRET}@127.0.0.1/", "ftp://127.0.0.1/, which is no URL of HTTP"),
-        ("http://[", "redirected to what is no URL"),
+        (f"ftp://user:{SECRET}@127.0.0.1/", "ftp://127.0.0.1/, which is not a URL of HTTP"),
+        ("http://[", "redirected to a Location that is not a valid URL"),
         (None, "redirected without a Location"),
         ("/again", f"more than {MAX_REDIRECTS} redirects"),
     ],
 )
 async def test_a_redirect_to_nowhere_is_a_failed_attempt(
-    location: str | None,
-    expected: str,
-    way: Way,
-    fake_clock: FakeClock,
-    adapter: Adapter,
-    logs: Logs,
+    location: str | None, expected: str, way: Way, driver: Driver, fake_clock: FakeClock, logs: Logs
 ) -> None:
     headers = {"Location": location} if location else {}
-    async with ScriptedServer(scripts.status(307, b"", headers)) as server:
-        driver = clocked_driver(fake_clock, adapter)
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await fake_clock.slept(1)
+    async with way.running(driver, scripts.status(307, b"", headers)) as server:
+        await fake_clock.slept(1)
         assert len(server.attempts) == (1 + MAX_REDIRECTS if location == "/again" else 1)
         # No connection is left open by what was not followed.
         await eventually(lambda: all(each.ended for each in server.attempts))
@@ -209,16 +172,53 @@ async def test_a_redirect_to_nowhere_is_a_failed_attempt(
 
 
 async def test_what_has_no_form_on_the_wire_is_encoded(
-    way: Way, fake_clock: FakeClock, adapter: Adapter
+    way: Way, driver: Driver, adapter: Adapter
 ) -> None:
-    location = scripts.raw(
-        "HTTP/1.1 307 Moved\r\nLocation: /a b/图\r\n"
-        "Connection: close\r\n"
-        "Content-Length: 0\r\n\r\n".encode()
-    )
-    async with ScriptedServer(location, way.good) as server:
-        driver = clocked_driver(fake_clock, adapter)
-        way.add(driver, way.setup(way.url(server)))
-        async with driver.lifespan():
-            await eventually(lambda: adapter.messages)
-        assert server.attempts[1].request.target == "/a%20b/%E5%9B%BE"
+    async with way.running(driver, raw_redirect("/a b/图", 307), way.good) as server:
+        await eventually(lambda: adapter.messages)
+    assert server.attempts[1].request.target == "/a%20b/%E5%9B%BE"
+
+
+# Targets that the shared sessions follow
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/to?sig=a%2Fb%3d&x=%7E%e4", "/to?sig=a%2Fb%3d&x=%7E%e4"),
+        ("/a%2Fb;c=1/%7E", "/a%2Fb;c=1/%7E"),
+        ("/to?x=1 2&sig=a%2Fb", "/to?x=1%202&sig=a%2Fb"),
+        ("/图?x=你&sig=a%2Fb#fragment", "/%E5%9B%BE?x=%E4%BD%A0&sig=a%2Fb"),
+        ('/to?x=<">\\^`{|}100%', "/to?x=%3C%22%3E%5C%5E%60%7B%7C%7D100%"),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+async def test_as_it_stands(location: str, target: str, absolute: bool) -> None:
+    async with opened() as pool:
+        for session in (pool.get(), pool.get("1.0"), pool.lend()):
+            async with ScriptedServer(scripts.status(200)) as other:
+                start = other.url.rstrip("/") if absolute else ""
+                async with ScriptedServer(
+                    raw_redirect(start + location), scripts.status(200)
+                ) as first:
+                    await session.get(first.url)
+                    server = other if absolute else first
+                    assert server.attempts[-1].request.target == target
+        await pool.take_back(session)
+
+
+async def test_what_is_no_url_is_an_error_of_aiohttps() -> None:
+    async with opened() as pool, ScriptedServer(raw_redirect("http://\u2100.example:1/")) as server:
+        with pytest.raises(aiohttp.ClientError):
+            await pool.get().get(server.url)
+
+
+@pytest.mark.parametrize("text", ["http://a/b%2Fc?d=%2B&e=f+g", "http://[::1]:8080/", "http://a"])
+def test_what_can_be_sent_is_left_alone(text: str) -> None:
+    url = URL(text, encoded=True)
+    assert as_it_stands(url) is url
+
+
+def test_the_name_of_a_host_is_encoded() -> None:
+    url = URL("http://u:p@中文.example:8080/a?b", encoded=True)
+    assert str(as_it_stands(url)) == "http://u:p@xn--fiq228c.example:8080/a?b"

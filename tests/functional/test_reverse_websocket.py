@@ -10,7 +10,7 @@ import pytest
 from nonebot_aiohttp import ReceiveConflict, WebSocket, WebSocketClosed
 from nonebot_aiohttp.life.tasks import start_task
 from tests.support import frames
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, RecordingBot, make_driver
 from tests.support.client import RawClient
 from tests.support.frames import Opcode
 from tests.support.hosts import Serving, own_process
@@ -24,7 +24,7 @@ BOT = {"X-Self-ID": "1"}
 
 @pytest.mark.parametrize("path", ["/recorder/ws", "/recorder/ws/"])
 async def test_both_paths_of_an_adapter_take_websockets(
-    serving: Serving, adapter: type[RecordingBot], path: str
+    serving: Serving, adapter: Adapter, path: str
 ) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host, await host.client() as client:
@@ -35,7 +35,7 @@ async def test_both_paths_of_an_adapter_take_websockets(
 
 @pytest.mark.promise("reverse: text and binary frames arrive as bytes")
 async def test_text_and_binary_reach_handle_message_as_bytes(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.text("ascii"), frames.text("你好"), frames.text(""))
@@ -45,48 +45,12 @@ async def test_text_and_binary_reach_handle_message_as_bytes(
     assert all(type(message) is bytes for message in adapter.messages)
 
 
-async def test_a_fragmented_message_arrives_whole(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    data = "你好".encode()
-    async with serving(make_driver(adapter)) as host, host.connected() as client:
-        await client.send_frame(frames.Frame(Opcode.TEXT, data[:1], fin=False))
-        await client.send_frame(frames.Frame(Opcode.CONTINUATION, data[1:4], fin=False))
-        await client.send_frame(frames.Frame(Opcode.CONTINUATION, data[4:]))
-        await eventually(lambda: adapter.messages)
-    assert adapter.messages == [data]
-
-
-async def test_the_bot_answers_over_its_socket(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        await driver.bots["1"].send(None, "héllo")
-        assert await client.read_frame() == frames.Frame(
-            Opcode.TEXT, "héllo".encode(), masked=False
-        )
-        await adapter_socket(adapter).send_bytes(b"\x00")
-        assert (await client.read_frame()).payload == b"\x00"
-
-
-@pytest.mark.promise("reverse: pings are answered")
-async def test_pings_are_answered(serving: Serving, adapter: type[RecordingBot]) -> None:
-    """Trap: with `autoping` off whoever turned it off answers them."""
-    async with serving(make_driver(adapter)) as host, host.connected() as client:
-        await client.send_frame(frames.pong(b"unasked"), frames.ping(b"are you there?"))
-        pong = await client.read_frame()
-        assert (pong.opcode, pong.payload) == (Opcode.PONG, b"are you there?")
-
-
 @pytest.mark.promise("registry: WebSocket bots are in bots from accept to close")
 async def test_a_bot_is_there_from_accept_to_close(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected() as client:
         await client.send_frame(frames.close(4000, "bye"))
         await client.read_close()
         await eventually(lambda: not driver.bots)
@@ -97,33 +61,6 @@ async def test_a_bot_is_there_from_accept_to_close(
         assert (closed.value.code, closed.value.reason) == (4000, "bye")
     assert logs.matching("Bot 1 of recorder connected", "INFO")
     assert logs.matching("Bot 1 of recorder disconnected: WebSocket closed with 4000: bye", "INFO")
-
-
-@pytest.mark.parametrize("how", ["fin", "reset"])
-async def test_a_peer_that_vanishes_is_gone(
-    serving: Serving, adapter: type[RecordingBot], how: str
-) -> None:
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        client.reset() if how == "reset" else client.abort()
-        await eventually(lambda: not driver.bots)
-        with pytest.raises(WebSocketClosed) as closed:
-            await adapter_socket(adapter).send("late")
-        assert closed.value.code in ((1006,) if host.face == "aiohttp" else (1005, 1006))
-
-
-async def test_a_bot_closes_its_own_socket(serving: Serving, adapter: type[RecordingBot]) -> None:
-    """Trap: the seed's Quart driver's `close()` did nothing, its `closed` was always False."""
-    driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
-        socket = adapter_socket(adapter)
-        closing = asyncio.create_task(asyncio.wait_for(socket.close(4001), 5))
-        assert (await client.read_close()).close_code == 4001
-        await closing
-        assert socket.closed
-        await eventually(lambda: not driver.bots)
 
 
 @pytest.mark.promise("reverse: the reader never waits for a handler")
@@ -169,24 +106,12 @@ async def test_a_handler_that_raises_or_never_ends_stops_nobody(
     assert logs.matching("Cut off 1 handler(s) of recorder", "ERROR")
 
 
-async def test_a_handler_that_is_no_coroutine_stops_nobody(serving: Serving, logs: Logs) -> None:
-    class Recorder(RecordingBot):
-        def handle_message(self, message: bytes) -> Any:
-            type(self).messages.append(message)
-
-    async with serving(make_driver(Recorder)) as host, host.connected() as client:
-        await client.send_frame(frames.text("1"), frames.text("2"))
-        await eventually(lambda: Recorder.messages == [b"1", b"2"])
-    assert logs.matching("A handler of recorder could not start", "ERROR")
-
-
 @pytest.mark.promise("reverse: receiving while the driver's reader runs is a named error")
 async def test_while_the_reader_runs_receiving_is_a_named_error(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    async with serving(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with serving(driver) as host, host.bot_connected() as client:
         for receive in (adapter_socket(adapter).receive, adapter_socket(adapter).receive_bytes):
             with pytest.raises(ReceiveConflict, match="the driver's reader receives"):
                 await receive()
@@ -194,21 +119,18 @@ async def test_while_the_reader_runs_receiving_is_a_named_error(
         await eventually(lambda: adapter.messages)
 
 
-async def test_connection_hooks_run_with_the_bot(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_connection_hooks_run_with_the_bot(serving: Serving, adapter: Adapter) -> None:
     driver, seen = make_driver(adapter), []
     driver.on_bot_connect(lambda bot: seen.append(("connect", bot, "1" in driver.bots)))
     driver.on_bot_disconnect(lambda bot: seen.append(("disconnect", bot, "1" in driver.bots)))
     async with serving(driver) as host:
-        async with host.connected():
-            await eventually(lambda: driver.bots)
+        async with host.bot_connected():
             bot = driver.bots["1"]
         await eventually(lambda: len(seen) == 2)
     assert seen == [("connect", bot, True), ("disconnect", bot, False)]
 
 
-async def test_the_stop_closes_with_1001(serving: Serving, adapter: type[RecordingBot]) -> None:
+async def test_the_stop_closes_with_1001(serving: Serving, adapter: Adapter) -> None:
     """Trap: a WebSocket not closed in `on_shutdown` costs twice aiohttp's `shutdown_timeout`."""
     driver = make_driver(adapter)
     stopped: list[float] = []
@@ -226,9 +148,7 @@ async def test_the_stop_closes_with_1001(serving: Serving, adapter: type[Recordi
 
 
 @pytest.mark.promise("data: every limit is a setting with a default for bots")
-async def test_big_messages_pass_the_default_limit(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
+async def test_big_messages_pass_the_default_limit(serving: Serving, adapter: Adapter) -> None:
     """Trap: big images meet aiohttp's default of 4 MiB and end in 1009."""
     async with serving(make_driver(adapter)) as host, host.connected() as client:
         await client.send_frame(frames.binary(b"x" * (9 << 20)))
@@ -237,19 +157,16 @@ async def test_big_messages_pass_the_default_limit(
 
 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
-async def test_a_silent_peer_is_gone_within_a_bounded_time(
-    adapter: type[RecordingBot],
-) -> None:
+async def test_a_silent_peer_is_gone_within_a_bounded_time(adapter: Adapter) -> None:
     """Trap: no heartbeat, silent loss (go-cqhttp#131)."""
     driver = make_driver(adapter, aiohttp_heartbeat=0.1)
-    async with own_process(driver) as host, host.connected() as client:
-        await eventually(lambda: driver.bots)
+    async with own_process(driver) as host, host.bot_connected() as client:
         assert (await client.read_frame()).opcode == Opcode.PING
         await eventually(lambda: not driver.bots)
 
 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
-async def test_a_peer_that_answers_pings_stays(adapter: type[RecordingBot]) -> None:
+async def test_a_peer_that_answers_pings_stays(adapter: Adapter) -> None:
     # A pong has half of it to come: time that a loaded machine needs.
     driver = make_driver(adapter, aiohttp_heartbeat=1)
     async with own_process(driver) as host, host.connected() as client:
@@ -264,21 +181,20 @@ async def _answer_ping(client: RawClient) -> None:
     await client.send_frame(frames.pong(ping.payload))
 
 
-def adapter_socket(adapter: type[RecordingBot]) -> WebSocket:
+def adapter_socket(adapter: Adapter) -> WebSocket:
     """Return the socket of the adapter's latest connection."""
     socket = adapter.requests[-1]
     assert isinstance(socket, WebSocket)
     return socket
 
 
-async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]) -> None:
+async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
     """The face of aiohttp remembers its open connections, for the stop."""
     driver = make_driver(adapter)
     open_ones = driver._host._transport._upgraded
     async with own_process(driver) as host:
         for _ in range(3):
-            async with host.connected():
-                await eventually(lambda: driver.bots)
+            async with host.bot_connected():
                 assert len(open_ones) == 1
             await eventually(lambda: not open_ones)
 
@@ -286,29 +202,17 @@ async def test_a_connection_that_has_ended_is_let_go(adapter: type[RecordingBot]
 # Trap: eager tasks run before their caller has read a byte (Python 3.12 and newer)
 
 
+@pytest.mark.parametrize("in_a_task", [False, True])
 async def test_a_connect_hook_that_closes_at_once_says_the_code(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter, in_a_task: bool
 ) -> None:
-    driver = make_driver(adapter)
+    driver, closing = make_driver(adapter), list[asyncio.Task[None]]()
 
     @driver.on_bot_connect
     async def refuse(bot: Any) -> None:
-        await bot.request.close(4003)
-
-    async with serving(driver) as host, host.connected() as client:
-        assert (await client.read_close()).close_code == 4003
-        await eventually(lambda: not driver.bots)
-
-
-async def test_a_hook_that_closes_in_a_task_of_its_own_says_the_code(
-    serving: Serving, adapter: type[RecordingBot]
-) -> None:
-    driver = make_driver(adapter)
-    closing: list[asyncio.Task[None]] = []
-
-    @driver.on_bot_connect
-    def refuse(bot: Any) -> None:
         closing.append(start_task(bot.request.end(4003, "no room")))
+        if not in_a_task:
+            await closing[0]
 
     async with serving(driver) as host, host.connected() as client:
         close = await client.read_close()

@@ -1,4 +1,4 @@
-"""The sessions for everything outbound: one connector, no cookies, proxies, trusted CAs."""
+"""The sessions for everything outbound: connector, cookies, trusted CAs, and their lives."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from nonebot_aiohttp import DriverOptions, LifecycleError, SetupError
 from nonebot_aiohttp.connections.resolver import CACHE_TTL
-from nonebot_aiohttp.connections.sessions import SessionPool
+from nonebot_aiohttp.connections.sessions import MAX_SPARE, SessionPool
 from tests.support import scripts
-from tests.support.bots import RecordingBot, make_driver
+from tests.support.bots import Adapter, make_driver
 from tests.support.certs import Tls
-from tests.support.forward import answers
+from tests.support.hosts import serve_application
 from tests.support.pools import opened
 from tests.support.server import ScriptedServer
-from tests.support.waiting import eventually
+from tests.support.waiting import within
 
 pytestmark = pytest.mark.both_loops
 
-Adapter = type[RecordingBot]
+Adapter = Adapter
 Opened = Callable[..., AbstractAsyncContextManager[SessionPool]]
 
 SECRET = "s3cr3t-T0ken"
@@ -116,24 +117,6 @@ async def test_the_connector_has_no_limit_and_keeps_addresses() -> None:
         assert connector._cached_hosts._ttl == CACHE_TTL
 
 
-async def test_more_requests_than_aiohttps_limit_are_in_flight_at_once() -> None:
-    async with opened() as pool, ScriptedServer(scripts.hang()) as server:
-        asking = [asyncio.ensure_future(pool.get().get(server.url)) for _ in range(110)]
-        await eventually(lambda: len(server.attempts) == 110)
-        for each in asking:
-            each.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
-
-
-async def test_requests_share_a_connection() -> None:
-    """Trap: a client per request (nonebot2#2617)."""
-    async with opened() as pool, ScriptedServer(answers(b"1", b"2")) as server:
-        for expected in (b"1", b"2"):
-            async with pool.get().get(server.url) as response:
-                assert await response.read() == expected
-        assert len(server.attempts) == 1
-
-
 @pytest.mark.promise("forward: bots share no cookies")
 async def test_cookies_of_one_answer_are_not_sent_with_the_next_request() -> None:
     cookie = {"Set-Cookie": "session=theirs; Path=/"}
@@ -176,3 +159,86 @@ async def test_without_a_ca_file_the_systems_are_trusted(tls: Tls) -> None:
     ):
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await pool.get().get(server.url)
+
+
+async def test_what_is_held_outlives_the_pool() -> None:
+    """Who reads an answer when the connector is closed would wait for ever."""
+    proceed = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await proceed.wait()
+        await response.write(b"whole")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    pool = SessionPool(DriverOptions())
+    async with serve_application(app) as port:
+        await pool.open()
+        held = pool.hold()
+        url = f"http://127.0.0.1:{port}/"
+        async with pool.isolated() as client, client.get(url) as response:
+            await pool.close()
+            assert not pool.is_open
+            proceed.set()
+            assert await within(response.read()) == b"whole"
+        assert not held.closed
+        await pool.release(held)
+        assert held.closed
+
+
+async def test_a_pool_is_open_on_its_own_loop_only() -> None:
+    async with opened() as pool:
+
+        async def elsewhere() -> bool:
+            return pool.is_open
+
+        assert pool.is_open
+        assert await asyncio.to_thread(asyncio.run, elsewhere()) is False
+
+
+async def test_a_lent_session_is_lent_again_without_its_cookies() -> None:
+    login = scripts.status(302, b"", {"Location": "/home", "Set-Cookie": "session=1; Path=/"})
+    async with opened() as pool, ScriptedServer(login, scripts.status(200)) as server:
+        lent = pool.lend()
+        async with lent.get(server.url) as response:
+            assert response.status == 200
+        await pool.take_back(lent)
+        assert pool.lend() is lent
+        async with lent.get(server.url):
+            pass
+        await pool.take_back(lent)
+        sent = [attempt.request.header("Cookie") for attempt in server.attempts]
+    assert lent.closed
+    assert sent == [None, "session=1", None]
+
+
+async def test_a_session_is_lent_to_one_request_at_a_time() -> None:
+    async with opened() as pool:
+        lent = [pool.lend() for _ in range(MAX_SPARE + 1)]
+        assert len(set(lent)) == MAX_SPARE + 1
+        for session in lent:
+            await pool.take_back(session)
+        # As many as once were needed are not kept for ever.
+        assert [session.closed for session in lent] == [False] * MAX_SPARE + [True]
+    assert all(session.closed for session in lent)
+
+
+async def test_a_lent_session_outlives_the_pool_and_is_not_lent_by_the_next_one() -> None:
+    pool = SessionPool(DriverOptions())
+    await pool.open()
+    lent = pool.lend()
+    connector = lent.connector
+    assert connector is not None
+    await pool.close()
+    await pool.open()
+    assert not lent.closed
+    await pool.take_back(lent)
+    assert lent.closed
+    assert connector.closed
+    other = pool.lend()
+    assert other is not lent
+    await pool.take_back(other)
+    await pool.close()

@@ -9,24 +9,22 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import DriverOptions, HTTPConnection, HTTPResponse, WebSocketClosed
+from nonebot_aiohttp import DriverOptions, HTTPResponse, WebSocketClosed
 from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
-from nonebot_aiohttp.connections.unsent import FLOW_UNKNOWN, UnsentWatch, Watched
+from nonebot_aiohttp.connections.unsent import UNKNOWN_FACTOR, UnsentWatch, Watched
 from nonebot_aiohttp.reverse.aiohttp_transport import MOST_SEEN
-from tests.functional.test_turns import passes
-from tests.functional.test_websocket_peers import blocked
 from tests.support import frames
-from tests.support.bots import Decision, RecordingBot, make_driver
+from tests.support.bots import Adapter, RecordingBot, answering, make_driver
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
 from tests.support.deaf import deaf_client, send_until_dropped
-from tests.support.forward import websocket
+from tests.support.forward import WEBSOCKET
 from tests.support.hosts import Host, Serving, own_process
 from tests.support.logs import Logs
-from tests.support.server import Connection, ScriptedServer
-from tests.support.sides import Side
-from tests.support.waiting import eventually, within
+from tests.support.server import Connection
+from tests.support.sides import Side, blocked
+from tests.support.waiting import eventually, passes, within
 
 pytestmark = pytest.mark.both_loops
 
@@ -48,7 +46,7 @@ async def begin(host: Host, size: int, sent: int) -> RawClient:
 
 @pytest.mark.promise("strangers: unfinished bodies are bounded together")
 async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
-    serving: Serving, adapter: type[RecordingBot], logs: Logs
+    serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
     bodies = driver._host._bodies
@@ -83,7 +81,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 @pytest.mark.promise("strangers: pipelined requests yield to the event loop")
 @pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
 async def test_requests_behind_each_other_give_way(
-    serving: Serving, adapter: type[RecordingBot], path: str
+    serving: Serving, adapter: Adapter, path: str
 ) -> None:
     count = 8 * fairness.IN_A_ROW
     async with serving(make_driver(adapter)) as host:
@@ -111,20 +109,14 @@ def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
 # Answers that nobody takes
 
 
-def verbose() -> type[RecordingBot]:
-    """Make an adapter that refuses at length."""
-
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return None, HTTPResponse(403, b"no" * 32 * KIB)
-
-    return Recorder
+VERBOSE = HTTPResponse(403, b"no" * 32 * KIB)
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
-    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None)
+    driver = make_driver(
+        answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
+    )
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
@@ -141,7 +133,7 @@ async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheles
     serving: Serving, logs: Logs
 ) -> None:
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
-    driver = make_driver(verbose(), aiohttp_keepalive_timeout=0.4)
+    driver = make_driver(answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4)
     async with serving(driver) as host:
         if host.face == "asgi":
             pytest.skip("the server's own business")
@@ -161,7 +153,7 @@ async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheles
 
 
 async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
     face = driver._host._transport
@@ -198,7 +190,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 ) -> None:
     async with blocked(side) as (ends, senders):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         # The kernel takes a moment to fill its own buffers.
         await asyncio.sleep(0.2)
         await watch.look()
@@ -212,14 +204,14 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         assert ends.socket.closed
         results = await within(asyncio.gather(*senders, return_exceptions=True))
         assert all(isinstance(result, WebSocketClosed) for result in results)
-    assert len(logs.matching("took nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
+    assert len(logs.matching("read nothing of what was sent for 30 s (aiohttp_heartbeat)")) == 1
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
 async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
-        watch.add_sockets([ends.socket])
+        watch.add_websockets([ends.socket])
         ends.peer.read_again()
         for _ in range(10):
             await watch.look()
@@ -250,7 +242,7 @@ async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
     transport = Transport()
     watch = UnsentWatch(DriverOptions(keepalive_timeout=10), fake_clock.clock)
     watch._sources.append(lambda: [Watched(transport, 10, "a setting", transport.abort)])
-    for _ in range(FLOW_UNKNOWN):
+    for _ in range(UNKNOWN_FACTOR):
         await watch.look()
         await fake_clock.advance(10)
         transport.unsent -= takes
@@ -262,7 +254,7 @@ async def test_where_only_the_unsent_bytes_tell_the_limit_is_longer(
 # Handlers of one connection
 
 
-def slow() -> type[RecordingBot]:
+def slow() -> Adapter:
     """Make an adapter whose handlers never end."""
 
     class Recorder(RecordingBot):
@@ -290,7 +282,7 @@ async def test_a_websocket_with_too_many_events_in_work_is_closed_with_1013(
 
 
 async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
-    serving: Serving, adapter: type[RecordingBot]
+    serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter, aiohttp_max_inflight=5)
     async with serving(driver) as host, host.connected() as client:
@@ -300,9 +292,7 @@ async def test_a_burst_of_events_that_end_at_once_is_not_too_many(
 
 
 @pytest.mark.promise("strangers: the handlers of one connection are bounded")
-async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
-    logs: Logs,
-) -> None:
+async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(logs: Logs) -> None:
     driver = make_driver(slow(), aiohttp_max_inflight=20, aiohttp_drain_timeout=0)
     seen: list[int] = []
 
@@ -314,11 +304,9 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
         closed = await connection.read_close()
         seen.append(int.from_bytes(closed.payload[:2], "big"))
 
-    async with ScriptedServer(script) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            await eventually(lambda: logs.matching("aiohttp_max_inflight"))
-            await eventually(lambda: seen)
+    async with WEBSOCKET.running(driver, script):
+        await eventually(lambda: logs.matching("aiohttp_max_inflight"))
+        await eventually(lambda: seen)
     assert seen[0] == TRY_AGAIN_LATER
 
 
@@ -327,19 +315,19 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(
 
 @pytest.mark.promise("strangers: few connections may wait for the id of one bot")
 async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
-    adapter: type[RecordingBot], logs: Logs
+    adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)
     async with own_process(driver) as host, host.connected():
         # The first one never answers the probe.
-        line = [await host.client() for _ in range(1 + connected.LONGEST_LINE)]
+        line = [await host.client() for _ in range(1 + connected.MAX_QUEUE)]
         asking = [asyncio.ensure_future(host.upgrade(client)) for client in line]
         await eventually(lambda: len(adapter.requests) == 1 + len(line))
         async with await host.client() as client:
             assert (await host.upgrade(client)).status == 409
         for client in line[1:]:
             await client.close()
-        waiting = driver._connections._lines["1"]
+        waiting = driver._connected_bots._queues["1"]
         await eventually(lambda: waiting.length == 0)
         for each in asking:
             each.cancel()
@@ -370,39 +358,31 @@ UNSENDABLE: dict[str, HTTPResponse] = {
 async def test_a_response_that_cannot_be_sent_is_500_and_names_its_adapter(
     serving: Serving, logs: Logs, what: str, self_id: str | None
 ) -> None:
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            return self_id, UNSENDABLE[what]
-
-    async with serving(make_driver(Recorder)) as host:
+    recorder = answering(self_id, UNSENDABLE[what])
+    async with serving(make_driver(recorder)) as host:
         assert (await host.post()).status == 500
         if self_id is None:
             async with await host.client() as client:
                 # Servers without the extension of ASGI have a refusal of their own.
                 assert (await host.upgrade(client)).status in (500, 403)
-    assert Recorder.messages == []
+    assert recorder.messages == []
     assert len(logs.matching("The adapter recorder has made a response that cannot be sent")) == 1
 
 
 @pytest.mark.promise("strangers: framing headers are the transport's")
 async def test_framing_is_the_transports_business(serving: Serving) -> None:
-    """Adapters hand on what another server has answered."""
-
-    class Recorder(RecordingBot):
-        @classmethod
-        async def decide(cls, request: HTTPConnection) -> Decision:
-            framing = {
-                "Transfer-Encoding": "chunked",
-                "Content-Length": "99",
-                "Connection": "close",
-                "Keep-Alive": "timeout=5",
-                "Upgrade": "h2c",
-                "X-Kept": "yes",
-            }
-            return "1", HTTPResponse(200, b"body", framing)
-
-    async with serving(make_driver(Recorder)) as host, await host.client() as client:
+    """Adapters hand on what another server has answered, and give bodies as text."""
+    framing = {
+        "Transfer-Encoding": "chunked",
+        "Content-Length": "99",
+        "Connection": "close",
+        "Keep-Alive": "timeout=5",
+        "Upgrade": "h2c",
+        "X-Kept": "yes",
+    }
+    body: Any = "body"
+    recorder = answering("1", HTTPResponse(200, body, framing))
+    async with serving(make_driver(recorder)) as host, await host.client() as client:
         for _ in range(2):
             response = await client.request("POST", f"{host.prefix}/recorder/", BOT, b"event")
             assert (response.status, response.body) == (200, b"body")
@@ -416,25 +396,8 @@ async def test_framing_is_the_transports_business(serving: Serving) -> None:
 
 
 @pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
-async def test_subprotocols_that_nobody_has_are_no_warning(
-    serving: Serving, adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
-) -> None:
-    """OneBot 12 demands one of its clients."""
-    asked = {**BOT, "Sec-WebSocket-Protocol": "12.onebot, " + "x" * 500}
-    async with serving(make_driver(adapter)) as host:
-        async with host.connected(asked) as client:
-            await client.send_frame(frames.text("event"))
-            await eventually(lambda: adapter.messages)
-        async with await host.client() as client:
-            await host.upgrade(client, {**asked, "X-Self-ID": ""})
-    assert adapter.requests[0].headers["sec-websocket-protocol"] == asked["Sec-WebSocket-Protocol"]
-    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert not [record for record in warnings if record.name.startswith("aiohttp")]
-
-
-@pytest.mark.promise("strangers: the loggers of libraries are rate-limited")
 async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ("aiohttp.web", "aiohttp.websocket", "aiohttp.internal")
     async with own_process(make_driver(adapter)):
@@ -451,7 +414,7 @@ async def test_aiohttps_loggers_are_limited_while_the_own_process_serves(
 
 
 async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
-    adapter: type[RecordingBot], caplog: pytest.LogCaptureFixture
+    adapter: Adapter, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with own_process(make_driver(adapter)) as host:
         cookie = "token=" + "secret" * 1536
@@ -470,7 +433,7 @@ async def test_a_long_header_is_taken_and_a_longer_one_is_not_quoted(
     "target", ["/recorder%2Fws", "/recorder%2fws/", "/recorder%2F", "/%2Frecorder/"]
 )
 async def test_an_encoded_slash_separates_nothing(
-    serving: Serving, adapter: type[RecordingBot], target: str
+    serving: Serving, adapter: Adapter, target: str
 ) -> None:
     async with serving(make_driver(adapter)) as host:
         assert (await host.request("POST", target, BOT, b"event")).status == 404

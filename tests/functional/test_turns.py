@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -12,7 +10,7 @@ from nonebot_aiohttp import WebSocketClosed
 from nonebot_aiohttp.connections import fairness
 from tests.support import frames
 from tests.support.sides import Ends, Side
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, passes
 
 pytestmark = pytest.mark.both_loops
 
@@ -23,24 +21,6 @@ MESSAGES = 8 * fairness.BETWEEN_LOOKS
 def every_turn_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give way at every look at the clock."""
     monkeypatch.setattr(fairness, "LONGEST_TURN", -1.0)
-
-
-@contextmanager
-def passes() -> Iterator[list[int]]:
-    """Count the passes of the event loop, in the only item of a list."""
-    counted, counting = [0], True
-    loop = asyncio.get_running_loop()
-
-    def count() -> None:
-        if counting:
-            counted[0] += 1
-            loop.call_soon(count)
-
-    loop.call_soon(count)
-    try:
-        yield counted
-    finally:
-        counting = False
 
 
 async def send_many(ends: Ends) -> None:

@@ -13,8 +13,8 @@ from nonebot_aiohttp.connections.unread import unread_close, unread_message
 from tests.support import frames
 from tests.support.bots import RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import clocked_driver, closes, websocket
-from tests.support.server import Connection, ScriptedServer
+from tests.support.forward import WEBSOCKET, clocked_driver, closes
+from tests.support.server import Connection
 from tests.support.sides import Ends, Side, client_side, server_side
 from tests.support.waiting import eventually, within
 from tests.support.wire import encode_message, status_line
@@ -47,18 +47,6 @@ async def test_a_server_shows_it_to_who_sends() -> None:
         await eventually(lambda: ends.socket.gone)
         await check_refused(ends, 4000, "bye")
         assert not ends.socket.closed
-
-
-async def test_it_is_received_afterwards(side: Side) -> None:
-    async with side() as ends:
-        await ends.peer.send_frame(frames.close(4000, "bye"))
-        await eventually(lambda: ends.socket.gone)
-        with pytest.raises(WebSocketClosed, match="4000: bye"):
-            await within(ends.socket.receive())
-        assert ends.socket.closed
-        # The peer got its answer, and nothing else.
-        assert (await ends.peer.read_frame()).opcode == frames.Opcode.CLOSE
-        await check_refused(ends, 4000, "bye")
 
 
 async def test_a_close_without_a_code_shows(side: Side) -> None:
@@ -163,9 +151,7 @@ async def test_what_came_behind_an_unanswered_ping_is_still_received(side: Side,
         assert ends.socket.closed
 
 
-async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(
-    fake_clock: FakeClock,
-) -> None:
+async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(fake_clock: FakeClock) -> None:
     class Recorder(RecordingBot):
         def __init__(self, *args: Any) -> None:
             raise ValueError("cannot be made")
@@ -183,12 +169,10 @@ async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(
         await connection.read_frame()
 
     driver = clocked_driver(fake_clock, Recorder)
-    async with ScriptedServer(closing) as server:
-        driver.setup_websocket(websocket(server.ws_url))
-        async with driver.lifespan():
-            attempt = await server.attempt(1)
-            await eventually(lambda: attempt.ended)
-            assert len(closes(server)) == 1
+    async with WEBSOCKET.running(driver, closing) as server:
+        attempt = await server.attempt(1)
+        await eventually(lambda: attempt.ended)
+        assert len(closes(server)) == 1
 
 
 async def test_a_message_that_waits_is_no_close(side: Side) -> None:
@@ -225,5 +209,5 @@ def test_where_it_cannot_be_seen_there_is_none() -> None:
 
 
 def _waiting(ends: Ends) -> int:
-    socket: Any = ends.socket._socket
+    socket: Any = ends.socket._wrapped
     return len(socket._reader._buffer)

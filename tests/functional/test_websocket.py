@@ -1,4 +1,4 @@
-"""`WebSocket` over aiohttp, server and client side alike: messages, endings, and a bad peer."""
+"""`WebSocket` over aiohttp, server and client side alike: messages, and peers of every kind."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import asyncio
 import gc
 import sys
 
+import aiohttp
 import pytest
 
 from nonebot_aiohttp import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
-from tests.support import frames
+from tests.support import frames, scripts
 from tests.support.frames import Frame, Opcode
+from tests.support.server import Connection, ScriptedServer
 from tests.support.sides import (
+    BIG,
     READERS,
     Reader,
     Side,
+    blocked,
     client_side,
     handshake,
     pump,
@@ -24,7 +28,6 @@ from tests.support.waiting import eventually, settle, within
 pytestmark = pytest.mark.both_loops
 
 ABNORMAL = 1006
-BIG = b"x" * (1 << 22)
 
 
 @pytest.mark.promise("reverse: receiving converts between text and binary")
@@ -224,3 +227,120 @@ async def test_a_socket_equals_itself_only(side: Side) -> None:
         assert one.socket == one.socket
         assert one.socket != two.socket
         assert len({one.socket, two.socket}) == 2
+
+
+# Peers that are slow, silent or do not read
+
+
+@pytest.mark.parametrize("answer", [None, frames.text("busy")], ids=["pong", "anything else"])
+async def test_alive_is_who_answers(side: Side, answer: Frame | None) -> None:
+    async with side() as ends:
+        reading = asyncio.ensure_future(pump(ends))
+        asking = asyncio.create_task(ends.socket.is_alive(5))
+        ping = await ends.peer.read_frame()
+        assert ping.opcode == Opcode.PING
+        await ends.peer.send_frame(answer or frames.pong(ping.payload))
+        assert await within(asking)
+        reading.cancel()
+
+
+async def test_not_alive_is_who_is_silent(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.ensure_future(pump(ends))
+        assert not await ends.socket.is_alive(0.02)
+        assert not ends.socket.closed
+        reading.cancel()
+
+
+async def test_not_alive_is_who_closes_when_asked(side: Side) -> None:
+    async with side() as ends:
+        reading = asyncio.ensure_future(pump(ends))
+        asking = asyncio.create_task(ends.socket.is_alive(60))
+        await ends.peer.read_frame()
+        await ends.peer.send_frame(frames.close(1000))
+        assert not await within(asking)
+        with pytest.raises(WebSocketClosed):
+            await within(reading)
+
+
+async def test_not_alive_is_who_does_not_read(side: Side) -> None:
+    async with blocked(side) as (ends, _):
+        assert not await within(ends.socket.is_alive(0.02))
+
+
+async def test_closing_does_not_wait_for_a_peer_that_does_not_read(side: Side) -> None:
+    async with blocked(side, close_timeout=0.05) as (ends, senders):
+        await within(ends.socket.close(1001))
+        await check_all_closed(senders, 1001)
+
+
+async def test_dropping_frees_the_senders(side: Side) -> None:
+    async with blocked(side) as (ends, senders):
+        ends.socket.abort("too slow")
+        await check_all_closed(senders, ABNORMAL)
+
+
+async def test_a_lost_heartbeat_frees_the_senders(side: Side) -> None:
+    async with blocked(side, heartbeat=0.05) as (ends, senders):
+        with pytest.raises(WebSocketClosed):
+            await within(ends.socket.receive())
+        await check_all_closed(senders, ABNORMAL)
+
+
+async def test_one_cancelled_sender_cancels_no_other(side: Side) -> None:
+    """Trap: aiohttp has all who wait for a slow peer wait for one future (#12307)."""
+    async with blocked(side) as (ends, senders):
+        senders.pop().cancel()
+        await settle()
+        assert not any(sender.done() for sender in senders)
+        assert not await ends.socket.is_alive(0.01)
+        assert not any(sender.done() for sender in senders)
+
+
+async def test_the_reader_does_not_wait_for_a_peer_that_pings_and_does_not_read(side: Side) -> None:
+    delivered: list[bytes] = []
+    async with blocked(side) as (ends, senders):
+        reading = asyncio.create_task(ends.socket.pump(delivered.append))
+        for _ in range(3000):
+            await ends.peer.send_frame(frames.ping(b"x" * 125))
+        await ends.peer.send_frame(frames.text("still read"))
+        await eventually(lambda: delivered == [b"still read"])
+        # Else there were too few of them: aiohttp lets a writer wait after 64 KiB, 3.14 after 256.
+        assert ends.socket._pong is not None
+        assert not ends.socket._pong.done()
+        ends.socket.abort("too slow")
+        with pytest.raises(WebSocketClosed):
+            await within(reading)
+        await check_all_closed(senders, ABNORMAL)
+
+
+async def check_all_closed(senders: list[asyncio.Task[None]], code: int) -> None:
+    results = await within(asyncio.gather(*senders, return_exceptions=True))
+    assert [getattr(result, "code", result) for result in results] == [code] * len(senders)
+
+
+async def test_aiohttp_gives_a_pong_half_of_the_heartbeat_unless_told_otherwise() -> None:
+    """Trap: it is told by a private name, which `nonebot2.client` sets."""
+    hasty_has_ended = asyncio.Event()
+
+    async def answer_late(connection: Connection) -> None:
+        await connection.upgrade()
+        await connection.read_frame()
+        await hasty_has_ended.wait()
+        await connection.send_frame(frames.text("late"))
+        await connection.send_frame(frames.close(1000))
+        await connection.read_to_end()
+
+    async with (
+        ScriptedServer(answer_late, scripts.half_open()) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        patient = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert patient._pong_heartbeat == 0.05
+        patient._pong_heartbeat = 60.0
+        receiving = asyncio.ensure_future(patient.receive())
+        hasty = await session.ws_connect(server.ws_url, heartbeat=0.1)
+        assert (await within(hasty.receive())).type is not aiohttp.WSMsgType.TEXT
+        hasty_has_ended.set()
+        assert (await within(receiving)).data == "late"
+        await patient.close()

@@ -31,7 +31,6 @@ class Host:
     ignored: tuple[str, ...] = ()
 
     def command(self, port: int) -> list[str]:
-        """Make the arguments of Python."""
         return [argument.replace("{port}", str(port)) for argument in self.arguments]
 
 

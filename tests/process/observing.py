@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.process import hosts
 from tests.process.hosts import Host
 from tests.support.client import RawClient
+from tests.support.hosts import serve_application
 from tests.support.waiting import settle
 from tests.support.wire import Response
 
@@ -45,18 +46,12 @@ async def _is_accepted(host: Host, port: int, body: bytes) -> bool:
 
 @asynccontextmanager
 async def polled_platform(body: str) -> AsyncIterator[str]:
-    """Answer polls; yield the URL."""
+    """Answer polls; give the URL."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text=body)
 
     app = web.Application()
     app.router.add_get("/", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
+    async with serve_application(app) as port:
+        yield f"http://127.0.0.1:{port}/"

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from nonebot_aiohttp.hosts.signals import FORCING_PAUSE
+from tests.process.hosts import Host
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -43,47 +44,29 @@ PORT = re.compile(r"(?:Listening on|Listening at:|[Rr]unning on) https?://\S+:(\
 """How the own process and the servers tell where they listen."""
 
 
-class Program:
-    """A Python program that runs with all warnings as errors and asyncio's debug mode.
-
-    Attributes:
-        process: The process.
-        log: What it writes to stderr.
-    """
+class PythonProcess:
+    """A Python program in asyncio's debug mode, whose output is kept in a directory."""
 
     def __init__(
         self,
         directory: Path,
         arguments: Sequence[str],
-        settings: Mapping[str, Any],
-        ignored: Sequence[str] = (),
+        environment: Mapping[str, str],
+        folder: Path = ROOT,
     ) -> None:
-        """Start it.
-
-        Args:
-            directory: Where its output goes.
-            arguments: The module and its arguments.
-            settings: The bot's configuration.
-            ignored: Filters of warnings that are the host's own.
-        """
-        self._interrupted = 0.0
-        self.journal_file = directory / "journal"
+        """Start it in a folder."""
         self._stderr, self._stdout = directory / "stderr", directory / "stdout"
-        environment = {
-            **os.environ,
-            "BOT_SETTINGS": json.dumps(dict(settings)),
-            "BOT_JOURNAL": str(self.journal_file),
-            "PYTHONUNBUFFERED": "1",
-            # gunicorn keeps a control socket there.
-            "HOME": str(directory),
-        }
-        filters = [part for each in ("error", *ignored) for part in ("-W", each)]
-        self.journal_file.touch()
         with self._stderr.open("wb") as stderr, self._stdout.open("wb") as stdout:
             self.process = subprocess.Popen(
-                [sys.executable, "-X", "dev", *filters, "-m", *arguments],
-                cwd=ROOT,
-                env=environment,
+                [sys.executable, "-X", "dev", *arguments],
+                cwd=folder,
+                # gunicorn keeps a control socket in HOME.
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    "HOME": str(directory),
+                    **environment,
+                },
                 stdout=stdout,
                 stderr=stderr,
             )
@@ -94,6 +77,51 @@ class Program:
         return self._stderr.read_text("utf-8", "replace")
 
     @property
+    def port(self) -> int:
+        """The port on which it listens; waits until it does."""
+        return int(self.output_matching(PORT)[1])
+
+    def output_matching(self, pattern: re.Pattern[str] | str) -> re.Match[str]:
+        """Wait for some output; fail where the process ends first."""
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self.log + self._stdout.read_text("utf-8"))):
+            ended = self.process.poll()
+            assert ended is None, f"ended with {ended} before {pattern}:\n{self.log}"
+            assert time.monotonic() < deadline, f"no {pattern} within {PATIENCE} s:\n{self.log}"
+            time.sleep(0.01)
+        return found
+
+    async def logged(self, text: str) -> None:
+        """Wait until it has written something to stderr, while the test's loop runs."""
+        await eventually(lambda: text in self.log, PATIENCE, text)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for the end, whatever is on stderr; return the exit code."""
+        await eventually(lambda: self.process.poll() is not None, PATIENCE, "the process's end")
+        return int(self.process.returncode)
+
+    def kill(self) -> None:
+        """Kill it if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Program(PythonProcess):
+    """A bot program under a host, with all warnings but the host's own as errors."""
+
+    def __init__(self, directory: Path, host: Host, port: int = 0, **settings: Any) -> None:
+        self._interrupted = 0.0
+        self.journal_file = directory / "journal"
+        self.journal_file.touch()
+        filters = [part for each in ("error", *host.ignored) for part in ("-W", each)]
+        environment = {"BOT_SETTINGS": json.dumps(settings), "BOT_JOURNAL": str(self.journal_file)}
+        super().__init__(directory, [*filters, "-m", *host.command(port)], environment)
+
+    @property
     def journal(self) -> list[str]:
         """What the bot has noted so far."""
         return self.journal_file.read_text("utf-8").splitlines()
@@ -102,86 +130,36 @@ class Program:
         """Count the ids of the events that were handled to their end."""
         return Counter(line.split()[1] for line in self.journal if line.startswith("handled "))
 
-    @property
-    def port(self) -> int:
-        """The port on which it listens; waits until it does."""
-        return int(self.output_matching(PORT)[1])
-
-    def output_matching(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """Wait for some output.
-
-        Raises:
-            AssertionError: It did not come, or the process ended first.
-        """
-        found: re.Match[str] = self._wait(
-            lambda: pattern.search(self.log + self._stdout.read_text()), pattern
-        )
-        return found
-
-    def _wait(self, predicate: Callable[[], Any], what: object) -> Any:
-        deadline = time.monotonic() + PATIENCE
-        while not (value := predicate()):
-            ended = self.process.poll()
-            assert ended is None, f"ended with {ended} before {what}:\n{self.log}"
-            assert time.monotonic() < deadline, f"no {what} within {PATIENCE} s:\n{self.log}"
-            time.sleep(0.01)
-        return value
-
     async def noted(self, text: str, count: int = 1) -> None:
         """Wait until the bot has noted something, so often, while the test's loop runs."""
         await eventually(lambda: self.journal.count(text) >= count, PATIENCE, text)
 
-    async def logged(self, text: str) -> None:
-        """Wait until it has written something to stderr, while the test's loop runs."""
-        await eventually(lambda: text in self.log, PATIENCE, text)
-
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Send a signal."""
         self._interrupted = time.monotonic()
-        self.process.send_signal(number)
+        super().stop(number)
 
     def press_ctrl_c(self) -> None:
         """Do what a terminal does: send SIGINT to the process and to all of its children."""
         process = psutil.Process(self.process.pid)
-        self._interrupted = time.monotonic()
         for each in (process, *process.children(recursive=True)):
             each.send_signal(signal.SIGINT)
 
     async def interrupt_again(self) -> None:
-        """Send SIGINT so long after the last signal that it is a wish of its own."""
+        """Send SIGINT so long after the last signal that it is a request of its own."""
         due = self._interrupted + FORCING_PAUSE + 0.2
         await eventually(lambda: time.monotonic() > due, PATIENCE, "the time to interrupt again")
         self.stop(signal.SIGINT)
 
     async def exit_code(self, *expected: str) -> int:
-        """Wait for the end, and check that stderr holds no line that is not expected.
+        """Wait for the end; the lines on stderr are quiet, or match the regular expressions.
 
-        Args:
-            *expected: Regular expressions; every line that is neither quiet nor matched by one
-                of them fails the test, and so does one that matches no line.
-
-        Returns:
-            The exit code; minus the number of the signal that killed it.
+        An expression that no line matches fails the test, too. The exit code of a process that a
+        signal has ended is minus its number.
         """
         code = await self.ended()
-        self.check_log(*expected)
-        return code
-
-    async def ended(self) -> int:
-        """Wait for the end, whatever is on stderr; return the exit code."""
-        await eventually(lambda: self.process.poll() is not None, PATIENCE, "the process's end")
-        return int(self.process.returncode)
-
-    def check_log(self, *expected: str) -> None:
-        """Check that each line of stderr is quiet or expected, and each expected one there."""
         lines = [line for line in self.log.splitlines() if not QUIET_LINES.match(line)]
         wrong = [line for line in lines if not any(re.search(each, line) for each in expected)]
         assert not wrong, f"stderr holds {wrong}:\n{self.log}"
         for each in expected:
             assert any(re.search(each, line) for line in lines), f"no {each!r} in:\n{self.log}"
-
-    def kill(self) -> None:
-        """Kill it if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        return code

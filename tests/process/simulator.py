@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests.support.hosts import serve_application
 from tests.support.waiting import within
 
 
@@ -31,13 +32,11 @@ class Line:
     ended: asyncio.Task[None] | None = None
 
     async def close_code(self) -> int | None:
-        """Wait for the end and return its code."""
         assert self.ended is not None
         await within(asyncio.shield(self.ended), 60)
         return self.socket.close_code
 
     async def answer_calls(self) -> None:
-        """Read until the end."""
         async for message in self.socket:
             call = json.loads(message.data)
             self.calls.append(call)
@@ -75,14 +74,12 @@ class Platform:
         await self._session.close()
 
     async def connect(self, self_id: str) -> Line:
-        """Connect a bot's WebSocket."""
         socket = await self._session.ws_connect(self.url + "/ws", headers={"X-Self-ID": self_id})
         line = self.lines[self_id] = Line(socket)
         line.ended = asyncio.create_task(line.answer_calls())
         return line
 
     async def send(self, self_id: str, **event: Any) -> None:
-        """Send an event over the bot's WebSocket."""
         await self.lines[self_id].socket.send_json(event)
 
     async def post(self, self_id: str, **event: Any) -> int:
@@ -94,11 +91,7 @@ class Platform:
 
 @asynccontextmanager
 async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve the platform's API over HTTP.
-
-    Yields:
-        Its URL, and the calls that came.
-    """
+    """Serve the platform's API over HTTP; give its URL, and the calls that come."""
     calls: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -107,11 +100,5 @@ async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
 
     app = web.Application()
     app.router.add_post("/", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", calls
-    finally:
-        await runner.cleanup()
+    async with serve_application(app) as port:
+        yield f"http://127.0.0.1:{port}/", calls

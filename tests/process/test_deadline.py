@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -31,26 +29,18 @@ CLOSE = 2.0
 
 
 async def never() -> None:
-    """Hang."""
     await asyncio.get_running_loop().create_future()
 
 
-@asynccontextmanager
-async def served(**settings: Any) -> AsyncIterator[Bench]:
-    """Give a driver whose application has a large page."""
+def serving_large_page(**settings: Any) -> Bench:
+    """Make a driver whose application has a large page."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=b"x" * LARGE)
 
     made = Bench(**settings)
     made.driver.server_app.router.add_get("/large", answer)
-    await made.start()
-    try:
-        yield made
-    finally:
-        if made.serving is not None and not made.serving.done():
-            made.driver.exit()
-            await made.end()
+    return made
 
 
 async def deaf_stranger(bench: Bench) -> RawClient:
@@ -85,7 +75,7 @@ async def seconds_to_stop(bench: Bench) -> float:
 async def test_only_peers_hang(logs: Logs) -> None:
     settings = {"aiohttp_drain_timeout": 0.1, "aiohttp_close_timeout": CLOSE}
     async with (
-        served(**settings) as bench,
+        serving_large_page(**settings) as bench,
         await deaf_stranger(bench),
         await deaf_websocket(bench),
     ):
@@ -96,8 +86,9 @@ async def test_only_peers_hang(logs: Logs) -> None:
 
 
 @pytest.mark.promise("life: one deadline bounds the whole stop")
+@pytest.mark.promise("life: disconnect hooks run within the deadline")
 async def test_everything_hangs(logs: Logs) -> None:
-    async with served(aiohttp_drain_timeout=0.5, aiohttp_close_timeout=CLOSE) as bench:
+    async with serving_large_page(aiohttp_drain_timeout=0.5, aiohttp_close_timeout=CLOSE) as bench:
         bench.driver.on_shutdown(never)
 
         @bench.driver.on_bot_disconnect
@@ -115,9 +106,20 @@ async def test_everything_hangs(logs: Logs) -> None:
     assert logs.matching("Stopped; not all that ran has ended", "INFO")
 
 
+async def test_tasks_of_others_hold_up_no_stop() -> None:
+    """Trap: the stop waited for every task in the loop, those of plugins too (a16)."""
+    async with serving_large_page() as bench:
+        plugin = asyncio.create_task(never())
+        bench.driver.exit()
+        await bench.end()
+        assert not plugin.done()
+        plugin.cancel()
+    assert bench.notes[-2:] == SHUTDOWN
+
+
 @pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 async def test_a_shutdown_hook_that_hangs_does_not_skip_those_behind_it(logs: Logs) -> None:
-    async with served(aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5) as bench:
+    async with serving_large_page(aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5) as bench:
         for _ in range(3):
             bench.driver.on_shutdown(never)
         bench.driver.exit()
@@ -167,7 +169,7 @@ async def test_an_application_that_fails_at_its_end_is_cleaned_up_and_heard_of()
 
 
 async def test_what_is_unsent_is_sent_before_the_connection_goes() -> None:
-    async with served() as bench, await RawClient.connect(bench.port) as client:
+    async with serving_large_page() as bench, await RawClient.connect(bench.port) as client:
         client.stop_reading()
         await client.send_request("GET", "/large")
         await settle()

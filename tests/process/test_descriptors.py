@@ -11,57 +11,61 @@ from tests.process.test_signals import LOOPS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 
-PROGRAM = """
+BEGIN = """
 import asyncio, resource, socket, sys
 from types import SimpleNamespace
+import aiohttp
+from aiohttp import web
 from nonebot_aiohttp import Driver
 
-LIMIT = resource.RLIMIT_NOFILE
 soft, hard, loop = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+LIMIT = resource.RLIMIT_NOFILE
 resource.setrlimit(LIMIT, (soft, hard))
-config = SimpleNamespace(host="127.0.0.1", port=0, aiohttp_loop=loop)
+config = SimpleNamespace(host="127.0.0.1", port=0, aiohttp_loop=loop, aiohttp_proxy=None)
 driver = Driver(SimpleNamespace(environment="test"), config)
+tasks = []
 
-async def crowd():
+def run_while(working):
+    sock = socket.create_server(("127.0.0.1", 0))
+
+    async def work():
+        await working(sock.getsockname()[1])
+        driver.exit()
+
+    driver.on_startup(lambda: tasks.append(asyncio.ensure_future(work())))
+    driver.run(sock=sock)
+"""
+
+LOOK = """
+async def look(port):
+    print("while it runs", *resource.getrlimit(LIMIT), flush=True)
+    await asyncio.sleep(0.1)
+
+run_while(look)
+print("afterwards", *resource.getrlimit(LIMIT), flush=True)
+"""
+
+CROWD = """
+async def crowd(port):
     # Its own descriptors count, too: half of the connections are enough.
     streams = []
-    with listening() as port:
-        try:
-            while True:
-                streams.append(await asyncio.open_connection("127.0.0.1", port))
-                await asyncio.sleep(0)
-        except OSError:
-            pass
-        await asyncio.sleep(2.5)
-        for _, writer in streams:
-            writer.close()
-    driver.exit()
-
-@driver.on_startup
-async def look():
-    print("while it runs", *resource.getrlimit(LIMIT), flush=True)
-    if len(sys.argv) > 4:
-        global task
-        task = asyncio.ensure_future(crowd())
-    else:
-        asyncio.get_running_loop().call_later(0.1, driver.exit)
-
-class listening:
-    def __enter__(self):
-        return sock.getsockname()[1]
-    def __exit__(self, *error):
+    try:
+        while True:
+            streams.append(await asyncio.open_connection("127.0.0.1", port))
+            await asyncio.sleep(0)
+    except OSError:
         pass
+    await asyncio.sleep(2.5)
+    for _, writer in streams:
+        writer.close()
 
-sock = socket.create_server(("127.0.0.1", 0))
-driver.run(sock=sock)
-print("afterwards", *resource.getrlimit(LIMIT), flush=True)
+run_while(crowd)
 """
 
 
 def run(program: str, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-    """Run a program within some seconds."""
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-c", BEGIN + program, *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -76,7 +80,7 @@ def run(program: str, *arguments: str, timeout: float = 30) -> subprocess.Comple
 def test_the_limit_is_raised_while_it_runs_and_put_back(
     soft: int, hard: int, meanwhile: int
 ) -> None:
-    lines = run(PROGRAM, str(soft), str(hard), "asyncio").stdout.splitlines()
+    lines = run(LOOK, str(soft), str(hard), "asyncio").stdout.splitlines()
     assert lines == [f"while it runs {meanwhile} {hard}", f"afterwards {soft} {hard}"]
 
 
@@ -84,23 +88,14 @@ def test_the_limit_is_raised_while_it_runs_and_put_back(
 @pytest.mark.parametrize("loop", LOOPS)
 def test_that_none_is_left_is_said_and_said_once(loop: str) -> None:
     """Trap: asyncio logs thousands of tracebacks a second, and uvloop nothing."""
-    done = run(PROGRAM, "64", "64", loop, "crowd")
+    done = run(CROWD, "64", "64", loop)
     assert done.stderr.count("No file descriptor is left") == 1
     assert len(done.stderr.splitlines()) < 12
     assert "Traceback" not in done.stderr
 
 
 CALLS = """
-import asyncio, resource, socket, sys
-from types import SimpleNamespace
-import aiohttp
-from aiohttp import web
-from nonebot_aiohttp import Driver
-
-soft, hard, loop, host = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-config = SimpleNamespace(host="127.0.0.1", port=0, aiohttp_loop=loop, aiohttp_proxy=None)
-driver = Driver(SimpleNamespace(environment="test"), config)
+host, count = sys.argv[4], int(sys.argv[5])
 held = []
 
 async def hold(reader, writer):
@@ -111,14 +106,14 @@ async def call(port):
     async with driver.session.get(f"http://127.0.0.1:{port}/"):
         pass
 
-async def main():
+async def main(own_port):
     silent = await asyncio.start_server(hold, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    calls = [asyncio.ensure_future(call(port)) for _ in range(int(sys.argv[5]))]
+    calls = [asyncio.ensure_future(call(silent.sockets[0].getsockname()[1])) for _ in range(count)]
     while len(held) < len(calls):
         await asyncio.sleep(0.05)
     try:
-        async with aiohttp.ClientSession() as client, client.get(where[0]) as answer:
+        url = f"http://127.0.0.1:{own_port}/"
+        async with aiohttp.ClientSession() as client, client.get(url) as answer:
             print("others are served", answer.status, flush=True)
     except OSError as error:
         print("others are not served", error, flush=True)
@@ -130,35 +125,16 @@ async def main():
         writer.close()
     silent.close()
 
-where = []
-
 async def embedded():
     app = web.Application()
     driver.attach(app)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    where.append(f"http://127.0.0.1:{runner.addresses[0][1]}/")
-    await main()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await main(runner.addresses[0][1])
     await runner.cleanup()
 
-if host == "own":
-    sock = socket.create_server(("127.0.0.1", 0))
-    where.append(f"http://127.0.0.1:{sock.getsockname()[1]}/")
-
-    async def later():
-        await main()
-        driver.exit()
-
-    @driver.on_startup
-    async def begin():
-        global task
-        task = asyncio.ensure_future(later())
-
-    driver.run(sock=sock)
-else:
-    asyncio.run(embedded())
+run_while(main) if host == "own" else asyncio.run(embedded())
 """
 
 

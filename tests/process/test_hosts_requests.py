@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,12 +20,13 @@ from tests.support.frames import Frame, Opcode, close, text
 from tests.support.waiting import eventually
 from tests.support.wire import Response
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "aiohttp_max_body_size": 1000,
     # Small bodies have as much again.
     "aiohttp_max_body_memory": 600,
     "aiohttp_max_message_size": 1000,
     "aiohttp_keepalive_timeout": 0.5,
+    "aiohttp_heartbeat": 1.0,
 }
 
 PATIENCE = 3.0
@@ -36,27 +38,22 @@ def hosted(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Host, Program]]:
     """Run a host with limits that are easily met, and pings that come soon."""
-    host = request.param
-    settings = {**LIMITS, "aiohttp_heartbeat": 1.0}
-    program = Program(tmp_path_factory.mktemp("hosted"), host.command(0), settings, host.ignored)
-    yield host, program
+    program = Program(tmp_path_factory.mktemp("hosted"), request.param, **LIMITS)
+    yield request.param, program
     program.kill()
 
 
 @pytest.fixture
 def host(hosted: tuple[Host, Program]) -> Host:
-    """Give the host."""
     return hosted[0]
 
 
 @pytest.fixture
 def program(hosted: tuple[Host, Program]) -> Program:
-    """Give the program that runs it."""
     return hosted[1]
 
 
 async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Response:
-    """Ask for a WebSocket."""
     headers = {"X-Self-ID": self_id} if self_id else {}
     return await client.upgrade(f"{host.prefix}/platform/ws", headers)
 

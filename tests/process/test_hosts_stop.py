@@ -18,7 +18,6 @@ under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.n
 
 
 def check_exit_code(host: Host, code: int) -> None:
-    """Compare an exit code with the table."""
     assert code in (0, -signal.SIGTERM)
     check("exit code", host, code == 0)
 
@@ -39,6 +38,7 @@ async def test_handlers_in_flight(host: Host, launch: Launch) -> None:
 
 
 @pytest.mark.promise("forward: the session is open around all hooks")
+@pytest.mark.promise("life: the drain waits for handlers while the sockets work")
 @pytest.mark.promise("life: the stop has an order")
 @under_each_host
 async def test_answers_over_the_socket(host: Host, launch: Launch) -> None:
@@ -100,4 +100,5 @@ async def meets_503(client: RawClient, host: Host) -> bool:
         return False
     assert response.status == 503
     assert response.header("Connection") == "close"
+    assert response.header("Retry-After")
     return True

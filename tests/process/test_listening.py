@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nonebot_aiohttp import ValidationError
-from nonebot_aiohttp.hosts.listening import port_number, resolve
+from nonebot_aiohttp.hosts import listening
+from nonebot_aiohttp.hosts.listening import BACKLOG, close_all, port_number, resolve
 from tests.process.conftest import Launch
 from tests.process.hosts import RUN, own_process
 from tests.process.observing import post
 from tests.process.programs import Program
 from tests.process.test_signals import LOOPS
+from tests.support.bots import make_driver
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.ports import free_port
+from tests.support.waiting import within
 
 EXIT = b'{"do": "exit"}'
 
@@ -29,15 +37,9 @@ async def stop_by(client: RawClient, program: Program) -> None:
     assert program.journal[-2:] == ["run() returned", "left behind: []"]
 
 
-async def test_port_that_the_system_chooses(launch: Launch) -> None:
-    program = launch(own_process(port=0))
-    assert program.port != 0
-    await stop_by(await RawClient.connect(program.port), program)
-
-
 async def test_port_of_the_settings(launch: Launch) -> None:
     port = free_port()
-    program = launch(own_process(), port_of_settings=port)
+    program = launch(own_process(), port_of_settings=f" {port} ")
     assert program.port == port
     await stop_by(await RawClient.connect(port), program)
 
@@ -107,15 +109,6 @@ def is_usable(address: str) -> bool:
         return found.connect_ex((address, 9)) != errno.EADDRNOTAVAIL
 
 
-@pytest.mark.promise("life: a port in use fails before anything ran")
-async def test_port_in_use(launch: Launch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        program = launch(own_process(port=port))
-        assert await program.exit_code(rf"Cannot listen on 127\.0\.0\.1 port {port}: ") == 1
-    assert program.journal == ["left behind: []"]
-
-
 async def test_name_that_does_not_resolve(launch: Launch) -> None:
     program = launch(own_process(host="nowhere.invalid"))
     assert await program.exit_code(r"Cannot listen on nowhere\.invalid: ") == 1
@@ -127,19 +120,51 @@ async def test_given_socket(launch: Launch) -> None:
     await stop_by(await RawClient.connect(program.port), program)
 
 
+@pytest.mark.both_loops
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell the backlog")
+async def test_the_backlog_is_large_while_connections_are_accepted() -> None:
+    """Trap: a server that begins to serve calls `listen()` again, with 100 or 128."""
+    driver = make_driver()
+    with socket.socket() as given:
+        given.bind(("127.0.0.1", 0))
+        started = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(driver.serve(sock=given, started=started.set_result))
+        await within(started)
+        found = backlog_of(given)
+        driver.exit()
+        await within(serving)
+    assert found == min(BACKLOG, most_of_the_system())
+
+
+def backlog_of(listens: socket.socket) -> int:
+    """Ask Linux, which tells it as `tcpi_sacked` of a socket that listens (tcp_diag.c)."""
+    info = listens.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return int(struct.unpack_from("=I", info, 28)[0])
+
+
+def most_of_the_system() -> int:
+    """Read the largest backlog that the system gives."""
+    return int(Path("/proc/sys/net/core/somaxconn").read_text("ascii"))
+
+
+@pytest.mark.parametrize(("system", "reused"), [("posix", True), ("nt", False)])
+def test_no_port_is_shared_on_windows(
+    system: str, reused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: with `SO_REUSEADDR` two processes listen on one port there."""
+    monkeypatch.setattr(listening, "os", SimpleNamespace(name=system))
+    sockets = listening.listen("127.0.0.1", 0)
+    try:
+        option = sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+        assert bool(option) is reused
+    finally:
+        close_all(sockets)
+
+
 @pytest.mark.promise("life: after the stop no task, session or socket is left")
 async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
     files = [str(tls.cert_file), str(tls.key_file)]
     program = launch(own_process(port=0, ssl_context=files))
-    await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
-
-
-async def test_tls_by_the_settings(launch: Launch, tls: Tls) -> None:
-    program = launch(
-        own_process(port=0),
-        aiohttp_ssl_certfile=str(tls.cert_file),
-        aiohttp_ssl_keyfile=str(tls.key_file),
-    )
     await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
 
 
@@ -154,20 +179,7 @@ async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) 
     assert program.journal == ["left behind: []"]
 
 
-async def test_port_of_the_settings_as_text(launch: Launch) -> None:
-    port = free_port()
-    program = launch(own_process(), port_of_settings=f" {port} ")
-    assert program.port == port
-    await stop_by(await RawClient.connect(port), program)
-
-
 @pytest.mark.parametrize("port", ["http", "-1", 65536, 80.5, None, ""])
 def test_what_is_no_port(port: object) -> None:
     with pytest.raises(ValidationError, match="port: must be a number from 0 to 65535"):
         port_number(port)
-
-
-async def test_setting_that_is_no_port(launch: Launch) -> None:
-    program = launch(own_process(), port_of_settings="http")
-    assert await program.exit_code(r"ERROR .*: port: must be a number from 0 to 65535$") == 1
-    assert program.journal == ["left behind: []"]

@@ -4,92 +4,40 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
 
+from tests.process.programs import PATIENCE, PythonProcess
 from tests.support.documents import READMES, ROOT, Document
 from tests.support.ports import free_port
 from tests.support.waiting import within
 
 README = Document(READMES[0])
-PATIENCE = 60.0
-
 TOKEN = "token-of-the-test"
 MESSAGE = {"post_type": "message", "message_type": "private", "user_id": 7, "message": "/echo 早"}
 
 
-class Running:
-    """A program that listens on a port of its own.
-
-    Attributes:
-        port: The port.
-        process: The process.
-        log: The file that holds its output.
-    """
-
-    def __init__(self, directory: Path, *arguments: str, **environment: str) -> None:
-        self.port = free_port()
-        self.log = directory / "log"
-        settings = {"HOST": "127.0.0.1", "PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
-        path = os.pathsep.join([str(directory), str(ROOT)])
-        command = [argument.replace("{port}", str(self.port)) for argument in arguments]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-X", "dev", *command],
-                cwd=directory,
-                env={**os.environ, **settings, "PYTHONPATH": path, **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def output(self) -> str:
-        """What it has said so far."""
-        return self.log.read_text("utf-8", "replace")
-
-    def wait_until_it_listens(self) -> None:
-        """Wait until connections are accepted.
-
-        Raises:
-            AssertionError: It ended, or took too long.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, self.output
-                assert time.monotonic() < deadline, self.output
-                time.sleep(0.01)
-
-    def wait_for(self, text: str) -> None:
-        """Wait until it has said something."""
-        deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
-            assert time.monotonic() < deadline, self.output
-            time.sleep(0.01)
-
-    def ask_to_stop(self) -> None:
-        """Send the signal that stops it."""
-        self.process.send_signal(signal.SIGTERM)
-
-    def exit_code(self) -> int:
-        """Wait for its end, and return its exit code; nothing may be left unclosed."""
-        code = self.process.wait(PATIENCE)
-        assert "Traceback" not in self.output, self.output
-        assert "Exception ignored" not in self.output, self.output
-        return code
+@contextmanager
+def running(directory: Path, *arguments: str, **environment: str) -> Iterator[PythonProcess]:
+    """Run a program that listens on a port of its own, until the end of the context."""
+    port = str(free_port())
+    path = os.pathsep.join([str(directory), str(ROOT)])
+    settings = {"HOST": "127.0.0.1", "PORT": port, "PYTHONPATH": path, **environment}
+    command = [argument.replace("{port}", port) for argument in arguments]
+    program = PythonProcess(directory, command, settings, directory)
+    try:
+        assert program.port == int(port)
+        yield program
+    finally:
+        program.kill()
 
 
 def example(name: str) -> list[str]:
@@ -97,34 +45,30 @@ def example(name: str) -> list[str]:
     return ["-W", "error", str(ROOT / "examples" / name)]
 
 
-@contextmanager
-def running(directory: Path, *arguments: str, **environment: str) -> Iterator[Running]:
-    """Run a program until the end of the context."""
-    program = Running(directory, *arguments, **environment)
-    try:
-        program.wait_until_it_listens()
-        yield program
-    finally:
-        if program.process.poll() is None:
-            program.process.kill()
-        program.process.wait()
+def assert_ends(program: PythonProcess) -> None:
+    """Assert that a program that was asked to stop does, and leaves nothing unclosed."""
+    assert program.process.wait(PATIENCE) == 0
+    for wrong in ("Traceback", "Exception ignored"):
+        assert wrong not in program.log, program.log
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
 def test_what_the_readme_says_to_try_is_answered_as_it_says(tmp_path: Path, readme: Path) -> None:
     document = Document(readme)
-    event, client = curl_of(document), tmp_path / "client.py"
+    client = tmp_path / "client.py"
     with running(tmp_path, *example("onebot_echo.py")) as bot:
-        status = subprocess.run([sys.executable, "-c", POST, str(bot.port), *event], **CAPTURED)
-        assert f"HTTP/1.1 {status.stdout}" == document.code("text", "204")
-        bot.wait_for("Bot 12345 cannot answer: API_ROOT has no URL for bot 12345")
+        path, name, value, body = curl_of(document)
+        request = Request(f"http://127.0.0.1:{bot.port}{path}", body.encode(), {name: value})
+        with urlopen(request) as answer:
+            assert f"HTTP/1.1 {answer.status} {answer.reason}\n" == document.code("text", "204")
+        bot.output_matching("Bot 12345 cannot answer: API_ROOT has no URL for bot 12345")
 
         code = document.code("python", "ws_connect").replace(":8080/", f":{bot.port}/")
         client.write_text(code, encoding="utf-8")
         printed = subprocess.run([sys.executable, str(client)], **CAPTURED).stdout
         assert printed == document.code("text", "send_msg")
-        bot.ask_to_stop()
-        assert bot.exit_code() == 0
+        bot.stop()
+        assert_ends(bot)
 
 
 async def test_the_settings_come_from_a_dotenv_file_and_the_environment(tmp_path: Path) -> None:
@@ -132,8 +76,8 @@ async def test_the_settings_come_from_a_dotenv_file_and_the_environment(tmp_path
     with running(tmp_path, *example("onebot_echo.py"), SECRET="") as bot:
         assert await status_of(bot, "/cqhttp/") == 401
         assert await status_of(bot, f"/cqhttp/?access_token={TOKEN}") == 204
-        bot.ask_to_stop()
-        assert bot.exit_code() == 0
+        bot.stop()
+        assert_ends(bot)
 
 
 async def test_the_site_has_its_own_page_and_the_bot(tmp_path: Path) -> None:
@@ -145,9 +89,9 @@ async def test_the_site_has_its_own_page_and_the_bot(tmp_path: Path) -> None:
             assert call["params"]["message"] == "早"
             async with session.get("/") as page:
                 assert await page.text() == "1 bot(s) connected: 1\n"
-            site.ask_to_stop()
+            site.stop()
             assert (await within(socket.receive())).data == aiohttp.WSCloseCode.GOING_AWAY
-        assert site.exit_code() == 0
+        assert_ends(site)
 
 
 @pytest.mark.parametrize(
@@ -173,16 +117,6 @@ async def test_the_adapter_of_the_readme_works_in_each_host_of_the_readme(
         assert answer == {"api": "send", "to": "somebody", "text": "pong"}
 
 
-POST = """
-import http.client, sys
-_, port, path, name, value, body = sys.argv
-connection = http.client.HTTPConnection("127.0.0.1", int(port))
-connection.request("POST", path, body, {name: value})
-response = connection.getresponse()
-print(response.status, response.reason)
-"""
-"""Does what curl does; not every system has curl."""
-
 CAPTURED: Any = {"check": True, "stdout": subprocess.PIPE, "encoding": "utf-8", "timeout": PATIENCE}
 
 
@@ -195,21 +129,18 @@ def curl_of(document: Document) -> list[str]:
     return [url.removeprefix("http://127.0.0.1:8080"), name, value, rest[3]]
 
 
-async def status_of(bot: Running, target: str) -> int:
-    """Send an event as a webhook."""
+async def status_of(bot: PythonProcess, target: str) -> int:
     async with session_with(bot) as session, session.post(target, json=MESSAGE) as response:
         return response.status
 
 
 @asynccontextmanager
 async def connected(
-    bot: Running, target: str
+    bot: PythonProcess, target: str
 ) -> AsyncIterator[tuple[aiohttp.ClientSession, aiohttp.ClientWebSocketResponse]]:
-    """Connect a WebSocket."""
     async with session_with(bot) as session, session.ws_connect(target) as socket:
         yield session, socket
 
 
-def session_with(bot: Running) -> aiohttp.ClientSession:
-    """Make a session of a platform."""
+def session_with(bot: PythonProcess) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(f"http://127.0.0.1:{bot.port}", headers={"X-Self-ID": "1"})

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.process.conftest import Launch
-from tests.process.hosts import ATTACH, GUNICORN, RUN, SUBAPP, TWO_WORKERS, UVICORN, Host
+from tests.process.hosts import GUNICORN, RUN, TWO_WORKERS, UVICORN, Host
 from tests.process.programs import PATIENCE, Program
 from tests.process.simulator import Platform, http_api
 from tests.support.waiting import eventually
@@ -20,7 +20,6 @@ IDS = Counter(str(number) for number in range(EVENTS))
 
 
 async def connect_all(platform: Platform) -> None:
-    """Connect the bots."""
     for bot in BOTS:
         await platform.connect(bot)
 
@@ -47,7 +46,7 @@ async def all_begun(program: Program) -> None:
 
 
 @pytest.mark.promise("life: every acknowledged event is handled")
-@pytest.mark.parametrize("host", [RUN, SUBAPP, ATTACH, GUNICORN], ids=lambda host: host.name)
+@pytest.mark.parametrize("host", [RUN, GUNICORN], ids=lambda host: host.name)
 async def test_events_of_both_ways_with_calls_over_the_socket(host: Host, launch: Launch) -> None:
     program = launch(host)
     async with Platform(program.port, host.prefix) as platform:

@@ -29,27 +29,13 @@ def path() -> Iterator[str]:
         yield str(Path(directory) / "bot.sock")
 
 
-def content(path: str) -> str | None:
-    """Read a file; None if it is no regular one that exists."""
-    return Path(path).read_text() if Path(path).is_file() else None
-
-
 def is_there(path: str) -> bool:
-    """Tell whether there is a file."""
     return Path(path).exists()
 
 
-async def test_serves_and_removes_its_file(path: str, launch: Launch) -> None:
-    program = launch(own_process(path=path))
-    await program.logged("Listening on")
-    async with await RawClient.connect_unix(path) as client:
-        assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
-        assert await program.exit_code() == 0
-    assert not is_there(path)
-    assert program.journal[-1] == "left behind: []"
-
-
-async def test_replaces_the_file_that_a_dead_process_left(path: str, launch: Launch) -> None:
+async def test_replaces_the_file_of_a_dead_process_and_removes_it(
+    path: str, launch: Launch
+) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)
     assert is_there(path)
@@ -58,6 +44,8 @@ async def test_replaces_the_file_that_a_dead_process_left(path: str, launch: Lau
     async with await RawClient.connect_unix(path) as client:
         assert (await post(client, RUN, b'{"do": "exit"}')).status == 200
         assert await program.exit_code() == 0
+    assert not is_there(path)
+    assert program.journal[-1] == "left behind: []"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +68,6 @@ async def test_its_file_has_the_mode_that_was_asked_for(
 
 
 def mode_of(path: str) -> int:
-    """Return the permissions of a file."""
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
@@ -117,13 +104,13 @@ async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> N
 
 
 @pytest.fixture
-def precious(path: str) -> str:
-    """Give the path of a file that is no socket."""
+def precious(path: str) -> Iterator[str]:
+    """Give the path of a file that is not a socket, and has to stay as it is."""
     Path(path).write_text("precious")
-    return path
+    yield path
+    assert Path(path).read_text() == "precious"
 
 
-async def test_leaves_a_file_that_is_no_socket(precious: str, launch: Launch) -> None:
+async def test_leaves_a_file_that_is_not_a_socket(precious: str, launch: Launch) -> None:
     program = launch(own_process(path=precious))
     assert await program.exit_code(r"Cannot listen on \S+: ") == 1
-    assert content(precious) == "precious"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Callable
 
 import pytest
@@ -12,17 +11,21 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.stress.generated import many
 from tests.stress.machine import DriverMachine
+from tests.support.absent import needs
 
 STEPS = 30
 
-loops = [asyncio.new_event_loop]
-if importlib.util.find_spec("uvloop"):
+
+def _new_uvloop() -> asyncio.AbstractEventLoop:
     import uvloop
 
-    loops.append(uvloop.new_event_loop)
+    return uvloop.new_event_loop()
 
 
-@pytest.mark.parametrize("new_loop", loops)
+LOOPS = [asyncio.new_event_loop, pytest.param(_new_uvloop, marks=needs("uvloop"))]
+
+
+@pytest.mark.parametrize("new_loop", LOOPS)
 def test_any_sequence_of_calls(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
     """Trap: the late cleanup of an old connection evicts its successor (adapter-onebot#45)."""
     machine = type("Machine", (DriverMachine,), {"new_loop": staticmethod(new_loop)})

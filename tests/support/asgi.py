@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
-from types import TracebackType
 from typing import Any
 
 from tests.support.waiting import settle, within
@@ -27,15 +26,9 @@ def scope(kind: str, path: str, **fields: Any) -> dict[str, Any]:
 
 
 class Call:
-    """One call of an application, used as an async context manager.
-
-    Attributes:
-        sent: What the application has sent so far.
-        failure: Raised to the application when it sends.
-    """
+    """One call of an application; what it sends is kept, or meets a failure that a test sets."""
 
     def __init__(self, app: Any, scope: dict[str, Any], *events: Event) -> None:
-        """Prepare a call; the events are there from the beginning."""
         self.sent: list[Event] = []
         self.failure: Exception | None = None
         self._app = app
@@ -49,12 +42,7 @@ class Call:
         self._task = asyncio.create_task(self._app(self._scope, self._events.get, self._send))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None:
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=error is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -12,12 +14,7 @@ Decision = tuple["str | None", "HTTPResponse | None"]
 
 
 class RecordingBot(Bot):
-    """Lets in whoever sends `X-Self-ID`, and keeps what arrives; each subclass for itself.
-
-    Attributes:
-        requests: The requests and sockets that asked for permission.
-        messages: The messages of all bots in the order of their arrival.
-    """
+    """Lets in a peer that sends `X-Self-ID`; each subclass keeps who asked, and what arrived."""
 
     requests: ClassVar[list[HTTPConnection]] = []
     messages: ClassVar[list[bytes]] = []
@@ -65,21 +62,41 @@ class RecordingBot(Bot):
         await self.socket.send(message)
 
 
-def new_adapter() -> type[RecordingBot]:
+Adapter = type[RecordingBot]
+
+
+def new_adapter() -> Adapter:
     """Return an adapter that has recorded nothing yet."""
     return type("Recorder", (RecordingBot,), {})
 
 
-def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
-    """Make a driver.
+def deciding(decide: Callable[[HTTPConnection], Awaitable[Decision]]) -> Adapter:
+    """Return an adapter that decides as a function does."""
+    return type("Recorder", (RecordingBot,), {"decide": staticmethod(decide)})
 
-    Args:
-        adapters: Registered under the lower-case names of their classes.
-        settings: The attributes of its configuration.
-    """
+
+def answering(self_id: str | None, response: HTTPResponse | None) -> Adapter:
+    """Return an adapter whose decision is always the same."""
+
+    async def decide(_: HTTPConnection) -> Decision:
+        return self_id, response
+
+    return deciding(decide)
+
+
+def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
+    """Make a driver; the adapters are registered under the lower-case names of their classes."""
     env: Any = SimpleNamespace(environment="test")
     config: Any = SimpleNamespace(**settings)
     driver = Driver(env, config)
     for adapter in adapters:
         driver.register_adapter(adapter.__name__.lower(), adapter)
     return driver
+
+
+@asynccontextmanager
+async def running(*adapters: type[Bot], **settings: Any) -> AsyncIterator[Driver]:
+    """Give a driver that runs, without a server."""
+    driver = make_driver(*adapters, **settings)
+    async with driver.lifespan():
+        yield driver

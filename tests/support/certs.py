@@ -11,17 +11,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Tls:
-    """A certificate authority and what it has signed.
-
-    Attributes:
-        server: A server's context for `localhost`, `127.0.0.1` and `platform.test`.
-        client: A client's context that trusts `server`.
-        untrusted_server: As `server`, but signed by an authority that `client` does not know.
-        wrong_name_server: Signed by the right authority, for another host.
-        ca_file: The authority's certificate.
-        cert_file: The certificate of `server`.
-        key_file: The private key of `server`.
-    """
+    """Contexts and files of one authority; `untrusted_server` is signed by another one."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext

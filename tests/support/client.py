@@ -7,7 +7,6 @@ import base64
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from types import TracebackType
 
 from tests.support import wire
 from tests.support.peer import Peer, Streams
@@ -16,46 +15,31 @@ from tests.support.wire import Headers, Response
 
 
 class RawClient(Peer):
-    """A client's end of a connection, used as an async context manager.
-
-    What the other end does is read with `read_response`, `read_frame` and `read_to_end`, each of
-    which fails after `patience` seconds.
-    """
+    """A client's end of a connection; each read fails after `patience` seconds."""
 
     masks = True
 
     @classmethod
     async def connect(
-        cls,
-        port: int,
-        host: str = "127.0.0.1",
-        ssl_context: ssl.SSLContext | None = None,
+        cls, port: int, host: str = "127.0.0.1", ssl_context: ssl.SSLContext | None = None
     ) -> RawClient:
         """Connect over TCP, or over TLS if there is a context for it."""
-        transport, streams = await within(
-            asyncio.get_running_loop().create_connection(
-                Streams, host, port, ssl=ssl_context, server_hostname=host if ssl_context else None
-            )
+        loop, name = asyncio.get_running_loop(), host if ssl_context else None
+        connecting = loop.create_connection(
+            Streams, host, port, ssl=ssl_context, server_hostname=name
         )
-        return cls(transport, streams)
+        return cls(*await within(connecting))
 
     @classmethod
     async def connect_unix(cls, path: str) -> RawClient:
         """Connect to a Unix socket."""
-        transport, streams = await within(
-            asyncio.get_running_loop().create_unix_connection(Streams, path)
-        )
-        return cls(transport, streams)
+        loop = asyncio.get_running_loop()
+        return cls(*await within(loop.create_unix_connection(Streams, path)))
 
     async def __aenter__(self) -> RawClient:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.abort()
         await self.close()
 

@@ -10,11 +10,7 @@ from tests.support.waiting import eventually, settle
 
 
 class FakeClock:
-    """Stands in for `time.monotonic` and `asyncio.sleep` where time is injected.
-
-    Attributes:
-        sleeps: The seconds of every `sleep()` so far, in the order in which they were asked for.
-    """
+    """Stands in for `time.monotonic` and `asyncio.sleep`; keeps the seconds of every sleep."""
 
     def __init__(self, start: float = 1000.0) -> None:
         self.sleeps: list[float] = []

@@ -16,26 +16,14 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code.
-
-    Attributes:
-        language: The language that the block names; may be empty.
-        code: The lines.
-    """
+    """A block of code, and the language that it names, which may be empty."""
 
     language: str
     code: str
 
 
 class Document:
-    """A Markdown file.
-
-    Attributes:
-        path: Where it is.
-        text: What it says.
-        blocks: Its blocks of code, in their order.
-        prose: The text without the blocks.
-    """
+    """A Markdown file; its prose is the text without the blocks of code."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,11 +32,7 @@ class Document:
         self.prose = _BLOCK.sub("", self.text)
 
     def code(self, language: str, marker: str = "") -> str:
-        """Return the only block of a language that contains a text.
-
-        Raises:
-            ValueError: There is none, or more than one.
-        """
+        """Return the only block of a language that contains a text."""
         (found,) = (b.code for b in self.blocks if b.language == language and marker in b.code)
         return found
 
@@ -58,11 +42,7 @@ class Document:
         return [row for row in map(_cells, lines) if re.fullmatch(first, row[0])]
 
     def table(self, head: str) -> list[list[str]]:
-        """Return the rows of the only table with a text as a cell of its head.
-
-        Raises:
-            ValueError: There is none, or more than one.
-        """
+        """Return the rows of the only table with a text as a cell of its head."""
         tables = (part.splitlines() for part in re.split(r"\n{2,}", self.prose))
         (found,) = (t for t in tables if t[0].startswith("|") and head in _cells(t[0]))
         return [_cells(line) for line in found[2:]]

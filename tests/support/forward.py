@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +29,7 @@ SECRET = "s3cr3t-T0ken-1234567"
 
 
 def clocked_driver(clock: FakeClock, *adapters: type[Bot], **settings: Any) -> Driver:
-    """Make a driver whose forward loops wait on a clock that the test moves.
-
-    Args:
-        clock: The clock.
-        adapters: Registered under the lower-case names of their classes.
-        settings: The driver's settings, without their prefix.
-    """
+    """Make a driver whose loops wait on a test's clock; its settings have no prefix."""
     prefixed = {f"aiohttp_{name}": value for name, value in settings.items()}
     driver = make_driver(*adapters, **prefixed)
     loops = driver._loops
@@ -42,14 +38,12 @@ def clocked_driver(clock: FakeClock, *adapters: type[Bot], **settings: Any) -> D
 
 
 def polling(url: str, **changes: Any) -> HTTPPollingSetup:
-    """Make a polling setup of bot 1 of the adapter `recorder`.
-
-    The method is one that aiohttp does not send again by itself when a connection breaks.
-    """
+    """Make a polling setup of bot 1 of the adapter `recorder`."""
     fields: dict[str, Any] = {
         "adapter": "recorder",
         "self_id": "1",
         "url": url,
+        # When a connection breaks, aiohttp does not send a POST again by itself.
         "method": "POST",
         "body": b"",
         "headers": {},
@@ -70,11 +64,8 @@ class Way:
     """One of the two ways to connect, for what holds for both.
 
     Attributes:
-        name: `polling` or `websocket`.
-        scheme: The scheme of its URLs, without the `s` of TLS.
-        setup: Makes a setup of a URL and other fields.
-        interval: The field that says how long to wait after a failure.
-        good: What a server does for one event `b"event"` to arrive.
+        interval: The field of a setup that says how long to wait after a failure.
+        good: Lets one event `b"event"` arrive.
         timeout: The setting that bounds the wait for an answer.
     """
 
@@ -95,6 +86,20 @@ class Way:
             driver.setup_http_polling(setup)
         else:
             driver.setup_websocket(setup)
+
+    @asynccontextmanager
+    async def running(
+        self,
+        driver: Driver,
+        *scripts: Script,
+        ssl_context: ssl.SSLContext | None = None,
+        **setup: Any,
+    ) -> AsyncIterator[ScriptedServer]:
+        """Run a driver with one setup; give the server of these scripts that it connects to."""
+        async with ScriptedServer(*scripts, ssl_context=ssl_context) as server:
+            self.add(driver, self.setup(self.url(server), **setup))
+            async with driver.lifespan():
+                yield server
 
 
 POLLING = Way(

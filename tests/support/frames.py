@@ -24,14 +24,11 @@ class Opcode(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame; its payload is unmasked.
+    """One frame, which need not be valid; its payload is unmasked.
 
     Attributes:
-        opcode: What it carries; a plain number for an opcode that does not exist.
-        payload: The data as sent, which need not be valid.
-        fin: Whether it ends its message.
-        rsv1: Whether the payload is compressed (RFC 7692).
-        masked: Whether it came, or is to be sent, under a mask; None masks as the role demands.
+        opcode: A plain number for an opcode that does not exist.
+        masked: None masks as the role demands.
     """
 
     opcode: int
@@ -113,11 +110,7 @@ def encode(frame: Frame, mask: bytes | None = None) -> bytes:
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Read the next frame.
-
-    Raises:
-        asyncio.IncompleteReadError: If the stream ended first.
-    """
+    """Read the next frame; a stream that ends before is an `IncompleteReadError`."""
     first, second = await reader.readexactly(2)
     length = second & 0x7F
     if length >= 126:

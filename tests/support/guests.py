@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,17 +14,17 @@ from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
 from nonebot_aiohttp.connections.sessions import SessionPool
 from nonebot_aiohttp.connections.unsent import UnsentWatch
 from nonebot_aiohttp.connections.websocket import DriverWebSocket
-from nonebot_aiohttp.drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from nonebot_aiohttp.drivers import HTTPRequest, HTTPResponse
 from nonebot_aiohttp.hosts.host import Host as DriversHost
 from nonebot_aiohttp.hosts.listening import Listening
 from nonebot_aiohttp.life.lifespan import Lifespan
 from nonebot_aiohttp.life.tasks import TaskSet
 from nonebot_aiohttp.options import DriverOptions
-from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch, Refused
+from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch
 from nonebot_aiohttp.reverse.gate import Gate
 from nonebot_aiohttp.reverse.guests.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
-from tests.support.hosts import Host, asgi, attached, own_process, subapp
+from tests.support.hosts import HOSTS, Host
 
 NAME = "the guest"
 
@@ -34,8 +34,7 @@ class OwnPaths(Endpoints):
 
     headers = staticmethod(join_headers)
 
-    def find(self, path: str, method: str, upgrade: bool) -> Any:
-        """Find a path of the two."""
+    def _look_up(self, path: str, method: str, upgrade: bool) -> Any:
         wanted = {"/own": (False, "POST"), "/own/ws": (True, "GET")}.get(path)
         if wanted is None:
             return None
@@ -46,13 +45,9 @@ class OwnPaths(Endpoints):
         """Tell that somebody is there."""
         return True
 
-    def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
-        """Refuse without a word in the log."""
-        return refused.response
-
-    def unavailable(self, target: Any, connection: HTTPConnection) -> HTTPResponse | None:
-        """Take all."""
-        return None
+    def name_of(self, target: Any) -> str:
+        """Name both the same."""
+        return "the bot"
 
     async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
         """Answer."""
@@ -79,43 +74,38 @@ class NoLoops:
 
 
 class GuestDriver:
-    """As much of a driver as the hosts need.
-
-    Attributes:
-        lifespan: The driver's life.
-        requests: The tasks of requests that the stop waits for.
-        socket_tasks: The tasks that end by the stop.
-    """
+    """As much of a driver as the hosts need."""
 
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
         self.requests, self.socket_tasks = TaskSet("HTTP handler"), TaskSet("WebSocket handler")
-        sockets = OpenWebSockets()
-        streams, watch = Streams(sockets), UnsentWatch(options)
-        watch.add_sockets(sockets)
+        websockets = OpenWebSockets()
+        streams, watch = Streams(websockets), UnsentWatch(options)
+        watch.add_websockets(websockets)
         self.lifespan = Lifespan(
-            session=SessionPool(options),
+            pool=SessionPool(options),
             loops=NoLoops(),
-            sockets=streams,
+            connections=streams,
             work=self.requests,
             hooks=self.socket_tasks,
             watches=(watch,),
             drain_timeout=options.drain_timeout,
             close_timeout=options.close_timeout,
         )
+        gate = Gate(options, self.lifespan)
         guest = Guest(
             app,
             NAME,
             has_route=has_route,
             ends=(ClientDisconnect, WebSocketDisconnect),
-            gate=Gate(options, self.lifespan),
-            kept=Kept(self.requests, self.socket_tasks, sockets, streams),
+            gate=gate,
+            kept=Kept(self.requests, self.socket_tasks, websockets, streams),
             silence=options.body_timeout,
         )
         self.lifespan.on_startup(guest.lifespan.start)
         self.lifespan.on_shutdown(guest.lifespan.stop)
         self._host = DriversHost(
-            OwnPaths(), self.lifespan, options, None, guest=guest, fastapi_hint="ask for it"
+            OwnPaths(gate), self.lifespan, options, None, guest=guest, fastapi_hint="ask for it"
         )
         watch.add_connections(self._host.transports)
         self.asgi = self._host.asgi
@@ -129,16 +119,6 @@ class GuestDriver:
     def server_app(self) -> Any:
         """The driver's aiohttp application."""
         return self._host.server_app
-
-
-ServingGuest = Callable[[Any], AbstractAsyncContextManager[Host]]
-
-_SERVING: dict[str, Any] = {
-    "own_process": own_process,
-    "subapp": subapp,
-    "attached": attached,
-    "asgi": asgi,
-}
 
 
 def everywhere(_: Any) -> bool:
@@ -155,5 +135,6 @@ async def serving_guest(
 ) -> AsyncIterator[tuple[Host, GuestDriver]]:
     """Serve an ASGI application behind a driver's own paths; give the host and the driver."""
     driver = GuestDriver(app, has_route, **settings)
-    async with _SERVING[host](driver) as serving:
+    serve: Any = HOSTS[host]
+    async with serve(driver) as serving:
         yield serving, driver

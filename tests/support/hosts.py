@@ -24,17 +24,12 @@ PREFIX = "/site/bot"
 
 @dataclass(frozen=True)
 class Host:
-    """Where a driver is served.
-
-    Attributes:
-        face: Which face of the driver answers: `aiohttp` or `asgi`.
-        port: The port of 127.0.0.1.
-        prefix: What the paths begin with.
-    """
+    """A port of 127.0.0.1 where a driver is served, by `aiohttp` or `asgi`, below a prefix."""
 
     face: str
     port: int
     prefix: str = ""
+    driver: Any = None
 
     async def client(self) -> RawClient:
         """Connect."""
@@ -65,6 +60,13 @@ class Host:
             assert response.status == 101, response
             yield client
 
+    @asynccontextmanager
+    async def bot_connected(self, headers: Headers = ()) -> AsyncIterator[RawClient]:
+        """Give a client whose bot is in `driver.bots`."""
+        async with self.connected(headers) as client:
+            await eventually(lambda: self.driver.bots)
+            yield client
+
 
 Serving = Callable[[Driver], AbstractAsyncContextManager[Host]]
 
@@ -79,7 +81,7 @@ async def own_process(driver: Driver) -> AsyncIterator[Host]:
     await eventually(lambda: addresses.done() or serving.done(), what="the start of the driver")
     try:
         if addresses.done():
-            yield Host("aiohttp", addresses.result()[0][1])
+            yield Host("aiohttp", addresses.result()[0][1], driver=driver)
     finally:
         if not serving.done():
             driver.exit()
@@ -93,7 +95,7 @@ async def subapp(driver: Driver) -> AsyncIterator[Host]:
     site.add_subapp("/bot/", driver.server_app)
     root.add_subapp("/site/", site)
     async with serve_application(root) as port:
-        yield Host("aiohttp", port, PREFIX)
+        yield Host("aiohttp", port, PREFIX, driver)
 
 
 @asynccontextmanager
@@ -102,15 +104,15 @@ async def attached(driver: Driver) -> AsyncIterator[Host]:
     app = web.Application()
     driver.attach(app)
     async with serve_application(app) as port:
-        yield Host("aiohttp", port)
+        yield Host("aiohttp", port, driver=driver)
 
 
 @asynccontextmanager
 async def serve_application(
-    app: web.Application, ssl_context: ssl.SSLContext | None = None
+    app: web.Application, ssl_context: ssl.SSLContext | None = None, **arguments: Any
 ) -> AsyncIterator[int]:
-    """Serve an application as its author would; give the port."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    """Serve an application as its author would, with arguments of the runner; give the port."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, **arguments)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context).start()
@@ -123,7 +125,7 @@ async def serve_application(
 async def asgi(driver: Driver) -> AsyncIterator[Host]:
     """Serve the ASGI face with uvicorn."""
     async with serve_asgi(driver.asgi) as port:
-        yield Host("asgi", port)
+        yield Host("asgi", port, driver=driver)
 
 
 @asynccontextmanager

@@ -86,11 +86,7 @@ class LoopWatch:
         self._before = open_clients() | open_sockets()
 
     async def leftovers(self, timeout: float = 2.0) -> list[str]:
-        """Describe the tasks, clients and sockets that are still there.
-
-        Args:
-            timeout: Seconds that a closing transport is given; only a leak takes them.
-        """
+        """Describe what is still there; only a leak takes the seconds of the timeout."""
         with contextlib.suppress(AssertionError):
             await eventually(lambda: not self._found(), timeout)
         return self._found()

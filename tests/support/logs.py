@@ -15,14 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogRecord:
-    """One log call.
-
-    Attributes:
-        level: The level's name.
-        message: The message after formatting.
-        exception: The exception that was logged with it, or None.
-        output: What a sink writes without colours: the message and the traceback.
-    """
+    """One log call; `output` is what a sink writes: the message and the traceback."""
 
     level: str
     message: str
@@ -49,15 +42,8 @@ class Logs(list[LogRecord]):
     def add(self, message: Message) -> None:
         """Take a record; this is the sink."""
         record = message.record
-        exception = record["exception"]
-        self.append(
-            LogRecord(
-                record["level"].name,
-                record["message"],
-                exception.value if exception else None,
-                str(message),
-            )
-        )
+        error = record["exception"].value if record["exception"] else None
+        self.append(LogRecord(record["level"].name, record["message"], error, str(message)))
 
 
 @contextmanager

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
-from nonebot_aiohttp.life.deadline import Deadline
 from nonebot_aiohttp.life.lifespan import Lifespan
 from nonebot_aiohttp.life.tasks import TaskSet
 
@@ -15,11 +15,9 @@ Part = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Parts:
-    """A lifespan whose parts write down what is asked of them.
+    """A lifespan whose parts write down in `order` what is asked of them.
 
-    Attributes:
-        order: What was asked, in order.
-        during: What else a part does, by the text in `order`.
+    `during` holds what a part does besides, by its text in `order`.
     """
 
     def __init__(
@@ -31,10 +29,21 @@ class Parts:
         self.order: list[str] = []
         self.during: dict[str, Part] = {}
         self.handlers, self.hooks = TaskSet("handler"), TaskSet("hook")
+        session: Any = SimpleNamespace(
+            open=lambda: self.happen("session open"), close=lambda: self.happen("session close")
+        )
+        loops: Any = SimpleNamespace(
+            start=self._start_loops,
+            stop_intake=lambda: self.happen("loops stop intake"),
+            stop=lambda deadline: self.happen("loops stop"),
+        )
+        sockets: Any = SimpleNamespace(
+            close_all=lambda code, reason, _: self.happen(f"sockets close {code} {reason}")
+        )
         self.lifespan = Lifespan(
-            session=_Session(self),
-            loops=_Loops(self),
-            sockets=_Sockets(self),
+            pool=session,
+            loops=loops,
+            connections=sockets,
             work=self.handlers,
             hooks=self.hooks,
             drain_timeout=drain_timeout,
@@ -43,6 +52,10 @@ class Parts:
         )
         self.lifespan.on_startup(lambda: self.happen("startup"))
         self.lifespan.on_shutdown(lambda: self.happen("shutdown"))
+
+    def _start_loops(self) -> None:
+        assert self.lifespan.takes_events
+        self.order.append("loops start")
 
     async def happen(self, what: str) -> None:
         """Write down that something is asked, and do what a test wants then."""
@@ -58,37 +71,3 @@ class Parts:
             self.order.append(f"{name} cut off")
             raise
         self.order.append(f"{name} ended")
-
-
-class _Session:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    async def open(self) -> None:
-        await self.parts.happen("session open")
-
-    async def close(self) -> None:
-        await self.parts.happen("session close")
-
-
-class _Loops:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    def start(self) -> None:
-        assert self.parts.lifespan.running
-        self.parts.order.append("loops start")
-
-    async def stop_intake(self) -> None:
-        await self.parts.happen("loops stop intake")
-
-    async def stop(self, deadline: Deadline) -> None:
-        await self.parts.happen("loops stop")
-
-
-class _Sockets:
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
-
-    async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
-        await self.parts.happen(f"sockets close {code} {reason}")

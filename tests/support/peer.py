@@ -23,11 +23,7 @@ class Streams(asyncio.StreamReaderProtocol):
 
 
 class Peer:
-    """One end of a connection that sends what it is told, valid or not.
-
-    Attributes:
-        reader: The bytes from the other end.
-    """
+    """One end of a connection that sends what it is told, valid or not."""
 
     masks = False
     """Whether this end masks its frames, as a client must."""
@@ -63,12 +59,7 @@ class Peer:
         await self.send(frames.encode_header(Frame(opcode), length, mask))
 
     async def read_frame(self) -> Frame:
-        """Read the next frame of any kind.
-
-        Raises:
-            asyncio.IncompleteReadError: If the other end closed the connection.
-            AssertionError: If there was none for as long as `patience`.
-        """
+        """Read the next frame of any kind."""
         return await within(frames.read_frame(self.reader), self.patience)
 
     async def read_message(self) -> Frame:

@@ -22,19 +22,10 @@ again."""
 
 
 def claim_block(first_ports: Iterable[int]) -> tuple[socket.socket, range]:
-    """Claim a block of ports that no other process is given here.
+    """Claim one of the blocks for this process; the claim ends when its socket is closed.
 
     Many processes of tests run at the same time and choose a port long before a server listens on
-    it. The claim is the UDP port of the same number as the block's first, which is no server's.
-
-    Args:
-        first_ports: The first ports of the blocks to try.
-
-    Returns:
-        The claim, which ends when it is closed, and the ports.
-
-    Raises:
-        LookupError: All blocks are taken.
+    it. The claim is the UDP port of the same number as the block's first, which no server uses.
     """
     for first in first_ports:
         claim = socket.socket(type=socket.SOCK_DGRAM)
@@ -54,11 +45,7 @@ _ports = cycle(_block)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on, and that no other process of tests is given.
-
-    Raises:
-        LookupError: There is none.
-    """
+    """Find a port that nobody listens on, and that no other process of tests is given."""
     for port in islice(_ports, BLOCK):
         with socket.socket() as probe, suppress(OSError):
             if os.name == "posix":

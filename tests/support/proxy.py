@@ -14,11 +14,15 @@ from tests.support.wire import Request
 class RecordingProxy(ScriptedServer):
     """Answers `CONNECT` with a tunnel, and passes other requests on, one a connection.
 
-    Whatever host is asked for, the target is the port of 127.0.0.1 that was asked for.
+    Whatever host is asked for, the target is on 127.0.0.1.
+
+    Attributes:
+        target_port: The port of all targets; None is the port that each request asks for.
     """
 
     def __init__(self) -> None:
         super().__init__(self._serve)
+        self.target_port: int | None = None
 
     async def __aenter__(self) -> RecordingProxy:
         await super().__aenter__()
@@ -38,7 +42,7 @@ class RecordingProxy(ScriptedServer):
         request = await connection.read_request()
         tunnel = request.method == "CONNECT"
         target = urlsplit(f"//{request.target}" if tunnel else request.target)
-        reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.target_port or target.port)
         try:
             if tunnel:
                 await connection.send(wire.encode_message(wire.status_line(200), ()))

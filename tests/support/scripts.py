@@ -103,12 +103,7 @@ def half_open() -> Script:
 
 
 def send_frames(*items: Frame | str | bytes, headers: Headers = ()) -> Script:
-    """Accept the WebSocket, send frames, and go on as a decent peer until it closes.
-
-    Args:
-        items: Frames, or the data of text and binary frames.
-        headers: More fields for the 101, such as an extension or a subprotocol.
-    """
+    """Accept the WebSocket, send frames, and go on as a decent peer until it closes."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade(headers)
@@ -130,19 +125,6 @@ def echo(headers: Headers = ()) -> Script:
         while message.opcode != Opcode.CLOSE:
             message = await connection.read_message()
             await connection.send_frame(Frame(message.opcode, message.payload, message.fin))
-
-    return script
-
-
-def oversize_frame(length: int, header_only: bool = False, opcode: int = Opcode.BINARY) -> Script:
-    """Accept the WebSocket and send one frame of zeros, or only a header that announces it."""
-
-    async def script(connection: Connection) -> None:
-        await connection.upgrade()
-        await connection.send_frame_header(opcode, length)
-        if not header_only:
-            await connection.send(bytes(length))
-        await connection.read_to_end()
 
     return script
 

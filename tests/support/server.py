@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from tests.support import frames, wire
 from tests.support.frames import Frame
@@ -20,12 +19,9 @@ from tests.support.wire import Headers, Request
 
 @dataclass
 class Attempt:
-    """What came of one attempt to connect.
+    """What came of one attempt to connect, counted from 1.
 
     Attributes:
-        number: Counted from 1.
-        requests: The requests that were read.
-        frames: The frames that were read.
         error: Why the connection broke, such as a refused certificate or a reset.
         ended: Whether its script has ended and the connection is closed.
     """
@@ -44,11 +40,7 @@ class Attempt:
 
 
 class Connection(Peer):
-    """The server's end of an attempt; what it reads is recorded.
-
-    Attributes:
-        attempt: The record.
-    """
+    """The server's end of an attempt; what it reads is recorded."""
 
     # A script lasts as long as its client likes.
     patience = None
@@ -93,24 +85,13 @@ Script = Callable[[Connection], Coroutine[None, None, None]]
 class ScriptedServer:
     """Listens on a port of 127.0.0.1; attempt N gets script N, and later ones the last script.
 
-    Attributes:
-        scripts: The scripts, which a test may change in between.
-        attempts: What came of each attempt so far.
+    A test may change the scripts in between.
     """
 
     def __init__(
-        self,
-        *scripts: Script,
-        ssl_context: ssl.SSLContext | None = None,
-        listening: bool = True,
+        self, *scripts: Script, ssl_context: ssl.SSLContext | None = None, listening: bool = True
     ) -> None:
-        """Set the scripts.
-
-        Args:
-            scripts: One for each attempt.
-            ssl_context: Speak TLS.
-            listening: False refuses connections until `listen()`.
-        """
+        """Unless it is to be listening, it refuses connections until `listen()`."""
         self.scripts: Sequence[Script] = scripts
         self.attempts: list[Attempt] = []
         self.port = 0
@@ -137,12 +118,7 @@ class ScriptedServer:
             await self.listen()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         await self._stop_accepting()
         await self._cancel(*self._handlers)
         if self._failures and error is None:

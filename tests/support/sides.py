@@ -11,28 +11,24 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from nonebot_aiohttp import DriverOptions
+from nonebot_aiohttp import DriverOptions, WebSocketClosed
 from nonebot_aiohttp.connections.aiohttp_websocket import AiohttpWebSocket, ServerWebSocket
 from nonebot_aiohttp.connections.client_websocket import ClientWebSocket
+from nonebot_aiohttp.connections.websocket import DriverWebSocket
 from nonebot_aiohttp.forward.reconnect import connect_arguments
 from tests.support.certs import Tls
 from tests.support.client import RawClient
 from tests.support.hosts import serve_application
 from tests.support.peer import Peer
 from tests.support.server import Connection, ScriptedServer
-from tests.support.waiting import DEADLINE, within
+from tests.support.waiting import DEADLINE, settle, within
 
 FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
 
 
 @dataclass(frozen=True)
 class Ends:
-    """A connection.
-
-    Attributes:
-        socket: Our end.
-        peer: The other end.
-    """
+    """A connection: our end, and the peer's."""
 
     socket: AiohttpWebSocket
     peer: Peer
@@ -112,6 +108,49 @@ async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[
 
 
 SIDES: dict[str, Side] = {"server": server_side, "client": client_side}
+
+
+BIG = b"x" * (1 << 22)
+
+
+class blocked:
+    """A connection whose peer does not read, with tasks that wait to send more."""
+
+    def __init__(self, side: Side, **settings: Any) -> None:
+        self._making = side(**{"heartbeat": None, **settings})
+        self._senders: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> tuple[Ends, list[asyncio.Task[None]]]:
+        ends = await self._making.__aenter__()
+        ends.peer.stop_reading()
+        # The first one fills all buffers; more would only take long to mask.
+        for data in (BIG * 4, BIG, BIG, BIG):
+            self._senders.append(asyncio.create_task(ends.socket.send_bytes(data)))
+        await settle()
+        # On a machine that is slow a heartbeat can be lost by now.
+        assert ends.socket.closed or not any(sender.done() for sender in self._senders)
+        return ends, self._senders
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._making.__aexit__(*error)
+        await within(asyncio.gather(*self._senders, return_exceptions=True))
+
+
+async def late_uses(socket: DriverWebSocket) -> list[WebSocketClosed]:
+    """Use a WebSocket that has ended in each way; give the errors."""
+    errors = []
+    for use in (
+        lambda: socket.send("text"),
+        lambda: socket.send_bytes(b"bytes"),
+        socket.receive,
+        socket.receive_bytes,
+        lambda: socket.pump(lambda _: None),
+    ):
+        try:
+            await within(use())
+        except WebSocketClosed as error:
+            errors.append(error)
+    return errors
 
 
 async def receive(ends: Ends) -> Any:

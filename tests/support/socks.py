@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from types import TracebackType
 
 from tests.support.ports import free_port
 from tests.support.waiting import within
@@ -36,12 +35,7 @@ anyio.run(main, *sys.argv[1:])
 
 
 class SocksProxy:
-    """Passes on what is asked for, and remembers it.
-
-    Attributes:
-        port: Its port on 127.0.0.1.
-        asked: The hosts and ports that it was asked for, as they were asked for.
-    """
+    """Passes on what is asked for, and keeps the hosts and ports as they were asked for."""
 
     def __init__(self, password: bool = False) -> None:
         self.port = free_port()
@@ -75,12 +69,7 @@ class SocksProxy:
         async for line in output:
             self.asked.append(line.decode().strip())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._process is not None
         assert self._reading is not None
         self._process.kill()

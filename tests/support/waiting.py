@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,16 +25,7 @@ async def settle(turns: int = 20) -> None:
 async def eventually(
     predicate: Callable[[], T], timeout: float = DEADLINE, what: str = "the condition"
 ) -> T:
-    """Return the predicate's value as soon as it is true.
-
-    Args:
-        predicate: Called once for each turn of the loop; cheap and free of side effects.
-        timeout: Seconds until the wait fails.
-        what: What is waited for, for the message of a failure.
-
-    Raises:
-        AssertionError: If the value was still false after `timeout` seconds.
-    """
+    """Return the value of the predicate, which is asked in each turn, as soon as it is true."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     turn = 0
@@ -47,12 +39,26 @@ async def eventually(
 
 
 async def within(awaitable: Awaitable[T], timeout: float | None = DEADLINE) -> T:
-    """Return the awaitable's result; fail instead of hanging, unless `timeout` is None.
-
-    Raises:
-        AssertionError: If there was no result after `timeout` seconds.
-    """
+    """Return the awaitable's result; fail instead of hanging, unless `timeout` is None."""
     try:
         return await asyncio.wait_for(awaitable, timeout)
     except asyncio.TimeoutError as error:
         raise AssertionError(f"nothing came within {timeout} s") from error
+
+
+@contextmanager
+def passes() -> Iterator[list[int]]:
+    """Count the passes of the event loop, in the only item of a list."""
+    counted, counting = [0], True
+    loop = asyncio.get_running_loop()
+
+    def count() -> None:
+        if counting:
+            counted[0] += 1
+            loop.call_soon(count)
+
+    loop.call_soon(count)
+    try:
+        yield counted
+    finally:
+        counting = False

@@ -13,13 +13,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Message:
-    """A message that was read.
-
-    Attributes:
-        start_line: The request or status line.
-        headers: The fields in the order and the spelling in which they came.
-        body: The content, without the chunked coding.
-    """
+    """A message that was read, with its fields as they came, and without the chunked coding."""
 
     start_line: str
     headers: tuple[tuple[str, str], ...]
@@ -84,11 +78,7 @@ def status_line(code: int) -> str:
 
 
 async def read_head(reader: asyncio.StreamReader) -> Message:
-    """Read up to the empty line; the body is still to be read.
-
-    Raises:
-        asyncio.IncompleteReadError: If the stream ended first.
-    """
+    """Read up to the empty line; the body is still to be read."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     start_line, *lines = head.rstrip("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)
@@ -96,22 +86,14 @@ async def read_head(reader: asyncio.StreamReader) -> Message:
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request:
-    """Read a request with its body.
-
-    Raises:
-        asyncio.IncompleteReadError: If the stream ended first.
-    """
+    """Read a request with its body."""
     head = await read_head(reader)
     body = await _read_sized_body(reader, head)
     return Request(head.start_line, head.headers, body or b"")
 
 
 async def read_response(reader: asyncio.StreamReader, method: str = "GET") -> Response:
-    """Read a response with its body, which for `HEAD` there is none of.
-
-    Raises:
-        asyncio.IncompleteReadError: If the stream ended first.
-    """
+    """Read a response with its body, which an answer to `HEAD` does not have."""
     head = await read_head(reader)
     response = Response(head.start_line, head.headers)
     if method == "HEAD" or response.status < 200 or response.status in (204, 304):

@@ -185,7 +185,7 @@ def test_no_header_breaks_the_loop(value: str) -> None:
 
 @pytest.fixture
 def pace(fake_clock: FakeClock) -> Pace:
-    options = DriverOptions.parse({"backoff_max": 60, "stable_after": 30})
+    options = DriverOptions.parse({"backoff_max": 50, "stable_after": 20})
     return Pace(options, fake_clock.clock, rand=lambda: 0)
 
 
@@ -200,7 +200,7 @@ async def test_a_short_success_does_not_reset_the_delay(pace: Pace, fake_clock: 
     found = []
     for _ in range(4):
         pace.succeeded()
-        await fake_clock.advance(29.9)
+        await fake_clock.advance(19.9)
         found.append(pace.failed(3))
     assert found == [3, 6, 12, 24]
 
@@ -210,7 +210,7 @@ async def test_a_stable_time_resets_the_delay(pace: Pace, fake_clock: FakeClock)
     for _ in range(2):
         # The time counts from the first of several successes.
         pace.succeeded()
-        await fake_clock.advance(15)
+        await fake_clock.advance(10)
     assert pace.failed(3) == 3
     # And it counts once.
     await fake_clock.advance(100)
@@ -227,6 +227,6 @@ def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
 
 
 @pytest.mark.promise("forward: other 4xx answers are retried at the slowest pace")
-@pytest.mark.parametrize(("interval", "slowest"), [(3, 60), (90, 90), (0, 60)])
+@pytest.mark.parametrize(("interval", "slowest"), [(3, 50), (90, 90), (0, 50)])
 def test_the_slowest_pace(pace: Pace, interval: float, slowest: float) -> None:
     assert pace.slowest(interval) == slowest

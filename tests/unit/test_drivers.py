@@ -183,12 +183,6 @@ def test_a_default_stands_on_the_class_as_well(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_a_dataclass_takes_its_fields_by_position(name: str) -> None:
-    names = [field for field, *_ in FIELDS[name]]
-    assert list(inspect.signature(getattr(drivers, name)).parameters) == names
-
-
 @pytest.mark.promise("registry: the driver's class carries annotations only")
 def test_the_drivers_class_carries_annotations_only() -> None:
     """Two drivers live in one process: nothing is shared through the class."""
@@ -200,11 +194,6 @@ def test_the_drivers_class_carries_annotations_only() -> None:
 def test_types_of_requests_and_responses() -> None:
     assert HTTPRequest("1.1", "http", "/").type == "http"
     assert HTTPResponse(200).type == "http"
-
-
-def test_default_headers_are_not_shared() -> None:
-    HTTPRequest("1.1", "http", "/").headers["x"] = "y"
-    assert HTTPRequest("1.1", "http", "/").headers == {}
 
 
 def test_the_concrete_driver_is_both_kinds() -> None:

@@ -10,13 +10,12 @@ from multidict import CIMultiDict
 
 from nonebot_aiohttp import DriverOptions, HTTPRequest
 from nonebot_aiohttp.life.lifespan import Lifespan
-from nonebot_aiohttp.reverse import asgi_transport
 from nonebot_aiohttp.reverse import gate as gate_module
 from nonebot_aiohttp.reverse.adapter_endpoints import AdapterTarget, target_of
 from nonebot_aiohttp.reverse.asgi_transport import local_path
-from nonebot_aiohttp.reverse.endpoints import Refused, upgrade_required
 from nonebot_aiohttp.reverse.gate import Gate, is_same_origin
 from nonebot_aiohttp.reverse.headers import join_headers
+from nonebot_aiohttp.reverse.refusals import Refused, upgrade_required
 from tests.support.logs import Logs
 
 
@@ -65,20 +64,6 @@ def test_headers_are_lowercased_and_joined_in_order(
     assert join_headers(CIMultiDict(pairs)) == headers
 
 
-def test_names_of_headers_are_kept_but_not_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: dict[bytes, str] = {}
-    monkeypatch.setattr(asgi_transport, "_names", known)
-    for number in range(2 * asgi_transport.MOST_NAMES):
-        assert asgi_transport.lowered(b"X-%d" % number) == f"x-{number}"
-    assert (
-        asgi_transport.lowered(b"X-Long" * asgi_transport.LONGEST_NAME)
-        == "x-long" * asgi_transport.LONGEST_NAME
-    )
-    assert len(known) <= asgi_transport.MOST_NAMES
-    assert max(map(len, known)) <= asgi_transport.LONGEST_NAME
-
-
-@pytest.mark.promise("browsers: a page of the bot's own address gets in, a rebound name does not")
 @pytest.mark.parametrize(
     ("origin", "host", "scheme", "same"),
     [

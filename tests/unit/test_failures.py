@@ -55,13 +55,6 @@ async def test_the_count_is_reported_after_a_while(
     assert logs.messages("WARNING") == [f"{TEXT} 1 more time(s), at last with ValueError: wrong"]
 
 
-async def test_what_failed_once_is_reported_once(logs: Logs) -> None:
-    log = Failures()
-    log.log(TEXT, fail(ValueError("wrong")))
-    log.report()
-    assert len(logs) == 1
-
-
 async def test_other_owners_places_and_types_are_other_failures(logs: Logs) -> None:
     log = Failures()
     log.log(TEXT, fail(ValueError("wrong")))

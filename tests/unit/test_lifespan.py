@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
 from nonebot_aiohttp.life.deadline import SLICE
-from nonebot_aiohttp.life.lifespan import State
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 from tests.support.parts import Parts
@@ -32,6 +32,12 @@ async def fail() -> None:
     raise ValueError("wrong")
 
 
+async def started(**settings: Any) -> Parts:
+    parts = Parts(**settings)
+    await parts.lifespan.start()
+    return parts
+
+
 # Start
 
 
@@ -39,12 +45,12 @@ async def fail() -> None:
 async def test_everything_starts_and_stops_in_its_order() -> None:
     """Trap: forward loops started, and events were handled, before the startup hooks had ended."""
     parts = Parts()
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
     await parts.lifespan.start()
     assert parts.order == STARTED
     await parts.lifespan.stop()
     assert parts.order == STARTED + STOPPED
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_nothing_is_taken_in_before_the_startup_hooks_have_ended() -> None:
@@ -53,7 +59,7 @@ async def test_nothing_is_taken_in_before_the_startup_hooks_have_ended() -> None
     starting = asyncio.ensure_future(parts.lifespan.start())
     await settle()
     assert parts.order == STARTED[:2]
-    assert not parts.lifespan.running
+    assert not parts.lifespan.takes_events
     with pytest.raises(LifecycleError, match="while it is starting"):
         await parts.lifespan.start()
     ready.set()
@@ -92,7 +98,7 @@ async def test_a_startup_hook_that_fails_stops_the_start() -> None:
         await parts.lifespan.start()
     assert isinstance(raised.value.__cause__, ValueError)
     assert parts.order == ["session open", "startup", "shutdown", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_session_that_does_not_open_stops_the_start_before_any_hook() -> None:
@@ -101,7 +107,7 @@ async def test_a_session_that_does_not_open_stops_the_start_before_any_hook() ->
     with pytest.raises(ValueError, match="wrong"):
         await parts.lifespan.start()
     assert parts.order == ["session open", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
@@ -113,7 +119,7 @@ async def test_a_start_that_is_cancelled_closes_what_was_open() -> None:
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert parts.order == ["session open", "startup", "shutdown", "session close"]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_handlers_that_a_failed_start_leaves_are_cut_off(logs: Logs) -> None:
@@ -157,8 +163,7 @@ async def test_stopping_what_does_not_run_does_nothing() -> None:
 
 
 async def test_a_second_stop_waits_for_the_end_of_the_first() -> None:
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+    parts, released = await started(), asyncio.Event()
     parts.handlers.start(parts.handle("handler", released), "onebot")
     stops = [asyncio.ensure_future(parts.lifespan.stop()) for _ in range(3)]
     await settle()
@@ -175,8 +180,7 @@ async def test_a_second_stop_waits_for_the_end_of_the_first() -> None:
 @pytest.mark.promise("life: the drain waits for handlers while the sockets work")
 async def test_handlers_end_while_their_sockets_still_work(logs: Logs) -> None:
     """Trap: an acknowledged event was lost at the shutdown."""
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+    parts, released = await started(), asyncio.Event()
     parts.handlers.start(parts.handle("handler", released), "onebot")
     stopping = asyncio.ensure_future(parts.lifespan.stop())
     await settle()
@@ -188,8 +192,7 @@ async def test_handlers_end_while_their_sockets_still_work(logs: Logs) -> None:
 
 
 async def test_what_is_read_last_is_drained_too() -> None:
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+    parts, released = await started(), asyncio.Event()
 
     async def read() -> None:
         parts.handlers.start(parts.handle("polled", released), "onebot")
@@ -202,8 +205,7 @@ async def test_what_is_read_last_is_drained_too() -> None:
 
 async def test_frames_that_come_after_the_stop_prolong_nothing(logs: Logs) -> None:
     """Trap: the shutdown waited for every task in the loop."""
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+    parts, released = await started(), asyncio.Event()
     parts.handlers.start(parts.handle("early", released), "onebot")
     stopping = asyncio.ensure_future(parts.lifespan.stop())
     await settle()
@@ -218,8 +220,7 @@ async def test_frames_that_come_after_the_stop_prolong_nothing(logs: Logs) -> No
 
 async def test_at_the_deadline_the_rest_is_cut_off_and_logged(logs: Logs) -> None:
     """Trap: hang at shutdown (nonebot2#1654)."""
-    parts = Parts(drain_timeout=0.01)
-    await parts.lifespan.start()
+    parts = await started(drain_timeout=0.01)
     for owner in ("onebot", "telegram", "onebot"):
         parts.handlers.start(parts.handle("handler", asyncio.Event()), owner)
     await within(parts.lifespan.stop())
@@ -248,40 +249,31 @@ async def test_disconnect_hooks_leave_a_slice_to_the_shutdown_hooks(
     assert drained == [30 - SLICE, 30]
 
 
-async def test_disconnect_hooks_end_before_the_shutdown_hooks_run() -> None:
-    parts = Parts()
-    await parts.lifespan.start()
-
-    async def close() -> None:
-        released = asyncio.Event()
-        parts.hooks.start(parts.handle("disconnect hook", released), "onebot")
-        asyncio.get_running_loop().call_soon(released.set)
-
-    parts.during["loops stop"] = close
-    await within(parts.lifespan.stop())
-    assert parts.order[-4:] == ["loops stop", "disconnect hook ended", "shutdown", "session close"]
-
-
-async def test_disconnect_hooks_that_do_not_end_are_cut_off_before_the_shutdown_hooks_run() -> None:
-    parts = Parts(drain_timeout=0, close_timeout=0.5)
-    await parts.lifespan.start()
-    parts.hooks.start(parts.handle("disconnect hook", asyncio.Event()), "onebot")
-    await within(parts.lifespan.stop())
-    assert parts.order[-3:] == ["disconnect hook cut off", "shutdown", "session close"]
-
-
-async def test_hooks_that_a_shutdown_hook_starts_end_before_the_session_closes() -> None:
-    """An adapter that keeps connections of its own disconnects its bots in its shutdown hook."""
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+@pytest.mark.parametrize(
+    ("starts", "order"),
+    [
+        ("loops stop", ["loops stop", "disconnect hook ended", "shutdown", "session close"]),
+        # An adapter that keeps connections of its own disconnects its bots in its shutdown hook.
+        ("shutdown", ["loops stop", "shutdown", "disconnect hook ended", "session close"]),
+    ],
+)
+async def test_disconnect_hooks_end_before_what_comes_next(starts: str, order: list[str]) -> None:
+    parts, released = await started(), asyncio.Event()
 
     async def disconnect() -> None:
         parts.hooks.start(parts.handle("disconnect hook", released), "onebot")
         asyncio.get_running_loop().call_soon(released.set)
 
-    parts.during["shutdown"] = disconnect
+    parts.during[starts] = disconnect
     await within(parts.lifespan.stop())
-    assert parts.order[-3:] == ["shutdown", "disconnect hook ended", "session close"]
+    assert parts.order[-4:] == order
+
+
+async def test_disconnect_hooks_that_do_not_end_are_cut_off_before_the_shutdown_hooks_run() -> None:
+    parts = await started(drain_timeout=0, close_timeout=0.5)
+    parts.hooks.start(parts.handle("disconnect hook", asyncio.Event()), "onebot")
+    await within(parts.lifespan.stop())
+    assert parts.order[-3:] == ["disconnect hook cut off", "shutdown", "session close"]
 
 
 async def test_a_shutdown_hook_that_fails_stops_nobody(logs: Logs) -> None:
@@ -294,8 +286,7 @@ async def test_a_shutdown_hook_that_fails_stops_nobody(logs: Logs) -> None:
 
 
 async def test_a_stop_that_is_cancelled_waits_for_no_handler_but_stops_everything() -> None:
-    parts = Parts()
-    await parts.lifespan.start()
+    parts = await started()
     parts.handlers.start(parts.handle("handler", asyncio.Event()), "onebot")
     stopping = asyncio.ensure_future(parts.lifespan.stop())
     waiting = asyncio.ensure_future(parts.lifespan.stop())
@@ -305,13 +296,12 @@ async def test_a_stop_that_is_cancelled_waits_for_no_handler_but_stops_everythin
         await within(stopping)
     await within(waiting)
     assert parts.order == [*STARTED, STOPPED[0], "handler cut off", *STOPPED[1:]]
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 @pytest.mark.parametrize("step", STOPPED[1:])
 async def test_whatever_breaks_the_stop_it_ends_and_lets_nobody_wait(step: str) -> None:
-    parts = Parts()
-    await parts.lifespan.start()
+    parts = await started()
     parts.during[step] = never
     stopping = asyncio.ensure_future(parts.lifespan.stop())
     waiting = asyncio.ensure_future(parts.lifespan.stop())
@@ -321,12 +311,11 @@ async def test_whatever_breaks_the_stop_it_ends_and_lets_nobody_wait(step: str) 
         await within(stopping)
     await within(waiting)
     assert parts.order[-1] == "session close"
-    assert parts.lifespan.state is State.IDLE
+    assert parts.lifespan.is_idle
 
 
 async def test_a_forced_end_logs_what_it_cuts_off(logs: Logs) -> None:
-    parts, released = Parts(), asyncio.Event()
-    await parts.lifespan.start()
+    parts, released = await started(), asyncio.Event()
     parts.handlers.start(parts.handle("handler", released), "onebot")
     parts.hooks.start(parts.handle("hook", released), "telegram")
     parts.lifespan.cut_off()

@@ -14,7 +14,14 @@ import loguru
 import pytest
 
 from nonebot_aiohttp import log
-from nonebot_aiohttp.log import StdlibBridge, console_logging, is_level, log_exception, logger
+from nonebot_aiohttp.log import (
+    StdlibBridge,
+    console,
+    console_logging,
+    is_level,
+    log_exception,
+    logger,
+)
 
 SECRET = "s3cr3t-T0ken"
 
@@ -28,14 +35,14 @@ def sinks() -> dict[int, object]:
 def unconfigured_program() -> Iterator[None]:
     """Set the sinks and handlers of the test run aside, and begin as a fresh program does."""
     root, core = logging.getLogger(), cast(Any, loguru.logger)._core
-    saved = (core.handlers, core.min_level, log._default_sink, root.handlers[:])
+    saved = (core.handlers, core.min_level, console._default_sink, root.handlers[:])
     core.handlers, core.min_level, root.handlers[:] = {}, math.inf, []
-    log._default_sink = logger.add(sys.stderr, format="default {message}")
+    console._default_sink = logger.add(sys.stderr, format="default {message}")
     try:
         yield
     finally:
         logger.remove()
-        core.handlers, core.min_level, log._default_sink, root.handlers[:] = saved
+        core.handlers, core.min_level, console._default_sink, root.handlers[:] = saved
 
 
 @unconfigured_program()
@@ -50,7 +57,7 @@ def test_log_exception_formats_nothing_that_no_sink_takes(monkeypatch: pytest.Mo
 def test_console_replaces_the_default_sink_and_puts_it_back(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    default = log._default_sink
+    default = console._default_sink
     with console_logging("INFO"):
         assert len(sinks()) == 1
         assert default not in sinks()
@@ -124,7 +131,7 @@ def test_console_leaves_a_configured_root_logger_alone() -> None:
 def test_console_puts_all_back_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError), console_logging(10):
         raise ZeroDivisionError
-    assert list(sinks()) == [log._default_sink]
+    assert list(sinks()) == [console._default_sink]
     assert logging.getLogger().handlers == []
 
 
@@ -149,7 +156,7 @@ def test_is_level(level: object, known: bool) -> None:
 @pytest.mark.parametrize("level", ["loud", -1])
 @unconfigured_program()
 def test_an_unknown_level_changes_nothing(level: int | str) -> None:
-    default = log._default_sink
+    default = console._default_sink
     with pytest.raises(ValueError, match=r"LOUD|[Ll]evel"), console_logging(level):
         pytest.fail("entered")
     assert list(sinks()) == [default]
@@ -165,7 +172,7 @@ before = repr(logger)
 sys.modules["pydantic"] = sys.modules["pydantic_settings"] = None
 import importlib.util
 spec = importlib.util.spec_from_file_location("log", sys.argv[1])
-module = importlib.util.module_from_spec(spec)
+module = sys.modules["log"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 assert module.logger is logger
 assert repr(logger) == before, repr(logger)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from nonebot_aiohttp.hosts import signals
 from nonebot_aiohttp.hosts.signals import FORCING_PAUSE, signals_handled, stop_signals
 from tests.support.clock import FakeClock
 
@@ -30,9 +32,9 @@ def handled(clock: FakeClock) -> Iterator[list[str]]:
     def force() -> None:
         asked.append("force")
 
-    with signals_handled(stop, force, clock.clock, sleep) as signals:
+    with signals_handled(stop, force, clock.clock, sleep) as handler:
         yield asked
-    assert signals.forced is ("force" in asked)
+    assert handler.forced is ("force" in asked)
 
 
 @pytest.mark.parametrize("number", ALL)
@@ -119,3 +121,16 @@ def test_what_was_there_is_put_back(number: signal.Signals, fake_clock: FakeCloc
     with handled(fake_clock):
         assert signal.getsignal(number) is not before
     assert signal.getsignal(number) is before
+
+
+def test_on_windows_ctrl_break_stops(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trap: Windows has no SIGTERM that a handler gets, but SIGBREAK (NoneBot 2.0.0rc4)."""
+    ctrl_break = getattr(signal, "SIGBREAK", None) or signal.SIGUSR1
+    monkeypatch.setattr(signal, "SIGBREAK", ctrl_break, raising=False)
+    monkeypatch.setattr(signals, "sys", SimpleNamespace(platform="win32"))
+    assert stop_signals() == (signal.SIGINT, ctrl_break)
+    with handled(fake_clock) as asked:
+        signal.raise_signal(ctrl_break)
+        assert asked == ["stop"]

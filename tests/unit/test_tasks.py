@@ -28,6 +28,18 @@ def eager(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bo
     return tasks.EAGER
 
 
+STARTS: dict[str, Callable[[TaskSet, Any, Any], Any]] = {
+    "set": lambda handlers, begin, item: handlers.start(begin(item), "onebot"),
+    "messages": lambda handlers, begin, item: MessageTasks(handlers, begin, "onebot").start(item),
+}
+
+
+@pytest.fixture(params=STARTS)
+def start(request: pytest.FixtureRequest) -> Callable[[TaskSet, Any, Any], Any]:
+    """Start a task both ways: in a set, and for a message of a connection."""
+    return STARTS[request.param]
+
+
 class Waiting:
     """A coroutine's wait that a test ends."""
 
@@ -53,31 +65,96 @@ async def fail(error: BaseException, wait: bool = False) -> None:
     raise error
 
 
-# TaskSet
+# What is started
 
 
-async def test_a_task_is_kept_until_it_ends(eager: bool) -> None:
+async def test_a_task_is_kept_until_it_ends(eager: bool, start: Any) -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
-    task = handlers.start(waiting.run(), "onebot")
+    for stubborn in (False, True):
+        start(handlers, waiting.run, stubborn)
     await turns()
     gc.collect()
-    assert list(handlers) == [task]
+    assert len(handlers) == 2
     waiting.released.set()
     await eventually(lambda: not len(handlers))
-    assert waiting.ends == ["released"]
+    assert waiting.ends == ["released"] * 2
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_a_handler_that_does_not_wait_ends_within_the_start() -> None:
-    handlers = TaskSet("handler")
-    done: list[str] = []
+async def test_a_handler_that_does_not_wait_ends_within_the_start(start: Any) -> None:
+    handlers, items = TaskSet("handler"), list[int]()
 
-    async def at_once() -> None:
-        done.append("ran")
+    async def take(item: int) -> None:
+        items.append(item)
 
-    assert handlers.start(at_once(), "onebot") is None
-    assert done == ["ran"]
+    assert start(handlers, take, 1) is None
+    assert items == [1]
     assert len(handlers) == 0
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_handler_that_fails_is_logged_with_its_owner(
+    eager: bool, start: Any, wait: bool, logs: Logs
+) -> None:
+    handlers = TaskSet("handler")
+    start(handlers, lambda error: fail(error, wait), ValueError("{wrong}"))
+    await eventually(lambda: logs)
+    (record,) = logs.matching("A handler of onebot failed", "ERROR")
+    assert "Traceback" in record.message
+    assert "ValueError: {wrong}" in record.message
+    assert len(handlers) == 0
+
+
+async def test_a_handler_that_cannot_start_is_logged(logs: Logs) -> None:
+    def begin(_: object) -> Any:
+        raise TypeError("none")
+
+    MessageTasks(TaskSet("handler"), begin, "onebot").start(b"event")
+    (record,) = logs.matching("A handler of onebot could not start", "ERROR")
+    assert "TypeError: none" in record.message
+
+
+async def test_a_handler_that_is_cancelled_from_within_is_heard_of(
+    eager: bool, start: Any, logs: Logs
+) -> None:
+    """An adapter that cancels the futures of its API calls ends the handlers that wait for them."""
+    handlers = TaskSet("handler")
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def handle(_: object) -> None:
+        await answer
+
+    start(handlers, handle, b"event")
+    await turns()
+    answer.cancel()
+    await eventually(lambda: logs)
+    assert logs.messages("ERROR") == ["A handler of onebot was cancelled, but not by the driver"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+async def test_a_handler_that_ends_the_process_is_named(start: Any, logs: Logs) -> None:
+    """The error leaves an eager task by its caller, and nobody can log the task later."""
+    with pytest.raises(SystemExit):
+        start(TaskSet("handler"), fail, SystemExit(1))
+    assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
+
+
+def test_a_set_serves_one_event_loop_after_the_other(eager: bool, start: Any) -> None:
+    handlers, loops = TaskSet("handler"), list[asyncio.AbstractEventLoop]()
+
+    async def note(_: object) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def start_one() -> None:
+        start(handlers, note, b"event")
+        await turns()
+
+    asyncio.run(start_one())
+    asyncio.run(start_one())
+    assert loops[0] is not loops[1]
+
+
+# TaskSet
 
 
 async def test_a_task_that_has_ended_already_can_be_added() -> None:
@@ -100,11 +177,11 @@ async def test_a_task_that_has_entered_is_kept_until_it_leaves() -> None:
 
 async def test_a_task_may_enter_once_more_and_stays_until_it_leaves_the_first_time() -> None:
     handlers = TaskSet("handler")
-    first = handlers.enter("onebot")
-    second = handlers.enter("telegram")
-    handlers.leave(second)
+    first = handlers.track_current("onebot")
+    second = handlers.track_current("telegram")
+    handlers.untrack(second)
     assert list(handlers) == [asyncio.current_task()]
-    handlers.leave(first)
+    handlers.untrack(first)
     assert len(handlers) == 0
 
 
@@ -121,11 +198,11 @@ async def test_a_task_that_has_entered_is_cut_off_like_the_others(logs: Logs) ->
 
 async def serve(handlers: TaskSet, waiting: Waiting) -> None:
     """Run a handler as a server does, in the server's own task."""
-    task = handlers.enter("onebot")
+    task = handlers.track_current("onebot")
     try:
         await waiting.run()
     finally:
-        handlers.leave(task)
+        handlers.untrack(task)
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -141,33 +218,6 @@ async def test_a_task_that_is_added_is_kept_and_heard_of_like_one_that_is_starte
     await eventually(lambda: logs)
     assert len(handlers) == 0
     assert len(logs.matching("A handler of onebot failed", "ERROR")) == 1
-
-
-@pytest.mark.parametrize("wait", [False, True])
-async def test_a_handler_that_fails_is_logged_with_its_owner(
-    eager: bool, wait: bool, logs: Logs
-) -> None:
-    handlers = TaskSet("handler")
-    handlers.start(fail(ValueError("{wrong}"), wait), "onebot")
-    await eventually(lambda: logs)
-    (record,) = logs.matching("A handler of onebot failed", "ERROR")
-    assert "Traceback" in record.message
-    assert "ValueError: {wrong}" in record.message
-
-
-async def test_a_handler_that_is_cancelled_from_within_is_heard_of(eager: bool, logs: Logs) -> None:
-    """An adapter that cancels the futures of its API calls ends the handlers that wait for them."""
-    handlers = TaskSet("handler")
-    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def handle() -> None:
-        await answer
-
-    handlers.start(handle(), "onebot")
-    await turns()
-    answer.cancel()
-    await eventually(lambda: logs)
-    assert logs.messages("ERROR") == ["A handler of onebot was cancelled, but not by the driver"]
 
 
 @pytest.mark.promise("life: what the deadline cuts off is logged with count and adapter")
@@ -226,93 +276,6 @@ async def test_a_handler_that_swallows_its_cancellation_is_not_kept() -> None:
     assert len(handlers) == len(handlers._cut_off) == 0
 
 
-# Starter
-
-
-async def test_a_starter_keeps_each_task_until_it_ends(eager: bool) -> None:
-    handlers, waiting = TaskSet("handler"), Waiting()
-    starter = MessageTasks(handlers, waiting.run, "onebot")
-    for stubborn in (False, True):
-        starter.start(stubborn)
-    await turns()
-    gc.collect()
-    assert len(handlers) == 2
-    waiting.released.set()
-    await eventually(lambda: not len(handlers))
-    assert waiting.ends == ["released"] * 2
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-async def test_what_a_starter_starts_and_does_not_wait_ends_within_the_start() -> None:
-    handlers = TaskSet("handler")
-    items: list[int] = []
-
-    async def take(item: int) -> None:
-        items.append(item)
-
-    starter = MessageTasks(handlers, take, "onebot")
-    starter.start(1)
-    starter.start(2)
-    assert items == [1, 2]
-    assert len(handlers) == 0
-
-
-@pytest.mark.parametrize("wait", [False, True])
-async def test_what_fails_or_cannot_start_is_logged_and_stops_no_starter(
-    eager: bool, wait: bool, logs: Logs
-) -> None:
-    handlers = TaskSet("handler")
-
-    def begin(error: BaseException | None) -> Any:
-        if error is None:
-            raise TypeError("none")
-        return fail(error, wait)
-
-    starter = MessageTasks(handlers, begin, "onebot")
-    for item in (ValueError("wrong"), None, asyncio.CancelledError()):
-        starter.start(item)
-    await eventually(lambda: len(logs) == 3)
-    assert len(logs.matching("A handler of onebot failed", "ERROR")) == 1
-    (record,) = logs.matching("A handler of onebot could not start", "ERROR")
-    assert "TypeError: none" in record.message
-    assert logs.matching("A handler of onebot was cancelled, but not by the driver", "ERROR")
-    assert len(handlers) == 0
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
-@pytest.mark.parametrize("way", ["set", "starter"])
-async def test_a_handler_that_ends_the_process_is_named(way: str, logs: Logs) -> None:
-    """The error leaves an eager task by its caller, and nobody can log the task later."""
-    handlers = TaskSet("handler")
-    ways: dict[str, Callable[[], Any]] = {
-        "set": lambda: handlers.start(fail(SystemExit(1)), "onebot"),
-        "starter": lambda: MessageTasks(handlers, fail, "onebot").start(SystemExit(1)),
-    }
-    with pytest.raises(SystemExit):
-        ways[way]()
-    assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
-
-
-def test_a_set_serves_one_event_loop_after_the_other(eager: bool) -> None:
-    handlers = TaskSet("handler")
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def note() -> None:
-        loops.append(asyncio.get_running_loop())
-
-    async def take(_item: None) -> None:
-        await note()
-
-    async def start() -> None:
-        handlers.start(note(), "onebot")
-        MessageTasks(handlers, take, "onebot").start(None)
-        await turns()
-
-    asyncio.run(start())
-    asyncio.run(start())
-    assert loops[0] is loops[1] is not loops[2] is loops[3]
-
-
 # drain
 
 
@@ -325,7 +288,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
     handlers.start(late.run(), "onebot")
     early.released.set()
     await within(draining)
-    assert handlers.in_work() == "1 handler(s)"
+    assert handlers.describe_pending() == "1 handler(s)"
     assert early.ends == ["released"] * 2
     assert late.ends == []
     await handlers.cancel()
@@ -334,7 +297,7 @@ async def test_draining_waits_for_what_runs_and_for_nothing_that_starts_later() 
 async def test_draining_ends_at_its_deadline() -> None:
     handlers, waiting = TaskSet("handler"), Waiting()
     await handlers.drain(60)
-    assert handlers.in_work() == ""
+    assert handlers.describe_pending() == ""
     handlers.start(waiting.run(), "onebot")
     await within(handlers.drain(0.01))
     assert waiting.ends == []
@@ -478,8 +441,8 @@ async def test_a_task_is_handed_over_to_another_set(logs: Logs) -> None:
     first.add(task, "fake")
     first.hand_over(task, second)
     first.hand_over(task, second)
-    assert (first.in_work(), second.in_work()) == ("", "1 hook(s)")
+    assert (first.describe_pending(), second.describe_pending()) == ("", "1 hook(s)")
     await turns()
     assert await second.cancel() is True
     assert logs.matching("Cut off 1 hook(s) of fake", "ERROR")
-    assert second.in_work() == ""
+    assert second.describe_pending() == ""

@@ -13,53 +13,42 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ...connections.asgi_websocket import Event
+from ...connections.schemes import HTTP_SCHEMES, websocket_scheme
 from ...connections.unsent import reset
-from ...connections.websocket import SOCKET_SCHEMES
 from ...life.waiting import Stopped, race
+from ..aiohttp_transport import read_fields
 from ..answers import BODILESS, FRAMING
 from ..untyped import UntypedStream
 
 EVENT_STREAM = "text/event-stream"
-"""Type of a response that has no end of its own (the HTML standard, section 9.2)."""
+"""Type of a response without an end of its own (the HTML standard, section 9.2)."""
 
 ASGI = {"version": "3.0", "spec_version": "2.3"}
-"""What the scope says of ASGI, as uvicorn does. With 2.4 Starlette would wait for the next ``send``
-to find that the client has left, and never close a generator that has nothing to send."""
+"""What the scope says of ASGI, as uvicorn's does. With 2.4, Starlette would notice only at the next
+``send`` that the client has left, and would never close a generator that has nothing to send."""
 
 _DISCONNECTED = "http.disconnect"
 
 
 Client = tuple[str, int] | None
-"""Address and port of a peer; None where it has none."""
+"""Address and port of a peer; None where the transport has no address."""
 
 
 def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any]:
-    """Describe a request as ASGI does.
-
-    Args:
-        request: The request.
-        kind: ``"http"`` or ``"websocket"``.
-        root_path: The path below which the guest is served, decoded; ``path`` includes it.
-
-    Returns:
-        The scope.
-    """
+    """Describe a request as ASGI does, whose ``path`` includes ``root_path``."""
     scheme, client = request.scheme, _client_of(request)
     if _is_from_here(request):
         scheme, client = forwarded(request, scheme, client)
     raw_path = request.rel_url.raw_path.encode("utf-8", "surrogateescape")
-    query = request.rel_url.raw_query_string.encode("utf-8", "surrogateescape")
-    version = request.version
     scope = {
+        **read_fields(request, [(name.lower(), value) for name, value in request.raw_headers]),
         "type": kind,
         "asgi": dict(ASGI),
-        "http_version": f"{version.major}.{version.minor}",
         "scheme": scheme,
+        # Unlike aiohttp's path it keeps nothing encoded, not even what is not UTF-8.
         "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
         "raw_path": raw_path,
-        "query_string": query,
         "root_path": root_path,
-        "headers": [(name.lower(), value) for name, value in request.raw_headers],
         "client": client,
         "server": _server_of(request),
     }
@@ -67,7 +56,7 @@ def make_scope(request: web.Request, kind: str, root_path: str) -> dict[str, Any
         return {**scope, "method": request.method, "extensions": {}}
     return {
         **scope,
-        "scheme": SOCKET_SCHEMES.get(scheme, scheme),
+        "scheme": websocket_scheme(scheme),
         "subprotocols": _subprotocols_of(request),
         "extensions": {"websocket.http.response": {}},
     }
@@ -80,7 +69,7 @@ def _subprotocols_of(request: web.Request) -> list[str]:
 
 
 def _client_of(request: web.Request) -> Client:
-    """Name the peer; one that the application's middleware has read from a header has no port."""
+    """Name the peer; one that middleware has read from a header has no port."""
     peer, remote = request.get_extra_info("peername"), request.remote
     if not remote:
         return None
@@ -102,16 +91,11 @@ def _is_loopback(address: str) -> bool:
 
 
 def forwarded(request: web.Request, scheme: str, client: Client) -> tuple[str, Client]:
-    """Read what a proxy on this machine says, as uvicorn does it: pages link to their own URLs.
+    """Read from a proxy's headers the scheme and the peer that it has seen, as uvicorn does.
 
-    Args:
-        request: The request, of a proxy that is trusted.
-        scheme: That of the request.
-        client: The proxy.
-
-    Returns:
-        The scheme and the peer that the proxy has seen. Of several peers it is the last one that is
-        no proxy of this machine, for whoever comes before can be made up.
+    Pages link to their own URLs by them. The proxy runs on this machine and is trusted. Of several
+    peers the last one that is not a proxy of this machine counts, because clients can make up those
+    before it.
     """
     said = request.headers.get("X-Forwarded-Proto", "").strip().lower()
     peers = [each.strip() for each in request.headers.get("X-Forwarded-For", "").split(",")]
@@ -120,7 +104,7 @@ def forwarded(request: web.Request, scheme: str, client: Client) -> tuple[str, C
         client = each, 0
         if not _is_loopback(each):
             break
-    return (said if said in ("http", "https") else scheme), client
+    return (said if said in HTTP_SCHEMES else scheme), client
 
 
 def _server_of(request: web.Request) -> tuple[str, int | None] | None:
@@ -131,16 +115,15 @@ def _server_of(request: web.Request) -> tuple[str, int | None] | None:
 
 
 class Answer:
-    """A response that is sent as its parts come.
+    """A response that is sent part by part.
 
     Attributes:
         response: aiohttp's response, once its head was sent.
         complete: Whether all of it was sent.
-        lost: Whether nobody is there any more who could take it.
+        lost: Whether the client takes no more of it.
     """
 
     def __init__(self, request: web.Request) -> None:
-        """Answer a request."""
         self._request = request
         self._declared: int | None = None
         self.response: web.StreamResponse | None = None
@@ -148,14 +131,10 @@ class Answer:
         self.lost = False
 
     async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """Send the head.
-
-        Args:
-            status: The status.
-            headers: Names and values; those of framing are aiohttp's business.
+        """Send the head; framing headers other than ``Content-Length`` are aiohttp's business.
 
         Raises:
-            RuntimeError: It was sent already.
+            RuntimeError: The head was sent already.
             ValueError: A header cannot be sent.
         """
         if self.response is not None:
@@ -175,12 +154,8 @@ class Answer:
     async def body(self, data: bytes, more: bool) -> None:
         """Send a part of the body, and wait until there is room for more.
 
-        Args:
-            data: The part.
-            more: Whether another one follows.
-
         Raises:
-            RuntimeError: The head is missing, all was sent already, or the length is not that of
+            RuntimeError: The head is missing, all was sent already, or the length does not match
                 the guest's ``Content-Length``.
         """
         if self.response is None or self.complete:
@@ -212,17 +187,17 @@ class Answer:
                 return
             except (ConnectionError, aiohttp.ClientConnectionError):
                 self.lost = True
-        # Nothing waits here, and who sends without a pause would keep the event loop.
+        # Otherwise an application that sends without a pause would block the event loop.
         await asyncio.sleep(0)
 
     def cut(self) -> None:
-        """End the connection, so that nobody takes what was sent for the whole response."""
+        """End the connection, so that the client does not take a part for the whole response."""
         self.lost = True
         transport = self._request.transport
         if transport is None:
             return
         if self._declared is None and self._request.version < aiohttp.HttpVersion11:
-            # There the end of the connection is the end of the body.
+            # In HTTP/1.0 an orderly end of the connection would be the end of the body.
             reset(transport, transport.abort)
         else:
             transport.close()
@@ -240,9 +215,8 @@ class HttpExchange:
     """What an ASGI application receives and sends for one HTTP request.
 
     Attributes:
-        answer: The response.
-        over: Set when the response is complete, its client has left, or the application has ended.
-        task: What runs the application; None before it has begun.
+        over: Set when the response is complete, the client has left, or the application has ended.
+        task: Runs the application; None before it has begun.
     """
 
     def __init__(
@@ -251,10 +225,9 @@ class HttpExchange:
         on_stream: Callable[[HttpExchange], object],
         silence: float | None = None,
     ) -> None:
-        """Take a request.
+        """Begin without an answer.
 
         Args:
-            request: The request.
             on_stream: Called with the exchange when its response turns out to be an event stream.
             silence: Seconds that a part of the body may be waited for; None is no limit.
         """
@@ -269,25 +242,21 @@ class HttpExchange:
 
     @property
     def has_left(self) -> bool:
-        """Whether the client has gone; aiohttp tells nobody who does not ask."""
+        """Whether the client has left; aiohttp does not say so by itself."""
         transport = self._request.transport
         try:
             return transport is None or transport.is_closing()
         except AttributeError:
-            # On CPython 3.11 to 3.13 TLS that was closed twice has no protocol any more to ask.
+            # CPython 3.11 to 3.13: a TLS transport that was closed twice has no protocol to ask.
             return True
 
     def leave(self) -> None:
-        """End the exchange: nobody is there any more who takes an answer."""
+        """End the exchange, because the client takes no answer any more."""
         self.answer.lost = True
         self.over.set()
 
     async def receive(self) -> Event:
-        """Receive the next part of the body, or hear that the exchange is over; see ASGI.
-
-        Returns:
-            The event.
-        """
+        """Receive the next part of the body, or the end of the exchange; see ASGI."""
         async with self._reading:
             if self._more and not self.over.is_set():
                 chunk = await self._next_chunk()
@@ -297,7 +266,7 @@ class HttpExchange:
         return {"type": _DISCONNECTED}
 
     async def _next_chunk(self) -> bytes | None:
-        """Read as much as there is; None when no more will come although the body has not ended."""
+        """Read what has arrived; None when no more will come although the body is incomplete."""
         content = self._request.content
         try:
             if (error := content.exception()) is not None:
@@ -308,7 +277,7 @@ class HttpExchange:
         except Stopped:
             return None
         except asyncio.TimeoutError:
-            # A stranger who stalls holds a connection and a page's handler.
+            # A client that stalls holds a connection and a handler of the application.
             self.answer.cut()
             self.leave()
             return None
@@ -316,7 +285,7 @@ class HttpExchange:
             self.leave()
             return None
         except (web.RequestPayloadError, HttpProcessingError, ValueError):
-            # The rest of the connection cannot be understood.
+            # What follows on this connection cannot be parsed either.
             self.answer.cut()
             self.leave()
             return None
@@ -326,12 +295,9 @@ class HttpExchange:
     async def send(self, event: Event) -> None:
         """Send a part of the response; see ASGI.
 
-        Args:
-            event: The event.
-
         Raises:
-            ValueError: HTTP has no such event, or a header cannot be sent.
-            RuntimeError: It does not come in its order.
+            ValueError: HTTP does not have such an event, or a header cannot be sent.
+            RuntimeError: The event does not come in its order.
         """
         if event["type"] == "http.response.start":
             headers = list(event.get("headers", ()))

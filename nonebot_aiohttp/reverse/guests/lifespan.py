@@ -1,4 +1,4 @@
-"""The lifespan of a guest, kept in one task from its start to its end."""
+"""``GuestLifespan``: the lifespan of a guest, in one task from its start to its end."""
 
 from __future__ import annotations
 
@@ -21,16 +21,10 @@ class GuestLifespan:
     """Tells an ASGI application of the start and the stop, as its server would.
 
     Attributes:
-        state: What the application has left for its requests; see the lifespan protocol of ASGI.
+        state: What the application leaves for its requests; see the lifespan protocol of ASGI.
     """
 
     def __init__(self, app: Application, name: str) -> None:
-        """Take an application.
-
-        Args:
-            app: The application.
-            name: What it is, for the log.
-        """
         self._app = app
         self._name = name
         self._task: asyncio.Task[None] | None = None
@@ -42,7 +36,7 @@ class GuestLifespan:
         """Start the application.
 
         Raises:
-            StartupError: It could not start.
+            StartupError: The application could not start.
         """
         self.state, self._events, self._answers = {}, asyncio.Queue(), asyncio.Queue()
         self._task = asyncio.ensure_future(self._run())
@@ -55,10 +49,10 @@ class GuestLifespan:
             return
         error = await self._failure()
         if answer is None and error is None:
-            # Not every ASGI application knows of lifespans.
+            # Not every ASGI application supports lifespans.
             return
         said = str((answer or {}).get("message") or "").strip().rpartition("\n")[2]
-        # The last line of a traceback, with whatever URL it was about.
+        # The last line of a traceback, which may quote a URL with its secrets.
         message = redact_text(said)
         if not message and error is not None:
             message = describe(error)
@@ -84,20 +78,20 @@ class GuestLifespan:
         await self._app(scope, self._events.get, self._answers.put)
 
     async def _tell(self, event: str) -> Event | None:
-        """Tell the application something; return its answer, or None if it has ended without."""
+        """Send the application an event; give its answer, or None if it has ended without one."""
         assert self._task is not None
         self._events.put_nowait({"type": event})
         answering = asyncio.ensure_future(self._answers.get())
         try:
             await asyncio.wait({answering, self._task}, return_when=asyncio.FIRST_COMPLETED)
-            # What it has said last counts although it has ended meanwhile.
+            # An answer counts although the application has ended right after it.
             await asyncio.sleep(0)
             return answering.result() if answering.done() else None
         finally:
             await settle(answering)
 
     async def _failure(self) -> BaseException | None:
-        """Wait for the end of an application that has said its last, and return its error."""
+        """Wait for the end of an application that has answered, and give its error."""
         task = self._task
         assert task is not None
         await asyncio.wait({task}, timeout=GRACE)

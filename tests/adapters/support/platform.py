@@ -5,17 +5,20 @@ from __future__ import annotations
 import abc
 import asyncio
 import io
+import itertools
 import json
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
 import aiohttp
 from aiohttp import web
 
-from tests.compat.support.network import within
+from tests.compat.support.network import serving
 from tests.compat.support.process import Bot
+from tests.support.waiting import within
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -26,14 +29,11 @@ class Platform(abc.ABC):
     It is as strict as they are: what they do not allow a bot is refused and is a complaint, and a
     test with complaints fails.
 
-    Args:
-        folder: Where it may keep files, such as certificates.
-
     Attributes:
         adapter: The module of the adapter.
-        port: The port of its server on the loopback interface.
+        folder: Where it may keep files, such as certificates.
+        numbers: The numbers of its events.
         sent: The texts that the bot has sent to the person.
-        complaints: What the bot has done against the documents.
         environment: What the bot's environment has to have.
         ssl_context: The server's TLS context; None is plain HTTP.
     """
@@ -43,15 +43,15 @@ class Platform(abc.ABC):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = 0
+        self.numbers = itertools.count(1)
         self.sent: asyncio.Queue[str] = asyncio.Queue()
         self.complaints: list[str] = []
         self.environment: dict[str, str] = {}
         self.ssl_context: ssl.SSLContext | None = None
-        self._runner: web.AppRunner | None = None
+        self._server = AsyncExitStack()
 
     @property
     def url(self) -> str:
-        """The server's URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
     @abc.abstractmethod
@@ -70,22 +70,12 @@ class Platform(abc.ABC):
         """Listen: first on a free port, later on the same one again."""
         app = web.Application(middlewares=[self._watch])
         app.add_routes(self.routes())
-        self._runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
-        await self._runner.setup()
-        site = web.TCPSite(
-            self._runner,
-            "127.0.0.1",
-            self.port,
-            ssl_context=self.ssl_context,
-            reuse_address=True,
-        )
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        serves = serving(app, self.port, self.ssl_context)
+        self.port = await self._server.enter_async_context(serves)
 
     async def stop(self) -> None:
         """Drop all connections, and listen no longer."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.aclose()
 
     async def restart(self) -> None:
         """Stop, and come back at the same address."""
@@ -123,7 +113,6 @@ class Gateway(Platform):
         """Make the event of a message."""
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
-        """Answer the bot's handshake."""
         self._ws = ws = web.WebSocketResponse()
         await ws.prepare(request)
         try:
@@ -137,7 +126,6 @@ class Gateway(Platform):
         self._ready.set()
 
     async def transmit(self, ws: web.WebSocketResponse, payload: dict[str, Any]) -> None:
-        """Send a payload, as JSON text."""
         await ws.send_str(json.dumps(payload))
 
     async def say(self, bot: Bot, text: str) -> None:
@@ -176,6 +164,5 @@ class Webhook(Platform):
             return got.status, await got.read()
 
     async def say(self, bot: Bot, text: str) -> None:
-        """Post an event."""
         status, answer = await self.post(bot, *self.delivery(text))
         assert status == self.accepted, answer

@@ -13,7 +13,6 @@ from nonebot.plugin import on_command
 
 
 def register_hooks() -> None:
-    """Note the steps of the bot's life, and what the answers to API calls were."""
     driver = nonebot.get_driver()
 
     @driver.on_startup

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import hosting
 import nonebot
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from journal import note
@@ -21,7 +20,6 @@ from nonebot.drivers import Request as NonebotRequest
 from nonebot.drivers import Response as NonebotResponse
 from nonebot.drivers import WebSocket as NonebotWebSocket
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.websockets import WebSocketDisconnect
 
 hosting.init()
@@ -67,7 +65,6 @@ router = APIRouter(prefix="/plugin", lifespan=living)
 
 
 def has_token(token: str = "") -> str:
-    """Refuse without a token."""
     if token != "secret":
         raise HTTPException(401, "no token")
     return token
@@ -81,7 +78,6 @@ async def item(number: int, token: str = Depends(has_token)) -> dict[str, Any]:
 
 @router.get("/sync")
 def sync() -> str:
-    """Run in a thread."""
     return "from a thread"
 
 
@@ -96,7 +92,6 @@ async def page_of_hook() -> PlainTextResponse:
 
 @app.api_route("/show", methods=["GET", "PUT"])
 async def show(request: Request) -> dict[str, Any]:
-    """Show what has come."""
     scope = request.scope
     return {
         "http_version": scope["http_version"],
@@ -105,25 +100,6 @@ async def show(request: Request) -> dict[str, Any]:
         "path": scope["path"],
         "root_path": scope["root_path"],
     }
-
-
-@app.get("/cookies")
-async def cookies() -> Response:
-    """Set two cookies."""
-    response = PlainTextResponse("cookies")
-    response.set_cookie("a", "1")
-    response.set_cookie("b", "2")
-    return response
-
-
-@app.post("/upload")
-async def upload(request: Request) -> list[Any]:
-    """Digest a body as it comes."""
-    digest, size = hashlib.sha256(), 0
-    async for chunk in request.stream():
-        digest.update(chunk)
-        size += len(chunk)
-    return [size, digest.hexdigest()]
 
 
 @app.get("/events")
@@ -140,33 +116,8 @@ async def events() -> StreamingResponse:
     return StreamingResponse(make(), media_type="text/event-stream")
 
 
-@app.get("/half")
-async def half() -> StreamingResponse:
-    """Fail amid a stream."""
-
-    async def make() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise RuntimeError("this stream always fails")
-
-    return StreamingResponse(make())
-
-
-@app.get("/background")
-async def background(port: int) -> Response:
-    """Answer, and go on until the test lets go."""
-
-    async def work() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await reader.read()
-        writer.close()
-        note("the background task has ended")
-
-    return PlainTextResponse("taken", background=BackgroundTask(work))
-
-
 @app.get("/fail")
 async def fail() -> None:
-    """Fail."""
     raise RuntimeError("this page always fails")
 
 
@@ -183,26 +134,15 @@ async def ws_echo(ws: WebSocket) -> None:
 
 @app.websocket("/ws/close")
 async def ws_close(ws: WebSocket) -> None:
-    """Close with a code of its own."""
     await ws.accept(subprotocol="chat" if "chat" in ws.scope["subprotocols"] else None)
     await ws.close(4001, "wrong token")
 
 
-@app.websocket("/ws/refuse")
-async def ws_refuse(ws: WebSocket) -> None:
-    """Refuse."""
-    await ws.close(4001)
-
-
 class Mark:
-    """Marks the answers of plugins; ``app.middleware("http")`` would end half a stream in order."""
-
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Add a header."""
-
         async def marked(event: Any) -> None:
             if event["type"] == "http.response.start":
                 event["headers"] = [*event["headers"], (b"x-marked", b"yes")]
@@ -216,7 +156,6 @@ app.add_middleware(Mark)
 
 @app.exception_handler(404)
 async def not_found(request: Request, error: Exception) -> JSONResponse:
-    """Answer for unknown paths."""
     return JSONResponse({"nothing": request.scope["path"]}, 404)
 
 
@@ -239,7 +178,6 @@ async def late() -> None:
 
 @driver.on_shutdown
 async def shutdown() -> None:
-    """Note the shutdown."""
     note("step", name="shutdown")
 
 

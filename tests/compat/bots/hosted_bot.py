@@ -43,7 +43,6 @@ class LineAdapter(Adapter):
 
     @classmethod
     def get_name(cls) -> str:
-        """Return the name."""
         return "Line"
 
     async def _start(self) -> None:

@@ -23,7 +23,6 @@ def init() -> None:
 
 
 def run() -> None:
-    """Run the bot until it is stopped."""
     host, config = os.environ.get("HOSTED_BY", "run"), nonebot.get_driver().config
     if host == "run":
         nonebot.run()

@@ -5,6 +5,5 @@ import os
 
 
 def note(what: str, **data: object) -> None:
-    """Append an entry."""
     with open(os.environ["JOURNAL"], "a", encoding="utf-8") as journal:
         journal.write(json.dumps({"what": what, **data}) + "\n")

@@ -7,7 +7,6 @@ import anyio
 import hosting
 import nonebot
 from journal import note
-from server_bot import http, in_flight, text, ws, ws_echo
 
 
 def step(name: str) -> None:
@@ -70,10 +69,6 @@ def register() -> None:
         step("shutdown 2")
 
     register_trouble()
-    if hasattr(driver, "setup_http_server"):
-        http("GET", "/text", text)
-        http("GET", "/in-flight", in_flight)
-        ws("/ws/echo", ws_echo)
 
 
 if __name__ == "__main__":

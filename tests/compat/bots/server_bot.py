@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Awaitable
-from contextlib import suppress
 from typing import IO, Any
 
 import hosting
@@ -74,12 +71,6 @@ async def twice(request: Request) -> Response:
     return Response(200, headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")], content="")
 
 
-async def framed(request: Request) -> Response:
-    """Answer with headers that say how the transport sends."""
-    headers = {"Transfer-Encoding": "chunked", "Connection": "x-mine", "Content-Length": "99"}
-    return Response(200, content="framed", headers={**headers, "X-Kind": "framed"})
-
-
 async def page(request: Request) -> Response:
     """Answer without a type, as text or as bytes."""
     content = "<p>页"
@@ -90,11 +81,6 @@ async def number(request: Request) -> Response:
     """Answer with a header that is no text."""
     headers: Any = {"X-Number": 1}
     return Response(200, content="number", headers=headers)
-
-
-async def size(request: Request) -> Response:
-    """Answer with the size of the body."""
-    return Response(200, content=str(len(request.content or b"")))
 
 
 async def fail(request: Request) -> Response:
@@ -115,13 +101,6 @@ async def hold(request: Request) -> None:
     writer.close()
 
 
-async def in_flight(request: Request) -> Response:
-    """Answer when the test lets go."""
-    await hold(request)
-    note("in flight is done")
-    return Response(200, content="finished")
-
-
 def note_end(ws: WebSocket, end: WebSocketClosed) -> None:
     """Note how a WebSocket ended, under the name that its client gave it."""
     name = ws.request.url.query.get("name", "")
@@ -134,27 +113,6 @@ async def ws_echo(ws: WebSocket) -> None:
     try:
         while True:
             await ws.send(await ws.receive())
-    except WebSocketClosed as end:
-        note_end(ws, end)
-
-
-async def ws_text(ws: WebSocket) -> None:
-    await _receive_kind(ws, ws.receive_text)
-
-
-async def ws_bytes(ws: WebSocket) -> None:
-    await _receive_kind(ws, ws.receive_bytes)
-
-
-async def _receive_kind(ws: WebSocket, receive: Any) -> None:
-    """Send back messages of one kind; answer the other kind with the error's name."""
-    await ws.accept()
-    try:
-        while True:
-            try:
-                await ws.send(await receive())
-            except TypeError as error:
-                await ws.send(type(error).__name__)
     except WebSocketClosed as end:
         note_end(ws, end)
 
@@ -193,85 +151,12 @@ async def ws_close(ws: WebSocket) -> None:
     note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
 
 
-async def ws_relay(ws: WebSocket) -> None:
-    """Close with a code and a reason as a relay gets them: by JSON."""
-    await ws.accept()
-    code, reason = json.loads(await ws.receive_text())
-    await ws.close(code, reason)
-
-
-async def ws_wrong_code(ws: WebSocket) -> None:
-    """Close with what must not be sent, before and after accepting, and go on."""
-    found: list[str | bool] = []
-    for code in (999, 1004, 5000, "1000", True):
-        found.append(await _error_of(ws.close(code)))  # type: ignore[arg-type]
-        await ws.accept()
-        found.append(ws.closed)
-    await ws.send(json.dumps(found))
-    await ws.close()
-
-
-async def _error_of(closing: Awaitable[None]) -> str:
-    try:
-        await closing
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-async def ws_until_closed(ws: WebSocket) -> None:
-    """Receive until it is closed, more slowly than the messages come."""
-    await ws.accept()
-    received = []
-    with suppress(WebSocketClosed):
-        while not ws.closed:
-            received.append(await ws.receive())
-            await asyncio.sleep(0.05)
-    note(f"until closed {ws.request.url.query['name']}", received=received)
-
-
-async def ws_send_first(ws: WebSocket) -> None:
-    """Send until that fails, and receive only then."""
-    await ws.accept()
-    # Starlette's own error comes through.
-    with suppress(Exception):
-        while True:
-            await ws.send("more")
-            await asyncio.sleep(0.01)
-    note(f"send first {ws.request.url.query['name']}", received=await ws.receive())
-
-
-async def ws_send_on(ws: WebSocket) -> None:
-    """Send and never receive, until that is an error."""
-    await ws.accept()
-    for _ in range(500):
-        try:
-            await ws.send("more")
-        except Exception as error:
-            code = getattr(error, "code", None)
-            note(f"refused {ws.request.url.query['name']}", kind=type(error).__name__, code=code)
-            return
-        await asyncio.sleep(0.01)
-
-
-async def ws_tasks(ws: WebSocket) -> None:
-    """Send from another task while this one receives."""
-    await ws.accept()
-    sending = asyncio.create_task(ws.send("from another task"))
-    received = await ws.receive()
-    await sending
-    await ws.send(received)
-    await ws.close()
-
-
 def http(method: str, path: str, handle: Any) -> None:
-    """Register a route."""
     setup = HTTPServerSetup(URL(path), method, f"{method} {path}", handle)
     nonebot.get_driver().setup_http_server(setup)  # type: ignore[attr-defined]
 
 
 def ws(path: str, handle: Any) -> None:
-    """Register a WebSocket."""
     setup = WebSocketServerSetup(URL(path), path, handle)
     nonebot.get_driver().setup_websocket_server(setup)  # type: ignore[attr-defined]
 
@@ -284,29 +169,20 @@ def register() -> None:
     http("POST", "/deep/{rest:path}", inspect)
     http("post", "/lower", text)
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
-    answers |= {"framed": framed, "page": page, "number": number}
+    answers |= {"page": page, "number": number}
     http("POST", "/page", page)
-    http("POST", "/size", size)
     http("GET", "/order/{name}", text)
     http("GET", "/order/plain", binary)
-    for name, handle in {**answers, "late": late, "in-flight": in_flight}.items():
+    for name, handle in {**answers, "late": late}.items():
         http("GET", f"/{name}", handle)
     sockets = {
         "echo": ws_echo,
-        "text": ws_text,
-        "bytes": ws_bytes,
         "inspect": ws_inspect,
         "refuse": ws_refuse,
         "refuse-first": ws_refuse_first,
         "return": ws_return,
         "raise": ws_raise,
         "close": ws_close,
-        "relay": ws_relay,
-        "send-on": ws_send_on,
-        "send-first": ws_send_first,
-        "until-closed": ws_until_closed,
-        "wrong-code": ws_wrong_code,
-        "tasks": ws_tasks,
         "param/{name}": ws_inspect,
     }
     for name, handle_ws in sockets.items():
@@ -316,5 +192,4 @@ def register() -> None:
 if __name__ == "__main__":
     hosting.init()
     register()
-    note("process", pid=os.getpid())
     hosting.run()

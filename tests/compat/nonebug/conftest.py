@@ -9,7 +9,6 @@ from nonebug import NONEBOT_INIT_KWARGS
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the driver."""
     config.stash[NONEBOT_INIT_KWARGS] = {
         "driver": os.environ["DRIVER"],
         "onebot_access_token": "a token",
@@ -19,6 +18,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 async def after_nonebot_init(_nonebot_init: None) -> None:
-    """Register the adapter and load the plugin."""
     nonebot.get_driver().register_adapter(Adapter)
     nonebot.load_builtin_plugin("echo")

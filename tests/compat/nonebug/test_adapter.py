@@ -39,18 +39,6 @@ async def test_http(app: App) -> None:
         adapter.bot_disconnect(nonebot.get_bot("1"))
 
 
-async def test_refused_http(app: App) -> None:
-    async with app.test_server() as ctx:
-        response = await ctx.get_client().post("/onebot/v11/", json=event("hello"))
-        assert response.status_code == 400
-        assert response.text == "Missing X-Self-ID Header"
-
-
-async def test_unknown_path(app: App) -> None:
-    async with app.test_server() as ctx:
-        assert (await ctx.get_client().get("/unknown")).status_code == 404
-
-
 async def test_websocket(app: App) -> None:
     headers = {**HEADERS, "Authorization": "Bearer a token"}
     async with app.test_server() as ctx:

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
+from tests.support.absent import missing, not_installed
+
 OURS = "nonebot_aiohttp.nonebot2"
 
 
@@ -26,14 +28,6 @@ def _version_of(distribution: str) -> tuple[int, ...] | None:
         return None
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", found)
     return tuple(map(int, match.groups())) if match else None
-
-
-def has_all_of(*distributions: str) -> bool:
-    """Tell whether distributions are installed: the stock drivers and adapters of a suite."""
-    try:
-        return all(version(distribution) for distribution in distributions)
-    except PackageNotFoundError:
-        return False
 
 
 def ours_exists() -> bool:
@@ -56,6 +50,7 @@ class Candidate:
         server: The module of a server that imports the program instead of being called by it, and
             its arguments; ``{port}`` is where to listen and ``{program}`` what to import.
         prefix: The path below which the bot is.
+        needs: The distributions that it needs besides NoneBot2's.
     """
 
     line: str
@@ -63,11 +58,19 @@ class Candidate:
     env: dict[str, str] = field(default_factory=dict)
     server: tuple[str, ...] = ()
     prefix: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def is_ours(self) -> bool:
         """Whether our driver does the part under test."""
         return OURS in self.line
+
+    @property
+    def documented(self) -> str:
+        """Its host's name in the table of docs/hosts.md."""
+        return {"run": "run()", "serve": "serve()", "subapp": "add_subapp"}.get(
+            self.host, self.host
+        )
 
     @property
     def has_server(self) -> bool:
@@ -118,32 +121,23 @@ PLATFORMS = [Candidate("~fastapi+~httpx+~websockets"), *_ours(Candidate(OURS))]
 FORWARD = [Candidate("~none+~aiohttp"), *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"))]
 """Drivers that run a whole bot which only goes to its platform."""
 
-MIXED = [
-    Candidate("~none+~aiohttp"),
-    Candidate("~fastapi+~aiohttp"),
-    *_ours(Candidate(f"~none+{OURS}"), Candidate(f"~fastapi+{OURS}")),
-]
-"""Client halves beside NoneBot's own servers."""
-
 
 def _hosted() -> list[Candidate]:
-    """List NoneBot's own driver, and ours under each host that can be had here."""
+    """List NoneBot's own driver, and ours under each host."""
     found = [Candidate(OURS), Candidate(OURS, "serve"), Candidate(OURS, "attach")]
     found.append(Candidate(OURS, "subapp", prefix="/bots/here"))
-    if has_all_of("gunicorn"):
-        worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
-        found.append(_served("gunicorn", "gunicorn", *worker, "{program}:server_app"))
+    worker = ("-k", "aiohttp.GunicornWebWorker", "-b", "127.0.0.1:{port}")
+    found.append(_served("gunicorn", "gunicorn", *worker, "{program}:server_app"))
     found.append(_served("uvicorn", "uvicorn", "--port", "{port}", "{program}:asgi"))
-    if has_all_of("hypercorn"):
-        where = ("-w", "0", "-b", "127.0.0.1:{port}")
-        found.append(_served("hypercorn", "hypercorn", *where, "{program}:asgi"))
+    where = ("-w", "0", "-b", "127.0.0.1:{port}")
+    found.append(_served("hypercorn", "hypercorn", *where, "{program}:asgi"))
     site = ("--factory", "--port", "{port}", "{program}:site")
     found.append(_served("Starlette", "uvicorn", *site, prefix="/bots/here"))
     return [Candidate("~fastapi+~aiohttp"), *_ours(*found)]
 
 
 def _served(host: str, *server: str, prefix: str = "") -> Candidate:
-    return Candidate(OURS, host, server=server, prefix=prefix)
+    return Candidate(OURS, host, server=server, prefix=prefix, needs=server[:1])
 
 
 HOSTED = _hosted()
@@ -179,7 +173,6 @@ GROUPS = {
     "bot_driver": BOTS,
     "platform_driver": PLATFORMS,
     "forward_driver": FORWARD,
-    "mixed_driver": MIXED,
     "hosted_driver": HOSTED,
     "fastapi_driver": FASTAPI,
     "console_driver": CONSOLES,
@@ -188,12 +181,16 @@ GROUPS = {
 }
 
 
-def _is_left_out(candidate: Candidate, definition: pytest.Function) -> bool:
-    """Honour the marks ``stock_is_wrong`` and ``not_under``."""
-    hosts = _in_force(definition, "not_under", "aiohttp")
+def _why_not(candidate: Candidate, definition: pytest.Function) -> str | None:
+    """Honour the marks ``stock_is_wrong`` and ``not_under``, and look for what is missing."""
+    if missed := missing(*candidate.needs):
+        return not_installed(missed)
+    if candidate.host in _in_force(definition, "not_under", "aiohttp"):
+        return f"not under {candidate.host}"
     wrong = _in_force(definition, "stock_is_wrong", "nonebot2")
-    is_wrong = any(part in candidate.line for part in wrong)
-    return candidate.host in hosts or (is_wrong and not candidate.is_ours)
+    if not candidate.is_ours and any(part in candidate.line for part in wrong):
+        return "NoneBot's own driver does otherwise"
+    return None
 
 
 def _in_force(definition: pytest.Function, name: str, distribution: str) -> list[str]:
@@ -211,28 +208,28 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for a fixture of `GROUPS` each driver that is right for it."""
+    """Give a test that asks for a fixture of `GROUPS` each driver of its group."""
     for name, candidates in GROUPS.items():
-        if name not in metafunc.fixturenames:
-            continue
-        definition = metafunc.definition
-        chosen = [_param(c) for c in candidates if not _is_left_out(c, definition)]
-        nobody = pytest.param(None, marks=pytest.mark.absent)
-        metafunc.parametrize(name, chosen or [nobody], ids=str, scope="module")
+        if name in metafunc.fixturenames:
+            chosen = [_param(candidate, metafunc.definition) for candidate in candidates]
+            metafunc.parametrize(name, chosen, ids=str, scope="module")
 
 
-def _param(candidate: Candidate) -> object:
+def _param(candidate: Candidate, definition: pytest.Function) -> object:
     """Make a parameter; the warnings of NoneBot's own drivers are not our errors."""
     marks = [] if candidate.is_ours else [pytest.mark.filterwarnings("ignore")]
+    if reason := _why_not(candidate, definition):
+        marks.append(pytest.mark.absent(reason))
     return pytest.param(candidate, marks=marks)
 
 
-def is_absent(item: pytest.Item) -> bool:
-    """Tell whether an item has nobody to run on: no driver, or a NoneBot that is too old."""
-    needs = [mark.args[0] for mark in item.iter_markers("needs_nonebot")]
+def mark_absent(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a newer NoneBot2."""
     installed = nonebot_version() or ()
-    too_old = any(installed < _numbers(need) for need in needs)
-    return too_old or item.get_closest_marker("absent") is not None
+    for item in items:
+        for mark in item.iter_markers("needs_nonebot"):
+            if installed < _numbers(mark.args[0]):
+                item.add_marker(pytest.mark.absent(f"needs NoneBot2 {mark.args[0]}"))
 
 
 def place(item: pytest.Item) -> tuple[str, str]:

@@ -12,7 +12,9 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .network import serving, within
+from tests.support.waiting import within
+
+from .network import serving
 
 TOKEN = "a.discord.token"
 BOT_ID = "700000000000000001"
@@ -73,7 +75,6 @@ def _ready(url: str) -> dict[str, Any]:
 
 
 def message(text: str, author: dict[str, Any], number: int) -> dict[str, Any]:
-    """Make a direct message."""
     return {
         "id": str(800_000_000_000_000_000 + number),
         "channel_id": CHANNEL,
@@ -106,32 +107,26 @@ class Discord:
 
     @property
     def api(self) -> str:
-        """The base of the API's URLs."""
         return f"http://127.0.0.1:{self.port}/api/v10"
 
     @property
     def gateway_url(self) -> str:
-        """The gateway's URL."""
         return f"ws://127.0.0.1:{self.port}/gateway"
 
     async def say(self, gateway: Gateway, text: str) -> None:
-        """Send the bot a message."""
         data = message(text, USER, next(self.numbers))
         await gateway.send(0, data, "MESSAGE_CREATE")
 
     async def gateway_info(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot where the gateway is."""
         self.tokens.append(request.headers["Authorization"])
         limit = {"total": 9, "remaining": 9, "reset_after": 0, "max_concurrency": 1}
         info = {"url": self.gateway_url, "shards": 1, "session_start_limit": limit}
         return web.json_response(info)
 
     async def me(self, request: web.Request) -> web.StreamResponse:
-        """Tell the bot who it is."""
         return web.json_response(BOT)
 
     async def send(self, request: web.Request) -> web.StreamResponse:
-        """Keep a message of the bot's."""
         text = (await _payload(request))["content"]
         await self.sent.put(text)
         return web.json_response(message(text, BOT, next(self.numbers)))

@@ -11,7 +11,6 @@ from typing import Any
 
 import nonebot
 from nonebot.config import Config, Env
-from nonebot.drivers import ASGIMixin
 
 from .choice import Candidate
 
@@ -30,8 +29,7 @@ def make_driver(candidate: Candidate, **settings: Any) -> Any:
 async def started(driver: Any) -> AsyncIterator[None]:
     """Start a driver as its host does, and stop it: both in one task, as NoneBot demands."""
     ready, stop = asyncio.Event(), asyncio.Event()
-    live = _live_by_asgi if isinstance(driver, ASGIMixin) else _live
-    life = asyncio.create_task(live(driver, ready, stop))
+    life = asyncio.create_task(_live(driver, ready, stop))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait((life, waiting), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -44,23 +42,7 @@ async def started(driver: Any) -> AsyncIterator[None]:
 
 
 async def _live(driver: Any, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    async with driver._lifespan:
+    # Only this package's driver has a lifespan of its own around NoneBot's.
+    async with driver.lifespan() if hasattr(driver, "lifespan") else driver._lifespan:
         ready.set()
         await stop.wait()
-
-
-async def _live_by_asgi(driver: Any, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """Play the ASGI server's part of the lifespan protocol."""
-    steps = iter(("lifespan.startup", "lifespan.shutdown"))
-
-    async def receive() -> dict[str, Any]:
-        if ready.is_set():
-            await stop.wait()
-        return {"type": next(steps)}
-
-    async def send(message: dict[str, Any]) -> None:
-        if message["type"].endswith("failed"):
-            raise RuntimeError(message.get("message"))
-        ready.set()
-
-    await driver.asgi({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)

@@ -1,55 +1,24 @@
-"""Addresses that behave in a chosen way, and waiting with a bound."""
+"""Addresses that behave in a chosen way, and limits of time."""
 
-import asyncio
 import errno
 import socket
+import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import TypeVar
 
 from aiohttp import web
 
-T = TypeVar("T")
-
-DEADLINE = 15.0
-"""Seconds that anything may take that is expected to happen."""
-
-
-async def within(awaitable: Awaitable[T], seconds: float = DEADLINE) -> T:
-    """Wait for something that must happen, with an assertion where it does not."""
-    try:
-        return await asyncio.wait_for(awaitable, seconds)
-    except asyncio.TimeoutError as error:
-        if isinstance(error.__cause__, asyncio.CancelledError):
-            raise AssertionError(f"nothing happened within {seconds} s") from error
-        raise
-
-
-async def eventually(
-    predicate: Callable[[], object], what: str = "it", seconds: float = DEADLINE
-) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < end, f"{what} has not happened within {seconds} s"
-        await asyncio.sleep(0.01)
-
 
 @asynccontextmanager
-async def serving(app: web.Application, port: int = 0) -> AsyncIterator[int]:
-    """Serve an application on the loopback interface; at the end its connections are dropped.
-
-    Args:
-        app: The application.
-        port: The port; 0 is a free one.
-
-    Yields:
-        The port.
-    """
+async def serving(
+    app: web.Application, port: int = 0, ssl_context: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve an application on a port, 0 for a free one; at the end its connections are dropped."""
     runner = web.AppRunner(app, shutdown_timeout=0.05, handler_cancellation=True)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_address=True).start()
+    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True, ssl_context=ssl_context)
+    await site.start()
     try:
         yield runner.addresses[0][1]
     finally:
@@ -97,8 +66,9 @@ def unanswering() -> Iterator[int]:
 
 
 @contextmanager
-def timing_out() -> Iterator[None]:
-    """Assert that a timeout strikes: each library has a class of its own, named for it."""
+def timing_out(seconds: float = 5) -> Iterator[None]:
+    """Assert that a timeout strikes within seconds; each library has a class of its own for it."""
+    start = time.monotonic()
     try:
         yield
     except Exception as error:
@@ -106,12 +76,5 @@ def timing_out() -> Iterator[None]:
             raise
     else:
         raise AssertionError("no timeout has struck")
-
-
-@asynccontextmanager
-async def faster_than(seconds: float) -> AsyncIterator[None]:
-    """Assert that the block takes less than a time."""
-    start = time.monotonic()
-    yield
     took = time.monotonic() - start
     assert took < seconds, f"took {took:.2f} s"

@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from .network import eventually, serving, within
+from tests.support.waiting import eventually, within
+
+from .network import serving
 
 SELF_ID = "10001"
 
@@ -21,7 +23,6 @@ _numbers = itertools.count(1)
 
 
 def message_event(text: str, self_id: str = SELF_ID) -> dict[str, Any]:
-    """Make the event of a private message."""
     number = next(_numbers)
     return {
         "time": 1_700_000_000 + number,
@@ -55,7 +56,6 @@ def lifecycle_event(self_id: str = SELF_ID) -> dict[str, Any]:
 
 
 def sign(secret: str, body: bytes) -> dict[str, str]:
-    """Make the header that signs a webhook's body."""
     return {"X-Signature": "sha1=" + hmac.new(secret.encode(), body, "sha1").hexdigest()}
 
 
@@ -87,7 +87,6 @@ async def echo_over(ws: Any, text: str, self_id: str = SELF_ID) -> None:
 def connect(
     client: aiohttp.ClientSession, url: str, self_id: str | None = SELF_ID, token: str = ""
 ) -> Any:
-    """Open a reverse WebSocket to the bot."""
     headers = {"X-Client-Role": "Universal"}
     if self_id:
         headers["X-Self-ID"] = self_id
@@ -116,17 +115,15 @@ class Platform:
 
     @property
     def ws_url(self) -> str:
-        """Where bots connect to."""
         return f"ws://127.0.0.1:{self.port}/ws"
 
     @property
     def api_root(self) -> str:
-        """Where bots call the API."""
         return f"http://127.0.0.1:{self.port}/api"
 
     async def arrival(self) -> web.WebSocketResponse:
         """Wait for the next bot to connect, and greet it."""
-        ws = await within(self.arrivals.get())
+        ws = await within(self.arrivals.get(), 30)
         await ws.send_str(json.dumps(lifecycle_event()))
         return ws
 
@@ -143,7 +140,6 @@ class Platform:
         return ws
 
     async def call(self, request: web.Request) -> web.StreamResponse:
-        """Answer an API call over HTTP."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         action = request.match_info["action"]
         await self.calls.put((action, await request.json(), headers))
@@ -157,7 +153,7 @@ class Platform:
 async def _gone(request: web.Request) -> None:
     """Wait until a connection has been lost."""
     transport = request.transport
-    await eventually(lambda: transport is None or transport.is_closing(), seconds=math.inf)
+    await eventually(lambda: transport is None or transport.is_closing(), timeout=math.inf)
 
 
 @asynccontextmanager

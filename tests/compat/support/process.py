@@ -13,25 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 from .choice import Candidate
-from .network import answers, eventually
+from .network import answers
 
 BOTS = Path(__file__).parent.parent / "bots"
 
-START_DEADLINE = 60.0
-"""Seconds until a start fails: far above what a loaded machine needs to import everything."""
+PATIENCE = 60.0
+"""Seconds until a wait for a process fails: far above what a loaded machine needs."""
+
+LEFT_BEHIND = ("Unclosed", "never retrieved", "was destroyed")
+"""What is in the log of a process that leaves something behind."""
 
 
 class Bot:
-    """A running bot program.
-
-    Args:
-        program: The name of a file in the folder ``bots``, without its suffix.
-        candidate: The driver that runs it.
-        folder: Where its log and its journal go, and where it runs.
-        settings: Configuration for ``nonebot.init``.
-    """
+    """A bot program, a file of the folder ``bots``; its log and its journal are in ``folder``."""
 
     def __init__(self, program: str, candidate: Candidate, folder: Path, **settings: Any) -> None:
         self.candidate = candidate
@@ -70,21 +67,21 @@ class Bot:
         }
 
     def wait_until_up(self) -> None:
-        """Wait until the bot answers, or is known not to listen."""
-        end = time.monotonic() + START_DEADLINE
-        while self.candidate.has_server and not answers(self.port):
+        """Wait until the bot answers, or says that it has started where it does not listen."""
+        end = time.monotonic() + PATIENCE
+        while not (
+            answers(self.port) if self.candidate.has_server else "startup completed" in self.log
+        ):
             assert self.is_running, f"the bot has ended:\n{self.log}"
             assert time.monotonic() < end, f"the bot does not answer:\n{self.log}"
             time.sleep(0.02)
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended yet."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def log(self) -> str:
-        """All that the bot has printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def noted(self, what: str) -> list[dict[str, Any]]:
@@ -93,7 +90,6 @@ class Bot:
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        """All entries of the bot's journal."""
         if not self._journal.exists():
             return []
         return [json.loads(line) for line in self._journal.read_text("utf-8").splitlines()]
@@ -105,63 +101,63 @@ class Bot:
             has_ended = not self.is_running  # before the look at what it may have noted last
             return len(self.noted(what)) >= number or has_ended
 
-        await eventually(is_decided, f"{what!r} in the journal")
+        await eventually(is_decided, PATIENCE, f"{what!r} in the journal")
         assert len(self.noted(what)) >= number, f"the bot has ended without {what!r}:\n{self.log}"
         return self.noted(what)[number - 1]
 
     def url(self, path: str = "/", *, scheme: str = "http") -> str:
-        """Return the bot's URL for a path."""
         return f"{scheme}://127.0.0.1:{self.port}{self.candidate.prefix}{path}"
 
     def send_stop(self) -> None:
-        """Send SIGTERM."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Wait for the end and return the exit code."""
         assert self.process is not None
-        await eventually(lambda: not self.is_running, "the end of the bot")
+        await eventually(lambda: not self.is_running, PATIENCE, "the end of the bot")
         return int(self.process.returncode)
 
     async def stop(self) -> None:
-        """Stop the bot and assert that it ends cleanly: without an error, in good time."""
+        """Stop the bot and assert that it ends without an error, and leaves nothing behind."""
         self.send_stop()
         before = self.log
         code = await self.ended()
         assert "Traceback" not in self.log.removeprefix(before), self.log
         assert code in self.candidate.exit_codes, self.log
+        if self.candidate.is_ours:
+            assert not any(left in self.log for left in LEFT_BEHIND), self.log
 
     def kill(self) -> None:
-        """End the process, whatever it is doing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
 
 @contextmanager
-def hosted(program: str, candidate: Candidate, folder: Path, **settings: Any) -> Iterator[Bot]:
-    """Run a bot that needs nobody to start; for fixtures that outlive a loop."""
+def launched(program: str, candidate: Candidate, folder: Path, **settings: Any) -> Iterator[Bot]:
+    """Start a bot, and end it with the block; pytest shows its log with a failure."""
     bot = Bot(program, candidate, folder, **settings)
     bot.launch()
     try:
-        bot.wait_until_up()
         yield bot
     finally:
         bot.kill()
-        print(bot.log)  # pytest shows it with a failure
+        print(bot.log)
+
+
+@contextmanager
+def hosted(program: str, candidate: Candidate, folder: Path, **settings: Any) -> Iterator[Bot]:
+    """Run a bot that needs nobody to start; for fixtures that outlive an event loop."""
+    with launched(program, candidate, folder, **settings) as bot:
+        bot.wait_until_up()
+        yield bot
 
 
 @asynccontextmanager
 async def running(
     program: str, candidate: Candidate, folder: Path, **settings: Any
 ) -> AsyncIterator[Bot]:
-    """Run a bot, and end it with the block; the test's own servers answer while it starts."""
-    bot = Bot(program, candidate, folder, **settings)
-    bot.launch()
-    try:
+    """Run a bot; the test's own servers answer while it starts."""
+    with launched(program, candidate, folder, **settings) as bot:
         await asyncio.to_thread(bot.wait_until_up)
         yield bot
-    finally:
-        bot.kill()
-        print(bot.log)

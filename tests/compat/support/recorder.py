@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMsgType, web
+from multidict import CIMultiDict
 
 from .network import serving
 
 
 @dataclass
 class Seen:
-    """One request as it came over the wire."""
-
     method: str
     target: str
     """The path and the query as they stood in the request line."""
@@ -26,14 +25,11 @@ class Seen:
     version: str
 
     def header(self, name: str) -> list[str]:
-        """Return every value of a header."""
         return [value for key, value in self.headers if key.lower() == name.lower()]
 
 
 @dataclass
 class Part:
-    """One part of a multipart body."""
-
     name: str
     filename: str | None
     content_type: str | None
@@ -82,11 +78,9 @@ class Recorder:
 
     @property
     def last(self) -> Seen:
-        """The latest request."""
         return self.seen[-1]
 
     def url(self, path: str = "/", *, scheme: str = "http", host: str = "127.0.0.1") -> str:
-        """Return the server's URL for a path."""
         return f"{scheme}://{host}:{self.port}{path}"
 
     def answer(self, path: str) -> Callable[[Answer], Answer]:
@@ -98,8 +92,22 @@ class Recorder:
 
         return decorate
 
+    def respond(self, path: str, *headers: tuple[str, str], status: int = 200) -> None:
+        """Answer a path with a status and headers."""
+
+        @self.answer(path)
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=status, headers=CIMultiDict(headers))
+
+    def stall(self, path: str, text: str = "ok") -> None:
+        """Answer a path when `release` is set."""
+
+        @self.answer(path)
+        async def answer(request: web.Request) -> web.StreamResponse:
+            await self.release.wait()
+            return web.Response(text=text)
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Record a request and answer it."""
         self.seen.append(await _record(request))
         return await self.answers.get(request.path, _say_ok)(request)
 

@@ -36,7 +36,6 @@ class Telegram:
 
     @property
     def api_server(self) -> str:
-        """The value of the adapter's setting."""
         return f"http://127.0.0.1:{self.port}/"
 
     def update(self, text: str) -> dict[str, Any]:
@@ -44,7 +43,6 @@ class Telegram:
         return {"update_id": next(self.numbers), "message": self.message(text)}
 
     def message(self, text: str) -> dict[str, Any]:
-        """Make a message in our chat."""
         number = next(self.numbers)
         sender = {**CHAT, "is_bot": False}
         return {
@@ -62,7 +60,6 @@ class Telegram:
             self.changed.notify_all()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer an API call."""
         method = request.match_info["method"]
         self.methods.append(method)
         params = await _params(request)
@@ -74,11 +71,9 @@ class Telegram:
         return True
 
     async def do_getMe(self, params: dict[str, Any]) -> Any:
-        """Tell the bot who it is."""
         return BOT
 
     async def do_setWebhook(self, params: dict[str, Any]) -> Any:
-        """Keep where to send updates to."""
         self.webhook = params
         return True
 
@@ -94,12 +89,10 @@ class Telegram:
             return pending()
 
     async def do_sendMessage(self, params: dict[str, Any]) -> Any:
-        """Keep a message of the bot's."""
         await self.sent.put(params)
         return self.message(params["text"])
 
     async def do_sendPhoto(self, params: dict[str, Any]) -> Any:
-        """Keep a photo of the bot's."""
         await self.sent.put(params)
         return self.message("photo")
 
@@ -128,6 +121,13 @@ async def telegram(port: int = 0, **options: Any) -> AsyncIterator[Telegram]:
     app.router.add_route("*", "/bot{token}/{method}", there.handle)
     async with serving(app, port) as there.port:
         yield there
+
+
+def settings_for(there: Telegram, *, is_webhook: bool = False) -> dict[str, Any]:
+    """Make the configuration of a bot."""
+    bot = {"token": TOKEN, "api_server": there.api_server, "is_webhook": is_webhook}
+    url = "https://bot.example"
+    return {"adapters": ["telegram"], "telegram_bots": [bot], "telegram_webhook_url": url}
 
 
 async def push(there: Telegram, bot_url: str, text: str, secret: str | None = None) -> int:

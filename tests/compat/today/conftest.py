@@ -1,16 +1,22 @@
 """Fixtures of the tests for NoneBot2 2.4 and later."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.logs import Logs, collected_logs
+from tests.support.proxy import RecordingProxy
+
 from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
-from ..support.proxy import Proxy, proxying
+from ..support.process import Bot, hosted
 from ..support.recorder import Recorder, echo, recording
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
+
+HEARTBEAT = 2.0
+"""Seconds between the pings of this driver's WebSockets."""
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +28,26 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def logs() -> Iterator[Logs]:
+    """What the test logs."""
+    with collected_logs() as collected:
+        yield collected
+
+
+@pytest.fixture
 async def driver(client_driver: Candidate) -> AsyncIterator[Any]:
     """A started driver with a client half."""
     driver = make_driver(client_driver)
     async with started(driver):
         yield driver
+
+
+@pytest.fixture(scope="module")
+def bot(server_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
+    """A bot without an adapter, whose routes show what they get; it notices silent peers soon."""
+    folder = tmp_path_factory.mktemp("bot")
+    with hosted("server_bot", server_driver, folder, aiohttp_heartbeat=HEARTBEAT) as bot:
+        yield bot
 
 
 @pytest.fixture
@@ -37,9 +58,9 @@ async def recorder() -> AsyncIterator[Recorder]:
 
 
 @pytest.fixture
-async def proxy() -> AsyncIterator[Proxy]:
+async def proxy() -> AsyncIterator[RecordingProxy]:
     """A forward proxy that keeps what it was asked for."""
-    async with proxying() as proxy:
+    async with RecordingProxy() as proxy:
         yield proxy
 
 

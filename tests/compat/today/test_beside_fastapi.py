@@ -1,37 +1,23 @@
 """The example that serves a FastAPI application beside a NoneBot2 bot."""
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import aiohttp
 
+from tests.process.programs import ROOT, PythonProcess
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
-from ..support.network import answers, eventually
+from ..support.network import answers
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "beside_fastapi.py"
-
-
-def launch(port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start the example."""
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-W", "error::ResourceWarning", str(EXAMPLE)],
-            cwd=log.parent,
-            env={**os.environ, "HOST": "127.0.0.1", "PORT": str(port)},
-            stdout=output,
-            stderr=output,
-        )
+EXAMPLE = ["-W", "error::ResourceWarning", str(ROOT / "examples" / "beside_fastapi.py")]
 
 
 async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / "log.txt"
-    program = launch(port, log)
+    port = free_port()
+    program = PythonProcess(tmp_path, EXAMPLE, {"HOST": "127.0.0.1", "PORT": str(port)}, tmp_path)
     try:
-        await eventually(lambda: answers(port), "the start of the example")
+        await eventually(lambda: answers(port), 60, "the start of the example")
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
             for path, status, said in (
                 ("/ping", 200, "pong"),
@@ -40,10 +26,8 @@ async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None
             ):
                 async with client.get(path) as answer:
                     assert (answer.status, await answer.text()) == (status, said)
-        program.send_signal(signal.SIGTERM)
-        await eventually(lambda: program.poll() is not None, "the end of the example")
-        assert program.returncode == 0, log.read_text()
-        assert "Traceback" not in log.read_text()
+        program.stop()
+        assert await program.ended() == 0, program.log
+        assert "Traceback" not in program.log
     finally:
         program.kill()
-        program.wait()

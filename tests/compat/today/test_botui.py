@@ -5,8 +5,9 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.process import running
 
 SETTINGS = {

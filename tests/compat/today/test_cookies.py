@@ -3,13 +3,12 @@
 from http.cookies import CookieError
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
-from nonebot.drivers import Cookies, Request
+from nonebot.drivers import Request
 
-from ..support.network import eventually
-from ..support.recorder import Recorder, echo, websocket
+from tests.support.waiting import eventually
+
+from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes them")
 
@@ -27,16 +26,9 @@ def home(recorder: Recorder) -> str:
 
 def setting(recorder: Recorder, path: str, *cookies: str, to: str | None = None) -> str:
     """Answer a path with cookies, and perhaps with a redirect; give its URL."""
-
-    @recorder.answer(path)
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.Response(status=302 if to else 200)
-        if to:
-            response.headers["Location"] = to
-        for cookie in cookies:
-            response.headers.add("Set-Cookie", cookie)
-        return response
-
+    location = [("Location", to)] if to else []
+    set_cookies = [("Set-Cookie", cookie) for cookie in cookies]
+    recorder.respond(path, *location, *set_cookies, status=302 if to else 200)
     return recorder.url(path, host="localhost")
 
 
@@ -52,13 +44,6 @@ async def test_given_to_a_request(driver: Any, recorder: Recorder, value: str) -
         assert cookies(recorder) == [f"b={value}"]
 
 
-@pytest.mark.needs_nonebot("2.5")
-async def test_given_to_a_stream(driver: Any, recorder: Recorder) -> None:
-    request = Request("GET", recorder.url(), cookies={"b": VALUES[0]})
-    async for _ in driver.stream_request(request):
-        assert cookies(recorder) == [f"b={VALUES[0]}"]
-
-
 @pytest.mark.parametrize("value", VALUES)
 async def test_given_to_a_session(driver: Any, recorder: Recorder, value: str) -> None:
     async with driver.get_session(cookies={"a": value}) as session:
@@ -70,22 +55,11 @@ async def test_given_to_a_session(driver: Any, recorder: Recorder, value: str) -
 
 
 @pytest.mark.parametrize("value", VALUES)
-async def test_given_to_a_handshake(driver: Any, recorder: Recorder, value: str) -> None:
-    @recorder.answer("/ws")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    url = recorder.url("/ws", scheme="ws")
-    async with driver.websocket(Request("GET", url, cookies={"b": value})):
+async def test_given_to_a_handshake(
+    driver: Any, recorder: Recorder, echoing: str, value: str
+) -> None:
+    async with driver.websocket(Request("GET", echoing, cookies={"b": value})):
         await eventually(lambda: recorder.seen)
-    assert cookies(recorder) == [f"b={value}"]
-
-
-@pytest.mark.parametrize("value", SETTABLE)
-async def test_set_by_a_redirect(driver: Any, recorder: Recorder, value: str) -> None:
-    url = setting(recorder, "/login", f"b={value}; Path=/; HttpOnly", to="/home")
-    await driver.request(Request("GET", url))
     assert cookies(recorder) == [f"b={value}"]
 
 
@@ -104,14 +78,9 @@ async def test_set_in_a_session(driver: Any, recorder: Recorder, home: str, valu
 @pytest.mark.stock_is_wrong("websockets", "its jar keeps nothing between redirects")
 @pytest.mark.parametrize("value", SETTABLE)
 async def test_set_by_the_redirect_of_a_handshake(
-    driver: Any, recorder: Recorder, value: str
+    driver: Any, recorder: Recorder, echoing: str, value: str
 ) -> None:
-    @recorder.answer("/ws")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    url = setting(recorder, "/login", f"b={value}; Path=/", to="/ws")
+    url = setting(recorder, "/login", f"b={value}; Path=/", to="/echo")
     request = Request("GET", url.replace("http:", "ws:"), cookies={"a": "A/B=="})
     async with driver.websocket(request):
         assert sorted(cookies(recorder)) == ["a=A/B==", f"b={value}"]
@@ -140,49 +109,6 @@ async def test_what_is_given_to_a_request_goes_before_the_sessions(
         assert cookies(recorder) == ["a=1=="]
 
 
-async def test_no_cookie_goes_to_another_host(driver: Any, recorder: Recorder) -> None:
-    there = recorder.url("/there", host="127.0.0.1")
-    url = setting(recorder, "/away", "b=1; Path=/", to=there)
-    await driver.request(Request("GET", url, cookies={"a": "1"}))
-    assert (recorder.last.path, cookies(recorder)) == ("/there", [])
-
-
-@pytest.mark.stock_is_wrong("httpx", "its jar takes localhost for localhost.local")
-@pytest.mark.parametrize(
-    ("domain", "path", "expected"),
-    [("localhost", "/", True), ("other.example", "/", False), ("localhost", "/far", False)],
-)
-async def test_the_domain_and_the_path_of_a_cookie_count(
-    driver: Any, recorder: Recorder, domain: str, path: str, expected: bool
-) -> None:
-    given = Cookies()
-    given.set("a", "1==", domain, path)
-    request = Request("GET", recorder.url("/near", host="localhost"), cookies=given)
-    await driver.request(request)
-    assert cookies(recorder) == (["a=1=="] if expected else [])
-    async with driver.get_session(cookies=given) as session:
-        await session.request(Request("GET", recorder.url("/near", host="localhost")))
-    assert cookies(recorder) == (["a=1=="] if expected else [])
-
-
-@pytest.mark.parametrize("name", ["c[0]", "version", "a:b"])
-async def test_odd_names(driver: Any, recorder: Recorder, home: str, name: str) -> None:
-    request = Request("GET", home, cookies={name: "1=="})
-    try:
-        await driver.request(request)
-    except CookieError:
-        # Until aiohttp 3.13 it could not be made to send them.
-        assert not hasattr(aiohttp.CookieJar, "quote_cookie")
-    else:
-        assert cookies(recorder) == [f"{name}=1=="]
-
-
-async def test_a_header_of_the_caller_stays(driver: Any, recorder: Recorder) -> None:
-    headers = {"Cookie": 'a=A/B==; q="C/D=="'}
-    await driver.request(Request("GET", recorder.url(), headers=headers))
-    assert cookies(recorder) == ["a=A/B==", 'q="C/D=="']
-
-
 HEADER = 'a=A/B==; q="C/D=="; b[0]=1;  none; c=x y; c=z'
 """What no parser of cookies gives back as it was."""
 
@@ -205,10 +131,9 @@ async def test_a_header_of_the_caller_goes_alone(
 
 
 async def test_a_header_of_the_caller_goes_alone_in_a_handshake(
-    driver: Any, recorder: Recorder
+    driver: Any, recorder: Recorder, echoing: str
 ) -> None:
-    recorder.answers["/echo"] = echo
-    url = recorder.url("/echo", scheme="ws", host="localhost")
+    url = echoing.replace("127.0.0.1", "localhost")
     request = Request("GET", url, headers={"Cookie": HEADER}, cookies={"given": "1"})
     async with driver.websocket(request):
         assert recorder.last.header("cookie") == [HEADER]
@@ -228,21 +153,6 @@ async def test_a_header_of_the_caller_ends_at_a_redirect(
         [HEADER],
         ["set=1"] if host == "localhost" else [],
     ]
-
-
-async def test_a_header_of_the_caller_ends_at_a_redirect_to_the_same_url(
-    driver: Any, recorder: Recorder
-) -> None:
-    @recorder.answer("/login")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if len(recorder.seen) > 1:
-            return web.Response()
-        headers = {"Location": str(request.url), "Set-Cookie": "set=1"}
-        return web.Response(status=302, headers=headers)
-
-    url = recorder.url("/login", host="localhost")
-    await driver.request(Request("GET", url, headers={"Cookie": HEADER}))
-    assert [seen.header("cookie") for seen in recorder.seen] == [[HEADER], ["set=1"]]
 
 
 @pytest.mark.stock_is_wrong("httpx", "it sends those that HTTP can have")

@@ -6,7 +6,6 @@ The adapter here is small, so that each test shows one way; the real ones are in
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -14,11 +13,11 @@ import nonebot.message
 import pytest
 from nonebot.adapters import Adapter, Bot
 
-from tests.support.logs import Logs, collected_logs
+from tests.support.logs import Logs
+from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
-from ..support.network import eventually, within
 
 
 class SmallAdapter(Adapter):
@@ -51,13 +50,6 @@ class SmallBot(Bot):
         """Send nothing."""
 
 
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """What the test logs."""
-    with collected_logs() as collected:
-        yield collected
-
-
 def small_bot(**settings: Any) -> tuple[Any, SmallBot]:
     """Make a driver, and a bot of its adapter."""
     driver = make_driver(Candidate(OURS), **settings)
@@ -82,7 +74,7 @@ async def test_events_that_an_adapter_takes_from_a_queue() -> None:
         driver.on_shutdown(working.cancel)
         for number in range(5):
             queue.put_nowait(number)
-        await eventually(lambda: bot.handled, "the first event")
+        await eventually(lambda: bot.handled, what="the first event")
     assert bot.handled == [0, 1, 2, 3, 4]
 
 
@@ -208,4 +200,4 @@ async def test_a_function_that_does_not_end_skips_nobody_and_is_named(how: str, 
     assert behind == ["ran"]
     assert "stubborn that had not ended" in logs.messages("ERROR")[0]
     released.set()
-    await eventually(lambda: len(asyncio.all_tasks()) == 1, "the end of what was left")
+    await eventually(lambda: len(asyncio.all_tasks()) == 1, what="the end of what was left")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ..support.choice import Candidate
-from ..support.process import Bot
+from ..support.process import Bot, launched
 from ..support.recorder import Recorder
 from .test_hosts import whats
 
@@ -33,13 +33,8 @@ def settings(recorder: Recorder) -> dict[str, Any]:
 async def test_failing_startup_function(
     hosted_driver: Candidate, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    bot = Bot("hosted_bot", hosted_driver, tmp_path, startup_fails=True, **settings)
-    bot.launch()
-    try:
+    with launched("hosted_bot", hosted_driver, tmp_path, startup_fails=True, **settings) as bot:
         code = await bot.ended()
-    finally:
-        bot.kill()
-        print(bot.log)
     assert code == 1 if hosted_driver.host == "run" else code > 0
     assert "RuntimeError: this hook always fails" in bot.log
     assert "in failing" in bot.log
@@ -54,12 +49,7 @@ async def test_failing_startup_function(
 async def test_signal_during_the_startup(
     hosted_driver: Candidate, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    bot = Bot("hosted_bot", hosted_driver, tmp_path, startup_hangs=True, **settings)
-    bot.launch()
-    try:
+    with launched("hosted_bot", hosted_driver, tmp_path, startup_hangs=True, **settings) as bot:
         await bot.note("the startup hangs")
         await bot.stop()
-    finally:
-        bot.kill()
-        print(bot.log)
     assert_shut_down(bot)

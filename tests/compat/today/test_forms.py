@@ -42,7 +42,6 @@ def named(name: str, filename: str | None = None) -> str:
 
 
 def read(kind: str, body: bytes) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
-    """Parse a form and read its files."""
     fields, files = parse_form(kind, body)
     return fields, [(name, filename, file.read(), of) for name, (filename, file, of) in files]
 

@@ -3,23 +3,12 @@
 from typing import Any
 
 import pytest
-from aiohttp import web
 from nonebot.drivers import Request
 
-from ..support.recorder import Recorder, websocket
+from ..support.recorder import Recorder
 
 NUMBER: Any = {"X-Number": 1}
 BYTES: Any = {"X-Bytes": b"bytes"}
-
-
-@pytest.fixture
-def socket_url(recorder: Recorder) -> str:
-    @recorder.answer("/ws")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    return recorder.url("/ws", scheme="ws")
 
 
 @pytest.mark.stock_is_wrong("httpx", "old versions of it raise AttributeError", before="2.5")
@@ -43,9 +32,9 @@ async def test_the_error_names_the_header(driver: Any, recorder: Recorder) -> No
 
 @pytest.mark.stock_is_wrong("~aiohttp", "it is an error")
 async def test_a_number_in_a_handshake_is_sent_as_text(
-    driver: Any, recorder: Recorder, socket_url: str
+    driver: Any, recorder: Recorder, echoing: str
 ) -> None:
-    async with driver.websocket(Request("GET", socket_url, headers=NUMBER)):
+    async with driver.websocket(Request("GET", echoing, headers=NUMBER)):
         assert recorder.last.header("x-number") == ["1"]
 
 
@@ -81,21 +70,17 @@ async def test_the_login_of_a_url_is_utf_8(driver: Any, recorder: Recorder) -> N
 @pytest.mark.stock_is_wrong("~aiohttp", "it is an error")
 @pytest.mark.stock_is_wrong("websockets", "it sends both")
 async def test_the_login_of_a_url_goes_before_a_header_in_a_handshake(
-    driver: Any, recorder: Recorder, socket_url: str
+    driver: Any, recorder: Recorder, echoing: str
 ) -> None:
-    url = socket_url.replace("//", "//us:p%40w@")
+    url = echoing.replace("//", "//us:p%40w@")
     request = Request("GET", url, headers={"Authorization": "Bearer own"})
     async with driver.websocket(request):
         assert recorder.last.header("authorization") == ["Basic dXM6cEB3"]
 
 
 async def test_the_login_of_a_url_stays_with_its_host(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/from")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        location = recorder.url("/to", host=request.query["host"])
-        return web.Response(status=302, headers={"Location": location})
-
     for host, expected in (("127.0.0.1", ["Basic dXM6cHc="]), ("localhost", [])):
-        url = recorder.url(f"/from?host={host}", host="us:pw@127.0.0.1")
+        recorder.respond("/from", ("Location", recorder.url("/to", host=host)), status=302)
+        url = recorder.url("/from", host="us:pw@127.0.0.1")
         await driver.request(Request("GET", url))
         assert recorder.last.header("authorization") == expected

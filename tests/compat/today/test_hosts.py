@@ -7,8 +7,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.process import Bot, running
 from ..support.recorder import Recorder
 
@@ -30,34 +31,33 @@ def whats(bot: Bot) -> list[Any]:
     return [entry.get("name", entry["what"]) for entry in bot.journal if entry["what"] != "task"]
 
 
-async def test_all_in_one_task(bot: Bot) -> None:
-    await bot.stop()
-    assert [entry["name"] for entry in bot.noted("step")] == STEPS
-    tasks = bot.noted("task")
-    # The second hooks are no coroutines: NoneBot calls them in threads.
-    assert len(tasks) == 3
-    assert len({entry["id"] for entry in tasks}) == 1
-
-
-async def test_tasks_of_nonebot_live_until_the_shutdown_has_ended(bot: Bot) -> None:
+async def test_life(bot: Bot, client: aiohttp.ClientSession) -> None:
     await bot.note("background has started")
-    await bot.stop()
-    noted = whats(bot)
-    assert noted.index("shutdown 1") < noted.index("background has ended")
-
-
-async def test_disconnect_hooks_end_though_a_shutdown_function_is_their_cause(bot: Bot) -> None:
-    await bot.stop()
-    asked = [entry for entry in bot.journal if entry["what"] == "asked: disconnected-resident"]
-    assert [entry["status"] for entry in asked] == [200]
-
-
-async def test_bot_of_a_websocket_comes_and_goes(bot: Bot) -> None:
-    async with (
-        aiohttp.ClientSession() as client,
-        client.ws_connect(bot.url("/line", scheme="ws")) as ws,
-    ):
+    async with client.ws_connect(bot.url("/line", scheme="ws")) as ws:
         await ws.send_str("hello")
         assert await within(ws.receive_str()) == "hello"
     await bot.note("asked: disconnected-guest")
-    await bot.stop()
+    async with client.get(bot.url("/nothing")) as answer:
+        assert answer.status == 404
+    # The connection of the request stays open, and does not hold up the stop.
+    await within(bot.stop(), 15)
+    assert [entry["name"] for entry in bot.noted("step")] == STEPS
+    tasks = bot.noted("task")
+    # NoneBot calls the second hooks, which are not coroutine functions, in threads.
+    assert len(tasks) == 3
+    assert len({entry["id"] for entry in tasks}) == 1
+    noted = whats(bot)
+    assert noted.index("shutdown 1") < noted.index("background has ended")
+    # A shutdown function is their cause, and they end nevertheless.
+    assert [entry["status"] for entry in bot.noted("asked: disconnected-resident")] == [200]
+
+
+async def test_client_half_beside_nonebots_own_servers(
+    client_driver: Candidate, tmp_path: Path
+) -> None:
+    async with running("lifespan_bot", client_driver, tmp_path) as bot:
+        await bot.note("background has started")
+        await bot.stop()
+    assert [entry["name"] for entry in bot.noted("step")] == STEPS
+    assert len({entry["id"] for entry in bot.noted("task")}) == 1
+    assert bot.journal[-1]["what"] == "background has ended"

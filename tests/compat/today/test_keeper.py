@@ -2,30 +2,22 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
 from nonebot_aiohttp.exceptions import StartupError
-from tests.support.logs import Logs, collected_logs
+from tests.support.logs import Logs
+from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
-from ..support.network import eventually, within
-
-
-@pytest.fixture
-def logs() -> Iterator[Logs]:
-    """What the test logs."""
-    with collected_logs() as collected:
-        yield collected
 
 
 @pytest.fixture
 def steps() -> list[str]:
-    """What has happened."""
     return []
 
 

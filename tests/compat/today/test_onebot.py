@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.waiting import within
 
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.onebot import (
     SELF_ID,
     Platform,
@@ -31,13 +31,6 @@ REFUSED = aiohttp.WSServerHandshakeError
 
 
 @pytest.fixture
-async def there() -> AsyncIterator[Platform]:
-    """The platform."""
-    async with platform() as there:
-        yield there
-
-
-@pytest.fixture
 async def bot(bot_driver: Candidate, tmp_path: Path, there: Platform) -> AsyncIterator[Bot]:
     """A bot that takes webhooks and reverse WebSockets."""
     settings = {
@@ -48,13 +41,6 @@ async def bot(bot_driver: Candidate, tmp_path: Path, there: Platform) -> AsyncIt
     }
     async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
         yield bot
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """The platform's HTTP client."""
-    async with aiohttp.ClientSession() as client:
-        yield client
 
 
 async def post(client: aiohttp.ClientSession, bot: Bot, event: Any, **headers: str) -> int:
@@ -68,7 +54,6 @@ async def post(client: aiohttp.ClientSession, bot: Bot, event: Any, **headers: s
 
 
 def ws_url(bot: Bot) -> str:
-    """Return the address of the bot's reverse WebSocket."""
     return bot.url("/onebot/v11/ws", scheme="ws")
 
 
@@ -83,119 +68,59 @@ async def test_webhook(bot: Bot, there: Platform, client: aiohttp.ClientSession)
     await bot.stop()
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
+async def test_refusals(bot: Bot, client: aiohttp.ClientSession) -> None:
+    for headers, status in (
         ({"X_Self_ID": ""}, 400),
         ({"X_Signature": ""}, 401),
         ({"X_Signature": "sha1=" + "0" * 40}, 403),
-    ],
-    ids=["no id", "no signature", "wrong signature"],
-)
-async def test_refused_webhook(
-    bot: Bot, client: aiohttp.ClientSession, headers: dict[str, str], status: int
-) -> None:
-    assert await post(client, bot, message_event("/echo no"), **headers) == status
-    assert bot.noted("called") == []
-
-
-async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
-    async with connect(client, ws_url(bot), token=TOKEN) as ws:
-        for text in ("一", "two"):
-            await echo_over(ws, text)
-        called = await bot.note("called", 2)
-        assert (called["error"], "99" in called["result"]) == (None, True)
-        assert (await bot.note("connected"))["id"] == SELF_ID
-    assert (await bot.note("disconnected"))["id"] == SELF_ID
-    await bot.stop()
-
-
-async def test_reverse_websocket_comes_back(bot: Bot, client: aiohttp.ClientSession) -> None:
-    for number in range(1, 4):
-        async with connect(client, ws_url(bot), token=TOKEN) as ws:
-            await echo_over(ws, f"time {number}")
-        await bot.note("disconnected", number)
-
-
-async def test_refused_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
+    ):
+        assert await post(client, bot, message_event("/echo no"), **headers) == status
     for options in ({"token": "wrong"}, {}, {"token": TOKEN, "self_id": None}):
         with pytest.raises(REFUSED) as caught:
             await connect(client, ws_url(bot), **options)
         assert caught.value.status == 403
+    assert bot.noted("called") == bot.noted("connected") == []
 
 
-async def test_second_connection_of_one_bot(bot: Bot, client: aiohttp.ClientSession) -> None:
+async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
+    """The platform comes back, and is connected when the bot is stopped."""
+    for number in (1, 2):
+        async with connect(client, ws_url(bot), token=TOKEN) as ws:
+            await echo_over(ws, f"time {number}")
+            called = await bot.note("called", number)
+            assert (called["error"], "99" in called["result"]) == (None, True)
+            assert (await bot.note("connected", number))["id"] == SELF_ID
+        assert (await bot.note("disconnected", number))["id"] == SELF_ID
     async with connect(client, ws_url(bot), token=TOKEN) as ws:
-        await echo_over(ws, "one")
-        with pytest.raises(REFUSED):
-            await connect(client, ws_url(bot), token=TOKEN)
-        await echo_over(ws, "two")
-
-
-async def test_two_bots(bot: Bot, client: aiohttp.ClientSession) -> None:
-    async with (
-        connect(client, ws_url(bot), "1", token=TOKEN) as one,
-        connect(client, ws_url(bot), "2", token=TOKEN) as two,
-    ):
-        await echo_over(one, "a", "1")
-        await echo_over(two, "b", "2")
-
-
-async def test_stop_with_a_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
-    async with connect(client, ws_url(bot), token=TOKEN) as ws:
-        await echo_over(ws, "one")
-        await bot.note("called")
+        await echo_over(ws, "一")
+        await bot.note("called", 3)
         bot.send_stop()
-        message = await within(ws.receive())
-        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert (await within(ws.receive())).type is aiohttp.WSMsgType.CLOSE
     await bot.ended()
-    await bot.note("disconnected")
+    await bot.note("disconnected", 3)
     assert bot.journal[-1]["what"] in ("shutdown", "disconnected")
 
 
-async def test_forward_websocket(bot_driver: Candidate, tmp_path: Path) -> None:
-    """The platform comes up after the bot, and is restarted."""
+async def test_forward_websocket(client_driver: Candidate, tmp_path: Path) -> None:
+    """The platform comes up after the bot, and is restarted; then the bot is stopped."""
     port = free_port()
     settings = {
         "adapters": ["onebot"],
         "onebot_access_token": TOKEN,
         "onebot_ws_urls": [f"ws://127.0.0.1:{port}/ws"],
     }
-    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
-        for number in (1, 2):
-            async with platform(port) as there:
-                ws = await there.arrival()
-                assert there.attempts[0]["authorization"] == f"Bearer {TOKEN}"
-                await echo_over(ws, f"time {number}")
-                assert (await bot.note("called", number))["error"] is None
-            await bot.note("disconnected", number)
-        bot.send_stop()
-        await bot.ended()
+    async with running("adapters_bot", client_driver, tmp_path, **settings) as bot:
+        async with platform(port) as there:
+            await echo_over(await there.arrival(), "一")
+            await bot.note("called")
+        await bot.note("disconnected")
+        async with platform(port) as there:
+            ws = await there.arrival()
+            assert there.attempts[0]["authorization"] == f"Bearer {TOKEN}"
+            await echo_over(ws, "two")
+            assert (await bot.note("called", 2))["error"] is None
+            last_word = asyncio.create_task(ws.receive())
+            await bot.stop()
+            assert (await within(last_word)).type is aiohttp.WSMsgType.CLOSE
     assert bot.noted("shutdown")
-
-
-async def test_stop_with_a_forward_websocket(
-    bot_driver: Candidate, tmp_path: Path, there: Platform
-) -> None:
-    settings = {"adapters": ["onebot"], "onebot_ws_urls": [there.ws_url]}
-    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
-        ws = await there.arrival()
-        await echo_over(ws, "one")
-        await bot.note("called")
-        last_word = asyncio.create_task(ws.receive())
-        await bot.stop()
-        assert (await within(last_word)).type is aiohttp.WSMsgType.CLOSE
-    assert bot.noted("shutdown")
-
-
-async def test_both_ways_at_once(
-    bot_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
-) -> None:
-    settings = {"adapters": ["onebot"], "onebot_ws_urls": [there.ws_url]}
-    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
-        forward = await there.arrival()
-        async with connect(client, ws_url(bot), "2") as reverse:
-            await echo_over(forward, "forward")
-            await echo_over(reverse, "reverse", "2")
-            await echo_over(forward, "forward again")
-        assert {entry["id"] for entry in bot.noted("connected")} == {SELF_ID, "2"}
+    assert len(bot.noted("disconnected")) == 2

@@ -1,8 +1,5 @@
 """Where a path leads that is encoded in an odd way, or that a route takes which came later."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -10,13 +7,13 @@ import nonebot.log
 import pytest
 from nonebot.drivers import URL, HTTPServerSetup, Request, Response, WebSocket, WebSocketServerSetup
 
+from tests.support.hosts import Host, own_process
+
 from ..support import inprocess
 from ..support.choice import OURS, Candidate
-from ..support.network import within
 
 
 def make_driver() -> Any:
-    """Make the driver of this package."""
     return inprocess.make_driver(Candidate(OURS), host="127.0.0.1")
 
 
@@ -32,59 +29,41 @@ def add(driver: Any, path: str) -> None:
     )
 
 
-@asynccontextmanager
-async def served(driver: Any) -> AsyncIterator[Any]:
-    """Serve, and give what posts to a path and returns the answer."""
-    addresses: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    serving = asyncio.ensure_future(driver.serve(port=0, started=addresses.set_result))
-    port = (await within(addresses))[0][1]
-
-    async def post(path: str) -> str:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
-        answer = (await within(reader.read())).decode()
-        writer.close()
-        head, _, body = answer.partition("\r\n\r\n")
-        return body if " 200 " in head.partition("\r\n")[0] else head.split()[1]
-
-    post.port = port  # type: ignore[attr-defined]
-    try:
-        yield post
-    finally:
-        driver.exit()
-        await within(serving)
+async def answered(host: Host, path: str) -> str:
+    """Post to a path, and return the body of the answer, or the status of a refusal."""
+    response = await host.request("POST", path)
+    return response.body.decode() if response.status == 200 else str(response.status)
 
 
 async def test_an_encoded_slash_is_for_parameters_of_paths_only() -> None:
     driver = make_driver()
     for path in ("/files/{x:path}", "/plain/http"):
         add(driver, path)
-    async with served(driver) as post:
+    async with own_process(driver) as host:
         for _ in range(2):
-            assert await post("/files/a%2Fb") == "/files/{x:path}"
-            assert await post("/plain%2Fhttp") == "404"
-            assert await post("/plain/http") == "/plain/http"
+            assert await answered(host, "/files/a%2Fb") == "/files/{x:path}"
+            assert await answered(host, "/plain%2Fhttp") == "404"
+            assert await answered(host, "/plain/http") == "/plain/http"
 
 
 async def test_what_was_asked_for_before_tells_nothing_of_other_paths() -> None:
     driver = make_driver()
     for path in ("/aA", "/{x}"):
         add(driver, path)
-    async with served(driver) as post:
-        assert await post("/a%2541") == "/{x}"
-        assert await post("/a%41") == "/aA"
+    async with own_process(driver) as host:
+        assert await answered(host, "/a%2541") == "/{x}"
+        assert await answered(host, "/a%41") == "/aA"
 
 
 async def test_a_route_that_comes_later_is_found() -> None:
     driver = make_driver()
     add(driver, "/a")
-    async with served(driver) as post:
+    async with own_process(driver) as host:
         for _ in range(2):
-            assert await post("/a/") == "/a"
+            assert await answered(host, "/a/") == "/a"
         add(driver, "/a/")
         for _ in range(2):
-            assert await post("/a/") == "/a/"
+            assert await answered(host, "/a/") == "/a/"
 
 
 @pytest.mark.parametrize("path", ["", "here", "{name}/here"])
@@ -112,10 +91,10 @@ async def test_a_path_without_its_slash_is_served_as_with_it() -> None:
     expected = "The path 'here/ws' of the setup 'my socket' has no leading slash"
     assert expected in lines[-1]
     assert [line.count("/hook/{name}") for line in lines] == [1, 0]
-    async with served(driver) as post:
+    async with own_process(driver) as host:
         for _ in range(2):
-            assert await post("/hook/a") == "hook/{name}"
-        url = f"ws://127.0.0.1:{post.port}/here/ws"
+            assert await answered(host, "/hook/a") == "hook/{name}"
+        url = f"ws://127.0.0.1:{host.port}/here/ws"
         async with aiohttp.ClientSession() as client, client.ws_connect(url) as ws:
             await ws.send_str("echo")
             assert await ws.receive_str(timeout=5) == "echo"

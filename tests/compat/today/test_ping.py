@@ -13,10 +13,13 @@ from nonebot.drivers import Request
 from nonebot.exception import WebSocketClosed
 from nonebot.internal.driver import model
 
+from tests.support.scripts import half_open
+from tests.support.server import ScriptedServer
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
-from ..support.network import serving, within
-from ..support.silent import silent_server
+from ..support.network import serving
 
 pytestmark = [
     pytest.mark.needs_nonebot("2.4.3"),
@@ -61,25 +64,29 @@ async def slow_to_pong(seconds: float) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{port}/"
 
 
-async def test_the_interval_goes_before_the_setting(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=LONG)
+@asynccontextmanager
+async def unanswered(
+    candidate: Candidate, setting: float, interval: Any, **timeout: Any
+) -> AsyncIterator[Any]:
+    """Connect a driver with a heartbeat to a server that never answers a ping."""
+    driver = make_driver(candidate, aiohttp_heartbeat=setting)
     async with (
         started(driver),
-        silent_server() as url,
-        driver.websocket(handshake(url, SHORT, ping=SHORT)) as ws,
+        ScriptedServer(half_open()) as server,
+        driver.websocket(handshake(server.ws_url, interval, **timeout)) as ws,
     ):
+        yield ws
+
+
+async def test_the_interval_goes_before_the_setting(client_driver: Candidate) -> None:
+    async with unanswered(client_driver, LONG, SHORT, ping=SHORT) as ws:
         with pytest.raises(WebSocketClosed):
             await within(ws.receive())
         assert ws.closed
 
 
 async def test_none_turns_pings_off(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=SHORT)
-    async with (
-        started(driver),
-        silent_server() as url,
-        driver.websocket(handshake(url, None)) as ws,
-    ):
+    async with unanswered(client_driver, SHORT, None) as ws:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(ws.receive(), 4 * SHORT)
         assert not ws.closed
@@ -87,12 +94,7 @@ async def test_none_turns_pings_off(client_driver: Candidate) -> None:
 
 @pytest.mark.stock_is_wrong("httpx", "its heartbeat cannot be set")
 async def test_the_setting_counts_where_nothing_is_said(client_driver: Candidate) -> None:
-    driver = make_driver(client_driver, aiohttp_heartbeat=SHORT)
-    async with (
-        started(driver),
-        silent_server() as url,
-        driver.websocket(handshake(url, "not said")) as ws,
-    ):
+    async with unanswered(client_driver, SHORT, "not said") as ws:
         with pytest.raises(WebSocketClosed):
             await within(ws.receive())
 
@@ -119,7 +121,7 @@ async def test_an_answer_may_not_take_longer_than_its_limit(driver: Any) -> None
 @pytest.mark.stock_is_wrong("httpx", "it goes on without one")
 @pytest.mark.parametrize("interval", [0, -1, "often"])
 async def test_an_interval_that_is_none(driver: Any, interval: Any) -> None:
-    async with silent_server() as url:
+    async with ScriptedServer(half_open()) as server:
         with pytest.raises(ValueError, match="heartbeat"):
-            async with driver.websocket(handshake(url, interval)):
+            async with driver.websocket(handshake(server.ws_url, interval)):
                 pass

@@ -6,18 +6,14 @@ import pytest
 from aiohttp import web
 from nonebot.drivers import Request
 
-from ..support.recorder import Recorder, websocket
+from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.stock_is_wrong("~aiohttp", "aiohttp quotes it anew")
 
 LOCATIONS = [
     ("/to?sig=a%2Fb%3D%3d&x=%7E%e4", "/to?sig=a%2Fb%3D%3d&x=%7E%e4"),
-    ("/a%2Fb/%7Ec;d=1?q=1+2", "/a%2Fb/%7Ec;d=1?q=1+2"),
-    ("to?sig=a%2Fb", "/to?sig=a%2Fb"),
     ("?sig=a%2Fb", "/from?sig=a%2Fb"),
-    ("/to?x=1 2&y=<3>", "/to?x=1%202&y=%3C3%3E"),
     ("/é?x=你#fragment", "/%C3%A9?x=%E4%BD%A0"),
-    ("/to?a=?/@:", "/to?a=?/@:"),
 ]
 
 
@@ -40,15 +36,10 @@ async def test_as_it_stands(driver: Any, recorder: Recorder, location: str, targ
     assert recorder.last.target == target
 
 
-async def test_of_a_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/to")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            return ws
-
-    redirect(recorder, "/to?sig=a%2Fb")
+async def test_of_a_handshake(driver: Any, recorder: Recorder, echoing: str) -> None:
+    redirect(recorder, "/echo?sig=a%2Fb")
     async with driver.websocket(Request("GET", recorder.url("/from", scheme="ws"))):
-        assert recorder.last.target == "/to?sig=a%2Fb"
+        assert recorder.last.target == "/echo?sig=a%2Fb"
 
 
 async def test_the_target_of_a_request_is_left_alone(driver: Any, recorder: Recorder) -> None:

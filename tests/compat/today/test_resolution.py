@@ -1,9 +1,5 @@
 """What a ``DRIVER`` line makes: the class, its parts and its name."""
 
-import subprocess
-import sys
-from typing import Any
-
 import pytest
 from nonebot.drivers import (
     ASGIMixin,
@@ -14,7 +10,7 @@ from nonebot.drivers import (
 )
 from nonebot.drivers import Driver as BaseDriver
 
-from ..support.choice import OURS, Candidate
+from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
 
 
@@ -56,14 +52,3 @@ async def test_life_again_after_its_end(client_driver: Candidate) -> None:
         async with started(driver):
             steps.append("running")
     assert steps == ["startup", "running", "shutdown"] * 2
-
-
-@pytest.mark.stock_is_wrong("~", "only ours is looked at")
-@pytest.mark.parametrize(
-    ("module", "unwanted"),
-    [(OURS.partition(".")[0], "nonebot"), (OURS, "pydantic_settings")],
-)
-def test_imports(server_driver: Any, module: str, unwanted: str) -> None:
-    """A fresh process imports no more than it needs."""
-    code = f"import sys, {module}; sys.exit({unwanted!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

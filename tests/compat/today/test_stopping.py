@@ -8,10 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
+
+from tests.support.waiting import eventually, within
 
 from ..support.choice import Candidate
-from ..support.network import eventually, is_listening, within
+from ..support.network import is_listening
 from ..support.process import Bot, running
 from ..support.recorder import Recorder
 from .test_hosts import whats
@@ -34,26 +35,13 @@ async def held_bot(
     candidate: Candidate, folder: Path, recorder: Recorder, **settings: Any
 ) -> AsyncIterator[Bot]:
     """Run a bot with a platform whose answer to `/held` waits for the release."""
-
-    @recorder.answer("/held")
-    async def held(request: web.Request) -> web.StreamResponse:
-        await recorder.release.wait()
-        return web.Response(text="ok")
-
+    recorder.stall("/held")
     settings["platform"] = recorder.url("")
     async with running("hosted_bot", candidate, folder, **settings) as bot:
         yield bot
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that closes a WebSocket only when told."""
-    async with aiohttp.ClientSession() as client:
-        yield client
-
-
 async def echo(ws: Any, text: str) -> None:
-    """Have the bot send a text back."""
     await ws.send_str(text)
     assert await within(ws.receive_str()) == text
 
@@ -63,9 +51,9 @@ async def test_order(bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
     async with client.ws_connect(url) as ws:
         await echo(ws, "before")
         request = asyncio.create_task(client.get(bot.url("/held")))
-        await eventually(lambda: recorder.seen, "the request of the handle function")
+        await eventually(lambda: recorder.seen, what="the request of the handle function")
         bot.send_stop()
-        await eventually(lambda: not is_listening(bot.port), "the port's closing")
+        await eventually(lambda: not is_listening(bot.port), what="the port's closing")
         if not closes_sockets_first(bot):
             await echo(ws, "meanwhile")
             recorder.release.set()
@@ -104,38 +92,24 @@ def assert_ordered(noted: list[Any]) -> None:
 @pytest.mark.stock_is_wrong("~fastapi", "uvicorn waits for requests without limit")
 @pytest.mark.not_under("uvicorn", "it waits for requests without limit")
 @pytest.mark.not_under("Starlette", "uvicorn runs it")
-class TestDeadline:
+async def test_deadline(
+    hosted_driver: Candidate, tmp_path: Path, recorder: Recorder, client: aiohttp.ClientSession
+) -> None:
     """What does not end is cut off; the shutdown still runs then, with a session."""
-
-    @pytest.fixture
-    async def bot(
-        self, hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
-    ) -> AsyncIterator[Bot]:
-        """A bot that waits no longer than a moment."""
-        settings = {"aiohttp_drain_timeout": 0.1}
-        async with held_bot(hosted_driver, tmp_path, recorder, **settings) as bot:
-            yield bot
-
-    async def test_http(self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder) -> None:
+    async with (
+        held_bot(hosted_driver, tmp_path, recorder, aiohttp_drain_timeout=0.1) as bot,
+        client.ws_connect(bot.url("/deaf", scheme="ws")) as ws,
+    ):
         request = asyncio.create_task(client.get(bot.url("/held")))
-        await eventually(lambda: recorder.seen, "the request of the handle function")
-        await bot.stop()
+        await eventually(lambda: len(recorder.seen) == 2, what="what the handle functions ask for")
+        bot.send_stop()
+        assert await close_code(ws) == 1001
+        assert await bot.ended() == 0
         recorder.release.set()
         await asyncio.wait({request})
         if request.exception() is None:
             request.result().close()
-        assert "Cut off 1 HTTP handler(s) of GET /held" in bot.log
-        assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]
-
-    async def test_websocket(
-        self, bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
-    ) -> None:
-        async with client.ws_connect(bot.url("/deaf", scheme="ws")) as ws:
-            await eventually(lambda: recorder.seen, "the request of the handle function")
-            bot.send_stop()
-            assert await close_code(ws) == 1001
-        assert await bot.ended() == 0
-        recorder.release.set()
-        assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.log
-        assert "Traceback" not in bot.log
-        assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]
+    assert "Cut off 1 HTTP handler(s) of GET /held" in bot.log
+    assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.log
+    assert "Traceback" not in bot.log
+    assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]

@@ -8,8 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.waiting import within
+
 from ..support.choice import OURS, Candidate
-from ..support.network import within
 from ..support.onebot import SELF_ID, call_of, message_event
 from ..support.process import Bot, running
 

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from nonebot.drivers import Request
 
-from ..support.network import within
+from tests.support.waiting import within
+
 from ..support.recorder import Recorder
 
 pytestmark = pytest.mark.needs_nonebot("2.4.3")
@@ -64,10 +65,7 @@ async def test_each_chunk_is_a_response(client: Any, pieces: str) -> None:
 
 
 async def test_nothing_of_an_empty_body(client: Any, recorder: Recorder) -> None:
-    @recorder.answer("/empty")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=204)
-
+    recorder.respond("/empty", status=204)
     stream = client.stream_request(Request("GET", recorder.url("/empty")))
     assert [response async for response in stream] == []
 

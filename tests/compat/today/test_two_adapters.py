@@ -5,19 +5,20 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.waiting import within
+
 from ..support.choice import Candidate
-from ..support.network import within
 from ..support.onebot import connect, echo_over, platform
 from ..support.process import running
-from ..support.telegram import BOT_ID, TOKEN, telegram
+from ..support.telegram import BOT_ID, settings_for, telegram
 
 
 async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> None:
     async with telegram() as chats, platform() as there, aiohttp.ClientSession() as client:
         settings = {
+            **settings_for(chats),
             "adapters": ["onebot", "telegram"],
             "onebot_ws_urls": [there.ws_url],
-            "telegram_bots": [{"token": TOKEN, "api_server": chats.api_server}],
         }
         async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
             forward = await there.arrival()

@@ -8,8 +8,10 @@ from aiohttp import WSMessage, WSMsgType, web
 from nonebot.drivers import Request
 from nonebot.exception import WebSocketClosed
 
-from ..support.network import eventually, faster_than, timing_out, within
-from ..support.proxy import Proxy
+from tests.support.proxy import RecordingProxy
+from tests.support.waiting import within
+
+from ..support.network import timing_out
 from ..support.recorder import Recorder, websocket
 
 
@@ -67,10 +69,7 @@ async def test_no_subprotocol_need_be_chosen(
 
 
 async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/no")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=403)
-
+    recorder.respond("/no", status=403)
     with pytest.raises(Exception, match=r"403|[Ii]nvalid"):
         async with driver.websocket(Request("GET", recorder.url("/no", scheme="ws"))):
             raise AssertionError("unreachable")
@@ -78,16 +77,11 @@ async def test_refused_handshake(driver: Any, recorder: Recorder) -> None:
 
 @pytest.mark.stock_is_wrong("aiohttp", "it has no limit of the handshake")
 async def test_hanging_handshake(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/hang")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        await recorder.release.wait()
-        return web.Response()
-
-    async with faster_than(5):
-        with timing_out():
-            url = recorder.url("/hang", scheme="ws")
-            async with driver.websocket(Request("GET", url, timeout=0.3)):
-                raise AssertionError("unreachable")
+    recorder.stall("/hang")
+    url = recorder.url("/hang", scheme="ws")
+    with timing_out():
+        async with driver.websocket(Request("GET", url, timeout=0.3)):
+            raise AssertionError("unreachable")
 
 
 @pytest.mark.stock_is_wrong("httpx", "the websockets driver ignores the version")
@@ -98,12 +92,12 @@ async def test_http_2_is_a_clear_error(driver: Any, echoing: str) -> None:
 
 
 @pytest.mark.needs_nonebot("2.5")
-async def test_proxy(driver: Any, recorder: Recorder, echoing: str, proxy: Proxy) -> None:
+async def test_proxy(driver: Any, recorder: Recorder, echoing: str, proxy: RecordingProxy) -> None:
     request = Request("GET", echoing, proxy=proxy.url)
     async with driver.websocket(request) as ws:
         await ws.send("through")
         assert await within(ws.receive()) == "through"
-    (asked,) = proxy.asked
+    (asked,) = proxy.start_lines
     assert f"127.0.0.1:{recorder.port}" in asked
 
 
@@ -153,39 +147,6 @@ async def test_closed_by_the_peer(
         assert ws.closed
 
 
-async def test_messages_before_the_close_are_read(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/last")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            await ws.send_str("one")
-            await ws.send_bytes(b"two")
-            await ws.close(code=4000)
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/last", scheme="ws"))) as ws:
-        assert [await ws.receive(), await ws.receive()] == ["one", b"two"]
-        with pytest.raises(WebSocketClosed):
-            await ws.receive()
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it knows of the close only when it receives")
-async def test_a_close_shows_before_anybody_receives(driver: Any, recorder: Recorder) -> None:
-    @recorder.answer("/bye")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            await ws.send_str("before")
-            await ws.close(code=4000, message=b"bye")
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/bye", scheme="ws"))) as ws:
-        # `websockets` is closed while it waits: a loop until it is closed loses it there.
-        assert await within(ws.receive()) == "before"
-        await eventually(lambda: ws.closed, "the close", 3)
-        with pytest.raises(WebSocketClosed) as caught:
-            await within(ws.receive())
-        assert (caught.value.code, caught.value.reason) == (4000, "bye")
-
-
 @pytest.mark.stock_is_wrong("aiohttp", "it raises TypeError", before="2.5")
 async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
     @recorder.answer("/lost")
@@ -203,70 +164,10 @@ async def test_lost_peer(driver: Any, recorder: Recorder) -> None:
         assert ws.closed
 
 
-async def test_closing(driver: Any, recorder: Recorder) -> None:
-    heard = asyncio.get_running_loop().create_future()
-
-    @recorder.answer("/listen")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            heard.set_result(await last_word(ws))
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
-        await ws.close(4001, "够了")
-        assert ws.closed
-    message = await within(heard)
-    assert (message.data, message.extra) == (4001, "够了")
-
-
-async def told(recorder: Recorder, driver: Any, code: int, reason: str | None) -> Any:
-    """Close as a client, and return what the server was told."""
-    heard = asyncio.get_running_loop().create_future()
-
-    @recorder.answer("/listen")
-    async def answer(request: web.Request) -> web.StreamResponse:
-        async with websocket(request) as ws:
-            heard.set_result(await last_word(ws))
-        return ws
-
-    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
-        await ws.close(code, reason)
-    message = await within(heard)
-    return message.data, message.extra or ""
-
-
-@pytest.mark.parametrize("code", [1000, 1003, 1014, 3000, 4999])
-async def test_codes_of_ones_own(recorder: Recorder, driver: Any, code: int) -> None:
-    assert await told(recorder, driver, code, "why") == (code, "why")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it sends them")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-@pytest.mark.parametrize(("code", "sent"), [(1005, 1000), (1006, 1011), (1015, 1011)])
-async def test_codes_that_no_frame_may_carry_can_be_handed_on(
-    recorder: Recorder, driver: Any, code: int, sent: int
+@pytest.mark.parametrize(("given", "sent"), [([4001, "够了"], (4001, "够了")), ([], (1000, ""))])
+async def test_closing(
+    driver: Any, recorder: Recorder, given: list[Any], sent: tuple[int, str]
 ) -> None:
-    assert await told(recorder, driver, code, None) == (sent, "")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it closes nothing")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-async def test_a_reason_with_half_a_surrogate_pair(recorder: Recorder, driver: Any) -> None:
-    assert await told(recorder, driver, 4000, "half \ud83d") == (4000, "half \ufffd")
-
-
-@pytest.mark.stock_is_wrong("aiohttp", "it sends them")
-@pytest.mark.stock_is_wrong("httpx", "its library's error comes through")
-@pytest.mark.parametrize("code", [-1, 999, 1004, 1016, 2999, 5000, 70000, "1000", None, True])
-async def test_other_codes_are_an_error(driver: Any, echoing: str, code: Any) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        with pytest.raises(ValueError, match="Cannot close a WebSocket with"):
-            await ws.close(code)
-        await ws.send("still open")
-        assert await within(ws.receive()) == "still open"
-
-
-async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
     heard = asyncio.get_running_loop().create_future()
 
     @recorder.answer("/listen")
@@ -275,29 +176,12 @@ async def test_leaving_closes(driver: Any, recorder: Recorder) -> None:
             heard.set_result(await last_word(ws))
         return ws
 
-    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))):
-        pass
-    assert (await within(heard)).data == 1000
-
-
-async def test_sending_from_another_task(driver: Any, echoing: str) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        receiving = asyncio.create_task(ws.receive())
-        sending = [asyncio.create_task(ws.send(word)) for word in ("one", "two")]
-        await within(asyncio.gather(*sending))
-        assert await within(receiving) == "one"
-        assert await within(asyncio.create_task(ws.receive())) == "two"
-
-
-async def test_closing_from_another_task_wakes_the_reader(driver: Any, echoing: str) -> None:
-    async with driver.websocket(Request("GET", echoing)) as ws:
-        receiving = asyncio.create_task(ws.receive())
-        await ws.send("ready")
-        assert await within(receiving) == "ready"
-        receiving = asyncio.create_task(ws.receive())
-        await asyncio.create_task(ws.close())
-        with pytest.raises(WebSocketClosed):
-            await within(receiving)
+    async with driver.websocket(Request("GET", recorder.url("/listen", scheme="ws"))) as ws:
+        if given:  # Leaving the block closes, too.
+            await ws.close(*given)
+            assert ws.closed
+    message = await within(heard)
+    assert (message.data, message.extra or "") == sent
 
 
 @pytest.mark.stock_is_wrong("aiohttp", "its library's error comes through")
@@ -308,16 +192,6 @@ async def test_sending_after_the_end(driver: Any, echoing: str, data: str | byte
         await ws.close()
         with pytest.raises(WebSocketClosed):
             await ws.send(data)
-
-
-async def test_several_at_once(driver: Any, echoing: str) -> None:
-    async def talk(word: str) -> Any:
-        async with driver.websocket(Request("GET", echoing)) as ws:
-            await ws.send(word)
-            return await ws.receive()
-
-    words = [f"word {number}" for number in range(20)]
-    assert await within(asyncio.gather(*map(talk, words))) == words
 
 
 async def test_an_exception_inside_comes_out(driver: Any, echoing: str) -> None:

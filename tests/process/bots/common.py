@@ -67,13 +67,8 @@ class PlatformBot(Bot):
             await getattr(self, "do_" + data["do"])(data)
 
     async def do_note(self, event: dict[str, Any]) -> None:
-        """Note the event, after some seconds if it says so."""
         await asyncio.sleep(event.get("after", 0))
         self.note(f"handled {event['id']}")
-
-    async def do_measure(self, event: dict[str, Any]) -> None:
-        """Note the size of the event as it came."""
-        self.note(f"size {len(json.dumps(event))}")
 
     async def do_work(self, event: dict[str, Any]) -> None:
         """Begin, wait until all have begun and then for a while, call an API, note the event."""
@@ -96,7 +91,6 @@ class PlatformBot(Bot):
         threading.Thread(target=self.driver.exit).start()  # type: ignore[attr-defined]
 
     async def do_hang(self, event: dict[str, Any]) -> None:
-        """Never end."""
         self.note("begun")
         await asyncio.get_running_loop().create_future()
 
@@ -116,7 +110,6 @@ class PlatformBot(Bot):
         await socket.send("x" * event["size"])
 
     async def do_block(self, event: dict[str, Any]) -> None:
-        """Block the event loop."""
         await asyncio.sleep(0)
         await self.do_block_at_once(event)
 
@@ -185,22 +178,18 @@ class PlatformBot(Bot):
             del self.answers[key]
 
     async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
-        """Send a message."""
         return await self.call_api("send", message=message)
 
     def note(self, text: str) -> None:
-        """Note what happens."""
         self.config.note(text)
 
 
 def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
     """Make a driver with the bot, and with hooks that note when they run.
 
-    Args:
-        settings: The configuration. Besides the driver's settings: ``fail_startup`` makes a
-            startup hook raise, ``start_when`` names a file that a startup hook waits for,
-            ``forward_url`` and ``polling_url`` set up forward connections.
-        note: Takes the notes.
+    Besides the driver's settings there are some for the tests: ``fail_startup`` makes a startup
+    hook raise, ``start_when`` names a file that a startup hook waits for, ``forward_url`` and
+    ``polling_url`` set up forward connections.
     """
     base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
     config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])

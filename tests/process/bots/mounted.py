@@ -16,7 +16,6 @@ driver = driver_of_test()
 
 
 async def home(_: Request) -> PlainTextResponse:
-    """Answer for the site."""
     return PlainTextResponse("the site")
 
 

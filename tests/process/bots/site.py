@@ -14,7 +14,6 @@ PREFIX = "/bots/here"
 
 
 async def home(_: web.Request) -> web.Response:
-    """Answer for the site."""
     return web.Response(text="the site")
 
 
@@ -27,7 +26,6 @@ def place(port: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the site."""
     driver, site = driver_of_test(), web.Application()
     site.router.add_get("/", home)
     if sys.argv[1] == "subapp":

@@ -1,0 +1,37 @@
+"""``run()`` that a signal stops when a bot has connected, and that notes where it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+
+from nonebot_aiohttp import Bot
+from tests.process.bots.common import driver_of_test, note_in_journal
+from tests.support.walks import entered
+
+
+def stop() -> None:
+    """Send SIGTERM to this process.
+
+    Its handler runs within the call that lets it through. Else it might run within the function
+    that records, where nothing is recorded.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.raise_signal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def stop_soon(_: Bot) -> None:
+    """Send it when the bot is being read."""
+    asyncio.get_running_loop().call_soon(stop)
+
+
+if __name__ == "__main__":
+    driver = driver_of_test()
+    driver.on_bot_connect(stop_soon)
+    with entered(json.loads(sys.argv[1])) as order:
+        driver.run()
+    for name in order:
+        note_in_journal(f"entered {name}")
