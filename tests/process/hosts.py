@@ -86,7 +86,7 @@ PROMISES: dict[str, str] = {
     "answers": "Both get answers to API calls over their WebSockets",
     "busy": "Meanwhile a webhook on an open connection gets 503",
     "going away": "After that WebSockets are closed with 1001",
-    "hooks in order": "Disconnect hooks follow, then shutdown hooks in reverse, then the session ends",
+    "hooks in order": "Then disconnect hooks run, shutdown hooks in reverse, and the session ends",
     "exit code": "SIGTERM ends the process with exit code 0",
 }
 """The rows of the table; the tests use the short names."""

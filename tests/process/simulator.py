@@ -19,12 +19,7 @@ from tests.support.waiting import within
 
 @dataclass
 class Line:
-    """One WebSocket to the bot.
-
-    Attributes:
-        calls: The API calls that have arrived over it.
-        ended: The task that reads until the end and answers the calls.
-    """
+    """One WebSocket to the bot; a task reads it until its end, and answers the API calls."""
 
     socket: aiohttp.ClientWebSocketResponse
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -43,12 +38,7 @@ class Line:
 
 
 class Platform:
-    """A platform that connects to one bot program; an async context manager.
-
-    Attributes:
-        url: The URL of the adapter's endpoints, such as ``http://127.0.0.1:8080/platform``.
-        lines: The WebSockets, by the ids of their bots.
-    """
+    """A platform that connects to one bot program; it keeps its WebSockets by the ids of bots."""
 
     def __init__(self, port: int, prefix: str = "") -> None:
         self.url = f"http://127.0.0.1:{port}{prefix}/platform"
