@@ -116,7 +116,7 @@ def as_json(
 
 
 def describe_machine(others: float, awake: bool) -> dict[str, Any]:
-    """Return the date, the machine, and what is installed.
+    """Return the date, the machine, and the versions of what is installed.
 
     Args:
         others: The fraction of the processor that processes outside the run have used.

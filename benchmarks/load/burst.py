@@ -47,20 +47,16 @@ class BurstPeer(Writer):
         self._answers.put_nowait(-1)
 
     async def measure(self, messages: int, warmup: float, seconds: float) -> dict[str, Any]:
-        """Send bursts of messages, for some seconds to warm up, then to measure.
-
-        Returns:
-            How many messages the subject handled, and in how many seconds.
-        """
+        """Send bursts to warm up, then to measure; return the messages and the seconds of these."""
         await self._bursts(messages, warmup)
         sent, elapsed = await self._bursts(messages, seconds)
         return {"messages": sent, "seconds": elapsed}
 
     async def ask(self) -> None:
-        """Ask for the count and compare it with what was sent on this connection.
+        """Ask for the count, and compare it with the messages sent on this connection.
 
         Raises:
-            BenchmarkError: The subject handled more or fewer messages, or hung up.
+            BenchmarkError: The subject has handled more or fewer messages, or has disconnected.
         """
         self.transport.send(WSMsgType.TEXT, COUNT_REQUEST.encode())
         self._sent += 1

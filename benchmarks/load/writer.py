@@ -8,7 +8,7 @@ import struct
 from picows import WSListener, WSTransport
 
 NO_MASK = bytes(4)
-"""A masking key that changes nothing, for frames that are encoded while they are counted."""
+"""A masking key that does not change the payload, for frames encoded during a measurement."""
 
 
 def encode_frame(payload: bytes, mask: bytes | None) -> bytes:

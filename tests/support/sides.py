@@ -114,7 +114,7 @@ BIG = b"x" * (1 << 22)
 
 
 class blocked:
-    """Give a connection whose peer does not read, with tasks that wait to send more."""
+    """A context: a connection whose peer does not read, and tasks that wait to send more."""
 
     def __init__(self, side: Side, **settings: Any) -> None:
         self._making = side(**{"heartbeat": None, **settings})
