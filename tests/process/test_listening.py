@@ -1,4 +1,4 @@
-"""Where the driver's own process listens: ports, Unix sockets, given sockets, TLS, every address."""
+"""Where the driver's process listens: ports, Unix sockets, given sockets, TLS, every address."""
 
 from __future__ import annotations
 
