@@ -11,7 +11,7 @@ from .measure import Measurement, Subject
 BARE = "bare aiohttp"
 BARE_TEXT = "bare aiohttp, str"
 BARE_SERVER = "bare aiohttp, web.Server"
-SEED = "nonebot_aiohttp"
+STANDALONE = "nonebot_aiohttp"
 NONEBOT2 = "nonebot_aiohttp.nonebot2"
 FASTAPI = "~fastapi"
 FASTAPI_QUIET = "~fastapi, no access log"
@@ -72,8 +72,10 @@ def _bare(role: str, endpoint: str = "/bench/ws") -> Subject:
     return Subject(BARE, "bare", (role,), ("aiohttp",), endpoint=endpoint)
 
 
-def _seed(role: str) -> Subject:
-    return Subject(SEED, "seed", (role,), ("nonebot_aiohttp.standalone",), endpoint="/bench/ws")
+def _standalone(role: str) -> Subject:
+    return Subject(
+        STANDALONE, "standalone", (role,), ("nonebot_aiohttp.standalone",), endpoint="/bench/ws"
+    )
 
 
 def _nonebot2(name: str, role: str, driver: str, *requires: str) -> Subject:
@@ -81,7 +83,7 @@ def _nonebot2(name: str, role: str, driver: str, *requires: str) -> Subject:
     return Subject(name, "nonebot2", (role, driver), requires, "/bench/ws")
 
 
-def _face(role: str) -> Subject:
+def _nonebot2_driver(role: str) -> Subject:
     return _nonebot2(NONEBOT2, role, NONEBOT2, NONEBOT2)
 
 
@@ -104,7 +106,7 @@ FASTAPI_QUIET_SERVER = _stock_server(FASTAPI, "serve-quietly", FASTAPI_QUIET)
 QUART_SERVER = _stock_server(QUART)
 CALLERS = (
     _bare("call"),
-    _face("call"),
+    _nonebot2_driver("call"),
     _stock_client("~aiohttp", "call"),
     _stock_client("~httpx", "call"),
 )
@@ -113,9 +115,7 @@ TLS_TARGETS = (
     Target(NONEBOT2, "~aiohttp", 8),
     Target(NONEBOT2, "~httpx", 8),
 )
-
-
-SERVERS = (BARE_APPLICATION, _seed("serve"), _face("serve"), FASTAPI_SERVER)
+SERVERS = (BARE_APPLICATION, _standalone("serve"), _nonebot2_driver("serve"), FASTAPI_SERVER)
 
 
 def _calls(key: str, title: str, tls: bool, at_once: int, *targets: Target) -> BenchmarkPath:
@@ -132,16 +132,16 @@ PATHS = (
         (
             BARE_APPLICATION,
             LOW_LEVEL_SERVER,
-            _seed("serve"),
-            _face("serve"),
+            _standalone("serve"),
+            _nonebot2_driver("serve"),
             FASTAPI_SERVER,
             FASTAPI_QUIET_SERVER,
             QUART_SERVER,
         ),
         (
-            Target(SEED, BARE, 0.97),
-            Target(SEED, BARE_SERVER, 0.82),
-            Target(SEED, FASTAPI_QUIET, 2.7),
+            Target(STANDALONE, BARE, 0.97),
+            Target(STANDALONE, BARE_SERVER, 0.82),
+            Target(STANDALONE, FASTAPI_QUIET, 2.7),
             Target(NONEBOT2, BARE, 0.92),
             Target(NONEBOT2, BARE_SERVER, 0.78),
             Target(NONEBOT2, FASTAPI_QUIET, 2.5),
@@ -155,14 +155,14 @@ PATHS = (
         (
             BARE_APPLICATION,
             BARE_TEXT_SERVER,
-            _seed("serve"),
-            _face("serve"),
+            _standalone("serve"),
+            _nonebot2_driver("serve"),
             FASTAPI_SERVER,
             QUART_SERVER,
         ),
         (
-            Target(SEED, BARE, 0.85),
-            Target(SEED, FASTAPI, 3.5),
+            Target(STANDALONE, BARE, 0.85),
+            Target(STANDALONE, FASTAPI, 3.5),
             Target(NONEBOT2, BARE_TEXT, 0.85),
             Target(NONEBOT2, FASTAPI, 2),
         ),
@@ -174,12 +174,12 @@ PATHS = (
         measure.forward,
         (
             _bare("forward"),
-            _seed("forward"),
-            _face("forward"),
+            _standalone("forward"),
+            _nonebot2_driver("forward"),
             _stock_client("~aiohttp", "forward"),
             _stock_client("~websockets", "forward"),
         ),
-        (Target(SEED, BARE, 0.85),),
+        (Target(STANDALONE, BARE, 0.85),),
     ),
     _calls("call-tls", "API call out over TLS, one at a time", True, 1, *TLS_TARGETS),
     _calls("call-tls-32", "API call out over TLS, 32 at once", True, 32, *TLS_TARGETS),
@@ -197,8 +197,8 @@ PATHS = (
         "Webhook in through driver.asgi on uvicorn",
         "requests/s",
         measure.webhook,
-        (RAW_ASGI, _seed("asgi")),
-        (Target(SEED, RAW_ASGI.name, 0.80),),
+        (RAW_ASGI, _standalone("asgi")),
+        (Target(STANDALONE, RAW_ASGI.name, 0.80),),
         processes=4,
     ),
     BenchmarkPath(
@@ -207,13 +207,13 @@ PATHS = (
         "KiB",
         measure.memory,
         (*SERVERS, QUART_SERVER),
-        (Target(SEED, BARE, 1.25), Target(SEED, FASTAPI, 0.5)),
+        (Target(STANDALONE, BARE, 1.25), Target(STANDALONE, FASTAPI, 0.5)),
         more_is_better=False,
         steady=True,
     ),
     BenchmarkPath(
         "crowd",
-        "Answer to 99 of 100 messages of 10,000 reverse WebSockets at once",
+        "Answer to 99 of 100 messages of thousands of reverse WebSockets",
         "ms",
         measure.crowd,
         SERVERS,
@@ -222,7 +222,7 @@ PATHS = (
     ),
     BenchmarkPath(
         "beside",
-        "Answer to 99 of 100 messages beside a WebSocket that sends without a pause",
+        "The same of a few beside one that sends without a pause",
         "ms",
         measure.beside,
         SERVERS,
@@ -236,7 +236,7 @@ PATHS = (
         measure.construction,
         (
             Subject("import aiohttp.web", "imports", ("aiohttp",), ("aiohttp",)),
-            Subject(SEED, "imports", ("seed",), ("nonebot_aiohttp.standalone",)),
+            Subject(STANDALONE, "imports", ("standalone",), ("nonebot_aiohttp.standalone",)),
             Subject(
                 IMPORT_NONEBOT,
                 "imports",
@@ -246,7 +246,7 @@ PATHS = (
             Subject(NONEBOT2, "imports", ("nonebot2",), ("nonebot", NONEBOT2)),
         ),
         (
-            Target(SEED, "import aiohttp.web", 1.7),
+            Target(STANDALONE, "import aiohttp.web", 1.7),
             Target(NONEBOT2, IMPORT_NONEBOT, 1.15),
         ),
         more_is_better=False,

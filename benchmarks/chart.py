@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
-from .catalog import BARE_TEXT, IMPORT_NONEBOT, NONEBOT2, SEED
+from .catalog import BARE_TEXT, IMPORT_NONEBOT, NONEBOT2, STANDALONE
 from .results import Figures
 from .table import format_figure
 
@@ -75,9 +75,9 @@ def _value(figure: Figures, name: str) -> str:
 
 
 def _colour(figure: Figures, name: str) -> str:
-    # Some of our faces have a reference of their own, a bare one too.
+    # Some of our subjects have a reference of their own, a bare one too.
     references = {figure.path.reference, BARE_TEXT, IMPORT_NONEBOT}
-    if name in (SEED, NONEBOT2):
+    if name in (STANDALONE, NONEBOT2):
         return OURS
     return REFERENCE if name in references else OTHERS
 

@@ -13,7 +13,7 @@ CONFIG: Any = SimpleNamespace(host="127.0.0.1", port=0, log_level="WARNING")
 
 
 def import_aiohttp() -> float:
-    """Import what the seed face is compared with."""
+    """Import what this package's own driver is compared with."""
     started = time.perf_counter()
     import aiohttp.web  # noqa: F401
 
@@ -21,7 +21,7 @@ def import_aiohttp() -> float:
 
 
 def import_aiohttp_and_nonebot() -> float:
-    """Import what the NoneBot2 face is compared with."""
+    """Import what the NoneBot2 driver is compared with."""
     started = time.perf_counter()
     import aiohttp.web  # noqa: F401
     import nonebot  # noqa: F401
@@ -29,8 +29,8 @@ def import_aiohttp_and_nonebot() -> float:
     return time.perf_counter() - started
 
 
-def construct_seed() -> float:
-    """Import and construct the seed face."""
+def construct_standalone() -> float:
+    """Import and construct this package's own driver."""
     env: Any = SimpleNamespace(environment="prod")
     started = time.perf_counter()
     from nonebot_aiohttp import Driver
@@ -40,7 +40,7 @@ def construct_seed() -> float:
 
 
 def construct_nonebot2() -> float:
-    """Import and construct the NoneBot2 face; making NoneBot's config is not its work."""
+    """Import and construct the NoneBot2 driver; making NoneBot's config is not its work."""
     started = time.perf_counter()
     import nonebot  # noqa: F401
 
@@ -58,7 +58,7 @@ def construct_nonebot2() -> float:
 ROLES = {
     "aiohttp": import_aiohttp,
     "aiohttp-nonebot": import_aiohttp_and_nonebot,
-    "seed": construct_seed,
+    "standalone": construct_standalone,
     "nonebot2": construct_nonebot2,
 }
 

@@ -175,17 +175,6 @@ async def echo_rest(ws: WebSocket) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTS)
-async def test_a_refusal_is_a_403(name: str) -> None:
-    async def refuse(ws: WebSocket) -> None:
-        await ws.close(4001)
-
-    async with serving(Page(refuse).app, name) as (_, _, client, url):
-        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await client.ws_connect(url)
-    assert refused.value.status == 403
-
-
-@pytest.mark.parametrize("name", HOSTS)
 async def test_a_refusal_may_have_an_answer_of_its_own(name: str) -> None:
     async def refuse(ws: WebSocket) -> None:
         response = PlainTextResponse("log in first", 401, headers={"x-realm": "bot"})
@@ -279,7 +268,7 @@ async def test_a_malformed_handshake_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-async def test_one_who_only_sends_learns_of_the_end(name: str) -> None:
+async def test_a_guest_that_only_sends_learns_of_the_end(name: str) -> None:
     async def show_a_log(ws: WebSocket) -> None:
         await ws.accept()
         while True:
@@ -294,7 +283,7 @@ async def test_one_who_only_sends_learns_of_the_end(name: str) -> None:
     assert page.ends == [(1006, "")]
 
 
-async def test_pongs_of_one_who_only_sends_are_seen() -> None:
+async def test_pongs_are_seen_while_a_guest_does_not_receive() -> None:
     async def wait(ws: WebSocket) -> None:
         await ws.accept()
         await asyncio.Event().wait()
@@ -413,7 +402,7 @@ async def test_the_stop_cuts_off_a_guest_that_does_not_end(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-async def test_one_who_leaves_before_the_answer(name: str) -> None:
+async def test_a_client_that_leaves_before_the_answer(name: str) -> None:
     heard: list[Any] = []
 
     async def hesitate(ws: WebSocket) -> None:

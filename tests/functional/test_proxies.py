@@ -163,7 +163,7 @@ async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("source", ["environment", "setting", "request"])
-async def test_a_password_is_no_part_of_an_error(
+async def test_a_password_is_not_part_of_an_error(
     secure: bool, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap: aiohttp shows the URL of the proxy when it does not connect; adapters log that."""
@@ -407,7 +407,7 @@ async def test_without_the_extra_there_is_a_clear_error_and_never_a_direct_conne
 
 
 @pytest.mark.parametrize("proxy", [f"ftp://user:{SECRET}@proxy", f"//{SECRET}"])
-async def test_a_proxy_of_a_request_that_is_none_is_an_error_without_it(proxy: str) -> None:
+async def test_an_invalid_proxy_of_a_request_is_an_error_that_does_not_show_it(proxy: str) -> None:
     async with opened() as pool:
         with pytest.raises(aiohttp.ClientError) as caught:
             await ask(pool, "http://127.0.0.1:1", proxy=proxy)

@@ -80,7 +80,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 
 @pytest.mark.promise("strangers: pipelined requests yield to the event loop")
 @pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
-async def test_requests_behind_each_other_give_way(
+async def test_pipelined_requests_yield_to_the_event_loop(
     serving: Serving, adapter: Adapter, path: str
 ) -> None:
     count = 8 * fairness.IN_A_ROW
@@ -106,14 +106,16 @@ def test_a_connection_that_waits_for_answers_keeps_its_turn() -> None:
         assert not both.is_over(other)
 
 
-# Answers that nobody takes
+# Answers that the peer does not read
 
 
 VERBOSE = HTTPResponse(403, b"no" * 32 * KIB)
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
-async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
+async def test_a_peer_that_pipelines_and_never_reads_is_dropped(
+    serving: Serving, logs: Logs
+) -> None:
     driver = make_driver(
         answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
     )
@@ -129,7 +131,7 @@ async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: 
     assert "127.0.0.1" in line.message
 
 
-async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheless(
+async def test_a_connection_that_aiohttp_has_forgotten_with_unread_answers_is_dropped(
     serving: Serving, logs: Logs
 ) -> None:
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
@@ -195,7 +197,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         await asyncio.sleep(0.2)
         await watch.look()
         await fake_clock.advance(29)
-        # What it sends is no sign that it reads.
+        # A peer that sends need not read.
         await ends.peer.send_frame(frames.text("still talking"))
         await watch.look()
         assert not ends.socket.closed
@@ -208,7 +210,9 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
-async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
+async def test_a_peer_that_reads_slowly_keeps_its_connection(
+    side: Side, fake_clock: FakeClock
+) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
         watch.add_websockets([ends.socket])
@@ -314,7 +318,7 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(logs: 
 
 
 @pytest.mark.promise("strangers: few connections may wait for the id of one bot")
-async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
+async def test_the_line_for_a_bot_is_short_and_peers_that_have_gone_leave_it(
     adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)

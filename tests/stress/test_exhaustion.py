@@ -105,11 +105,13 @@ async def beside(program: Program, memory: int, *others: int) -> AsyncIterator[B
     """
     bystander = Bystander(program)
     posting = asyncio.ensure_future(bystander.post())
-    await bystander.is_served()
-    yield bystander
-    await bystander.is_served()
-    posting.cancel()
-    await asyncio.wait({posting})
+    try:
+        await bystander.is_served()
+        yield bystander
+        await bystander.is_served()
+    finally:
+        posting.cancel()
+        await asyncio.wait({posting})
     assert posting.cancelled()
     print(f"grew by {bystander.growth / MIB:.0f} MiB; the bystander got {dict(bystander.statuses)}")
     assert set(bystander.statuses) <= {200, *others}

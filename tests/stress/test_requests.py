@@ -1,4 +1,4 @@
-"""Headers, paths and bodies into `HTTPRequest`: both faces make the same of the same request."""
+"""Headers, paths and bodies into `HTTPRequest`: both transports make the same of one request."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def interruptible() -> Iterator[None]:
 
 
 @pytest.fixture
-async def faces(
+async def transports(
     adapter: type[RecordingBot], interruptible: None
 ) -> AsyncIterator[list[tuple[Driver, Host]]]:
-    """Give a driver behind each face."""
+    """Give a driver behind each transport."""
     drivers = make_driver(), make_driver()
     async with own_process(drivers[0]) as first, asgi(drivers[1]) as second:
         yield list(zip(drivers, (first, second), strict=True))
@@ -70,8 +70,8 @@ async def faces(
 
 @many
 @given(name=adapters, target_end=target_ends, sent=headers, body=st.binary(max_size=100))
-async def test_both_faces_agree(
-    faces: list[tuple[Driver, Host]],
+async def test_both_transports_agree(
+    transports: list[tuple[Driver, Host]],
     adapter: type[RecordingBot],
     name: str,
     target_end: tuple[str, str],
@@ -82,7 +82,7 @@ async def test_both_faces_agree(
     end, query = target_end
     target = f"/{quote(name, safe='')}{end}" + (f"?{query}" if query else "")
     requests = []
-    for driver, host in faces:
+    for driver, host in transports:
         driver.register_adapter(name, adapter)
         response = await host.request("POST", target, [("X-Self-ID", "1"), *sent], body)
         assert response.status == 200, response

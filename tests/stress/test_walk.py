@@ -41,7 +41,7 @@ async def test_a_walk_of_a_minute_loses_and_leaves_nothing(seed: int) -> None:
 async def test_a_walk_notices_a_driver_that_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it owes a status or a close code; that the peer is served again is not enough."""
 
-    async def hang_up(face: AiohttpTransport, request: web.Request) -> web.StreamResponse:
+    async def hang_up(transport: AiohttpTransport, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()

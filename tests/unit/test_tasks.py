@@ -1,4 +1,4 @@
-"""Tasks of handlers: none is lost, none fails unheard, and waits end when they have to."""
+"""Tasks of handlers: each is kept, each failure is logged, and waits end when they have to."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_a_handler_that_is_cancelled_from_within_is_heard_of(
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 async def test_a_handler_that_ends_the_process_is_named(start: Any, logs: Logs) -> None:
-    """The error leaves an eager task by its caller, and nobody can log the task later."""
+    """The error leaves an eager task through its caller, so that it cannot be logged later."""
     with pytest.raises(SystemExit):
         start(TaskSet("handler"), fail, SystemExit(1))
     assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]
@@ -371,7 +371,7 @@ async def test_a_result_that_comes_while_it_is_cancelled_is_not_lost() -> None:
     assert await within(racing) == "read"
 
 
-async def test_who_cancels_a_race_leaves_nothing_running() -> None:
+async def test_a_cancelled_race_leaves_nothing_running() -> None:
     waiting = Waiting()
     before = asyncio.all_tasks()
     racing = asyncio.ensure_future(race(waiting.run(), asyncio.Event()))
@@ -396,7 +396,7 @@ async def test_settling_cancels_what_runs_and_takes_note_of_errors(
     assert waiting.ends == ["cancelled"]
     del failed
     gc.collect()
-    # asyncio complains of errors that nobody has asked for.
+    # asyncio logs errors of tasks that were never retrieved.
     assert not caplog.records
 
 

@@ -47,7 +47,7 @@ def run() -> None:
 
 
 async def serve() -> None:
-    """Run the bot on a loop of one's own, and stop it at SIGTERM."""
+    """Run the bot on an event loop of this program, and stop it at SIGTERM."""
     driver: Any = nonebot.get_driver()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.exit)
     await driver.serve()

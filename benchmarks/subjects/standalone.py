@@ -1,4 +1,4 @@
-"""This package's own face: a driver and an adapter in the way of the 2021 API."""
+"""This package's own driver, under an adapter for the API of 2021 that counts its messages."""
 
 from __future__ import annotations
 
