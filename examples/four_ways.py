@@ -78,7 +78,7 @@ class Bot(nonebot_aiohttp.Bot):
     async def check_permission(
         cls, driver: Any, request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
-        """Let in who shows the token."""
+        """Let in a platform that shows the token."""
         is_platform = request.headers.get("authorization") == driver.config.token
         return (request.headers["x-self-id"] if is_platform else None), None
 
@@ -101,7 +101,7 @@ class Bot(nonebot_aiohttp.Bot):
 
 def make_driver(platform: str, token: str) -> Driver:
     """Make a driver that knows the adapter."""
-    # No load_config(): a .env that happens to be here must not change what is shown.
+    # No load_config(), because a .env in this folder must not change what is shown.
     config: Any = SimpleNamespace(environment="example", platform=platform, token=token)
     driver = Driver(config, config)
     driver.register_adapter(ADAPTER, Bot)
@@ -233,7 +233,7 @@ class Platform:
     async def _poll(self, request: web.Request) -> web.Response:
         self._check(request, "polling")
         if "polling" in self._sent:
-            # There is nothing more to tell: this poll is a long one.
+            # There are no more events, so that this poll is a long one.
             await self._ended.wait()
             raise web.HTTPServiceUnavailable
         return web.Response(text=self._take("polling"))

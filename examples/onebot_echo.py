@@ -74,7 +74,7 @@ class Bot(nonebot_aiohttp.Bot):
     async def check_permission(
         cls, driver: Any, request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
-        """Let in who names the bot and knows the secret or the token."""
+        """Let in a platform that names the bot and knows the secret or the token."""
         self_id, config, refused = request.headers.get("x-self-id"), driver.config, None
         if not self_id:
             return None, HTTPResponse(400, b"X-Self-ID is missing")
@@ -126,7 +126,7 @@ class Bot(nonebot_aiohttp.Bot):
             call.set_result(data)
 
     def fail_calls(self) -> None:
-        """Fail the calls that nobody will answer any more."""
+        """Fail the calls that will not be answered any more."""
         for call in self._calls.values():
             if not call.done():
                 call.set_exception(ApiNotAvailable("the connection is gone"))
@@ -142,7 +142,7 @@ class Bot(nonebot_aiohttp.Bot):
 
 
 def fail_calls(bot: nonebot_aiohttp.Bot) -> None:
-    """Let a bot that has disconnected fail its calls, so that none waits out its time."""
+    """Fail the calls of a bot that has disconnected, before their timeouts."""
     if isinstance(bot, Bot):
         bot.fail_calls()
 

@@ -161,12 +161,12 @@ class RouteEndpoints(Endpoints):
         return True
 
     def name_of(self, target: Route) -> str:
-        """Give the name of the setup."""
+        """Return the name of the setup."""
         name: str = target.setup.name
         return name
 
     async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
-        """Hand a request to its handle function; see ``Endpoints.http``."""
+        """Pass a request to its handle function; see ``Endpoints.http``."""
         try:
             self.admit(target, request)
         except Refused as refused:
@@ -188,7 +188,7 @@ class RouteEndpoints(Endpoints):
             self._handlers.untrack(task)
 
     async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
-        """Hand a WebSocket to its handle function; see ``Endpoints.websocket``."""
+        """Pass a WebSocket to its handle function; see ``Endpoints.websocket``."""
         try:
             self.admit(target, websocket)
         except Refused as refused:
@@ -204,10 +204,10 @@ class RouteEndpoints(Endpoints):
         answer: asyncio.Future[HTTPResponse | None] = asyncio.get_running_loop().create_future()
         refuse = partial(_resolve, answer, HTTPResponse(403))
         request = InboundRequest(websocket)
-        nonebots = NonebotWebSocket(request, websocket, on_refused=refuse)
-        task = start_task(self._run(target, nonebots, websocket))
+        nonebot_websocket = NonebotWebSocket(request, websocket, on_refused=refuse)
+        task = start_task(self._run(target, nonebot_websocket, websocket))
         self._websocket_handlers.add(task, target.setup.name)
-        task.add_done_callback(partial(_hand_on, answer))
+        task.add_done_callback(partial(_answer_with_result, answer))
         try:
             return await answer
         except asyncio.CancelledError:
@@ -215,12 +215,12 @@ class RouteEndpoints(Endpoints):
             raise
 
     async def _run(
-        self, target: Route, nonebots: NonebotWebSocket, websocket: DriverWebSocket
+        self, target: Route, nonebot_websocket: NonebotWebSocket, websocket: DriverWebSocket
     ) -> HTTPResponse | None:
         """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
         try:
-            await target.setup.handle_func(nonebots)
+            await target.setup.handle_func(nonebot_websocket)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
@@ -237,7 +237,7 @@ def failed(name: str) -> str:
     return f"The handle function of {name} failed"
 
 
-def _hand_on(
+def _answer_with_result(
     answer: asyncio.Future[HTTPResponse | None], task: asyncio.Task[HTTPResponse | None]
 ) -> None:
     """Make a task's result the answer, unless there is one."""

@@ -107,9 +107,9 @@ class LateResource(web.AbstractResource):
         """Move below a prefix, as ``add_subapp`` asks for."""
         self._prefix = prefix + self._prefix
 
-    def url_for(self, path: str = "") -> URL:  # type: ignore[override]
+    def url_for(self, target: str = "") -> URL:  # type: ignore[override]
         """Make the URL of a path below the prefix."""
-        return URL(f"{self._prefix}/{path}")
+        return URL(f"{self._prefix}/{target}")
 
     def get_info(self) -> Any:
         """Describe the resource; see ``aiohttp.web.AbstractResource``."""

@@ -36,7 +36,7 @@ class Milky(Platform):
 
     @property
     def client(self) -> dict[str, Any]:
-        """What the bot is told of where the API is."""
+        """The settings that tell the bot where the API is."""
         return {"host": "127.0.0.1", "port": self.port, "access_token": TOKEN}
 
     async def tell_name(self, request: web.Request) -> web.StreamResponse:

@@ -164,7 +164,7 @@ class Reverse(OneBot):
         await self.start()
 
     async def say(self, bot: Bot, text: str) -> None:
-        """Send an event, over a new connection where there is none."""
+        """Send an event, over a new connection if there is no connection yet."""
         if self._ws is None:
             self.bot, self._ws = bot, await self.connect(bot)
             self.connections += 1

@@ -116,9 +116,9 @@ def _nonebot_init() -> None:
 
 @pytest.fixture(scope="session")
 def after_nonebot_init() -> None:
-    """Keep nonebug out, as above."""
+    """Keep nonebug out, too."""
 
 
 @pytest.fixture(scope="session")
 def nonebug_init() -> None:
-    """Keep nonebug out, as above."""
+    """Keep nonebug out, too."""

@@ -255,7 +255,7 @@ async def test_the_adapter_receives_before_the_reader_takes_over() -> None:
     assert call.sent == []
 
 
-async def test_bytes_that_are_no_text_end_a_receive_of_text() -> None:
+async def test_bytes_that_are_not_text_end_a_receive_of_text() -> None:
     async def decide(request: HTTPConnection) -> Decision:
         assert isinstance(request, AsgiWebSocket)
         await request.accept()

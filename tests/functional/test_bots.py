@@ -1,4 +1,4 @@
-"""Who is connected: one live connection for an id, and the hooks around it."""
+"""Connected bots: one live connection for an id, and the hooks around it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def test_a_dead_connection_without_fin_does_not_block_its_owners_return() 
 
 
 @pytest.mark.promise("reverse: a setting lets a second connection replace the first, or rejects it")
-async def test_replace_asks_nobody() -> None:
+async def test_replace_does_not_probe() -> None:
     replacing = running(aiohttp_duplicate_bot="replace")
     async with replacing as (driver, host), host.bot_connected() as old:
         first = driver.bots["1"]

@@ -26,7 +26,7 @@ class Own(enum.IntEnum):
 
 
 GOOD = {
-    # Who relays a close hands on what he was told (RFC 6455, section 7.4.1).
+    # A bot that relays a close may hand on what it was told (RFC 6455, section 7.4.1).
     1005: 1000,
     1006: 1011,
     1015: 1011,
@@ -206,7 +206,7 @@ async def send_on(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("reason", [b"bytes", b"", "再见".encode(), 0, 1, ["why"]])
-async def test_a_reason_that_is_no_text_has_done_nothing(side: Side, reason: Any) -> None:
+async def test_a_reason_that_is_not_text_leaves_the_socket_open(side: Side, reason: Any) -> None:
     kind = type(reason).__name__
     async with side() as ends:
         with pytest.raises(TypeError, match=f"reason of a close must be text or None, not {kind}"):

@@ -129,7 +129,7 @@ async def test_the_stop_interrupts_every_wait_at_once(
     await settle()
     assert len(server.attempts) == 1
     assert not driver.bots
-    # The stop is no failure.
+    # The stop is not logged as a failure.
     assert not warnings(logs)
 
 

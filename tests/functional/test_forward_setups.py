@@ -53,7 +53,7 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
     changes: dict[str, Any],
     text: str,
 ) -> None:
-    """Trap: an unknown adapter was a `KeyError` that ended the loop without a word (a16)."""
+    """Trap: an unknown adapter was a `KeyError` that ended the loop without a log line (a16)."""
     async with ScriptedServer(way.good) as server:
         way.add(driver, way.setup(**{"url": way.url(server), "self_id": "wrong"} | changes))
         way.add(driver, way.setup(way.url(server)))
@@ -70,7 +70,7 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
 
 
 @pytest.mark.parametrize("seconds", [f"{SECRET}5s", None, float("nan"), "inf", 10**400])
-async def test_an_interval_that_is_no_number_of_seconds_ends_the_loop(
+async def test_an_interval_that_is_not_a_number_of_seconds_ends_the_loop(
     way: Way, driver: Driver, logs: Logs, seconds: Any
 ) -> None:
     way.add(driver, way.setup(f"{way.scheme}://127.0.0.1/", **{way.interval: seconds}))
@@ -83,7 +83,7 @@ async def test_an_interval_that_is_no_number_of_seconds_ends_the_loop(
 
 
 @pytest.mark.parametrize("method", [None, "", "GE T", "GET\n", 5])
-async def test_a_method_that_is_none_ends_the_loop(driver: Driver, logs: Logs, method: Any) -> None:
+async def test_an_invalid_method_ends_the_loop(driver: Driver, logs: Logs, method: Any) -> None:
     driver.setup_http_polling(POLLING.setup("http://127.0.0.1/", method=method))
     async with driver.lifespan():
         await eventually(lambda: logs.messages("ERROR"))
@@ -148,7 +148,7 @@ async def test_a_factory_that_fails_is_an_attempt_that_failed(
             assert await fake_clock.slept(1) == 1.0
             assert "factory: ValueError: token=***; the next attempt is in 1.0 s" in logs[0].message
             await fake_clock.advance_to_next()
-            # What is no setup at all.
+            # None is not a setup.
             await fake_clock.slept(2)
             assert "AttributeError" in warnings(logs)[1]
             await fake_clock.advance_to_next()

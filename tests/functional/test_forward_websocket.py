@@ -76,7 +76,7 @@ async def test_compression_is_off_unless_asked_for(
 @pytest.mark.parametrize(
     "script", [scripts.wrong_accept(), scripts.status(200, b"<html>")], ids=["key", "page"]
 )
-async def test_what_is_no_websocket_is_retried_slowly(
+async def test_an_answer_that_is_not_a_websocket_is_retried_slowly(
     driver: Driver, fake_clock: FakeClock, logs: Logs, script: Script
 ) -> None:
     async with WEBSOCKET.running(driver, script):

@@ -80,7 +80,7 @@ async def test_a_proxy_on_this_machine_says_for_whom(
 @pytest.mark.parametrize(
     ("peer", "scheme"), [(("192.0.2.7", 1), "http"), (("::1", 1, 0, 0), "https"), ("", "https")]
 )
-async def test_nobody_else_is_believed(peer: Any, scheme: str) -> None:
+async def test_a_peer_on_another_machine_is_not_believed(peer: Any, scheme: str) -> None:
     transport = mock.Mock()
     transport.get_extra_info = {"peername": peer, "sslcontext": None}.get
     headers = {"X-Forwarded-Proto": "https"}
@@ -145,7 +145,7 @@ async def test_headers_are_the_guests(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["own_process", "asgi"])
 @pytest.mark.parametrize("status", [200, 204, 304])
-async def test_what_has_no_body_has_none(name: str, status: int) -> None:
+async def test_answers_without_a_body_on_the_wire(name: str, status: int) -> None:
     app = without_lifespan(Response("x" * 10 if status == 200 else None, status))
     async with serving_guest(app, name) as (host, _), await host.client() as client:
         for method in ("HEAD", "GET"):
@@ -239,7 +239,7 @@ async def test_http_1_0_hears_of_an_error_amid_a_stream_by_a_reset() -> None:
         ([("push", {})], 500),
     ],
 )
-async def test_a_guest_that_errs_is_no_complete_answer(
+async def test_a_guest_that_errs_gives_no_complete_answer(
     events: list[tuple[str, dict[str, Any]]], status: int | None, logs: Logs
 ) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -48,7 +48,7 @@ async def test_an_upload_of_30_mib_is_streamed(name: str, kind: str) -> None:
     assert response.text == f'[{30 * MIB},"{hashlib.sha256(part * 30).hexdigest()}"]'
 
 
-async def test_who_does_not_read_an_upload_holds_it_up() -> None:
+async def test_a_guest_that_does_not_read_an_upload_holds_it_up() -> None:
     go_on = asyncio.Event()
 
     async def slow(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def send_all(client: RawClient, part: bytes, times: int) -> None:
         await client.send(part)
 
 
-async def test_who_does_not_read_a_download_holds_it_up() -> None:
+async def test_a_client_that_does_not_read_a_download_holds_it_up() -> None:
     made = 0
 
     async def parts() -> AsyncIterator[bytes]:
@@ -101,7 +101,7 @@ async def test_who_does_not_read_a_download_holds_it_up() -> None:
 
 
 class Events:
-    """Server-sent events, and what has become of who makes them."""
+    """Server-sent events, and whether the generator that makes them is closed."""
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
@@ -146,13 +146,13 @@ async def test_the_stop_ends_events_at_once(name: str, logs: Logs) -> None:
     assert not logs.matching("Cut off")
 
 
-async def test_a_client_that_leaves_is_told_to_who_receives() -> None:
+async def test_a_guest_that_receives_hears_of_a_client_that_leaves() -> None:
     heard: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         heard.append((await receive())["type"])
         heard.append((await receive())["type"])
-        # Nobody is there who takes it, which is no error.
+        # Sending to a client that has left is not an error.
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"x"})
         heard.append("the end")
@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_is_told_to_who_receives() -> None:
     assert heard == ["http.request", "http.disconnect", "the end"]
 
 
-async def test_who_sends_to_nobody_without_a_pause_leaves_the_others_their_turn() -> None:
+async def test_a_guest_that_sends_to_nobody_yields_to_the_event_loop() -> None:
     stop = False
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -200,7 +200,7 @@ async def test_a_client_that_leaves_amid_its_upload() -> None:
 
 
 @pytest.mark.parametrize("name", ["own_process", "subapp", "attached"])
-async def test_a_stranger_who_stalls_amid_an_upload_is_left(name: str, logs: Logs) -> None:
+async def test_a_client_that_stalls_during_an_upload_is_dropped(name: str, logs: Logs) -> None:
     heard: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -221,7 +221,7 @@ async def test_a_stranger_who_stalls_amid_an_upload_is_left(name: str, logs: Log
 
 @pytest.mark.parametrize("name", ["subapp", "attached"])
 async def test_an_upload_that_cannot_be_read_ends_the_connection(name: str, logs: Logs) -> None:
-    """Hosts of aiohttp's decompress, and find out in the midst of it."""
+    """Hosts of aiohttp decompress, and notice the error while they read."""
     app = Starlette(routes=[Route("/upload", take_upload, methods=["POST"])])
     async with serving_guest(app, name) as (host, _), await host.client() as client:
         headers = {"Content-Encoding": "gzip", "Content-Length": "100"}

@@ -101,7 +101,7 @@ async def test_the_stop_cuts_off_a_guest_that_does_not_end(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-async def test_one_who_leaves_before_the_answer(name: str) -> None:
+async def test_a_client_that_leaves_before_the_answer(name: str) -> None:
     heard: list[Any] = []
 
     async def hesitate(ws: WebSocket) -> None:

@@ -1,4 +1,4 @@
-"""The handshake of a reverse WebSocket, under every host alike: who is let in, and who is not."""
+"""The handshake of a reverse WebSocket, under every host alike: accepted or refused."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_malformed_handshake_gets_400(
 
 
 async def test_an_adapter_may_talk_before_the_reader_takes_over(serving: Serving) -> None:
-    """As adapters do whose platform says who it is in the first message."""
+    """Some platforms tell the bot's id in their first message."""
 
     async def decide(request: HTTPConnection) -> Decision:
         assert isinstance(request, WebSocket)

@@ -25,7 +25,7 @@ NAME = "platform.example"
 
 
 class System:
-    """Stands for the system's names; of those in `hangs` it says nothing until `answer` is set."""
+    """Stands for the system's names; those in `hangs` are answered when `answer` is set."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
@@ -55,7 +55,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
 
 
 async def test_a_name_that_only_the_system_knows(system: System) -> None:
-    """Trap: aiodns, which the extra `speedups` brings, asks nobody but DNS."""
+    """Trap: aiodns, which the extra `speedups` brings, asks DNS only."""
     system.addresses = {"nas.local": "127.0.0.1"}
     async with opened() as pool, ScriptedServer(scripts.status(200, b"answer")) as server:
         for _ in range(2):
@@ -93,7 +93,7 @@ async def test_one_that_has_moved_is_found_after_a_timeout_too(system: System) -
     system.addresses = {NAME: "192.0.2.1"}
     async with opened() as pool, ScriptedServer(scripts.status(200, b"answer")) as server:
         url = f"http://{NAME}:{server.port}"
-        # Addresses of documentation (RFC 5737) are nobody's: the system refuses, or says nothing.
+        # Addresses of documentation (RFC 5737) lead nowhere: the system refuses, or waits.
         with pytest.raises((aiohttp.ClientError, asyncio.TimeoutError)):
             await ask(pool, url, timeout=aiohttp.ClientTimeout(total=0.2))
         system.addresses = {NAME: "127.0.0.1"}
@@ -117,7 +117,7 @@ async def test_names_do_not_wait_for_one_that_hangs(system: System) -> None:
 
 
 async def test_a_name_that_hangs_is_asked_for_once_at_a_time(system: System) -> None:
-    """Who tries again and again does not collect threads."""
+    """A loop that tries again and again does not collect threads."""
     system.addresses, system.hangs = {NAME: "127.0.0.1"}, {NAME}
     names = SystemResolver()
     for _ in range(3):
@@ -146,7 +146,7 @@ async def test_look_ups_are_bounded(system: System, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("host", ["unknown.example", "a" * 64 + ".example", "..example"])
-async def test_what_is_no_name_is_an_error_of_aiohttp(host: str) -> None:
+async def test_an_invalid_name_is_an_error_of_aiohttp(host: str) -> None:
     async with opened() as pool:
         with pytest.raises(aiohttp.ClientError):
             await ask(pool, f"http://{host}:1/")

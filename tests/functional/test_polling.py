@@ -140,7 +140,7 @@ async def test_the_next_poll_comes_after_the_interval(
 
 
 @pytest.mark.promise("forward: an interval of zero means a long poll, and does not spin")
-async def test_an_interval_of_zero_is_no_spin(driver: Driver, fake_clock: FakeClock) -> None:
+async def test_an_interval_of_zero_does_not_spin(driver: Driver, fake_clock: FakeClock) -> None:
     """Trap: a peer that answers a long poll at once saturates the CPU (adapter-telegram#41)."""
     async with POLLING.running(driver, answers(*[b"[]"] * 4), poll_interval=0):
         for number in range(1, 5):
@@ -188,7 +188,7 @@ async def test_a_timeout_with_words_of_its_own_keeps_them(
 
 
 @pytest.mark.parametrize("stall", [False, True])
-async def test_half_an_answer_is_no_event(
+async def test_half_an_answer_is_not_an_event(
     adapter: Adapter, fake_clock: FakeClock, logs: Logs, stall: bool
 ) -> None:
     driver = clocked_driver(fake_clock, adapter, poll_timeout=1)
@@ -204,7 +204,7 @@ async def test_half_an_answer_is_no_event(
 
 
 def chunked(size: int) -> Script:
-    """Answer with a body whose length nobody tells."""
+    """Answer with a body without a declared length."""
     head = {"Transfer-Encoding": "chunked"}
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
 
@@ -292,7 +292,7 @@ async def test_a_bot_is_connected_from_its_first_answer_to_the_end_of_its_loop(
         for number in (3, 4, 5):
             await fake_clock.advance_to_next()
             await fake_clock.slept(number)
-            # An outage is no end: the next answer finds the same bot.
+            # After an outage the next answer finds the same bot.
             assert driver.bots == {"1": bot}
         assert hooks == ["1 connected"]
     assert not driver.bots

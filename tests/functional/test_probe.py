@@ -82,7 +82,7 @@ async def reading(ends: Ends) -> AsyncIterator[list[bytes]]:
 
 
 @pytest.mark.promise("reverse: a peer that is in the middle of a message counts as alive")
-async def test_alive_is_who_is_in_the_middle_of_a_message(
+async def test_a_peer_in_the_middle_of_a_message_is_alive(
     side: Side, encryption: Tls | None
 ) -> None:
     async with side(encryption) as ends, reading(ends) as messages:
@@ -98,10 +98,10 @@ async def test_alive_is_who_is_in_the_middle_of_a_message(
         assert (ping.opcode, text.text) == (Opcode.PING, "still open")
 
 
-async def test_who_stopped_in_the_middle_of_a_message_is_not_alive(
+async def test_a_peer_that_stopped_in_the_middle_of_a_message_is_not_alive(
     side: Side, encryption: Tls | None
 ) -> None:
-    """What came before the question says nothing."""
+    """Bytes that came before the probe do not count."""
     async with side(encryption) as ends, reading(ends):
         before = protocol_of(ends.socket.transport)
         await ends.peer.send(frames.encode(frames.binary(IMAGE), b"mask")[:CUT])
@@ -110,7 +110,7 @@ async def test_who_stopped_in_the_middle_of_a_message_is_not_alive(
         assert protocol_of(ends.socket.transport) is before
 
 
-async def test_alive_is_who_sends_and_does_not_read(side: Side) -> None:
+async def test_a_peer_that_sends_and_does_not_read_is_alive(side: Side) -> None:
     """The ping cannot even be sent."""
     async with side(heartbeat=None) as ends, reading(ends):
         ends.peer.stop_reading()
@@ -143,7 +143,7 @@ async def test_one_that_ends_while_it_is_asked_is_not_alive(
             assert not await within(asking)
             assert ends.socket.closed
         await settle()
-        # It keeps nobody alive who has only counted.
+        # The counter is not kept after the end of the connection.
         assert protocol_of(transport) is not counter
 
 

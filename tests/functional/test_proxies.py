@@ -145,7 +145,7 @@ async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("source", ["environment", "setting", "request"])
-async def test_a_password_is_no_part_of_an_error(
+async def test_a_password_is_not_part_of_an_error(
     secure: bool, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trap: aiohttp shows the URL of the proxy when it does not connect; adapters log that."""

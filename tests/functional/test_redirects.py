@@ -207,7 +207,7 @@ async def test_as_it_stands(location: str, target: str, absolute: bool) -> None:
         await pool.take_back(session)
 
 
-async def test_what_is_no_url_is_an_error_of_aiohttps() -> None:
+async def test_an_invalid_location_is_an_error_of_aiohttp() -> None:
     async with opened() as pool, ScriptedServer(raw_redirect("http://\u2100.example:1/")) as server:
         with pytest.raises(aiohttp.ClientError):
             await pool.get().get(server.url)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.both_loops
 async def test_a_compressed_body_does_not_pass_the_limit(
     serving: Serving, adapter: Adapter
 ) -> None:
-    """A host of aiohttp decompresses, so the declared length says nothing of the body's.
+    """A host of aiohttp decompresses, so that the declared length is not the body's.
 
     All others hand the bytes on as they came, because signatures are over these.
     """
@@ -53,7 +53,7 @@ async def test_an_id_that_cannot_be_shown_is_refused(
     assert name not in logs.output
 
 
-async def test_a_version_that_is_no_text_is_a_malformed_handshake(
+async def test_a_version_that_is_not_text_is_a_malformed_handshake(
     adapter: Adapter, logs: Logs
 ) -> None:
     async with own_process(make_driver(adapter)) as host, await host.client() as client:

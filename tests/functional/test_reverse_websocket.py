@@ -1,4 +1,4 @@
-"""Reverse WebSockets, under every host alike: who gets in, what arrives, and how it ends."""
+"""Reverse WebSockets, under every host alike: connecting, messages, and endings."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ async def test_a_closed_pool_gives_nothing() -> None:
     await pool.open()
     await pool.close()
     with pytest.raises(LifecycleError):
-        # Which would have a connector of its own that nobody closes.
+        # The session would have its own connector, which would never be closed.
         pool.isolated()
 
 
@@ -162,7 +162,7 @@ async def test_without_a_ca_file_the_systems_are_trusted(tls: Tls) -> None:
 
 
 async def test_what_is_held_outlives_the_pool() -> None:
-    """Who reads an answer when the connector is closed would wait for ever."""
+    """A task that reads an answer when the connector is closed would wait for ever."""
     proceed = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -215,7 +215,7 @@ async def test_without_the_extra_there_is_a_clear_error_and_never_a_direct_conne
 
 
 @pytest.mark.parametrize("proxy", [f"ftp://user:{SECRET}@proxy", f"//{SECRET}"])
-async def test_a_proxy_of_a_request_that_is_none_is_an_error_without_it(proxy: str) -> None:
+async def test_an_invalid_proxy_of_a_request_is_an_error_that_does_not_show_it(proxy: str) -> None:
     async with opened() as pool:
         with pytest.raises(aiohttp.ClientError) as caught:
             await ask(pool, "http://127.0.0.1:1", proxy=proxy)

@@ -74,7 +74,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 
 @pytest.mark.promise("strangers: pipelined requests yield to the event loop")
 @pytest.mark.parametrize("path", ["/recorder/", "/unknown"])
-async def test_requests_behind_each_other_give_way(
+async def test_pipelined_requests_yield_to_the_event_loop(
     serving: Serving, adapter: Adapter, path: str
 ) -> None:
     count = 8 * fairness.IN_A_ROW
@@ -163,7 +163,7 @@ async def test_a_forward_websocket_with_too_many_events_in_work_is_closed(logs: 
 
 
 @pytest.mark.promise("strangers: few connections may wait for the id of one bot")
-async def test_the_line_for_a_bot_is_short_and_who_has_gone_leaves_it(
+async def test_the_line_for_a_bot_is_short_and_peers_that_have_gone_leave_it(
     adapter: Adapter, logs: Logs
 ) -> None:
     driver = make_driver(adapter, aiohttp_probe_timeout=60, aiohttp_heartbeat=None)

@@ -1,4 +1,4 @@
-"""Strangers who take nothing of what is sent to them are dropped, and slow ones are not."""
+"""Peers that take nothing of what is sent to them are dropped, and slow ones are not."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ VERBOSE = HTTPResponse(403, b"no" * 32 * KIB)
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
-async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: Logs) -> None:
+async def test_a_peer_that_pipelines_and_never_reads_is_dropped(
+    serving: Serving, logs: Logs
+) -> None:
     driver = make_driver(
         answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
     )
@@ -46,7 +48,7 @@ async def test_who_pipelines_and_never_reads_is_dropped(serving: Serving, logs: 
     assert "127.0.0.1" in line.message
 
 
-async def test_who_has_been_let_go_of_with_unread_answers_is_dropped_nevertheless(
+async def test_a_connection_that_aiohttp_has_forgotten_with_unread_answers_is_dropped(
     serving: Serving, logs: Logs
 ) -> None:
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
@@ -112,7 +114,7 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
         await asyncio.sleep(0.2)
         await watch.look()
         await fake_clock.advance(29)
-        # What it sends is no sign that it reads.
+        # A peer that sends need not read.
         await ends.peer.send_frame(frames.text("still talking"))
         await watch.look()
         assert not ends.socket.closed
@@ -125,7 +127,9 @@ async def test_a_websocket_whose_peer_takes_nothing_is_dropped(
 
 
 @pytest.mark.promise("strangers: a peer that never reads is dropped")
-async def test_who_reads_slowly_keeps_its_connection(side: Side, fake_clock: FakeClock) -> None:
+async def test_a_peer_that_reads_slowly_keeps_its_connection(
+    side: Side, fake_clock: FakeClock
+) -> None:
     async with blocked(side) as (ends, _):
         watch = UnsentWatch(DriverOptions(heartbeat=30), fake_clock.clock)
         watch.add_websockets([ends.socket])

@@ -29,7 +29,7 @@ BOT = {"X-Self-ID": "1"}
 async def test_none_is_chosen_and_only_clients_that_insist_refuse(
     serving: Serving, adapter: Adapter, offered: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """OneBot 12 demands one of its clients, which is no reason for a warning of aiohttp's."""
+    """OneBot 12 clients have to offer one; aiohttp must not warn of that."""
     headers = {**BOT, NAME: offered} if offered else BOT
     async with serving(make_driver(adapter)) as host, await host.client() as client:
         response = await host.upgrade(client, headers)

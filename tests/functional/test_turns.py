@@ -19,7 +19,7 @@ MESSAGES = 8 * fairness.BETWEEN_LOOKS
 
 @pytest.fixture(autouse=True)
 def every_turn_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give way at every look at the clock."""
+    """Yield to the event loop at every look at the clock."""
     monkeypatch.setattr(fairness, "LONGEST_TURN", -1.0)
 
 
@@ -28,7 +28,7 @@ async def send_many(ends: Ends) -> None:
     await ends.peer.send_frame(*(frames.text(str(number)) for number in range(MESSAGES)))
 
 
-async def test_the_drivers_reader_gives_way(side: Side) -> None:
+async def test_the_drivers_reader_yields_to_the_event_loop(side: Side) -> None:
     seen: list[int] = []
     async with side() as ends:
         await send_many(ends)
@@ -41,7 +41,7 @@ async def test_the_drivers_reader_gives_way(side: Side) -> None:
     assert len(set(seen)) >= MESSAGES / fairness.BETWEEN_LOOKS
 
 
-async def test_an_adapters_own_loop_gives_way(side: Side) -> None:
+async def test_an_adapters_own_loop_yields_to_the_event_loop(side: Side) -> None:
     seen: list[int] = []
     async with side() as ends:
         await send_many(ends)

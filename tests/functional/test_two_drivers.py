@@ -104,5 +104,5 @@ async def test_an_application_lists_the_routes_of_a_driver_below_its_prefix() ->
     assert dict(resource.get_info()) == {"formatter": "/bot/{target}"}
     assert resource.raw_match("/bot/{target}")
     assert not resource.raw_match("/bot/recorder/")
-    # None that anybody could add to.
+    # The resource holds no routes.
     assert len(resource) == len(list(resource)) == 0

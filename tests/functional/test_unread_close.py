@@ -1,4 +1,4 @@
-"""A peer that has closed before anybody receives: it shows, and nothing is sent to it any more."""
+"""A close that the bot has not received yet: it shows, and nothing is sent to the peer any more."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_client_shows_a_close_that_nobody_has_received() -> None:
 
 
 @pytest.mark.promise("reverse: a close shows before the bot receives it")
-async def test_a_server_shows_it_to_who_sends() -> None:
+async def test_a_server_shows_it_when_the_bot_sends() -> None:
     """As FastAPI's: what is closed may still hold messages, and a server's loop asks for it."""
     async with server_side() as ends:
         await ends.peer.send_frame(frames.close(4000, "bye"))
@@ -175,7 +175,7 @@ async def test_a_bot_that_cannot_be_made_leaves_no_close_unanswered(fake_clock: 
         assert len(closes(server)) == 1
 
 
-async def test_a_message_that_waits_is_no_close(side: Side) -> None:
+async def test_a_waiting_message_is_not_a_close(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.text("hello"), frames.ping(b""))
         await eventually(lambda: _waiting(ends) == 2)
@@ -185,7 +185,9 @@ async def test_a_message_that_waits_is_no_close(side: Side) -> None:
         assert (await ends.peer.read_frame()).text == "welcome"
 
 
-async def test_one_that_reads_is_asked_nothing(side: Side, monkeypatch: Any) -> None:
+async def test_a_socket_with_a_reader_is_not_searched_for_a_close(
+    side: Side, monkeypatch: Any
+) -> None:
     """A reader that is at work has received all that there is: the API calls of adapters."""
     async with side() as ends:
         reading = asyncio.create_task(ends.socket.receive())
@@ -197,7 +199,7 @@ async def test_one_that_reads_is_asked_nothing(side: Side, monkeypatch: Any) -> 
         reading.cancel()
 
 
-def test_where_it_cannot_be_seen_there_is_none() -> None:
+def test_a_close_that_cannot_be_seen_is_not_reported() -> None:
     """What aiohttp keeps is its own business, and may be kept elsewhere one day."""
 
     class Hidden:

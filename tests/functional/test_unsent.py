@@ -13,7 +13,7 @@ from tests.support.waiting import settle
 pytestmark = pytest.mark.both_loops
 
 
-async def test_a_connection_that_goes_with_something_unsent_is_no_error() -> None:
+async def test_a_connection_that_ends_with_unsent_bytes_is_not_an_error() -> None:
     """Trap: for a moment uvloop still counts what is unsent, and its socket has no descriptor."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server:

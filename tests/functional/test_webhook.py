@@ -1,4 +1,4 @@
-"""Webhooks, under every host alike: who gets in, what is answered, and what the adapter sees."""
+"""Webhooks, under every host alike: admission, answers, and the request that the adapter sees."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_what_leads_to_no_adapter_gets_404(
 async def test_the_log_keeps_no_unknown_names_and_no_repetitions(
     serving: Serving, adapter: Adapter, logs: Logs
 ) -> None:
-    """The internet knocks all day: neither its words nor their number may fill the log."""
+    """Strangers send requests all day: neither their words nor their number may fill the log."""
     async with serving(make_driver(adapter)) as host:
         for number in range(3):
             await host.request("POST", f"/secret{number}/", BOT, b"x")

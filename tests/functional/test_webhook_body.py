@@ -194,7 +194,7 @@ async def test_malformed_http_gets_400_and_one_plain_line(
 ) -> None:
     caplog.set_level("INFO")
     async with own_process(make_driver(adapter)) as host:
-        # The internet knocks all day: the second one makes no line.
+        # Strangers send such requests all day: the second one is not logged.
         for _ in range(2):
             async with await host.client() as client:
                 await client.send(b"POST /recorder/ HTTP/1.1\r\nno header\r\n\r\n")

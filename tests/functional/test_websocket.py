@@ -44,7 +44,7 @@ async def test_text_and_bytes_are_converted_both_ways(side: Side) -> None:
         assert await socket.receive_frame() == "再见".encode()
 
 
-async def test_bytes_that_are_no_text_end_a_receive_of_text(side: Side) -> None:
+async def test_bytes_that_are_not_text_end_a_receive_of_text(side: Side) -> None:
     async with side() as ends:
         await ends.peer.send_frame(frames.binary(b"\xff"), frames.binary(b"\xff"))
         assert await ends.socket.receive_bytes() == b"\xff"
@@ -161,7 +161,7 @@ async def test_the_limit_is_on_the_message(side: Side, size: int) -> None:
                 await within(ends.socket.receive_bytes())
 
 
-async def test_zero_is_no_limit(side: Side) -> None:
+async def test_zero_means_no_limit(side: Side) -> None:
     async with side(max_message_size=0) as ends:
         sending_it = asyncio.create_task(ends.peer.send_frame(frames.binary(BIG * 2)))
         assert len(await within(ends.socket.receive_bytes())) == 2 * len(BIG)
@@ -233,7 +233,7 @@ async def test_a_socket_equals_itself_only(side: Side) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, frames.text("busy")], ids=["pong", "anything else"])
-async def test_alive_is_who_answers(side: Side, answer: Frame | None) -> None:
+async def test_a_peer_that_answers_is_alive(side: Side, answer: Frame | None) -> None:
     async with side() as ends:
         reading = asyncio.ensure_future(pump(ends))
         asking = asyncio.create_task(ends.socket.is_alive(5))
@@ -244,7 +244,7 @@ async def test_alive_is_who_answers(side: Side, answer: Frame | None) -> None:
         reading.cancel()
 
 
-async def test_not_alive_is_who_is_silent(side: Side) -> None:
+async def test_a_silent_peer_is_not_alive(side: Side) -> None:
     async with side() as ends:
         reading = asyncio.ensure_future(pump(ends))
         assert not await ends.socket.is_alive(0.02)
@@ -252,7 +252,7 @@ async def test_not_alive_is_who_is_silent(side: Side) -> None:
         reading.cancel()
 
 
-async def test_not_alive_is_who_closes_when_asked(side: Side) -> None:
+async def test_a_peer_that_closes_when_asked_is_not_alive(side: Side) -> None:
     async with side() as ends:
         reading = asyncio.ensure_future(pump(ends))
         asking = asyncio.create_task(ends.socket.is_alive(60))
@@ -263,7 +263,7 @@ async def test_not_alive_is_who_closes_when_asked(side: Side) -> None:
             await within(reading)
 
 
-async def test_not_alive_is_who_does_not_read(side: Side) -> None:
+async def test_a_peer_that_does_not_read_is_not_alive(side: Side) -> None:
     async with blocked(side) as (ends, _):
         assert not await within(ends.socket.is_alive(0.02))
 
@@ -288,7 +288,7 @@ async def test_a_lost_heartbeat_frees_the_senders(side: Side) -> None:
 
 
 async def test_one_cancelled_sender_cancels_no_other(side: Side) -> None:
-    """Trap: aiohttp has all who wait for a slow peer wait for one future (#12307)."""
+    """Trap: in aiohttp all tasks that wait for a slow peer wait for one future (#12307)."""
     async with blocked(side) as (ends, senders):
         senders.pop().cancel()
         await settle()

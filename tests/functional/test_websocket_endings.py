@@ -231,7 +231,7 @@ async def test_a_send_that_meets_the_end_keeps_no_context(side: Side) -> None:
         assert (error.__cause__, error.__context__) == (None, None)
 
 
-async def test_nothing_is_kept_of_those_who_have_sent_in_vain(side: Side) -> None:
+async def test_nothing_is_kept_of_tasks_that_have_sent_in_vain(side: Side) -> None:
     class Large:
         pass
 
@@ -275,7 +275,7 @@ async def test_closing_all_waits_for_no_reader_that_never_ends(
     await OpenWebSockets().close_all(1001, "nobody", Deadline(0, 10))
 
 
-async def test_one_that_cannot_be_closed_keeps_no_other_from_it(
+async def test_a_socket_that_cannot_be_closed_keeps_no_other_open(
     side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(code: int, reason: str = "") -> None:

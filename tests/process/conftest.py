@@ -22,7 +22,7 @@ _ABSENT_PARTS = {
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out what sends SIGTERM where it ends a process without a word."""
+    """Leave out the tests that send SIGTERM where that kills a process."""
     if sys.platform != "win32":
         return None
     return absent.leave_out(config, collection_path, _ABSENT_PARTS)

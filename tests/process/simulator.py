@@ -19,13 +19,7 @@ from tests.support.waiting import within
 
 @dataclass
 class Line:
-    """One WebSocket to the bot.
-
-    Attributes:
-        socket: The connection.
-        calls: The API calls that came over it.
-        ended: The task that reads it until its end and answers the calls.
-    """
+    """One WebSocket to the bot; a task reads it until its end, and answers the API calls."""
 
     socket: aiohttp.ClientWebSocketResponse
     calls: list[dict[str, Any]] = field(default_factory=list)
@@ -44,12 +38,7 @@ class Line:
 
 
 class Platform:
-    """A platform that reaches one bot program, used as an async context manager.
-
-    Attributes:
-        url: Where the endpoints of the adapter are, ``http://127.0.0.1:8080/platform``.
-        lines: The WebSockets by the ids of their bots.
-    """
+    """A platform that reaches one bot program; its WebSockets are kept by the ids of the bots."""
 
     def __init__(self, port: int, prefix: str = "") -> None:
         self.url = f"http://127.0.0.1:{port}{prefix}/platform"

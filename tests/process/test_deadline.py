@@ -22,7 +22,7 @@ from tests.support.waiting import settle
 pytestmark = pytest.mark.both_loops
 
 LARGE = 32 << 20
-"""Bytes that no system holds for a peer that does not read."""
+"""Bytes, more than any system buffers for a peer that does not read."""
 
 CLOSE = 2.0
 """Seconds of ``aiohttp_close_timeout``."""
@@ -44,7 +44,7 @@ def serving_large_page(**settings: Any) -> Bench:
 
 
 async def deaf_stranger(bench: Bench) -> RawClient:
-    """Ask for more than the system holds, and for more behind it, and read nothing."""
+    """Pipeline requests for more than the system's buffers hold, and read nothing."""
     client = await RawClient.connect(bench.port)
     client.stop_reading()
     for _ in range(3):
@@ -53,7 +53,7 @@ async def deaf_stranger(bench: Bench) -> RawClient:
 
 
 async def deaf_websocket(bench: Bench) -> RawClient:
-    """Open a WebSocket, have the bot send more than the system holds, and read nothing."""
+    """Open a WebSocket, have the bot send more than the system's buffers hold, and read nothing."""
     client = await RawClient.connect(bench.port)
     assert (await client.upgrade("/platform/ws", {"X-Self-ID": "7"})).status == 101
     client.stop_reading()
@@ -79,7 +79,7 @@ async def test_only_peers_hang(logs: Logs) -> None:
         await deaf_stranger(bench),
         await deaf_websocket(bench),
     ):
-        # Not one for the handshake, two for aiohttp's server, and one for the rest.
+        # Not one timeout for the handshake, two for aiohttp's server, and one for the rest.
         assert await seconds_to_stop(bench) < 2 * CLOSE
     assert logs.messages("ERROR") == ["Cut off 1 handler(s) of platform that had not ended"]
     assert logs.messages("WARNING") == ["Dropped 1 connection(s) that have not taken their answers"]

@@ -1,4 +1,4 @@
-"""File descriptors: the limit, and what is said when few are left, or none."""
+"""File descriptors: the limit, and the log lines when few or none are left."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_limit_is_raised_while_it_runs_and_put_back(
 
 @pytest.mark.promise("strangers: the limit of open files is raised, and reaching it is logged once")
 @pytest.mark.parametrize("loop", LOOPS)
-def test_that_none_is_left_is_said_and_said_once(loop: str) -> None:
+def test_running_out_of_descriptors_is_logged_once(loop: str) -> None:
     """Trap: asyncio logs thousands of tracebacks a second, and uvloop nothing."""
     done = run(CROWD, "64", "64", loop)
     assert done.stderr.count("No file descriptor is left") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from tests.support.wire import Response
 
 LIMITS: dict[str, Any] = {
     "aiohttp_max_body_size": 1000,
-    # Small bodies have as much again.
+    # Small bodies have the same amount besides.
     "aiohttp_max_body_memory": 600,
     "aiohttp_max_message_size": 1000,
     "aiohttp_keepalive_timeout": 0.5,
@@ -30,27 +30,27 @@ LIMITS: dict[str, Any] = {
 }
 
 PATIENCE = 3.0
-"""Seconds in which a host drops a peer, or will not."""
+"""Seconds within which a host drops a peer if it does so at all."""
 
 
 @pytest.fixture(scope="module", params=HOSTS, ids=lambda host: host.name)
-def hosted(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Host, Program]]:
+def host(request: pytest.FixtureRequest) -> Host:
+    found: Host = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def program(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """Run a host with limits that are easily met, and pings that come soon."""
-    program = Program(tmp_path_factory.mktemp("hosted"), request.param, **LIMITS)
-    yield request.param, program
+    program = Program(tmp_path_factory.mktemp("hosted"), host, **LIMITS)
+    yield program
     program.kill()
 
 
 @pytest.fixture
-def host(hosted: tuple[Host, Program]) -> Host:
-    return hosted[0]
-
-
-@pytest.fixture
-def program(hosted: tuple[Host, Program]) -> Program:
-    return hosted[1]
+async def client(program: Program) -> AsyncIterator[RawClient]:
+    async with await RawClient.connect(program.port) as client:
+        yield client
 
 
 async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Response:
@@ -59,16 +59,14 @@ async def upgrade(client: RawClient, host: Host, self_id: str | None) -> Respons
 
 
 @pytest.mark.promise("reverse: the check comes before the upgrade, and a refusal is a response")
-async def test_refused_handshake(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        response = await upgrade(client, host, None)
+async def test_refused_handshake(host: Host, client: RawClient) -> None:
+    response = await upgrade(client, host, None)
     check("refusal", host, (response.status, response.body) == (418, b"who are you?"))
 
 
 @pytest.mark.promise("webhook: our own limit bounds the body under every host")
-async def test_body_over_the_limit(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        status = (await post(client, host, b"1" * 1001)).status
+async def test_body_over_the_limit(host: Host, client: RawClient) -> None:
+    status = (await post(client, host, b"1" * 1001)).status
     check("body limit", host, status == 413)
 
 
@@ -88,16 +86,14 @@ async def test_bodies_that_do_not_end(host: Host, program: Program) -> None:
         await client.close()
 
 
-async def test_response_that_cannot_be_sent(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        status = (await post(client, host, b"1", X_Answer="unsendable")).status
+async def test_response_that_cannot_be_sent(host: Host, client: RawClient) -> None:
+    status = (await post(client, host, b"1", X_Answer="unsendable")).status
     check("sendable", host, status == 500)
 
 
-async def test_encoded_slash(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        head = {"X-Self-ID": "1"}
-        response = await client.request("POST", f"{host.prefix}/platform%2Fhttp", head, b"1")
+async def test_encoded_slash(host: Host, client: RawClient) -> None:
+    head = {"X-Self-ID": "1"}
+    response = await client.request("POST", f"{host.prefix}/platform%2Fhttp", head, b"1")
     check("encoded slash", host, response.status == 404)
 
 
@@ -113,12 +109,11 @@ async def test_answers_that_nobody_reads(host: Host, program: Program) -> None:
 
 
 @pytest.mark.promise("webhook: the body is the raw bytes")
-async def test_compressed_body(host: Host, program: Program) -> None:
+async def test_compressed_body(host: Host, program: Program, client: RawClient) -> None:
     event = gzip.compress(b'{"do": "note", "id": "zipped"}')
     before = program.journal.count("handled zipped")
-    async with await RawClient.connect(program.port) as client:
-        assert (await post(client, host, event, Content_Encoding="gzip")).status == 200
-    # Whoever gets it as it was sent cannot read it as JSON, and says so in the log.
+    assert (await post(client, host, event, Content_Encoding="gzip")).status == 200
+    # A bot that gets the body as it was sent cannot read it as JSON, and its failure is logged.
     await eventually(
         lambda: (
             program.journal.count("handled zipped") > before
@@ -128,40 +123,37 @@ async def test_compressed_body(host: Host, program: Program) -> None:
     check("raw body", host, program.journal.count("handled zipped") == before)
 
 
-async def test_message_over_the_limit(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        assert (await upgrade(client, host, "large")).status == 101
-        closing = asyncio.create_task(client.read_close())
-        await client.send_frame(text('{"do": "note", "id": "large"}'.ljust(1001)))
-        await eventually(lambda: closing.done() or program.handled()["large"])
-        if not closing.done():
-            await client.send_frame(close())
-        code = (await closing).close_code
+async def test_message_over_the_limit(host: Host, program: Program, client: RawClient) -> None:
+    assert (await upgrade(client, host, "large")).status == 101
+    closing = asyncio.create_task(client.read_close())
+    await client.send_frame(text('{"do": "note", "id": "large"}'.ljust(1001)))
+    await eventually(lambda: closing.done() or program.handled()["large"])
+    if not closing.done():
+        await client.send_frame(close())
+    code = (await closing).close_code
     check("frame limit", host, code == 1009)
 
 
 @pytest.mark.promise("reverse: invalid UTF-8 closes with 1007")
-async def test_text_that_is_no_text(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        assert (await upgrade(client, host, "garbled")).status == 101
-        await client.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
-        try:
-            code = (await client.read_close()).close_code
-        except asyncio.IncompleteReadError:
-            code = None
+async def test_invalid_utf8_in_a_text_message(host: Host, client: RawClient) -> None:
+    assert (await upgrade(client, host, "garbled")).status == 101
+    await client.send_frame(Frame(Opcode.TEXT, b"\xff\xfe"))
+    try:
+        code = (await client.read_close()).close_code
+    except asyncio.IncompleteReadError:
+        code = None
     check("invalid text", host, code == 1007)
 
 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
-async def test_heartbeat(host: Host, program: Program) -> None:
-    async with await RawClient.connect(program.port) as client:
-        assert (await upgrade(client, host, "silent")).status == 101
-        # Our pings come after a second, those of the servers after twenty at the earliest.
-        client.patience = 5.0
-        try:
-            pinged = (await client.read_frame()).opcode == Opcode.PING
-        except AssertionError:
-            pinged = False
+async def test_heartbeat(host: Host, client: RawClient) -> None:
+    assert (await upgrade(client, host, "silent")).status == 101
+    # Our pings come after a second, those of the servers after twenty at the earliest.
+    client.patience = 5.0
+    try:
+        pinged = (await client.read_frame()).opcode == Opcode.PING
+    except AssertionError:
+        pinged = False
     check("heartbeat", host, pinged)
 
 
@@ -181,7 +173,7 @@ async def test_second_connection_of_a_bot(host: Host, program: Program) -> None:
 
 @pytest.mark.promise("life: exit() and both signals stop")
 async def test_exit_from_code(host: Host, launch: Launch) -> None:
-    # Not the program that the other tests share: the own process ends by it.
+    # Not the program that the other tests share, because its own process would end.
     program = launch(host)
     async with await RawClient.connect(program.port) as client:
         assert (await post(client, host, b'{"do": "exit"}')).status == 200

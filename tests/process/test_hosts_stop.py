@@ -42,7 +42,7 @@ async def test_handlers_in_flight(host: Host, launch: Launch) -> None:
 @pytest.mark.promise("life: the stop has an order")
 @under_each_host
 async def test_answers_over_the_socket(host: Host, launch: Launch) -> None:
-    # Where the sockets are closed before, the work ends after that, also on a loaded machine.
+    # Where a host closes the sockets first, the work has to end after that, on any machine.
     program = launch(host, work_seconds=0.5 if holds("answers", host) else 3.0)
     async with Platform(program.port, host.prefix) as platform:
         line = await platform.connect("7")

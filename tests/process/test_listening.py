@@ -169,7 +169,7 @@ async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
 
 
 @pytest.mark.promise("data: an error names the setting that is wrong")
-async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) -> None:
+async def test_tls_with_a_file_that_is_not_a_certificate(launch: Launch, tls: Tls) -> None:
     program = launch(
         own_process(port=0),
         aiohttp_ssl_certfile=str(tls.key_file),
@@ -180,6 +180,6 @@ async def test_tls_with_a_file_that_is_no_certificate(launch: Launch, tls: Tls) 
 
 
 @pytest.mark.parametrize("port", ["http", "-1", 65536, 80.5, None, ""])
-def test_what_is_no_port(port: object) -> None:
+def test_invalid_port(port: object) -> None:
     with pytest.raises(ValidationError, match="port: must be a number from 0 to 65535"):
         port_number(port)

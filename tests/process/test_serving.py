@@ -1,4 +1,4 @@
-"""``serve()`` and ``lifespan()`` on the test's own loop, and what they leave: nothing."""
+"""``serve()`` and ``lifespan()`` on the test's own event loop; they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -209,6 +209,14 @@ async def test_does_not_serve_twice_at_once() -> None:
         await served.end()
 
 
+async def test_does_not_serve_what_another_host_runs() -> None:
+    made = Bench()
+    async with made.driver.lifespan():
+        with pytest.raises(LifecycleError, match="runs already"):
+            await made.driver.serve(port=0)
+        assert made.notes == ["startup", "started"]
+
+
 async def test_an_application_stops_only_what_it_has_started() -> None:
     made = Bench()
     async with made.driver.lifespan():
@@ -251,7 +259,7 @@ async def test_serves_without_listening() -> None:
 
 
 @pytest.mark.promise("life: a host may forward no lifespan events")
-async def test_lifespan_in_a_host_of_ones_own(logs: Logs) -> None:
+async def test_lifespan_in_another_host(logs: Logs) -> None:
     made = Bench()
     async with made.driver.lifespan() as driver:
         assert driver is made.driver

@@ -66,7 +66,7 @@ async def test_second_signal_when_a_handler_blocks_the_loop(
     program = launch(RUN, aiohttp_loop=loop)
     cut = [rf"{FAILED}|{CUT_OFF}", "^Traceback", "^  ", "^KeyboardInterrupt"]
     if how == "block_at_once" and EAGER:
-        # The interrupt goes through the eager task's caller, so that there is no task to fail.
+        # The interrupt is raised in the eager task's caller, so that no task fails.
         cut = [CUT_OFF]
     async with Platform(program.port) as platform:
         await begin(program, platform, how)
@@ -85,7 +85,7 @@ async def test_second_signal_when_a_handler_refuses_to_end(loop: str, launch: La
         program.stop(signal.SIGINT)
         await program.logged("Waiting for 1 handler")
         await program.interrupt_again()
-        # Such a handler cannot be taken back without a word of asyncio's.
+        # Not exit_code(), because asyncio itself logs such a handler.
         assert await program.ended() == 130
     assert re.search(CUT_OFF, program.log)
 
@@ -104,7 +104,7 @@ async def test_second_signal_when_a_thread_never_ends(loop: str, launch: Launch)
         assert await program.exit_code(FORCED, CUT_OFF) == 130
         # A second, on a machine that may be busy; the thread takes ten minutes.
         assert time.monotonic() - began < 10
-    # What the caller does at its end has run.
+    # The code behind run() has run.
     assert program.journal[-1] == "left behind: []"
     assert len(re.findall(CUT_OFF, program.log)) == 1
 
@@ -120,7 +120,7 @@ async def test_second_signal_when_a_thread_never_ends(loop: str, launch: Launch)
     ],
     ids=["int-term", "int-int", "term-term"],
 )
-async def test_one_wish_that_comes_twice(
+async def test_one_request_to_stop_that_comes_twice(
     echoes: list[signal.Signals], loop: str, launch: Launch
 ) -> None:
     """Trap: at Ctrl+C the terminal signals the group, and `nb run` its child besides."""
@@ -145,7 +145,7 @@ async def test_one_wish_that_comes_twice(
 @pytest.mark.promise("life: any other further signal is the same request to stop")
 @pytest.mark.parametrize("delay", [0.003, 0.01, 0.03, 0.1])
 async def test_echo_that_comes_when_the_stop_has_ended(delay: float, launch: Launch) -> None:
-    """Trap: an idle bot has stopped by then, and is at whatever it does at its end."""
+    """Trap: an idle bot has stopped by then, and its process is about to end."""
     program = launch(RUN)
     await program.noted("started")
     program.stop(signal.SIGINT)
@@ -157,13 +157,13 @@ async def test_echo_that_comes_when_the_stop_has_ended(delay: float, launch: Lau
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
 async def test_ctrl_c_while_a_handler_waits_for_a_pool_of_processes(launch: Launch) -> None:
-    """Trap: the terminal signals the children, too, and the handler gets what they die of."""
+    """Trap: the terminal signals the children, too, and the handler fails when they die."""
     program = launch(RUN)
     async with Platform(program.port) as platform:
         assert await platform.post("7", do="pool", id=1) == 200
         await program.noted("begun")
         program.press_ctrl_c()
-        # Not exit_code(): the pool has a thread when it forks, of which newer Pythons warn.
+        # Not exit_code(), because newer Pythons warn that the pool has a thread when it forks.
         assert await program.ended() == 0
     assert program.handled() == {"1": 1}
 
@@ -180,12 +180,12 @@ async def test_a_thread_that_never_ends_at_an_orderly_stop(loop: str, launch: La
     assert program.journal[-2:] == NOTHING_LEFT
 
 
-async def test_an_idle_worker_of_a_pool_is_no_thread_that_has_not_ended(launch: Launch) -> None:
+async def test_an_idle_worker_of_a_pool_does_not_delay_the_end(launch: Launch) -> None:
     program = launch(RUN, aiohttp_close_timeout=30)
     async with Platform(program.port) as platform:
         await begin(program, platform, "use_pool")
         program.stop()
-        # It would take the thirty seconds, and a line would name it.
+        # A worker that is waited for would take the thirty seconds, and a log line would name it.
         assert await within(program.exit_code(), 20) == 0
     assert program.journal[-2:] == NOTHING_LEFT
 
@@ -214,7 +214,7 @@ async def test_forked_children_end_by_their_own_signals(loop: str, launch: Launc
     assert program.journal[-2:] == NOTHING_LEFT
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there is no shell of Unix")
+@pytest.mark.skipif(os.name != "posix", reason="needs a Unix shell")
 async def test_without_a_standard_error(tmp_path: Path) -> None:
     """Trap: `sys.stderr` can be None."""
     port, journal = free_port(), tmp_path / "journal"
@@ -274,7 +274,7 @@ async def test_unknown_level_of_the_log(launch: Launch) -> None:
     assert program.journal == ["left behind: []"]
 
 
-async def test_file_that_is_no_ca(launch: Launch, tls: Tls) -> None:
+async def test_file_that_is_not_a_ca(launch: Launch, tls: Tls) -> None:
     program = launch(RUN, aiohttp_ssl_cafile=str(tls.key_file))
     named = r"ERROR .*aiohttp_ssl_cafile: cannot be used as a CA: "
     assert await program.exit_code(named) == 1

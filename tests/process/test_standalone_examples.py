@@ -46,7 +46,7 @@ def example(name: str) -> list[str]:
 
 
 def assert_ends(program: PythonProcess) -> None:
-    """Assert that a program that was asked to stop does, and leaves nothing unclosed."""
+    """Assert that a program that was told to stop ends, with everything closed."""
     assert program.process.wait(PATIENCE) == 0
     for wrong in ("Traceback", "Exception ignored"):
         assert wrong not in program.log, program.log
@@ -121,7 +121,7 @@ CAPTURED: Any = {"check": True, "stdout": subprocess.PIPE, "encoding": "utf-8", 
 
 
 def curl_of(document: Document) -> list[str]:
-    """Read path, name and value of the header, and body off the command that is shown."""
+    """Read the path, the header's name and value, and the body from the command."""
     command, option, url, *rest = shlex.split(document.code("sh", "curl "))
     assert (command, option, rest[0], rest[2]) == ("curl", "-i", "-H", "-d")
     assert url.startswith("http://127.0.0.1:8080/")

@@ -87,11 +87,12 @@ async def test_an_answer_by_a_call_over_http() -> None:
 async def test_the_stop(loop: str, launch: Launch) -> None:
     names = names_of("The way of the stop")
     walking = Host("run()", ("tests.process.bots.walking", json.dumps(names)))
-    program = launch(walking, aiohttp_loop=loop)
+    program = launch(walking, aiohttp_loop=loop, aiohttp_close_timeout=60)
     async with Platform(program.port) as platform:
         line = await platform.connect("7")
-        assert await line.close_code() == 1001
+        code = await line.close_code()
         assert await program.exit_code() == 0
+    assert code == 1001
     entries = [line.removeprefix("entered ") for line in program.journal if "entered " in line]
     assert entries == names
 

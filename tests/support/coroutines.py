@@ -13,7 +13,7 @@ class Waiting:
         self.ends: list[str] = []
 
     async def run(self, stubborn: bool = False) -> str:
-        """Wait; who is stubborn goes on waiting when it is cancelled."""
+        """Wait; one that is stubborn goes on waiting when it is cancelled."""
         try:
             await self.released.wait()
         except asyncio.CancelledError:

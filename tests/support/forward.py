@@ -116,7 +116,7 @@ WEBSOCKET = Way(
 
 
 def answers(*bodies: bytes) -> Script:
-    """Answer requests of one connection that stays open, then say nothing."""
+    """Answer requests of one connection that stays open, then send nothing more."""
 
     async def script(connection: Connection) -> None:
         for body in bodies:

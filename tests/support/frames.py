@@ -44,7 +44,7 @@ class Frame:
 
     @property
     def close_code(self) -> int | None:
-        """The code of a close frame, None if it has none."""
+        """The code of a close frame; None if the frame does not have one."""
         return int.from_bytes(self.payload[:2], "big") if len(self.payload) >= 2 else None
 
     @property

@@ -115,9 +115,9 @@ class GuestDriver:
         self.asgi = self._host.asgi
         self.attach, self.exit = self._host.attach, self._host.exit
 
-    async def serve(self, host: str, port: int, started: Any = None) -> None:
+    async def serve(self, *where: Any, started: Any = None, **more: Any) -> None:
         """Run in this process."""
-        await self._host.serve(Listening(host, port), started)
+        await self._host.serve(Listening(*where, **more), started)
 
     @property
     def server_app(self) -> Any:

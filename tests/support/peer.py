@@ -112,7 +112,7 @@ class Peer:
 
     def abort(self) -> None:
         """Close the socket at once: no closing handshake of WebSocket or TLS."""
-        # The other end may have closed it, and uvloop lets nobody touch what is closed.
+        # The other end may have closed it, and uvloop raises when a closed transport is used.
         with contextlib.suppress(RuntimeError):
             self._transport.abort()
 

@@ -45,7 +45,7 @@ _ports = cycle(_block)
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on, and that no other process of tests is given."""
+    """Find a free port that no other process of tests is given."""
     for port in islice(_ports, BLOCK):
         with socket.socket() as probe, suppress(OSError):
             if os.name == "posix":

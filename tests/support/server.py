@@ -207,7 +207,7 @@ class ScriptedServer:
 
 @contextlib.contextmanager
 def refusing_port() -> Iterator[int]:
-    """Give a port of 127.0.0.1 that refuses connections, and that nobody else gets meanwhile."""
+    """Give a port of 127.0.0.1 that refuses connections and stays reserved."""
     with _bound_socket(0) as bound:
         yield bound.getsockname()[1]
 

@@ -51,7 +51,7 @@ class SocksProxy:
 
     @property
     def login(self) -> str:
-        """Its host and port, and before them who may use it."""
+        """Its user, password, host and port."""
         return f"{USER}:{PASSWORD.replace(':', '%3A')}@{self.address}"
 
     async def __aenter__(self) -> SocksProxy:

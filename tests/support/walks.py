@@ -47,7 +47,8 @@ def walk(heading: str) -> list[Step]:
     """
     parts = re.split(r"^#+ (.+)\n", Document(PAGE).text, flags=re.MULTILINE)
     section = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
-    return [Step(int(number), name, text) for number, name, text in _STEP.findall(section)]
+    steps = _STEP.findall(section)
+    return [Step(int(number), name, " ".join(text.split())) for number, name, text in steps]
 
 
 def names_of(heading: str) -> list[str]:

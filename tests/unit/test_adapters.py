@@ -79,7 +79,7 @@ async def test_any_public_name_is_a_shorthand_of_an_api() -> None:
     assert await bot.send_msg(text="hi") == {"send_msg": {"text": "hi"}}
 
 
-def test_private_and_special_names_are_no_apis() -> None:
+def test_private_and_special_names_are_not_apis() -> None:
     bot = make_bot()
     for name in ("_private", "__deepcopy__", "__wrapped__"):
         assert not hasattr(bot, name)
@@ -214,7 +214,7 @@ async def test_a_hook_is_registered_once() -> None:
     assert seen == [1]
 
 
-async def test_a_cancelled_call_is_no_failure_to_tell_hooks_of() -> None:
+async def test_hooks_do_not_hear_of_a_cancelled_call() -> None:
     bot = make_bot()
     seen: list[Any] = []
     type(bot).on_called_api(lambda *args: seen.append(args))

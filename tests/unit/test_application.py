@@ -32,12 +32,12 @@ def app() -> DriverApplication:
 
 
 @pytest.mark.parametrize("use", USES)
-def test_whoever_takes_it_for_fastapi_is_told_what_to_do(app: Any, use: str) -> None:
+def test_using_it_as_fastapi_says_what_to_do_instead(app: Any, use: str) -> None:
     with pytest.raises(FastAPINeeded, match=f"aiohttp application.*: {HINT}"):
         USES[use](app)
 
 
-def test_whoever_asks_what_it_is_gets_an_answer(app: DriverApplication) -> None:
+def test_it_can_be_asked_what_it_is(app: DriverApplication) -> None:
     assert isinstance(app, web.Application)
     assert not hasattr(app, "include_router")
     assert getattr(app, "mount", None) is None
@@ -81,7 +81,7 @@ def test_this_face_has_no_fastapi_application() -> None:
         make().server_app.get("/x")
 
 
-def test_nor_is_its_asgi_application_one() -> None:
+def test_its_asgi_application_is_not_a_fastapi_application_either() -> None:
     asgi: Any = make().asgi
     for name in ("get", "include_router"):
         with pytest.raises(FastAPINeeded, match=r"an ASGI application.*app\.router\.add_get"):

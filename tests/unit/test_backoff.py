@@ -115,8 +115,8 @@ def test_the_verdict_on(error: BaseException, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 400])
-def test_an_answer_that_is_no_http_is_worth_a_retry(status: int) -> None:
-    """Trap: aiohttp gives it the status 400, though nobody has refused."""
+def test_an_answer_that_is_not_http_is_worth_a_retry(status: int) -> None:
+    """Trap: aiohttp gives it the status 400, though no peer has refused."""
     error = refusal(status)
     error.__cause__ = HttpProcessingError(message="garbled")
     assert judge(error) is Verdict.RETRY
@@ -160,7 +160,7 @@ def test_the_systems_clock_tells_how_long_a_date_is_away() -> None:
     assert 60 < retry_after(refusal(503, {"Retry-After": date})) <= 90
 
 
-def test_a_failure_that_is_no_answer_says_nothing() -> None:
+def test_a_failure_without_an_answer_has_no_retry_after() -> None:
     silent = refusal(429)
     silent.headers = None
     strange = ValueError("of a factory")

@@ -140,7 +140,7 @@ def test_a_subclass_may_name_its_own_file(write: WriteFile) -> None:
     assert OwnFile().port == 2
 
 
-def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text('PORT=9000\nNICKNAME=["小助手"]', encoding="utf-8-sig")
     assert (Config().port, Config().nickname) == (9000, {"小助手"})
 

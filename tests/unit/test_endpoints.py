@@ -148,7 +148,7 @@ def test_a_refusal_is_logged_again_after_a_while(
 
 
 @pytest.mark.parametrize(("status", "logged"), [(200, 0), (399, 0), (400, 1), (503, 1)])
-def test_a_challenge_that_is_answered_is_no_refusal_to_log(
+def test_an_answered_challenge_is_not_logged_as_a_refusal(
     status: int, logged: int, logs: Logs
 ) -> None:
     assert make_gate().refuse("one", Refused(status, "challenge")).status == status
@@ -161,7 +161,7 @@ def test_a_refusal_names_its_headers_with_hyphens() -> None:
     assert response.headers == {"retry-after": "5", "content-type": "text/plain; charset=utf-8"}
 
 
-def test_who_is_told_to_upgrade_is_told_how() -> None:
+def test_upgrade_required_says_how_to_upgrade() -> None:
     """RFC 9110, sections 7.8 and 15.5.22."""
     headers = upgrade_required().response.headers
     assert (headers["upgrade"], headers["connection"]) == ("websocket", "upgrade")

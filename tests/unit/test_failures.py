@@ -37,7 +37,7 @@ async def test_the_same_failure_is_explained_once_and_counted(logs: Logs) -> Non
     log.report()
     again = f"{TEXT} 2 more time(s), at last with ValueError: number 2"
     assert logs.messages("WARNING") == [again]
-    # It starts anew.
+    # After the report the next failure is explained again.
     log.log(TEXT, fail(ValueError("number 3")))
     log.report()
     assert len(logs.messages("ERROR")) == 2
@@ -172,5 +172,5 @@ def test_an_error_that_is_its_own_cause_ends_the_search() -> None:
 @pytest.mark.parametrize(
     "of", [None, bot(closed=False), SimpleNamespace(request=object())], ids=["none", "open", "http"]
 )
-def test_who_has_no_connection_that_has_ended_fails_for_another_reason(of: Any) -> None:
+def test_without_a_connection_that_has_ended_the_reason_is_another_one(of: Any) -> None:
     assert not is_disconnected(CLOSED, of)

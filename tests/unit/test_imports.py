@@ -1,9 +1,12 @@
 """What an import of the package brings along: nothing of NoneBot, nothing that is an extra."""
 
+import importlib
 import importlib.util
 import pkgutil
 import subprocess
 import sys
+
+import pytest
 
 import nonebot_aiohttp
 
@@ -47,3 +50,9 @@ def test_no_module_but_those_of_its_face_imports_nonebot() -> None:
 
 def test_no_module_but_the_configuration_imports_an_extra() -> None:
     assert not imported_by(MODULES) & {"pydantic_settings", "uvloop", "uvicorn", "starlette"}
+
+
+def test_the_old_place_of_the_driver_warns_and_is_the_same_class() -> None:
+    with pytest.warns(DeprecationWarning, match="import Driver from nonebot_aiohttp"):
+        old = importlib.import_module("nonebot_aiohttp.driver")
+    assert old.Driver is nonebot_aiohttp.Driver

@@ -168,7 +168,7 @@ async def test_a_second_stop_waits_for_the_end_of_the_first() -> None:
     stops = [asyncio.ensure_future(parts.lifespan.stop()) for _ in range(3)]
     await settle()
     assert not any(stop.done() for stop in stops)
-    # Who waits for it may leave, and it goes on.
+    # The stop goes on when a task that waits for it is cancelled.
     stops[2].cancel()
     await settle()
     released.set()

@@ -1,4 +1,4 @@
-"""What the console shows, and who may change the sinks and handlers of logs."""
+"""What the console shows, and when the sinks and handlers of logs change."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_console_leaves_a_configured_loguru_alone(capsys: pytest.CaptureFixture[
 
 
 @unconfigured_program()
-def test_console_respects_who_configures_loguru_meanwhile() -> None:
+def test_console_respects_sinks_that_are_configured_meanwhile() -> None:
     with console_logging("INFO"):
         logger.remove()
     assert sinks() == {}

@@ -236,7 +236,7 @@ class SlottedConfig:
     [
         SimpleNamespace(aiohttp_heartbeat=12, aiohttp_loop="asyncio", port=8080),
         SimpleNamespace(AIOHTTP_HEARTBEAT="12", Aiohttp_Loop="asyncio"),
-        # Of pydantic 2 such an extra is no attribute of the dictionary.
+        # In pydantic 2 the instance's dictionary does not hold such an extra.
         PydanticConfig(**{"aiohttp_heartbeat": "12"}),
         ClassConfig(),
         SlottedConfig(),

@@ -37,7 +37,7 @@ SECRET = "s3cr3t-T0ken"
         ("socks5://proxy", "socks5://proxy:1080"),
     ],
 )
-def test_what_names_a_proxy(text: str, expected: str) -> None:
+def test_a_text_that_names_a_proxy(text: str, expected: str) -> None:
     assert read_proxy(text) == URL(expected)
 
 
@@ -53,7 +53,7 @@ def test_what_names_a_proxy(text: str, expected: str) -> None:
         "http://[",
     ],
 )
-def test_what_names_none(text: str) -> None:
+def test_a_text_that_does_not_name_a_proxy_is_a_problem(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a valid URL|a URL of") as caught:
         read_proxy(text)
     assert proxy_problem(text) == str(caught.value)
@@ -106,7 +106,7 @@ def test_the_proxy_of_a_url(
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy"])
-def test_all_proxy_counts_where_the_scheme_has_none(
+def test_all_proxy_counts_where_the_scheme_has_no_proxy(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "socks5://all:3")

@@ -10,13 +10,31 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.report_coverage import measuring_environments
+
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / ".github" / "workflows"
 
 
 def read(name: str) -> configparser.ConfigParser:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(ROOT / name, encoding="utf-8")
     return parser
+
+
+def environments(setting: str) -> list[str]:
+    return [name.strip() for name in setting.split(",")]
+
+
+def slow_environments() -> list[str]:
+    return environments(read("tox.ini")["tox"]["labels"].partition("slow = ")[2])
+
+
+def workflow_runs() -> Iterator[list[str]]:
+    """Yield the environments of each run of tox in the GitHub workflow."""
+    workflow = (WORKFLOWS / "ci.yml").read_text(encoding="utf-8")
+    for names in re.findall(r"tox run -e (\S+)", workflow):
+        yield environments(names)
 
 
 def test_the_lowest_versions_allowed_are_those_tested() -> None:
@@ -43,9 +61,71 @@ def test_every_python_of_the_classifiers_is_an_environment() -> None:
     named = re.findall(r"py3(\d+)", tox["tox"]["labels"])
     tested = {*named, covered.removeprefix("python3."), *versions[-2:]}
     assert tested == set(versions)
-    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    workflow = (WORKFLOWS / "ci.yml").read_text(encoding="utf-8")
     matrix = ", ".join(f'"3.{minor}"' for minor in versions)
     assert f"python: [{matrix}]" in workflow
+
+
+def test_the_workflow_runs_all_environments() -> None:
+    ran = {name for run in workflow_runs() for name in run}
+    default = environments(read("tox.ini")["tox"]["env_list"])
+    # "py" is the Python of the matrix: each of those that have names, and the newest.
+    named = {name for name in [*default, *slow_environments()] if not re.match(r"py\d", name)}
+    assert ran == (named - {"newest"}) | {"py"}
+
+
+def test_the_report_follows_what_it_combines() -> None:
+    measuring = set(measuring_environments(ROOT))
+    for run in [slow_environments(), *workflow_runs()]:
+        if "report" in run:
+            assert measuring <= set(run[: run.index("report")])
+        else:
+            assert not measuring & set(run)
+
+
+def test_what_measures_is_combined() -> None:
+    tox = read("tox.ini")
+    sections = {
+        name.removeprefix("testenv:")
+        for name in tox.sections()
+        if "coverage run" in tox[name].get("commands", "")
+    }
+    assert sections == set(measuring_environments(ROOT))
+    for name in sections:
+        assert tox[f"testenv:{name}"]["set_env"] == "{[coverage]set_env}"
+    assert tox["coverage"]["set_env"] == "COVERAGE_FILE = {tox_root}/.coverage-{env_name}"
+
+
+def test_the_workflow_installs_the_pythons_that_the_environments_name() -> None:
+    workflow = (WORKFLOWS / "ci.yml").read_text(encoding="utf-8")
+    (job,) = (part for part in workflow.split("\n\n  ") if part.startswith("nonebot2:"))
+    installed = set(re.findall(r"^ +(3\.\d+)$", job, re.MULTILINE))
+    tox = read("tox.ini")
+    first = {
+        tox[f"testenv:{name}"]["base_python"].split(",")[0].removeprefix("python")
+        for name in measuring_environments(ROOT)
+    }
+    assert installed == first
+
+
+def test_the_quick_environment_shows_the_four_ways() -> None:
+    files = read("tox.ini")["quick"]["ways"].replace("\\", "").split()
+    assert all((ROOT / file).exists() for file in files)
+    names = {Path(file).stem.removeprefix("test_") for file in files}
+    assert names == {"webhook", "reverse_websocket", "polling", "forward_websocket"}
+
+
+def test_what_github_reads_is_checked() -> None:
+    checked = read("tox.ini")["github"]
+    for setting, folder in (("workflows", WORKFLOWS), ("forms", ROOT / ".github/ISSUE_TEMPLATE")):
+        files = {path.relative_to(ROOT).as_posix() for path in folder.glob("*.yml")}
+        assert set(checked[setting].split()) == files
+
+
+def test_pyproject_says_how_to_build_and_nothing_else() -> None:
+    """Else tools would take their settings from there, and overlook those in setup.cfg."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r"^\[.*\]$", text, re.MULTILINE) == ["[build-system]"]
 
 
 def imported_by(directory: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Tasks of handlers: none is lost, none fails unheard, and waits end when they have to."""
+"""Tasks of handlers: each is kept, each failure is logged, and waits end when they have to."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_a_handler_that_is_cancelled_from_within_is_heard_of(
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 async def test_a_handler_that_ends_the_process_is_named(start: Any, logs: Logs) -> None:
-    """The error leaves an eager task by its caller, and nobody can log the task later."""
+    """The error leaves an eager task through its caller, so that it cannot be logged later."""
     with pytest.raises(SystemExit):
         start(TaskSet("handler"), fail, SystemExit(1))
     assert logs.messages("ERROR") == ["Cut off 1 handler(s) of onebot that had not ended"]

@@ -79,7 +79,7 @@ async def test_a_result_that_comes_while_it_is_cancelled_is_not_lost() -> None:
     assert await within(racing) == "read"
 
 
-async def test_who_cancels_a_race_leaves_nothing_running() -> None:
+async def test_a_cancelled_race_leaves_nothing_running() -> None:
     waiting = Waiting()
     before = asyncio.all_tasks()
     racing = asyncio.ensure_future(race(waiting.run(), asyncio.Event()))
@@ -104,7 +104,7 @@ async def test_settling_cancels_what_runs_and_takes_note_of_errors(
     assert waiting.ends == ["cancelled"]
     del failed
     gc.collect()
-    # asyncio complains of errors that nobody has asked for.
+    # asyncio logs errors of tasks that were never retrieved.
     assert not caplog.records
 
 

@@ -1,4 +1,4 @@
-"""What each adapter shall do with its platform, whichever way its events come."""
+"""What each adapter has to do with its platform, in each way by which its events come."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def assert_answers(bot: Bot, there: Platform, text: str) -> None:
 
 
 class Conversation:
-    """What each way of each adapter shall show; a subclass says on which platform."""
+    """The test of each way of each adapter; a subclass says on which platform."""
 
     platform: ClassVar[type[Any]]
 
@@ -55,7 +55,7 @@ class Conversation:
         await assert_answers(bot, there, "two")
         await bot.note("answered", 2)
         before = bot.log
-        if bot.candidate.is_ours:  # NoneBot's own drivers wait for no matcher.
+        if bot.candidate.is_ours:  # NoneBot's own drivers do not wait for matchers.
             await self.answer_at_the_stop(bot, there)
         else:
             bot.send_stop()
@@ -77,4 +77,4 @@ class Conversation:
         await bot.note("answered", 3)
 
     def assert_seen(self, there: Any) -> None:
-        """Assert what a protocol has more, when a bot has answered before and after a restart."""
+        """Assert what a protocol requires besides, after answers with a restart between them."""

@@ -155,7 +155,7 @@ async def test_forward_websocket(old_forward_driver: Candidate, tmp_path: Path) 
 
 
 @pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
-@pytest.mark.stock_is_wrong("fastapi", "it waits for no handler")
+@pytest.mark.stock_is_wrong("fastapi", "it does not wait for handlers")
 async def test_events_in_flight_end_before_the_stop(
     bot: Bot, there: Platform, client: aiohttp.ClientSession
 ) -> None:

@@ -36,12 +36,12 @@ note(
 
 
 async def hook(request: NonebotRequest) -> NonebotResponse:
-    """Answer as an adapter's webhook."""
+    """Answer as an adapter's webhook does."""
     return NonebotResponse(200, content="hook", headers={"Content-Type": "text/plain"})
 
 
 async def hook_ws(websocket: NonebotWebSocket) -> None:
-    """Accept as an adapter's WebSocket."""
+    """Accept as an adapter's WebSocket does."""
     await websocket.accept()
     await websocket.send("hook")
     await websocket.close()
@@ -86,7 +86,7 @@ app.include_router(router)
 
 @app.get("/hook")
 async def page_of_hook() -> PlainTextResponse:
-    """Be a page where an adapter has a webhook."""
+    """Answer GET where an adapter has its webhook."""
     return PlainTextResponse("a page")
 
 
@@ -104,7 +104,7 @@ async def show(request: Request) -> dict[str, Any]:
 
 @app.get("/events")
 async def events() -> StreamingResponse:
-    """Send events, and note when nobody takes them any more."""
+    """Send events, and note when the client has gone."""
 
     async def make() -> AsyncIterator[str]:
         try:

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
+def end_when_killed() -> None:
+    """End at SIGUSR2 as at SIGKILL, without a cleanup, but save what coverage has measured."""
+    if hasattr(signal, "SIGUSR2"):
+        # coverage has put a function of its own in the place of this one.
+        signal.signal(signal.SIGUSR2, lambda *_: os._exit(0))
+
+
+end_when_killed()
+
+
 def init() -> None:
     """Initialise NoneBot: ``DRIVER``, ``HOST`` and ``PORT`` are its own, ``SETTINGS`` are JSON."""
     nonebot.init(**json.loads(os.environ.get("SETTINGS", "{}")))
@@ -37,7 +47,7 @@ def run() -> None:
 
 
 async def serve() -> None:
-    """Run the bot on a loop of one's own, and stop it at SIGTERM."""
+    """Run the bot on an event loop of this program, and stop it at SIGTERM."""
     driver: Any = nonebot.get_driver()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.exit)
     await driver.serve()

@@ -1,4 +1,4 @@
-"""A bot without an adapter that notes each step of its life, and in which task it is taken."""
+"""A bot without an adapter that notes each step of its life, and the task of the step."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ async def background() -> None:
 
 
 def register_trouble() -> None:
-    """Register what keeps the startup from its end, where the test asks for it."""
+    """Register startup hooks that fail or hang, where the test asks for them."""
     driver = nonebot.get_driver()
 
     if getattr(driver.config, "startup_fails", False):

@@ -78,7 +78,7 @@ async def page(request: Request) -> Response:
 
 
 async def number(request: Request) -> Response:
-    """Answer with a header that is no text."""
+    """Answer with a header whose value is not text."""
     headers: Any = {"X-Number": 1}
     return Response(200, content="number", headers=headers)
 
@@ -95,7 +95,7 @@ async def late(request: Request) -> Response:
 
 
 async def hold(request: Request) -> None:
-    """Wait until the test, which listens on a port, lets go of our connection."""
+    """Connect to the test's port, and wait until the test closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(request.url.query["port"]))
     await reader.read()
     writer.close()
@@ -130,7 +130,7 @@ async def ws_refuse(ws: WebSocket) -> None:
 
 
 async def ws_refuse_first(ws: WebSocket) -> None:
-    """Refuse, and go on until the test lets go."""
+    """Refuse, and go on until the test closes its connection."""
     await ws.close()
     await hold(ws.request)
     note("the refusing function is done")

@@ -36,7 +36,7 @@ class Gateway:
     ws: web.WebSocketResponse
     sequence: itertools.count[int]
     hello: dict[str, Any] = field(default_factory=dict)
-    """What the bot has identified itself with, or resumed by."""
+    """The payload with which the bot has identified itself, or resumed."""
 
     async def send(self, op: int, data: Any = None, kind: str | None = None) -> None:
         """Send a payload; a dispatch gets a sequence number."""
@@ -54,7 +54,7 @@ class Gateway:
             await self.send(0, {}, "RESUMED")
 
     async def answer(self, message: Any) -> None:
-        """Acknowledge a heartbeat, or keep how the bot has introduced itself."""
+        """Acknowledge a heartbeat, or keep the payload with which the bot identifies itself."""
         assert message.type is WSMsgType.TEXT, message
         payload = json.loads(message.data)
         if payload["op"] == 1:
@@ -101,7 +101,7 @@ class Discord:
     sent: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     """The texts that the bot has sent."""
     arrivals: asyncio.Queue[Gateway] = field(default_factory=asyncio.Queue)
-    """Connections that are through with their introduction."""
+    """Connections that have identified themselves."""
     tokens: list[str] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 

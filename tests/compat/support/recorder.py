@@ -93,7 +93,7 @@ class Recorder:
         return decorate
 
     def respond(self, path: str, *headers: tuple[str, str], status: int = 200) -> None:
-        """Answer a path with a status and headers."""
+        """Answer a path with a status and headers, without a body."""
 
         @self.answer(path)
         async def answer(request: web.Request) -> web.StreamResponse:

@@ -41,7 +41,7 @@ async def test_half_a_surrogate_pair_in_json_is_escaped(driver: Any, recorder: R
 
 
 @pytest.mark.stock_is_wrong("httpx", "before 0.28 it sent NaN", before="2.5")
-async def test_what_json_has_not_is_an_error(driver: Any, recorder: Recorder) -> None:
+async def test_a_number_that_json_cannot_hold_is_an_error(driver: Any, recorder: Recorder) -> None:
     with pytest.raises(ValueError, match="JSON"):
         await sent(driver, recorder, json={"a": float("nan")})
     assert recorder.seen == []
@@ -71,6 +71,14 @@ async def test_empty_content_does_not_count(
 ) -> None:
     assert await sent(driver, recorder, content=content, data={"d": 1}) == (b"d=1", [FORM])
     assert await sent(driver, recorder, content=content, json=1) == (b"1", [JSON])
+
+
+async def test_files_before_json(driver: Any, recorder: Recorder) -> None:
+    await sent(driver, recorder, files={"f": ("f", b"1")}, data={"d": "1"}, json=1)
+    assert [(part.name, part.data) for part in parse_multipart(recorder.last)] == [
+        ("d", b"1"),
+        ("f", b"1"),
+    ]
 
 
 @pytest.mark.parametrize("content", ["你", b"\xff"])
@@ -237,7 +245,7 @@ async def test_control_characters_in_the_name_of_a_file(driver: Any, recorder: R
 @pytest.mark.parametrize(
     "file", [("a", 5), ("a", None), 5, ("a",), ("a", b"1", None, {}, 5)], ids=str
 )
-async def test_what_is_no_file_is_an_error(driver: Any, recorder: Recorder, file: Any) -> None:
+async def test_an_invalid_file_is_an_error(driver: Any, recorder: Recorder, file: Any) -> None:
     with pytest.raises(TypeError, match="'the field'"):
         await sent(driver, recorder, files={"the field": file})
     assert recorder.seen == []
@@ -261,7 +269,7 @@ async def test_headers_of_a_file(
 
 
 class Pipe:
-    """A file that nobody can rewind, and that is none of `io`'s."""
+    """A file without `seek`, of a class that is not in `io`."""
 
     def read(self, size: int = -1) -> bytes:
         return b"piped"

@@ -4,7 +4,8 @@ from http.cookies import CookieError
 from typing import Any
 
 import pytest
-from nonebot.drivers import Request
+from aiohttp import web
+from nonebot.drivers import Cookies, Request
 
 from tests.support.waiting import eventually
 
@@ -109,8 +110,26 @@ async def test_what_is_given_to_a_request_goes_before_the_sessions(
         assert cookies(recorder) == ["a=1=="]
 
 
+@pytest.mark.stock_is_wrong("httpx", "its jar takes localhost for localhost.local")
+@pytest.mark.parametrize(
+    ("domain", "path", "expected"),
+    [("localhost", "/", True), ("other.example", "/", False), ("localhost", "/far", False)],
+)
+async def test_the_domain_and_the_path_of_a_cookie_count(
+    driver: Any, recorder: Recorder, domain: str, path: str, expected: bool
+) -> None:
+    given = Cookies()
+    given.set("a", "1==", domain, path)
+    request = Request("GET", recorder.url("/near", host="localhost"), cookies=given)
+    await driver.request(request)
+    assert cookies(recorder) == (["a=1=="] if expected else [])
+    async with driver.get_session(cookies=given) as session:
+        await session.request(Request("GET", recorder.url("/near", host="localhost")))
+    assert cookies(recorder) == (["a=1=="] if expected else [])
+
+
 HEADER = 'a=A/B==; q="C/D=="; b[0]=1;  none; c=x y; c=z'
-"""What no parser of cookies gives back as it was."""
+"""A header that a parser of cookies would change."""
 
 
 @pytest.mark.stock_is_wrong("~aiohttp", "it takes the header apart")
@@ -153,6 +172,21 @@ async def test_a_header_of_the_caller_ends_at_a_redirect(
         [HEADER],
         ["set=1"] if host == "localhost" else [],
     ]
+
+
+async def test_a_header_of_the_caller_ends_at_a_redirect_to_the_same_url(
+    driver: Any, recorder: Recorder
+) -> None:
+    @recorder.answer("/login")
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if len(recorder.seen) > 1:
+            return web.Response()
+        headers = {"Location": str(request.url), "Set-Cookie": "set=1"}
+        return web.Response(status=302, headers=headers)
+
+    url = recorder.url("/login", host="localhost")
+    await driver.request(Request("GET", url, headers={"Cookie": HEADER}))
+    assert [seen.header("cookie") for seen in recorder.seen] == [[HEADER], ["set=1"]]
 
 
 @pytest.mark.stock_is_wrong("httpx", "it sends those that HTTP can have")

@@ -48,5 +48,5 @@ async def test_gateway(bot_driver: Candidate, tmp_path: Path) -> None:
             bot.send_stop()
             await bot.ended()
     assert bot.noted("shutdown")
-    # NoneBot's own drivers wait for no matcher.
+    # NoneBot's own drivers do not wait for matchers.
     assert bot.noted("handled") or not bot_driver.is_ours

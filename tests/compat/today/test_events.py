@@ -31,8 +31,8 @@ from ..support.telegram import settings_for, telegram
 
 pytestmark = [
     pytest.mark.timeout(90),
-    pytest.mark.stock_is_wrong("~fastapi", "it waits for no matcher"),
-    pytest.mark.stock_is_wrong("~none", "it waits for no matcher"),
+    pytest.mark.stock_is_wrong("~fastapi", "it does not wait for matchers"),
+    pytest.mark.stock_is_wrong("~none", "it does not wait for matchers"),
 ]
 
 
@@ -75,7 +75,7 @@ def reply_to(number: int, text: str) -> dict[str, Any]:
 
 
 class Answers:
-    """The platform's side of a WebSocket: it answers API calls, once it is let go."""
+    """The platform's side of a WebSocket: it answers API calls once `go` is set."""
 
     def __init__(self, ws: Any) -> None:
         self.ws = ws
@@ -118,7 +118,7 @@ async def test_webhooks_under_every_host(
             assert await post(client, bot, reply_to(7, f"/work {number + 10}")) == 204
         await bot.note("begun", 10)
         await eventually(lambda: there.calls.qsize() >= 10, what="the look-ups")
-        # One more, whose task may not have taken its first step when the stop comes.
+        # One more, whose task may not have run yet when the stop comes.
         assert await post(client, bot, message_event("/work last")) == 204
         bot.send_stop()
         await eventually(
@@ -209,7 +209,7 @@ async def test_at_the_deadline_events_are_cut_off_before_the_shutdown_functions(
     assert bot.log.rstrip().endswith("Stopped; not all that ran has ended")
 
 
-async def test_a_thread_that_hangs_holds_up_no_end(
+async def test_a_thread_that_hangs_does_not_delay_the_end(
     bot_driver: Candidate, tmp_path: Path, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     settings = options(there, aiohttp_drain_timeout=1, aiohttp_close_timeout=1)

@@ -1,6 +1,6 @@
 """Events wherever an adapter handles them: in a queue, within its reader, until its shutdown.
 
-The adapter here is small, so that each test shows one way; the real ones are in ``test_events``.
+The adapter here is small, so that each test shows one way; ``test_events`` has real ones.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ async def test_shielded_matchers_are_cut_off(logs: Logs) -> None:
 
 
 async def test_an_event_of_nonebots_own_function_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As plugins call it that make events of their own."""
+    """Plugins that make events of their own call it."""
     driver, bot = small_bot(aiohttp_drain_timeout=0.1)
     entered, cut_off = asyncio.Event(), asyncio.Event()
 
@@ -176,7 +176,9 @@ async def test_what_a_startup_function_has_entered_is_left_in_a_shutdown_functio
 
 @pytest.mark.promise("life: a hook that hangs does not skip those behind it")
 @pytest.mark.parametrize("how", ["hangs", "shields itself", "refuses"])
-async def test_a_function_that_does_not_end_skips_nobody_and_is_named(how: str, logs: Logs) -> None:
+async def test_a_function_that_does_not_end_skips_no_other_and_is_named(
+    how: str, logs: Logs
+) -> None:
     driver, _ = small_bot(aiohttp_drain_timeout=0, aiohttp_close_timeout=1)
     behind, released = [], asyncio.Event()
 

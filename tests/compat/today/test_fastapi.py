@@ -1,4 +1,4 @@
-"""Plugins that want a FastAPI application: on NoneBot's own driver, and here under every host."""
+"""Plugins that use a FastAPI application, on NoneBot's own driver and on ours under every host."""
 
 import asyncio
 import json

@@ -23,7 +23,7 @@ async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
     async with running("fastapi_bot", fastapi_driver, tmp_path, aiohttp_fastapi=True) as bot:
         await eventually(lambda: len(bot.noted("step")) >= 2, what="the start")
         await bot.stop()
-    # Plugins wrap it when the bot starts, which needs one to be there.
+    # Plugins wrap the middleware when the bot starts, so that it has to be there by then.
     assert (await bot.note("middleware"))["is_there"]
     steps = [entry["name"] for entry in bot.noted("step")]
     assert sorted(steps) == ["router starts", "router stops", "shutdown", "startup"]
@@ -85,7 +85,7 @@ async def test_an_encoded_slash_reaches_nothing_of_an_adapters(tmp_path: Path) -
 
 _WORKER = ("-k", "uvicorn.workers.UvicornWorker", "-b", "127.0.0.1:{port}")
 NB_DOCKER = Candidate(OURS, "uvicorn", server=("gunicorn", *_WORKER, "{program}:asgi"))
-"""As ``nb docker`` has bots run."""
+"""The command with which ``nb docker`` runs bots."""
 
 
 async def test_a_guest_of_an_asgi_server_is_told_so_once(tmp_path: Path) -> None:

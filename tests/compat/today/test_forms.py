@@ -134,7 +134,7 @@ def test_parts_before_an_end_that_is_cut_off(end: str) -> None:
     ],
 )
 def test_charset(charset: str, content: str | bytes, expected: str) -> None:
-    """Python has codecs that are not meant for strangers; they are read as Latin-1."""
+    """Python has codecs that a stranger must not choose; such text is read as Latin-1."""
     data = content.encode() if isinstance(content, str) else content
     kind = f'{KIND}; charset="{charset}"' if charset else KIND
     assert read(kind, encode((named("a"), data))) == ({"a": expected}, [])
@@ -166,7 +166,7 @@ def test_size_of_a_head(more: int, fields: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("piece", [";", ";a", ';a="', ';a="\\"', "; " + " " * 50, "\\", '"'])
 def test_nasty_head(piece: str) -> None:
-    """A head of 1 MiB is not looked into; one within the limit is, and harmless."""
+    """A head of 1 MiB is not parsed; one within the limit is parsed, and does no harm."""
     head = "Content-Disposition: form-data"
     huge = encode((head + piece * ((1 << 20) // len(piece)), b"1"))
     assert read(KIND, huge) == ({}, [])
@@ -188,7 +188,7 @@ def test_content_that_begins_like_a_boundary(content: bytes) -> None:
 
 @pytest.mark.parametrize("end", [" ", "-", "x", "\r", "\r\n"])
 def test_lines_that_begin_with_the_boundary(end: str) -> None:
-    """In each of them the parser would go from byte to byte."""
+    """The parser would look at each byte of such lines."""
     line = f"\r\n--{BOUNDARY}{end}".encode()
     assert read(KIND, encode((named("f", "a"), line * (LONG // len(line))))) == ({}, [])
 

@@ -1,4 +1,4 @@
-"""Headers of requests that are no text: refused, or sent as text where NoneBot's drivers do."""
+"""Headers of requests that are not text: refused, or sent as text where NoneBot's drivers do."""
 
 from typing import Any
 

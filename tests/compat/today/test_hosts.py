@@ -27,7 +27,7 @@ async def bot(hosted_driver: Candidate, tmp_path: Path, recorder: Recorder) -> A
 
 
 def whats(bot: Bot) -> list[Any]:
-    """Return what the bot has noted, but for the tasks."""
+    """Return what the bot has noted, except the tasks."""
     return [entry.get("name", entry["what"]) for entry in bot.journal if entry["what"] != "task"]
 
 
@@ -48,7 +48,7 @@ async def test_life(bot: Bot, client: aiohttp.ClientSession) -> None:
     assert len({entry["id"] for entry in tasks}) == 1
     noted = whats(bot)
     assert noted.index("shutdown 1") < noted.index("background has ended")
-    # A shutdown function is their cause, and they end nevertheless.
+    # A shutdown function has disconnected the bot, and the hooks end nevertheless.
     assert [entry["status"] for entry in bot.noted("asked: disconnected-resident")] == [200]
 
 

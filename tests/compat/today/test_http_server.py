@@ -1,6 +1,7 @@
-"""`ASGIMixin.setup_http_server`: what the handle functions get, and what becomes of answers."""
+"""`ASGIMixin.setup_http_server`: what the handle functions get, and how their answers are sent."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -71,6 +72,15 @@ async def test_no_content(client: aiohttp.ClientSession, bot: Bot) -> None:
     found = await inspect(client, bot, method="GET")
     body = (found["content"], found["json"], found["data"], found["files"])
     assert body == ("", None, {}, [])
+
+
+async def test_chunked_content(client: aiohttp.ClientSession, bot: Bot) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for chunk in (b"one,", b"two,", b"three"):
+            yield chunk
+
+    found = await inspect(client, bot, data=chunks())
+    assert found["content"] == "one,two,three"
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])

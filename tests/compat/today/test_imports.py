@@ -1,4 +1,4 @@
-"""What our face imports on its way from the ``DRIVER`` line to a driver that runs."""
+"""Which modules this face imports from the ``DRIVER`` line to a driver that runs."""
 
 import pkgutil
 import subprocess
@@ -25,7 +25,7 @@ asyncio.run(live())
 """
 COMBINED = "import nonebot, sys; nonebot.init(driver=sys.argv[1]); nonebot.get_driver()"
 ANOTHER, EXTRA = "a16", "plugins_app"
-"""The modules for another NoneBot, and for what an extra brings."""
+"""The modules for another NoneBot, and for an extra."""
 
 FACE = [
     f"{OURS}.{found.name}"

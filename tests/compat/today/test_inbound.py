@@ -1,4 +1,4 @@
-"""`InboundRequest` and the routes by themselves: what no client can be made to send."""
+"""`InboundRequest` by itself, with requests that no client sends."""
 
 from typing import Any
 

@@ -105,7 +105,7 @@ async def test_start_that_is_given_up(own: Any, steps: list[str]) -> None:
 
 
 async def test_shutdown_function_that_fails(own: Any, steps: list[str], logs: Logs) -> None:
-    """NoneBot alone would run none of those behind it."""
+    """NoneBot alone would skip the shutdown functions behind it."""
 
     async def fail() -> None:
         raise RuntimeError("this hook always fails")
@@ -132,14 +132,14 @@ async def test_sync_shutdown_function(own: Any, steps: list[str]) -> None:
 
 
 async def test_shutdown_of_nonebots_own_lifespan(own: Any, steps: list[str]) -> None:
-    """As tools do that know no host, and then there is no deadline."""
+    """Tools that do not know a host do so, and then there is no deadline."""
     async with own._lifespan:
         await asyncio.sleep(0)
     assert steps == ["shutdown", "task ended"]
 
 
 async def test_disconnect_hook_that_hangs(steps: list[str], logs: Logs) -> None:
-    """NoneBot shields its hooks, and its task group would wait for them for ever."""
+    """NoneBot shields its hooks, so that its task group would wait for them for ever."""
     driver = make_driver(Candidate(OURS), aiohttp_drain_timeout=0, aiohttp_close_timeout=0.5)
 
     async def start() -> None:

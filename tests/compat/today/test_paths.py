@@ -1,4 +1,4 @@
-"""Where a path leads that is encoded in an odd way, or that a route takes which came later."""
+"""Where paths lead that are encoded in an odd way, or whose route was added later."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def add(driver: Any, path: str) -> None:
     async def handle(_: Request) -> Response:
         return Response(200, content=path)
 
-    # URL would encode what stands for a parameter.
+    # URL() would encode the braces of a parameter.
     driver.setup_http_server(
         HTTPServerSetup(URL.build(path=path, encoded=True), "POST", path, handle)
     )
@@ -67,8 +67,8 @@ async def test_a_route_that_comes_later_is_found() -> None:
 
 
 @pytest.mark.parametrize("path", ["", "here", "{name}/here"])
-def test_a_path_without_its_slash_stops_nobody(server_driver: Candidate, path: str) -> None:
-    """The adapter for Minecraft has one."""
+def test_a_path_without_its_slash_is_not_an_error(server_driver: Candidate, path: str) -> None:
+    """The adapter for Minecraft has such a path."""
     handle: Any = None
     driver = inprocess.make_driver(server_driver)
     driver.setup_http_server(HTTPServerSetup(URL(path), "GET", "my hook", handle))

@@ -120,7 +120,7 @@ async def test_an_answer_may_not_take_longer_than_its_limit(driver: Any) -> None
 
 @pytest.mark.stock_is_wrong("httpx", "it goes on without one")
 @pytest.mark.parametrize("interval", [0, -1, "often"])
-async def test_an_interval_that_is_none(driver: Any, interval: Any) -> None:
+async def test_an_invalid_interval(driver: Any, interval: Any) -> None:
     async with ScriptedServer(half_open()) as server:
         with pytest.raises(ValueError, match="heartbeat"):
             async with driver.websocket(handshake(server.ws_url, interval)):

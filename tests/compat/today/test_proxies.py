@@ -16,7 +16,7 @@ SECRET = "s3cr3t-T0ken"
 
 
 def not_on_stock(test: Any) -> Any:
-    """Mark a test of what no stock driver does."""
+    """Mark a test that no stock driver passes."""
     for part in ("httpx", "aiohttp"):
         test = pytest.mark.stock_is_wrong(part, "it knows no SOCKS without more packages")(test)
     return test

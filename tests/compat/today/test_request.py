@@ -180,13 +180,24 @@ async def test_files_of_one_name(driver: Any, recorder: Recorder) -> None:
     assert [(p.name, p.filename, p.data) for p in parts] == [("f", "a", b"1"), ("f", "b", b"2")]
 
 
+@pytest.mark.stock_is_wrong("aiohttp", "it sends the field's name as the file's, and warns")
+async def test_files_without_names(driver: Any, recorder: Recorder) -> None:
+    files: Any = {"f": (None, b"1"), "g": (None, '"文字"', "application/json")}
+    await driver.request(Request("POST", recorder.url(), files=files))
+    parts = parse_multipart(recorder.last)
+    assert [(p.name, p.filename, p.content_type, p.data) for p in parts] == [
+        ("f", None, None, b"1"),
+        ("g", None, "application/json", '"文字"'.encode()),
+    ]
+
+
 @pytest.mark.parametrize(
     ("data", "body"),
     [("文字", "文字".encode()), (b"\xff\x00", b"\xff\x00"), ([("a", "1"), ("a", "2")], b"a=1&a=2")],
     ids=["text", "bytes", "pairs"],
 )
 @pytest.mark.stock_is_wrong("httpx", "it warns of text and bytes, and takes no pairs")
-async def test_data_that_is_no_dict(
+async def test_data_that_is_not_a_dict(
     driver: Any, recorder: Recorder, data: Any, body: bytes
 ) -> None:
     await driver.request(Request("POST", recorder.url(), data=data))

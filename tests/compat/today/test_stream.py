@@ -21,7 +21,7 @@ BODY = b"".join(PIECES)
 
 @pytest.fixture(params=["driver", "session"])
 async def client(request: pytest.FixtureRequest, driver: Any) -> AsyncIterator[Any]:
-    """Whoever streams: the driver or a session of it."""
+    """The driver, or a session of it."""
     if request.param == "driver":
         yield driver
     else:
@@ -31,7 +31,7 @@ async def client(request: pytest.FixtureRequest, driver: Any) -> AsyncIterator[A
 
 @pytest.fixture
 def pieces(recorder: Recorder) -> str:
-    """The URL of an answer whose pieces are of no even size."""
+    """The URL of an answer whose pieces have different sizes."""
 
     @recorder.answer("/pieces")
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -61,5 +61,5 @@ async def test_webhook(bot_driver: Candidate, tmp_path: Path) -> None:
         await bot.note("begun")
         bot.send_stop()
         await bot.ended()
-    # NoneBot's own drivers wait for no matcher.
+    # NoneBot's own drivers do not wait for matchers.
     assert bot.noted("handled") or not bot_driver.is_ours

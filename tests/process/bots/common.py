@@ -51,7 +51,7 @@ class PlatformBot(Bot):
     async def check_permission(
         cls, driver: BaseDriver, request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
-        """Let in whoever says who it is."""
+        """Let in a platform that names its bot."""
         self_id = request.headers.get("x-self-id")
         if "x-answer" in request.headers:
             return None, ANSWERS[request.headers["x-answer"]]
@@ -117,7 +117,7 @@ class PlatformBot(Bot):
         """Block the event loop, from before the first wait on."""
         self.note("begun")
         while True:
-            # Not in one piece: a signal that another thread takes interrupts no sleep.
+            # Not in one piece: a signal that another thread takes does not interrupt a sleep.
             time.sleep(STALL_SECONDS)  # noqa: ASYNC251 - what a bot should not do
 
     async def do_block_thread(self, event: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ class PlatformBot(Bot):
         self.note("begun")
 
     async def do_pool(self, event: dict[str, Any]) -> None:
-        """Work in another process, as what is heavy does."""
+        """Work in another process, as heavy handlers do."""
         loop, fork = asyncio.get_running_loop(), multiprocessing.get_context("fork")
         with ProcessPoolExecutor(1, mp_context=fork) as pool:
             working = loop.run_in_executor(pool, time.sleep, 1)
@@ -152,7 +152,7 @@ class PlatformBot(Bot):
         for _ in range(20):
             child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
             child.start()
-            # At once: the signal may come before the child is ready for it.
+            # At once, because the signal may come before the child is ready for it.
             child.terminate()
             child.join(5)
             codes.add(child.exitcode)
@@ -254,13 +254,13 @@ def settings_of_test() -> dict[str, Any]:
     settings: dict[str, Any] = json.loads(os.environ["BOT_SETTINGS"])
     settings["port"] = settings.pop("port_of_settings", 0)
     if settings.pop("without_uvloop", False):
-        # What an import of it meets where it is not installed.
+        # As Python notes a module that cannot be imported.
         sys.modules["uvloop"] = None  # type: ignore[assignment]
     return settings
 
 
 def note_in_journal(text: str) -> None:
-    """Append a line to the journal, which the test reads; whole also with several processes."""
+    """Append a line to the journal, which the test reads; several processes may write to it."""
     with open(os.environ["BOT_JOURNAL"], "a", encoding="utf-8") as journal:
         journal.write(text + "\n")
 

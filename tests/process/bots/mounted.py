@@ -21,7 +21,7 @@ async def home(_: Request) -> PlainTextResponse:
 
 @asynccontextmanager
 async def lifespan(_: Starlette) -> AsyncIterator[None]:
-    """Start and stop the driver, for Starlette tells mounted applications nothing of it."""
+    """Start and stop the driver, because Starlette does not do that for mounted applications."""
     async with driver.lifespan():
         yield
 

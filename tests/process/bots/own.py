@@ -15,7 +15,7 @@ from tests.support.leaks import changes, open_clients, open_sockets, process_sta
 
 
 def run_arguments(given: dict[str, Any]) -> dict[str, Any]:
-    """Make of JSON what ``Driver.run`` takes."""
+    """Make the arguments of ``Driver.run`` from JSON."""
     if given.get("sock"):
         given["sock"] = socket.create_server(("127.0.0.1", 0))
     if files := given.get("ssl_context"):
