@@ -1,4 +1,4 @@
-"""A driver with an ASGI application behind its own paths, assembled as NoneBot2's face is."""
+"""A driver with an ASGI application behind its own paths, assembled as the NoneBot2 driver."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class OwnPaths(Endpoints):
         return target if method == wanted[1] else Mismatch(target, frozenset({wanted[1]}))
 
     def is_served(self, target: Any) -> bool:
-        """Tell that somebody is there."""
+        """Always tell that the path is served."""
         return True
 
     def name_of(self, target: Any) -> str:
-        """Name both the same."""
+        """Give both paths the same name."""
         return "the bot"
 
     async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
@@ -78,7 +78,7 @@ class NoLoops:
 
 
 class GuestDriver:
-    """As much of a driver as the hosts need."""
+    """The parts of a driver that the hosts need."""
 
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
@@ -116,7 +116,7 @@ class GuestDriver:
         self.attach, self.exit = self._host.attach, self._host.exit
 
     async def serve(self, *where: Any, started: Any = None, **more: Any) -> None:
-        """Run in this process."""
+        """Serve in this process."""
         await self._host.serve(Listening(*where, **more), started)
 
     @property
@@ -126,7 +126,7 @@ class GuestDriver:
 
 
 def everywhere(_: Any) -> bool:
-    """Be the ``has_route`` of an application that has every route."""
+    """Claim every route; it is passed as ``has_route``."""
     return True
 
 
