@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocketDisconnect
 
 from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
@@ -24,7 +26,9 @@ from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch
 from nonebot_aiohttp.reverse.gate import Gate
 from nonebot_aiohttp.reverse.guests.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
+from tests.support.client import RawClient
 from tests.support.hosts import HOSTS, Host
+from tests.support.waiting import within
 
 NAME = "the guest"
 
@@ -138,3 +142,27 @@ async def serving_guest(
     serve: Any = HOSTS[host]
     async with serve(driver) as serving:
         yield serving, driver
+
+
+def without_lifespan(app: Any) -> Any:
+    """Make an application that knows nothing of lifespans."""
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+
+    return called
+
+
+async def take_upload(request: Request) -> Response:
+    """Digest a body as it comes."""
+    digest, size = hashlib.sha256(), 0
+    async for chunk in request.stream():
+        digest.update(chunk)
+        size += len(chunk)
+    return JSONResponse([size, digest.hexdigest()])
+
+
+async def read_until(client: RawClient, end: bytes) -> bytes:
+    """Read up to some bytes."""
+    return await within(client.reader.readuntil(end))
