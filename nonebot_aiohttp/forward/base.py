@@ -35,8 +35,8 @@ class Supplies:
     """What every loop works with.
 
     Attributes:
-        connections: Where bots are entered while they are connected.
-        sockets: Where the open WebSockets are kept for the stop.
+        connected_bots: Where bots are entered while they are connected.
+        websockets: Where the open WebSockets are kept for the stop.
         handlers: Where the tasks of the message handlers are kept.
         sleep: Waits for some seconds; injected by tests.
         clock: Monotonic seconds; injected by tests.
