@@ -44,11 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def choose_paths(keys: Sequence[str]) -> list[BenchmarkPath]:
-    """Return the paths with these keys, all of them for none.
-
-    Raises:
-        SystemExit: A key is unknown.
-    """
+    """Return the paths with these keys, or all paths; exit if a key is unknown."""
     unknown = set(keys) - {path.key for path in PATHS}
     if unknown:
         sys.exit(f"unknown: {', '.join(sorted(unknown))}")
@@ -57,7 +53,7 @@ def choose_paths(keys: Sequence[str]) -> list[BenchmarkPath]:
 
 @contextlib.contextmanager
 def certified(settings: Settings) -> Iterator[Settings]:
-    """Add certificates of a throw-away authority, which live as long as the block."""
+    """Add certificates of a throw-away authority; their files are deleted after the block."""
     import trustme
 
     authority = trustme.CA()
@@ -110,7 +106,7 @@ def main() -> int:
     options.svg.write_text(chart.draw(figures, machine), encoding="utf-8")
     print(table.format_paths(figures), table.format_targets(figures), sep="\n\n")
     print("", table.format_machine(machine), *(f"absent: {line}" for line in absent), sep="\n")
-    # With the targets of paths for which no subject was there.
+    # A target whose path had no subject to measure counts as missed.
     measured = {figure.path.key: figure for figure in figures}
     missed = any(
         path.key not in measured or not measured[path.key].meets(target)

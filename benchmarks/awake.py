@@ -1,8 +1,8 @@
-"""Keeps idle cores awake during a run: what it costs to wake one would be in the figures.
+"""Keeps idle cores awake during a run, because the time to wake one would be in the figures.
 
-In a virtual machine the one who wakes a sleeping core pays for it with a trip to the hypervisor. A
-server that keeps its load generator busy pays seldom, a slightly slower one for each answer; their
-quotient then says more about the hypervisor than about either.
+In a virtual machine waking a sleeping core costs a call to the hypervisor. A server that keeps its
+load generator busy seldom has to wake it. A slightly slower server has to wake it for each answer.
+The quotient of the two then says more about the hypervisor than about the servers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LATENCY = Path("/dev/cpu_dma_latency")
-"""Linux keeps the greatest wake-up latency that was written here, as long as the file is open
+"""Linux does not exceed the wake-up latency that is written here, as long as the file is open
 (https://docs.kernel.org/power/pm_qos_interface.html)."""
 
 
@@ -23,7 +23,7 @@ def keep_awake() -> Iterator[bool]:
     """Keep the cores awake while the block runs, where the system allows it: on Linux, as root.
 
     Yields:
-        Whether they are asked to stay awake; a machine without such a state sleeps nevertheless.
+        Whether the system accepted the request; a machine without such a state sleeps nevertheless.
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""The paths that are measured, who is measured on each, and the targets."""
+"""The paths that are measured, the subjects on each path, and the targets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ IMPORT_NONEBOT = "import aiohttp.web, nonebot"
 
 @dataclass(frozen=True)
 class Target:
-    """What one subject shall reach against another in the same run.
+    """A figure that one subject has to reach, compared with another one in the same run.
 
     Attributes:
-        subject: The subject's name.
-        against: The name of the one it is compared with.
-        bound: The least quotient of the two; the greatest where less is better.
+        subject: The name of the subject.
+        against: The name of the subject that it is compared with.
+        bound: The least quotient of the two; the greatest one where less is better.
     """
 
     subject: str
@@ -36,20 +36,18 @@ class Target:
 
 @dataclass(frozen=True)
 class BenchmarkPath:
-    """One way of data, and its subjects.
+    """A way that events or API calls take, and the subjects that are measured on it.
 
     Attributes:
-        key: Short name for the command line.
-        title: What is measured.
-        unit: Of the figures.
-        measurement: Measures one subject once.
+        key: The name on the command line.
+        unit: The unit of the figures.
+        measurement: The function that measures one subject once.
         subjects: The reference comes first.
-        targets: What is to be reached.
         more_is_better: False for memory and for time.
-        steady: True where another round tells nothing new.
-        processes: How many fresh processes each subject gets for each round of the run, in turn
-            with the others. The quotient of two that are as good as equal depends on how each
-            process happens to lie in memory.
+        steady: True if another round would give the same figures.
+        processes: New processes for each subject in each round, in turn with the other subjects.
+            If two subjects are nearly equal, their quotient depends on how each process happens
+            to lie in memory.
     """
 
     key: str
@@ -64,7 +62,7 @@ class BenchmarkPath:
 
     @property
     def reference(self) -> str:
-        """Name of the subject that the others are compared with."""
+        """The name of the subject that the others are compared with."""
         return self.subjects[0].name
 
 

@@ -1,7 +1,7 @@
-"""The line of JSON messages between the runner and each process that it starts.
+"""JSON messages, one a line, between the runner and each process that it starts.
 
-A child speaks on its standard output and listens on its standard input; whatever else it prints
-goes to standard error, so that a logger cannot break the line.
+A child writes messages to its standard output and reads from its standard input. Its other output
+goes to standard error, so that a logger cannot break the messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Tally:
-    """How many events the process has handled, answered to the runner when it asks."""
+    """The number of events that the process has handled; the runner asks for it."""
 
     __slots__ = ("handled",)
 
@@ -23,10 +23,10 @@ class Tally:
 
 
 class Control:
-    """A child's end of the line."""
+    """The child's end of the connection to the runner."""
 
     def __init__(self, tally: Tally | None = None) -> None:
-        """Take over standard output, and answer the runner's questions if there is a tally."""
+        """Take over standard output, and answer the runner's questions for the tally if given."""
         self._output = os.fdopen(os.dup(1), "w", encoding="utf-8")
         os.dup2(2, 1)
         if tally is not None:

@@ -1,17 +1,17 @@
-"""What every load sends and every subject recognises."""
+"""The messages that every load sends and every subject recognises."""
 
 from __future__ import annotations
 
 import json
 
 EVENT_SIZE = 300
-"""Bytes of one event; a short chat message in OneBot's or Telegram's JSON is about that long."""
+"""Bytes of one event: about a short chat message in the JSON of OneBot or Telegram."""
 
 COUNT_REQUEST = "count"
 """A WebSocket message that asks the subject how many messages it has handled, itself included."""
 
 API_ANSWER = b'{"status":"ok","retcode":0,"data":{"message_id":12345},"message":"","echo":null}'
-"""What the simulated platform answers to every API call."""
+"""The answer of the simulated platform to every API call."""
 
 
 def _make_event() -> bytes:

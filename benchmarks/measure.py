@@ -1,4 +1,4 @@
-"""One function for each kind of path: it measures one subject once and checks what came of it."""
+"""One function for each kind of path: it measures one subject once and checks the result."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from .settings import Settings
 
 WRK_SCRIPT = Path(__file__).with_name("load") / "wrk.lua"
 BEFORE_IDLE = 200
-"""Connections that are open before the memory is first read: what only the first ones cost
-(imports, pools, growth of tables) is not what a connection costs."""
+"""Connections that are open before the memory is first read. The first connections also pay for
+imports, pools and the growth of tables, which is not the cost of a connection."""
 PAUSE = 0.02
-"""Seconds between looks at a count."""
+"""Seconds between two readings of a count."""
 
 PATIENCE = 30.0
 """Seconds that a measurement may last beyond its own duration."""
 CONNECTING_PATIENCE = 120.0
-"""The same where thousands have to connect first."""
+"""The same seconds if thousands of connections have to be opened first."""
 
 CROWD_RATE = 5_000
-"""Messages per second of a crowd, all together."""
+"""Messages per second of all connections of the crowd together."""
 FEW, FEW_RATE, BURSTING = 50, 500, 1
-"""Connections beside those that send without a pause, their messages per second, and the number of
-the others."""
+"""Connections that are measured, their messages per second, and the number of the connections that
+send without a pause beside them."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,10 @@ class Subject:
     """One thing that is measured.
 
     Attributes:
-        name: What to call it.
         module: Its module inside ``benchmarks.subjects``.
-        args: The begin of its command line; the measurement adds the rest.
+        args: The start of its command line; the measurement adds the rest.
         requires: Modules without which it cannot run.
-        endpoint: Path of the URL at which it takes events.
+        endpoint: The path of the URL at which it receives events.
     """
 
     name: str
@@ -61,20 +60,20 @@ Measurement = Callable[[Subject, Settings], float]
 
 
 def webhook(subject: Subject, settings: Settings) -> float:
-    """Return the webhooks that a server takes per second."""
+    """Return the webhooks that a server handles per second."""
     with _serving(subject) as (child, port):
         _post_one(child, port)
         _post_many(port, settings, settings.warmup)
         before = _steady_count(child)
         result = _post_many(port, settings, settings.seconds)
         _check(result, "requests")
-        # The load does not count what was on its way when the measurement ended.
+        # The load does not count the requests in flight at the end of the measurement.
         _wait_handled(child, before + result["requests"], 2 * settings.connections)
         return float(result["requests"] / result["seconds"])
 
 
 def reverse(subject: Subject, settings: Settings) -> float:
-    """Return the messages per second that a server takes from one WebSocket."""
+    """Return the messages per second that a server handles from one WebSocket."""
     with _serving(subject) as (child, port):
         url = f"ws://127.0.0.1:{port}{subject.endpoint}"
         times = (settings.messages, settings.warmup, settings.seconds)
@@ -83,7 +82,7 @@ def reverse(subject: Subject, settings: Settings) -> float:
 
 
 def forward(subject: Subject, settings: Settings) -> float:
-    """Return the messages per second that a client takes from one WebSocket."""
+    """Return the messages per second that a client handles from one WebSocket."""
     times = (settings.messages, settings.warmup, settings.seconds)
     with _start_load("ws_server", *times) as load:
         url = f"ws://127.0.0.1:{load.hear('port', START_TIMEOUT)}/"
@@ -92,7 +91,7 @@ def forward(subject: Subject, settings: Settings) -> float:
 
 
 def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> float:
-    """Return the API calls per second that a client makes, so many of them at once."""
+    """Return the API calls per second of a client that has ``at_once`` calls in flight."""
     certificate = [settings.certificate] if tls else []
     environment = {"SSL_CERT_FILE": str(settings.authority)} if tls else {}
     with _start_load("http_server", *certificate) as load:
@@ -123,12 +122,12 @@ def memory(subject: Subject, settings: Settings) -> float:
 
 
 def crowd(subject: Subject, settings: Settings) -> float:
-    """Return within how many milliseconds a server answers 99 of 100 messages of a crowd."""
+    """Return the milliseconds within which a server answers 99 of 100 messages of a crowd."""
     return _latency(subject, settings, settings.crowd, CROWD_RATE, 0)
 
 
 def beside(subject: Subject, settings: Settings) -> float:
-    """Return the same of a few connections, beside one that sends without a pause."""
+    """Return the same for a few connections, beside one that sends without a pause."""
     return _latency(subject, settings, FEW, FEW_RATE, BURSTING)
 
 
@@ -146,16 +145,16 @@ def _latency(
 
 
 def construction(subject: Subject, settings: Settings) -> float:
-    """Return the milliseconds that it takes to import and to construct, in the fastest process.
+    """Return the milliseconds of import and construction in the fastest process.
 
-    The slower ones show what else the machine had to do (https://docs.python.org/3/library/timeit).
+    Slower processes show the other load of the machine (https://docs.python.org/3/library/timeit).
     """
     return min(_construct(subject) for _ in range(settings.imports))
 
 
 def _construct(subject: Subject) -> float:
-    # As with an installed package the bytecode is there, whatever the environment says of writing
-    # it: the first process may have to compile, and the fastest one counts.
+    # Bytecode is written even if the environment says otherwise, because an installed package has
+    # it. Only the first process has to compile, and the fastest process counts.
     environment = {"PYTHONDONTWRITEBYTECODE": ""}
     with _start_subject(subject, environment=environment) as child:
         return 1000 * float(child.hear("result", START_TIMEOUT)["seconds"])
@@ -195,7 +194,7 @@ def _check(result: dict[str, Any], unit: str) -> None:
 
 
 def _post_one(child: Child, port: int) -> None:
-    """Post one event: answered with 200 and handled once, or the figures mean nothing."""
+    """Post one event; it must be answered with 200 and handled once."""
     headers = {"Content-Type": "application/json", "X-Self-ID": "1"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/bench/", EVENT, headers)
     with urllib.request.urlopen(request, timeout=START_TIMEOUT) as response:
@@ -210,7 +209,7 @@ def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
             result: dict[str, Any] = load.hear("result", seconds + PATIENCE)
             return result
     url = f"http://127.0.0.1:{port}/bench/"
-    # wrk takes whole seconds only.
+    # wrk accepts whole seconds only.
     command = [settings.wrk, "-t1", f"-c{settings.connections}", f"-d{math.ceil(seconds)}s"]
     command += ["-s", str(WRK_SCRIPT), url, "--", EVENT.decode()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
@@ -223,11 +222,7 @@ def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
 
 
 def _steady_count(child: Child) -> int:
-    """Wait until a subject has handled what the warm-up left on its way, and count.
-
-    Raises:
-        BenchmarkError: It goes on handling.
-    """
+    """Return the count when the subject has handled all that the warm-up has sent."""
     deadline = time.monotonic() + START_TIMEOUT
     count = child.count()
     while time.monotonic() < deadline:
@@ -239,11 +234,7 @@ def _steady_count(child: Child) -> int:
 
 
 def _wait_handled(child: Child, least: int, slack: int) -> None:
-    """Wait until a subject has handled as many events as it has answered, and a few more at most.
-
-    Raises:
-        BenchmarkError: It handled fewer within a few seconds, or too many.
-    """
+    """Wait until a subject has handled ``least`` events, and at most ``slack`` more."""
     deadline = time.monotonic() + START_TIMEOUT
     while (handled := child.count()) < least:
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Child processes: started on a core of their own, heard line by line, killed at the end."""
+"""Child processes, which are started on a core of their own and killed at the end."""
 
 from __future__ import annotations
 
@@ -18,32 +18,29 @@ from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 START_TIMEOUT = 30.0
-"""Seconds for a child to listen or to say its first word."""
+"""Seconds within which a child has to listen, or to send its first message."""
 
 
 class BenchmarkError(Exception):
-    """A child failed, or a count did not come out; the figures of the run are worth nothing."""
+    """A child failed, or a count is wrong, so that the figures of the run are not valid."""
 
 
 def available_cores() -> list[int]:
-    """Return the cores that a process can be pinned to, empty where the system cannot pin."""
+    """Return the cores that a process can be pinned to; empty if the system cannot pin."""
     if not hasattr(os, "sched_getaffinity"):
         return []
     return sorted(os.sched_getaffinity(0))
 
 
 def pin(pid: int, role: str) -> None:
-    """Bind a process to one core: a subject to the first, its load to the second.
-
-    Does nothing with fewer than two cores.
-    """
+    """Bind a subject to the first core, and its load to the second, if there are two."""
     cores = available_cores()
     if len(cores) >= 2:
         os.sched_setaffinity(pid, {cores[0] if role == "subject" else cores[1]})
 
 
 def raise_file_limit() -> None:
-    """Allow this process and its children as many open files as the system lets them have."""
+    """Raise the limit of open files for this process and its children as far as possible."""
     with contextlib.suppress(ImportError):
         import resource
 
@@ -55,7 +52,7 @@ class Child:
     """One running child process."""
 
     def __init__(self, process: subprocess.Popen[str], errors: IO[str], name: str) -> None:
-        """Listen to a process whose standard error goes to a file; ``start`` makes one."""
+        """Read from a process whose standard error goes to a file; ``start`` makes one."""
         self.process = process
         self.name = name
         self._errors = errors
@@ -63,10 +60,10 @@ class Child:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def hear(self, key: str, timeout: float) -> Any:
-        """Wait for the next message that has a key, and return the value.
+        """Return the value of a key in the next message that has it.
 
         Raises:
-            BenchmarkError: The child ended, or was silent for so many seconds.
+            BenchmarkError: The child ended, or took more than ``timeout`` seconds.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -85,17 +82,13 @@ class Child:
         return int(self.hear("count", START_TIMEOUT))
 
     def proceed(self) -> None:
-        """Write the line to the child that it waits for."""
+        """Write the line that the child waits for."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def wait_listening(self, port: int) -> None:
-        """Wait until the child accepts connections.
-
-        Raises:
-            BenchmarkError: It ended, or was too slow.
-        """
+        """Wait until the child accepts connections."""
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -127,7 +120,7 @@ class Child:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
@@ -141,12 +134,11 @@ def start(
 
     Args:
         module: The module's name inside ``benchmarks``.
-        args: Its command line.
-        role: ``"subject"`` or ``"load"``: which core it gets.
+        role: ``"subject"`` or ``"load"``, which decides on the core.
         env: Environment variables to add.
 
     Raises:
-        BenchmarkError: It logged a traceback.
+        BenchmarkError: The child has logged a traceback.
     """
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, args)]
     with (

@@ -1,4 +1,4 @@
-"""The figures of a run: medians, ratios and targets met; and where they were measured."""
+"""The figures of a run: medians, ratios, targets, and the machine."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ PACKAGES = (
     "websockets",
     "yarl",
 )
-"""Distributions whose versions matter."""
+"""Distributions whose versions influence the figures."""
 
 
 @dataclass
 class Figures:
-    """What was measured on one path: a sample per process for each subject's name."""
+    """The figures of one path: for each subject's name a sample per process."""
 
     path: BenchmarkPath
     samples: dict[str, list[float]] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class Figures:
     def ratio(self, name: str, against: str) -> float | None:
         """Return the median over the rounds of one subject's quotient by another's.
 
-        Quotients of the same round cancel what the machine does from one minute to the next.
-        None when one of the two was not measured.
+        Quotients within a round cancel changes of the machine's speed from minute to minute. None
+        if one of the two was not measured.
         """
         ours, theirs = self.samples.get(name), self.samples.get(against)
         if not ours or not theirs:
@@ -62,14 +62,14 @@ class Figures:
         return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
     def meets(self, target: Target) -> bool | None:
-        """Return whether a target is met, None when that cannot be told."""
+        """Return whether a target is met; None if one of the two subjects was not measured."""
         ratio = self.ratio(target.subject, target.against)
         if ratio is None:
             return None
         return ratio >= target.bound if self.path.more_is_better else ratio <= target.bound
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what goes into the JSON file."""
+        """Return the path's part of the JSON file."""
         path = self.path
         return {
             "key": path.key,
@@ -104,7 +104,7 @@ def as_json(
     machine: Mapping[str, Any],
     absent: Sequence[str],
 ) -> str:
-    """Return a run as JSON, with a line for each subject that could not run."""
+    """Return a run as JSON; ``absent`` has a line for each subject that could not run."""
     run = {
         **machine,
         "settings": {k: v for k, v in asdict(settings).items() if isinstance(v, int | float)},
@@ -116,10 +116,10 @@ def as_json(
 
 
 def describe_machine(others: float, awake: bool) -> dict[str, Any]:
-    """Return the date, the machine, and what is installed.
+    """Return the date, the machine, and the versions of what is installed.
 
     Args:
-        others: The part of the processor that processes outside the run have used.
+        others: The fraction of the processor that processes outside the run have used.
         awake: Whether idle cores were kept awake.
     """
     return {
@@ -144,7 +144,7 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, as well as the system knows it."""
+    """Return the name of the processor, or the best that the system knows."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             names = [line.partition(":")[2].strip() for line in lines if "model name" in line]

@@ -1,4 +1,4 @@
-"""Measures the paths of a run: for each path some rounds, in each round every subject in turn."""
+"""Measures the paths of a run, each in some rounds; a round measures every subject in turn."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from .table import format_figure
 
 
 def present_subjects(path: BenchmarkPath, names: Sequence[str]) -> tuple[list[Subject], list[str]]:
-    """Return the subjects of a path with one of these parts in their names, all of them for none.
+    """Return the subjects that can run, and a line for each subject that cannot be imported.
 
-    Returns:
-        Those that can run, and a line for each that cannot be imported.
+    If names are given, only subjects count whose name contains one of them.
     """
     present, absent = [], []
     for subject in path.subjects:
@@ -39,10 +38,10 @@ def run_path(
     settings: Settings,
     tell: Callable[[str], None],
 ) -> Figures:
-    """Measure one path with those of its subjects that can run; ``tell`` takes a line about each.
+    """Measure one path with subjects that can run; ``tell`` gets a line about each figure.
 
     Raises:
-        BenchmarkError: A subject made an error; nothing that was measured counts.
+        BenchmarkError: A subject made an error, so that the figures are not valid.
     """
     figures = Figures(path)
     for number in range(1 if path.steady else settings.rounds * path.processes):
@@ -50,19 +49,19 @@ def run_path(
             value = path.measurement(subject, settings)
             figures.add(subject.name, value)
             tell(f"{path.key} {number + 1} {subject.name}: {format_figure(value)} {path.unit}")
-    # The first round's order is that of the tables.
+    # The tables have the order of the first round.
     figures.samples = {subject.name: figures.samples[subject.name] for subject in subjects}
     return figures
 
 
 def _in_turn(subjects: Sequence[Subject], number: int) -> Iterable[Subject]:
-    """Return the subjects, backwards every other round: nobody is always the first."""
+    """Return the subjects, in reverse every other round, so that the first one changes."""
     return subjects if number % 2 == 0 else reversed(subjects)
 
 
 @functools.cache
 def import_failure(modules: tuple[str, ...]) -> str | None:
-    """Return why modules cannot be imported, None when they can."""
+    """Return why modules cannot be imported; None if they can."""
     code = "import " + ", ".join(modules)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

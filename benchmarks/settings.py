@@ -1,4 +1,4 @@
-"""How a run is to be made."""
+"""The settings of a run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class Settings:
 
     Attributes:
         rounds: How often each subject of a path is measured.
-        seconds: Length of one measurement.
-        warmup: Seconds of load before it.
+        seconds: Seconds of one measurement.
+        warmup: Seconds of load before each measurement.
         messages: WebSocket messages in one burst.
         connections: Keep-alive connections that post webhooks.
         idle: Idle WebSockets whose memory is measured.
-        crowd: WebSockets that talk at once.
-        imports: Fresh processes in one measurement of the import time.
-        certificate: PEM file with the simulated platform's certificate and key, and that of the
-            authority that signed it; None where no path is measured that needs TLS.
-        authority: PEM file with the authority's certificate alone; None as before.
-        wrk: Path of ``wrk``; None stands for the generator written in Python.
+        crowd: WebSockets that send at the same time.
+        imports: New processes in one measurement of the import time.
+        certificate: PEM file with the key and the certificate of the simulated platform, and the
+            certificate of the authority that signed it; None if no measured path needs TLS.
+        authority: PEM file with the authority's certificate alone; None as for ``certificate``.
+        wrk: Path of ``wrk``; None for the load generator that is written in Python.
     """
 
     rounds: int = 3

@@ -12,7 +12,7 @@ MARKS = {True: "met", False: "MISSED", None: "not measured"}
 
 
 def format_figure(value: float) -> str:
-    """Return a figure with as many digits as mean something."""
+    """Return a figure with its significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -73,7 +73,7 @@ def _path_rows(figure: Figures) -> Iterator[tuple[str, ...]]:
 
 
 def align(rows: Sequence[tuple[str, ...]], left: tuple[int, ...]) -> Iterator[str]:
-    """Yield the rows as lines with aligned columns; those in ``left`` to the left."""
+    """Yield the rows as lines with aligned columns; the columns in ``left`` to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (

@@ -1,7 +1,7 @@
 """A FastAPI application beside a NoneBot2 bot: one process, one port, one event loop.
 
 Run it with ``pip install "nonebot-aiohttp[fastapi,speedups]" nonebot2``, and then
-``python examples/beside_fastapi.py``: the bot's own paths come first, FastAPI has all the others.
+``python examples/beside_fastapi.py``. The bot has its own paths, and FastAPI has all others.
 """
 
 import nonebot
@@ -25,7 +25,7 @@ def main() -> None:
 
     @app.get("/hello/{name}")
     async def hello(name: str) -> dict[str, str]:
-        """Greet, and show that FastAPI parses as ever."""
+        """Greet, and show that FastAPI parses the parameters."""
         return {"hello": name}
 
     nonebot.run()

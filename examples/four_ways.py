@@ -1,12 +1,12 @@
-"""Shows that all four ways work: a platform in a second process sends a random payload over each.
+"""Shows that all four ways work: a platform, the second process, sends a payload over each.
 
 ::
 
     python examples/four_ways.py                    one line for each way, exit code 0
     python examples/four_ways.py --break polling    that way gets a wrong token, exit code 1
 
-Webhook and polling carry their payload back by an API call over HTTP, the WebSockets carry it
-themselves. It needs neither a configuration nor a network.
+The bot sends the random payload back: by an API call over HTTP for webhook and polling, and over
+the same WebSocket for the other two. The example needs neither a configuration nor a network.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ SECONDS_IN_ALL = 60.0
 
 @dataclass(frozen=True)
 class Access:
-    """The token that both sides know, and the way that is told a wrong one.
+    """The token that both sides know, and the way that gets a wrong one.
 
     Attributes:
-        token: The token.
         broken: The way that is broken on purpose, or None.
     """
 
@@ -55,7 +54,7 @@ class Access:
     broken: str | None
 
     def headers(self, way: str) -> dict[str, str]:
-        """Make the headers that let a way in, unless it is the broken one."""
+        """Make the headers of a way; the broken way gets a wrong token."""
         token = "wrong" if way == self.broken else self.token
         return {"X-Self-ID": way, "Authorization": token}
 
@@ -64,14 +63,14 @@ class Access:
 
 
 class Bot(nonebot_aiohttp.Bot):
-    """Sends back whatever comes; the bot's id is the way by which it is connected."""
+    """Sends each message back; the bot's id is the name of its way."""
 
     driver: Driver
     config: Any
 
     @property
     def type(self) -> str:
-        """Name of the adapter."""
+        """The name of the adapter."""
         return ADAPTER
 
     @classmethod
@@ -100,7 +99,7 @@ class Bot(nonebot_aiohttp.Bot):
 
 
 def make_driver(platform: str, token: str) -> Driver:
-    """Make a driver that knows the adapter."""
+    """Make a driver with the adapter."""
     # No load_config(), because a .env in this folder must not change what is shown.
     config: Any = SimpleNamespace(environment="example", platform=platform, token=token)
     driver = Driver(config, config)
@@ -152,7 +151,7 @@ async def start_platform(bot_port: int, access: Access) -> asyncio.subprocess.Pr
 async def talk(
     platform: asyncio.subprocess.Process, listening: socket.socket, access: Access
 ) -> int:
-    """Run the driver until the platform has ended, and show what that says."""
+    """Run the driver until the platform has ended, and print the platform's output."""
     assert platform.stdout is not None
     port = int(await platform.stdout.readline())
     address = f"127.0.0.1:{port}"
@@ -171,7 +170,7 @@ async def talk(
 
 
 class Platform:
-    """Sends a payload over each way and waits for it to come back."""
+    """Sends a payload over each way and waits until it comes back."""
 
     def __init__(self, bot: str, access: Access) -> None:
         self._bot = bot

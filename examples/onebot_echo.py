@@ -1,12 +1,12 @@
 """A OneBot v11 bot that answers ``/echo`` with the rest of the message.
 
-It takes webhooks at ``/cqhttp/`` and reverse WebSockets at ``/cqhttp/ws``, and connects to the
-URLs in ``WS_URLS`` on its own. The settings come from ``.env`` and from the environment::
+It accepts webhooks at ``/cqhttp/`` and reverse WebSockets at ``/cqhttp/ws``, and connects to the
+URLs in ``WS_URLS``. The settings come from ``.env`` and from the environment::
 
     HOST, PORT    where to listen; 127.0.0.1 and 8080
     ACCESS_TOKEN  the token of the WebSockets and of the HTTP API
-    SECRET        the key of the webhooks' signatures; without it they need the token
-    API_ROOT      HTTP API by bot id, to answer webhooks: {"12345": "http://127.0.0.1:5700"}
+    SECRET        the key of the webhooks' signatures; without it webhooks need the token
+    API_ROOT      HTTP APIs by bot id, to answer webhooks: {"12345": "http://127.0.0.1:5700"}
     WS_URLS       forward WebSockets by bot id: {"12345": "ws://127.0.0.1:6700"}
 """
 
@@ -59,7 +59,7 @@ class Bot(nonebot_aiohttp.Bot):
 
     @property
     def type(self) -> str:
-        """Name of the adapter."""
+        """The name of the adapter."""
         return "cqhttp"
 
     @classmethod
@@ -86,7 +86,7 @@ class Bot(nonebot_aiohttp.Bot):
         return (None, refused) if refused else (self_id, HTTPResponse(204))
 
     async def handle_message(self, message: bytes) -> None:
-        """Take an event, or the answer to an API call."""
+        """Handle an event, or the answer to an API call."""
         data = json.loads(message)
         if "post_type" not in data:
             self._take_answer(data)
@@ -148,12 +148,12 @@ def fail_calls(bot: nonebot_aiohttp.Bot) -> None:
 
 
 def authorization(config: Config) -> dict[str, str]:
-    """Make the headers that show the token to the platform."""
+    """Make the headers that carry the token to the platform."""
     return {"Authorization": f"Bearer {config.access_token}"} if config.access_token else {}
 
 
 def token_of(request: HTTPConnection) -> str | None:
-    """Find the token that a platform shows: in a header, or in the query."""
+    """Find the token of a platform, in a header or in the query."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token"):
         return token.strip()
@@ -161,7 +161,7 @@ def token_of(request: HTTPConnection) -> str | None:
 
 
 def refusal(name: str, given: str | None, expected: str) -> HTTPResponse | None:
-    """Refuse a credential that is missing or wrong."""
+    """Make the refusal of a missing or wrong token or signature."""
     if given is None:
         return HTTPResponse(401, f"{name} is missing".encode())
     is_right = hmac.compare_digest(given.encode(errors="replace"), expected.encode())
@@ -169,7 +169,7 @@ def refusal(name: str, given: str | None, expected: str) -> HTTPResponse | None:
 
 
 def after_command(message: Any) -> Any:
-    """Return what follows the command, as text or as segments like the message; else None."""
+    """Return the text or the segments after the command; None if it is another message."""
     if isinstance(message, str):
         return message[len(COMMAND) :] if message.startswith(COMMAND) else None
     if not message or message[0]["type"] != "text":

@@ -1,8 +1,8 @@
 """Bursts of WebSocket messages from a picows peer, faster than any subject reads them.
 
-The frames of a burst are encoded beforehand and written many at a time; after them comes the
-question how many messages the subject has handled. The answer ends the burst and proves that none
-was lost.
+The frames of a burst are encoded beforehand and written many at a time. After them the peer asks
+how many messages the subject has handled. The answer ends the burst, and shows that no message was
+lost.
 """
 
 from __future__ import annotations
@@ -31,36 +31,32 @@ class BurstPeer(Writer):
     """One connection that sends bursts."""
 
     def __init__(self, masked: bool) -> None:
-        """Encode the frames, masked on the client's side."""
+        """Encode the frames, masked if the peer is a client."""
         super().__init__()
         self._chunk = encode_many(os.urandom(4) if masked else None)
         self._answers: asyncio.Queue[int] = asyncio.Queue()
         self._sent = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take the answer to a question."""
+        """Pass the answer on to the code that has asked."""
         if frame.msg_type == WSMsgType.TEXT:
             self._answers.put_nowait(int(frame.get_payload_as_ascii_text()))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Answer the question with a count that cannot be."""
+        """Answer the open question with an impossible count."""
         self._answers.put_nowait(-1)
 
     async def measure(self, messages: int, warmup: float, seconds: float) -> dict[str, Any]:
-        """Send bursts of messages, for some seconds to warm up, then to measure.
-
-        Returns:
-            How many messages the subject handled, and in how many seconds.
-        """
+        """Send bursts to warm up, then to measure; return the messages and the seconds of these."""
         await self._bursts(messages, warmup)
         sent, elapsed = await self._bursts(messages, seconds)
         return {"messages": sent, "seconds": elapsed}
 
     async def ask(self) -> None:
-        """Ask for the count and compare it with what was sent on this connection.
+        """Ask for the count, and compare it with the messages sent on this connection.
 
         Raises:
-            BenchmarkError: The subject handled more or fewer messages, or hung up.
+            BenchmarkError: The subject has handled more or fewer messages, or has disconnected.
         """
         self.transport.send(WSMsgType.TEXT, COUNT_REQUEST.encode())
         self._sent += 1

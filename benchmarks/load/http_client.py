@@ -1,4 +1,4 @@
-"""Keep-alive HTTP connections that post the event; stands in for wrk where that is missing."""
+"""Keep-alive HTTP connections that post the event, for machines without wrk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUEST = (
 
 
 class Poster(MessageProtocol):
-    """One connection that sends a request, waits for the answer, and begins again."""
+    """One connection that sends a request, waits for the answer, and repeats that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,13 +43,13 @@ class Poster(MessageProtocol):
         self.errors += not self._stopped
 
     def stop(self) -> None:
-        """Send no more, and close."""
+        """Send no more requests, and close."""
         self._stopped = True
         self.transport.close()
 
 
 async def post(port: int, connections: int, seconds: float) -> None:
-    """Post for a while on several connections at once, then tell the runner."""
+    """Post for some seconds on several connections at once, then tell the runner the counts."""
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     posters = [

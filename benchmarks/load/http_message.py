@@ -1,4 +1,4 @@
-"""``MessageProtocol``: a connection on which HTTP messages come one after the other."""
+"""``MessageProtocol``: a connection on which HTTP messages arrive one after the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MessageProtocol(asyncio.Protocol, abc.ABC):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Collect."""
+        """Collect bytes until the message is complete."""
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
         if found and len(body) >= content_length(head):
@@ -28,10 +28,10 @@ class MessageProtocol(asyncio.Protocol, abc.ABC):
 
     @abc.abstractmethod
     def take(self, head: bytes, body: bytes) -> None:
-        """Take a message."""
+        """Handle a complete message."""
 
 
 def content_length(head: bytes) -> int:
-    """Return the length that the head of an HTTP message announces, 0 when it announces none."""
+    """Return the ``Content-Length`` of the head of an HTTP message; 0 if it is missing."""
     _, found, rest = head.lower().partition(b"\r\ncontent-length:")
     return int(rest.partition(b"\r\n")[0]) if found else 0

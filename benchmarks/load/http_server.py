@@ -1,4 +1,4 @@
-"""A simulated platform that answers API calls, faster than any subject calls."""
+"""A simulated platform that answers API calls faster than any subject calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ tally = Tally()
 
 
 class Platform(MessageProtocol):
-    """One connection, on which requests come one after the other."""
+    """One connection, on which requests arrive one after the other."""
 
     def take(self, head: bytes, body: bytes) -> None:
         """Answer."""
@@ -29,7 +29,7 @@ class Platform(MessageProtocol):
 
 
 async def serve(certificate: str | None) -> None:
-    """Listen on a free port, over TLS if there is a certificate, until killed."""
+    """Listen on a free port, over TLS if a certificate is given, until the process is killed."""
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

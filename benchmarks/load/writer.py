@@ -1,4 +1,4 @@
-"""``Writer``: a WebSocket connection that writes frames as fast as the other end takes them."""
+"""``Writer``: a WebSocket connection that writes frames as fast as the other end reads them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,11 @@ import struct
 from picows import WSListener, WSTransport
 
 NO_MASK = bytes(4)
-"""A masking key that changes nothing, for frames that are encoded while they are counted."""
+"""A masking key that does not change the payload, for frames encoded during a measurement."""
 
 
 def encode_frame(payload: bytes, mask: bytes | None) -> bytes:
-    """Encode a text frame of up to 65,535 bytes as RFC 6455, section 5.2, draws it.
-
-    Args:
-        payload: What it carries.
-        mask: The masking key of a client's frame; None for a server's.
-    """
+    """Encode a text frame of at most 65,535 bytes (RFC 6455, section 5.2); a server has no mask."""
     size, masked = len(payload), 0 if mask is None else 0x80
     if size < 126:
         header = struct.pack("!BB", 0x81, masked | size)
@@ -33,7 +28,7 @@ def encode_frame(payload: bytes, mask: bytes | None) -> bytes:
 
 
 class Writer(WSListener):
-    """A connection that waits with writing while the other end reads more slowly."""
+    """A connection that stops writing while the other end is behind with reading."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,11 +40,11 @@ class Writer(WSListener):
         self.transport = transport
 
     def pause_writing(self) -> None:
-        """Wait: the other end reads more slowly."""
+        """Stop writing, because the other end is behind with reading."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """Write on."""
+        """Go on writing."""
         self._writable.set()
 
     async def write(self, data: bytes) -> None:

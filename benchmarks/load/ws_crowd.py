@@ -1,4 +1,4 @@
-"""Many reverse WebSockets: silent ones for their memory, or ones that ask and wait for answers."""
+"""Many reverse WebSockets: idle ones to measure memory, or ones that ask for answers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .writer import NO_MASK, Writer
 CONNECTING_AT_ONCE = 50
 HANDSHAKE_TIMEOUT = 30.0
 TICK = 0.001
-"""Seconds between two looks at which questions are due."""
+"""Seconds between two checks for questions that are due."""
 PATIENCE = 20.0
-"""Seconds that the last answers may take."""
+"""Seconds within which the last answers have to arrive."""
 
 
 class Peer(Writer):
@@ -30,8 +30,9 @@ class Peer(Writer):
 
     Attributes:
         first: Done when the subject has answered the first question.
-        answers: When each question that was answered was due, and how many seconds that took.
-        pending: When the others were due.
+        answers: For each answered question, when it was due, and after how many seconds the
+            answer came.
+        pending: When each question that is not answered yet was due.
     """
 
     def __init__(self) -> None:
@@ -46,16 +47,12 @@ class Peer(Writer):
         self.ask(time.perf_counter())
 
     def ask(self, due: float) -> None:
-        """Ask.
-
-        Args:
-            due: When this should have happened; the time until the answer counts from then.
-        """
+        """Ask; the time until the answer counts from ``due``, when this should have happened."""
         self.pending.append(due)
         self.transport.send(WSMsgType.TEXT, COUNT_REQUEST.encode())
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take an answer."""
+        """Note an answer and how long it took."""
         if frame.msg_type == WSMsgType.TEXT:
             due = self.pending.popleft()
             self.answers.append((due, time.perf_counter() - due))
@@ -63,7 +60,7 @@ class Peer(Writer):
                 self.first.set_result(None)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Fail if no answer has come."""
+        """Fail if the first answer has not arrived."""
         if not self.first.done():
             self.first.set_exception(ConnectionError("the subject hung up"))
 
@@ -89,7 +86,7 @@ async def connect_all(url: str, first: int, last: int) -> list[Peer]:
 
 
 async def hold(url: str, before: int, connections: int) -> None:
-    """Open some connections, then many more; tell the runner when each part stands."""
+    """Open some connections, then many more; tell the runner when each part is open."""
     control = Control()
     held = await connect_all(url, 0, before)
     control.say(opened=len(held))
@@ -105,17 +102,15 @@ async def talk(
     """Ask over all connections in turn, and tell the runner how long the answers took.
 
     Args:
-        url: The subject's.
-        connections: How many.
         rate: Questions per second, over all connections together.
         warmup: Seconds of questions whose answers do not count.
         seconds: Seconds of questions whose answers count.
-        beside: How many more connections send events without a pause meanwhile.
+        beside: Additional connections that send events without a pause meanwhile.
     """
     control = Control()
     peers = await connect_all(url, 0, connections + beside)
     bursting = [asyncio.ensure_future(_burst(peer)) for peer in peers[connections:]]
-    # Else the collector's pauses here would count.
+    # Otherwise the pauses of the garbage collector of this process would count.
     gc.freeze()
     began = time.perf_counter()
     await _ask_in_turn(peers[:connections], rate, began, warmup + seconds)
@@ -145,13 +140,13 @@ async def _ask_in_turn(peers: list[Peer], rate: float, began: float, seconds: fl
 
 
 async def _burst(peer: Peer) -> int:
-    """Send events until cancelled; return how many."""
+    """Send events until cancelled; return how many were sent."""
     events, sent = encode_many(NO_MASK), 0
     try:
         while True:
             sent += FRAMES_PER_WRITE
             await peer.write(events)
-            # Where the subject takes all that is written there is nothing to wait for.
+            # If the subject reads fast enough, write() does not yield to the event loop.
             await asyncio.sleep(0)
     except asyncio.CancelledError:
         return sent

@@ -13,7 +13,7 @@ from .loop import run
 
 
 class ServedPeer(BurstPeer):
-    """The server's side of the one connection; ``connected`` tells when it is there."""
+    """The server's side of the only connection; ``connected`` is done when it is open."""
 
     def __init__(self) -> None:
         super().__init__(masked=False)

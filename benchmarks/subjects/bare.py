@@ -1,7 +1,7 @@
-"""The reference: aiohttp used by hand, with everything that is known to make it fast.
+"""The reference: aiohttp used directly, with everything that is known to make it fast.
 
-It reads the body or the frame, starts a handler and answers. It builds no headers, makes no checks
-and keeps no promises.
+It reads the body or the frame, starts a handler and answers. It does not build headers, and does
+not check anything.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 async def webhook(request: web.BaseRequest) -> web.Response:
-    """Take one event."""
+    """Handle one event."""
     body = await request.read()
     start_eagerly(asyncio.get_running_loop(), handle_event(body))
     return web.Response()
 
 
 async def websocket_bytes(request: web.Request) -> web.WebSocketResponse:
-    """Take messages as bytes, each in an eager task."""
+    """Handle messages as bytes, each in an eager task."""
     socket = web.WebSocketResponse(compress=False, **UNDECODED)
     await socket.prepare(request)
     await read_bytes(socket)
@@ -54,7 +54,7 @@ async def websocket_bytes(request: web.Request) -> web.WebSocketResponse:
 
 
 async def websocket_text(request: web.Request) -> web.WebSocketResponse:
-    """Take messages as str, each in a task made as NoneBot2's adapters make them."""
+    """Handle messages as str, each in a task like those of NoneBot2's adapters."""
     socket = web.WebSocketResponse(compress=False)
     await socket.prepare(request)
     while (message := await socket.receive()).type in MESSAGES:
@@ -70,7 +70,7 @@ async def read_bytes(socket: web.WebSocketResponse | aiohttp.ClientWebSocketResp
 
 
 def serve(port: str) -> None:
-    """Serve all that comes in."""
+    """Serve webhooks and reverse WebSockets."""
     app = web.Application()
     app.router.add_post("/bench/", webhook)
     app.router.add_get("/bench/ws", websocket_bytes)
@@ -87,7 +87,7 @@ def serve(port: str) -> None:
 
 
 async def serve_low_level(port: str) -> None:
-    """Serve webhooks by aiohttp's server alone, without an application and its router."""
+    """Serve webhooks with aiohttp's server alone, without an application and its router."""
     Control(tally)
     runner = web.ServerRunner(web.Server(webhook, access_log=None))
     await runner.setup()
@@ -96,7 +96,7 @@ async def serve_low_level(port: str) -> None:
 
 
 async def forward(_port: str, url: str) -> None:
-    """Connect to a platform and take what it sends."""
+    """Connect to a platform and handle its messages."""
     Control(tally)
     async with (
         aiohttp.ClientSession() as session,

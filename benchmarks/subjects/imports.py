@@ -1,4 +1,4 @@
-"""Time to import, and to construct a driver with a config that is there already."""
+"""The time to import, and to construct a driver with a config that exists already."""
 
 from __future__ import annotations
 

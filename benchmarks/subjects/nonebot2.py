@@ -1,4 +1,4 @@
-"""A NoneBot2 driver, a stock one or this package's, under an adapter that counts its events."""
+"""A NoneBot2 driver, NoneBot's own or this package's, under an adapter that counts events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BenchAdapter(Adapter):
 
     @classmethod
     def get_name(cls) -> str:
-        """Name of the adapter."""
+        """The name of the adapter."""
         return "Bench"
 
     async def _handle_http(self, request: Request) -> Response:
@@ -59,13 +59,13 @@ async def read_messages(websocket: WebSocket) -> None:
 
 
 def make_driver(name: str, port: str, **settings: Any) -> Any:
-    """Initialise NoneBot with a driver, and with the settings that it comes with."""
+    """Initialise NoneBot with a driver and settings, without an .env file."""
     nonebot.init(_env_file=None, driver=name, host="127.0.0.1", port=int(port), **settings)
     return nonebot.get_driver()
 
 
 def begin(driver: Any, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Have the driver begin some work when it starts, and start without waiting for its end."""
+    """Run a coroutine from the driver's start on; the start does not wait for its end."""
 
     @driver.on_startup  # type: ignore[untyped-decorator]
     async def _begin() -> None:
@@ -73,21 +73,21 @@ def begin(driver: Any, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def serve(name: str, port: str) -> None:
-    """Serve all that comes in."""
+    """Serve webhooks and reverse WebSockets."""
     Control(tally)
     make_driver(name, port).register_adapter(BenchAdapter)
     nonebot.run()
 
 
 def serve_quietly(name: str, port: str) -> None:
-    """Serve on uvicorn without the line of log for each request that NoneBot has by default."""
+    """Serve on uvicorn without the access log that NoneBot has by default."""
     Control(tally)
     make_driver(name, port, log_level="WARNING").register_adapter(BenchAdapter)
     nonebot.run(access_log=False)
 
 
 def forward(name: str, port: str, url: str) -> None:
-    """Connect to a platform and take what it sends."""
+    """Connect to a platform and handle its messages."""
     Control(tally)
     driver = make_driver(name, port)
 

@@ -17,7 +17,7 @@ BODY = {"type": "http.response.body", "body": b""}
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Take one event, or go through the lifespan."""
+    """Handle one event, or the lifespan."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
@@ -32,7 +32,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def lifespan(receive: Any, send: Any) -> None:
-    """Agree to start and to stop."""
+    """Confirm the start and the stop."""
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})

@@ -20,14 +20,14 @@ class BenchBot(Bot):
 
     @property
     def type(self) -> str:
-        """Name of the adapter."""
+        """The name of the adapter."""
         return "bench"
 
     @classmethod
     async def check_permission(
         cls, driver: Any, request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
-        """Admit everybody who gives an id."""
+        """Let in every peer that sends an id."""
         return request.headers.get("x-self-id"), None
 
     async def handle_message(self, message: bytes) -> None:
@@ -53,12 +53,12 @@ def make_driver(port: str) -> Driver:
 
 
 def serve(port: str) -> None:
-    """Serve all that comes in."""
+    """Serve webhooks and reverse WebSockets."""
     make_driver(port).run()
 
 
 def forward(port: str, url: str) -> None:
-    """Connect to a platform and take what it sends."""
+    """Connect to a platform and handle its messages."""
     driver = make_driver(port)
     driver.setup_websocket(WebSocketSetup("bench", "1", url))
     driver.run()

@@ -1,4 +1,4 @@
-"""What all subjects share: the count of handled events, tasks, and the measuring of calls."""
+"""The code that all subjects share: the count of events, tasks, and measuring of calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if sys.version_info >= (3, 12):
     def start_eagerly(
         loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
     ) -> None:
-        """Run a coroutine to its first wait at once, and keep it alive if it has not ended."""
+        """Run a coroutine up to its first wait, and keep its task alive if it has not ended."""
         task = asyncio.Task(coroutine, loop=loop, eager_start=True)
         if not task.done():
             tasks.add(task)
@@ -31,14 +31,14 @@ else:
     def start_eagerly(
         loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]
     ) -> None:
-        """Start a task and keep it alive; tasks of this Python cannot be eager."""
+        """Start a task and keep it alive, because this Python has no eager tasks."""
         task = loop.create_task(coroutine)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
 
 def start_as_adapters_do(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Start a task in the way of NoneBot2's adapters."""
+    """Start a task as NoneBot2's adapters do."""
     task = asyncio.create_task(coroutine)
     task.add_done_callback(tasks.discard)
     tasks.add(task)
@@ -70,12 +70,12 @@ async def measure_calls(
     warmup: float,
     seconds: float,
 ) -> None:
-    """Call an API again and again, so many times at once, and tell the runner how it went.
+    """Call an API again and again, and tell the runner how many calls succeeded.
 
     Args:
-        control: The line to the runner.
+        control: The connection to the runner.
         call: Makes one call and returns the answer's body.
-        at_once: How many calls are on their way at the same time.
+        at_once: How many calls are in flight at the same time.
         warmup: Seconds of calls that do not count.
         seconds: Seconds of calls that count.
     """

@@ -208,10 +208,18 @@ class AiohttpTransport:
         """Answer an HTTP request for a webhook."""
         fields = read_fields(received, self.endpoints.headers(received.headers))
         request = HTTPRequest(**fields, method=received.method)
-        next_chunk = _chunks_of(received.content)
-        return aiohttp_response(
-            await self.endpoints.answer(target, request, self._bodies, next_chunk)
-        )
+        content = received.content
+        if not content.is_eof() or content.exception() is not None:
+            next_chunk = _chunks_of(content)
+            answer = await self.endpoints.answer(target, request, self._bodies, next_chunk)
+            return aiohttp_response(answer)
+        # Most bodies have arrived as a whole when their handler starts.
+        request.body = content.read_nowait()
+        try:
+            self._bodies.check_size(len(request.body))
+        except Refused as refused:
+            return aiohttp_response(self.endpoints.refuse(target, refused))
+        return aiohttp_response(await self.endpoints.http(target, request))
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""

@@ -125,3 +125,16 @@ async def test_an_unknown_expectation_is_417(
     assert logs.messages("ERROR") == []
     # aiohttp logs nothing of it, either.
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_an_expectation_that_is_not_utf8_is_refused_whatever_the_target(
+    adapter: Adapter, logs: Logs
+) -> None:
+    async with own_process(make_driver(adapter)) as host:
+        for target in (b"CONNECT a:1", b"GET http://a"):
+            async with await host.client() as client:
+                head = b" HTTP/1.1\r\nHost: a\r\nExpect: \xff\r\nConnection: close\r\n\r\n"
+                await client.send(target + head)
+                assert (await client.read_response()).status in (400, 417)
+    assert "Traceback" not in logs.output
+    assert logs.output.count("malformed") <= 1

@@ -35,7 +35,7 @@ class Launch(Protocol):
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
-    """Give the function that starts programs; those that still run at the end are killed."""
+    """Give a function that starts programs; at the end it kills those that still run."""
     programs: list[Program] = []
 
     def start(host: Host, port: int = 0, **settings: Any) -> Program:

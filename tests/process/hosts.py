@@ -16,13 +16,13 @@ import aiohttp
 
 @dataclass(frozen=True)
 class Host:
-    """A host.
+    """Where a driver runs, and the command that starts it there.
 
     Attributes:
-        name: Its name, as the table in the documentation has it.
-        arguments: The module that runs it, and its arguments; ``{port}`` is where to listen.
-        prefix: The path below which the bot is.
-        ignored: Filters of warnings that it raises itself.
+        name: The head of its column in the table.
+        arguments: The module to run and its arguments; ``{port}`` stands for the port.
+        prefix: The path below which the bot is served.
+        ignored: Filters for the warnings that the host itself raises.
     """
 
     name: str
@@ -58,38 +58,38 @@ HYPERCORN = Host("hypercorn", ("hypercorn", "-w", "0", "-b", "127.0.0.1:{port}",
 STARLETTE = Host("Starlette", ("uvicorn", "--port", "{port}", f"{_BOTS}.mounted:app"), "/bots/here")
 
 HOSTS = (RUN, SERVE, SUBAPP, ATTACH, GUNICORN, UVICORN, HYPERCORN, STARLETTE)
-"""Those of the table, in its order; Starlette runs under uvicorn."""
+"""The columns of the table, in their order; Starlette runs under uvicorn."""
 
-_SERVERS_OWN = "the server's own"
+_SERVER_DECIDES = "the server decides"
 
 PROMISES: dict[str, str] = {
     "startup first": "No event is handled before the startup hooks have ended",
     "port first": "A port in use is found before any startup hook runs",
-    "failed start": "A startup hook that fails ends the process, not with 0",
+    "failed start": "A startup hook that fails ends the process with another code than 0",
     "undone start": "The shutdown hooks run after a startup hook has failed",
     "forward": "Polling and forward WebSockets run",
     "refusal": "A refused WebSocket handshake gets the adapter's response",
     "body limit": "`aiohttp_max_body_size` bounds a webhook's body",
-    "body memory": "`aiohttp_max_body_memory` bounds unfinished bodies together",
-    "raw body": "The body arrives as it was sent, compressed or not",
-    "sendable": "An adapter's response that cannot be sent is a 500",
-    "encoded slash": "An encoded slash in a path separates nothing",
-    "unread": "Who sends requests and never reads the answers is dropped",
-    "frame limit": "`aiohttp_max_message_size` bounds a WebSocket message",
+    "body memory": "`aiohttp_max_body_memory` bounds all unfinished bodies together",
+    "raw body": "An adapter gets the body as it was sent, compressed or not",
+    "sendable": "An adapter's response that cannot be sent becomes a 500",
+    "encoded slash": "An encoded slash does not separate parts of a path",
+    "unread": "A peer that sends requests and never reads the answers is dropped",
+    "frame limit": "`aiohttp_max_message_size` bounds the size of a WebSocket message",
     "invalid text": "Invalid UTF-8 in a text frame closes with 1007",
     "heartbeat": "`aiohttp_heartbeat` pings WebSockets",
-    "probe": "A second connection of a bot whose first one lives gets 409",
+    "probe": "A second connection of a bot gets 409 while the first one is alive",
     "pages": "With `aiohttp_fastapi=true` plugins' FastAPI pages are served behind the bot's paths",
     "exit": "`driver.exit()` stops the process",
-    "drain": "Handlers in flight at the stop end, with API calls over HTTP",
-    "matchers": "Events that NoneBot2's matchers handle at the stop end, too",
-    "answers": "They get answers to API calls over their WebSockets",
-    "busy": "A webhook on an open connection gets 503 meanwhile",
-    "going away": "WebSockets close with 1001 after that",
-    "hooks in order": "Then disconnect hooks, shutdown hooks in reverse, session closed last",
-    "exit code": "SIGTERM ends the process with 0",
+    "drain": "At the stop handlers in flight finish, and can call APIs over HTTP",
+    "matchers": "At the stop NoneBot2's matchers finish the events that they handle, too",
+    "answers": "Both get answers to API calls over their WebSockets",
+    "busy": "Meanwhile a webhook on an open connection gets 503",
+    "going away": "After that WebSockets are closed with 1001",
+    "hooks in order": "Then disconnect hooks run, shutdown hooks in reverse, and the session ends",
+    "exit code": "SIGTERM ends the process with exit code 0",
 }
-"""What the driver promises, by short names."""
+"""The rows of the table; the tests use the short names."""
 
 _SINCE = "since aiohttp "
 _AIOHTTP = aiohttp.__version__
@@ -100,21 +100,21 @@ _EXCEPTIONS: dict[str, dict[str, tuple[Host, ...]]] = {
     "failed start": {f"{_SINCE}3.14.2": (GUNICORN,)},
     "port first": {"no": (SUBAPP, ATTACH, UVICORN, STARLETTE)},
     "raw body": {"aiohttp decompresses": _AIOHTTPS_HOSTS},
-    "unread": {_SERVERS_OWN: _ASGI_HOSTS},
-    "frame limit": {_SERVERS_OWN: _ASGI_HOSTS},
+    "unread": {_SERVER_DECIDES: _ASGI_HOSTS},
+    "frame limit": {_SERVER_DECIDES: _ASGI_HOSTS},
     "invalid text": {"1006": (HYPERCORN,)},
-    "heartbeat": {_SERVERS_OWN: _ASGI_HOSTS},
-    "probe": {"the newest wins": _ASGI_HOSTS},
-    "exit": {"a warning": (*_AIOHTTPS_HOSTS, *_ASGI_HOSTS)},
-    "answers": {"closed before": (UVICORN, STARLETTE)},
-    "busy": {"closed after that": _AIOHTTPS_HOSTS, "closed": _ASGI_HOSTS},
-    "going away": {"1012, before": (UVICORN, STARLETTE), "it waits for them": (HYPERCORN,)},
-    "exit code": {"the signal": (UVICORN, STARLETTE)},
+    "heartbeat": {_SERVER_DECIDES: _ASGI_HOSTS},
+    "probe": {"the new one replaces it": _ASGI_HOSTS},
+    "exit": {"only a warning": (*_AIOHTTPS_HOSTS, *_ASGI_HOSTS)},
+    "answers": {"closed earlier": (UVICORN, STARLETTE)},
+    "busy": {"closed at the end": _AIOHTTPS_HOSTS, "closed at once": _ASGI_HOSTS},
+    "going away": {"1012, earlier": (UVICORN, STARLETTE), "waits for the clients": (HYPERCORN,)},
+    "exit code": {"ended by the signal": (UVICORN, STARLETTE)},
 }
 
 
 def exception_to(promise: str, host: Host) -> str | None:
-    """Say what holds under a host instead of a promise; None where the promise holds."""
+    """Say what a host does instead of keeping a promise; None where the promise holds."""
     for instead, hosts in _EXCEPTIONS.get(promise, {}).items():
         if host in hosts:
             return instead
@@ -133,7 +133,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def table() -> list[list[str]]:
-    """Make the rows of the table in the documentation."""
+    """Make the table in the documentation: a head, a line of dashes, a row for each promise."""
     rows = [["Promise", *(f"{host.name}" for host in HOSTS)], ["---"] * (len(HOSTS) + 1)]
     for promise, text in PROMISES.items():
         rows.append([text, *(exception_to(promise, host) or "yes" for host in HOSTS)])

@@ -1,4 +1,4 @@
-"""What the tests of the hosts look at, and how they compare it with the table."""
+"""Helpers for the tests of the hosts, which compare each host with the table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.wire import Response
 
 
 def check(promise: str, host: Host, holds: bool) -> None:
-    """Compare what was seen with the table."""
+    """Compare what a test has seen with the table."""
     expected = hosts.holds(promise, host)
     assert holds is expected, f"{promise!r} under {host.name}: {holds}, the table says {expected}"
 
@@ -30,7 +30,7 @@ async def post(client: RawClient, host: Host, body: bytes, **headers: str) -> Re
 
 
 async def post_until_accepted(host: Host, port: int, body: bytes) -> None:
-    """Send an event again and again, as a platform does, until it is accepted."""
+    """Send an event until it is accepted, as a platform does."""
     while not await _is_accepted(host, port, body):
         await settle()
 

@@ -1,4 +1,4 @@
-"""Programs that tests start as processes: their output, their journal, and their end."""
+"""Programs that tests start as processes: their output, journal, and exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 60.0
 """Seconds until a wait for a process fails: far above what a loaded machine needs."""
 
 SLOW_STEP = r"Executing\ .*\ took\ [\d.]+\ seconds"
-"""What asyncio's debug mode says on a loaded machine."""
+"""A warning of asyncio's debug mode that a loaded machine causes."""
 
 QUIET_LINES = re.compile(
     rf"""
@@ -38,14 +38,14 @@ QUIET_LINES = re.compile(
     """,
     re.VERBOSE,
 )
-"""Lines of a log in which nothing is wrong."""
+"""Log lines that do not report a problem."""
 
 PORT = re.compile(r"(?:Listening on|Listening at:|[Rr]unning on) https?://\S+:(\d+)(?=\s)")
-"""How the own process and the servers tell where they listen."""
+"""The log lines in which the driver and the servers name their ports."""
 
 
 class PythonProcess:
-    """A Python program in asyncio's debug mode, whose output is kept in a directory."""
+    """A Python program in asyncio's debug mode, with its output in a directory."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class PythonProcess:
         environment: Mapping[str, str],
         folder: Path = ROOT,
     ) -> None:
-        """Start it in a folder."""
+        """Start it with ``folder`` as its working directory."""
         self._stderr, self._stdout = directory / "stderr", directory / "stdout"
         with self._stderr.open("wb") as stderr, self._stdout.open("wb") as stdout:
             self.process = subprocess.Popen(
@@ -73,16 +73,16 @@ class PythonProcess:
 
     @property
     def log(self) -> str:
-        """What it has written to stderr so far."""
+        """The text that it has written to stderr so far."""
         return self._stderr.read_text("utf-8", "replace")
 
     @property
     def port(self) -> int:
-        """The port on which it listens; waits until it does."""
+        """The port on which it listens, as soon as it does."""
         return int(self.output_matching(PORT)[1])
 
     def output_matching(self, pattern: re.Pattern[str] | str) -> re.Match[str]:
-        """Wait for some output; fail where the process ends first."""
+        """Wait for output that matches; fail if the process ends first."""
         deadline = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self.log + self._stdout.read_text("utf-8"))):
             ended = self.process.poll()
@@ -92,14 +92,14 @@ class PythonProcess:
         return found
 
     async def logged(self, text: str) -> None:
-        """Wait until it has written something to stderr, while the test's loop runs."""
+        """Wait until stderr contains a text, while the test's loop runs."""
         await eventually(lambda: text in self.log, PATIENCE, text)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
     async def ended(self) -> int:
-        """Wait for the end, whatever is on stderr; return the exit code."""
+        """Wait for the end without a check of stderr; return the exit code."""
         await eventually(lambda: self.process.poll() is not None, PATIENCE, "the process's end")
         return int(self.process.returncode)
 
@@ -111,7 +111,7 @@ class PythonProcess:
 
 
 class Program(PythonProcess):
-    """A bot program under a host, with all warnings but the host's own as errors."""
+    """A bot program under a host, with all warnings as errors except the host's own."""
 
     def __init__(self, directory: Path, host: Host, port: int = 0, **settings: Any) -> None:
         self._interrupted = 0.0
@@ -123,15 +123,15 @@ class Program(PythonProcess):
 
     @property
     def journal(self) -> list[str]:
-        """What the bot has noted so far."""
+        """The lines that the bot has noted so far."""
         return self.journal_file.read_text("utf-8").splitlines()
 
     def handled(self) -> Counter[str]:
-        """Count the ids of the events that were handled to their end."""
+        """Count, by their ids, the events whose handling has ended."""
         return Counter(line.split()[1] for line in self.journal if line.startswith("handled "))
 
     async def noted(self, text: str, count: int = 1) -> None:
-        """Wait until the bot has noted something, so often, while the test's loop runs."""
+        """Wait until the bot has noted a text ``count`` times, while the test's loop runs."""
         await eventually(lambda: self.journal.count(text) >= count, PATIENCE, text)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -139,22 +139,22 @@ class Program(PythonProcess):
         super().stop(number)
 
     def press_ctrl_c(self) -> None:
-        """Do what a terminal does: send SIGINT to the process and to all of its children."""
+        """Send SIGINT to the process and to all of its children, as a terminal does."""
         process = psutil.Process(self.process.pid)
         for each in (process, *process.children(recursive=True)):
             each.send_signal(signal.SIGINT)
 
     async def interrupt_again(self) -> None:
-        """Send SIGINT so long after the last signal that it is a request of its own."""
+        """Send SIGINT so long after the last signal that it counts as a new request."""
         due = self._interrupted + FORCING_PAUSE + 0.2
         await eventually(lambda: time.monotonic() > due, PATIENCE, "the time to interrupt again")
         self.stop(signal.SIGINT)
 
     async def exit_code(self, *expected: str) -> int:
-        """Wait for the end; the lines on stderr are quiet, or match the regular expressions.
+        """Wait for the end; lines on stderr have to be quiet or to match an expression.
 
-        An expression that no line matches fails the test, too. The exit code of a process that a
-        signal has ended is minus its number.
+        An expression that no line matches fails the test, too. If a signal has ended the process,
+        the exit code is minus the number of the signal.
         """
         code = await self.ended()
         lines = [line for line in self.log.splitlines() if not QUIET_LINES.match(line)]

@@ -1,4 +1,4 @@
-"""The platform's side of a bot: it sends events, and answers the API calls that they cause."""
+"""A platform for a bot: it sends events, and answers the API calls that they cause."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Line:
 
 
 class Platform:
-    """A platform that reaches one bot program; its WebSockets are kept by the ids of the bots."""
+    """A platform that connects to one bot program; it keeps its WebSockets by the ids of bots."""
 
     def __init__(self, port: int, prefix: str = "") -> None:
         self.url = f"http://127.0.0.1:{port}{prefix}/platform"
@@ -80,7 +80,7 @@ class Platform:
 
 @asynccontextmanager
 async def http_api() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Serve the platform's API over HTTP; give its URL, and the calls that come."""
+    """Serve the platform's API over HTTP; give its URL, and a list of the calls."""
     calls: list[dict[str, Any]] = []
 
     async def answer(request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
-"""One deadline for the whole stop, whatever hangs: limits of parts do not add up.
+"""One deadline for the whole stop, whatever hangs: the limits of its parts do not add up.
 
-Times are compared only with what the limits would be if they added up.
+The tests compare times only with the sum of these limits.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def deaf_websocket(bench: Bench) -> RawClient:
 
 
 async def seconds_to_stop(bench: Bench) -> float:
-    """Stop, and tell how long it took."""
+    """Stop the program; return the seconds that it took."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     bench.driver.exit()

@@ -1,4 +1,4 @@
-"""Tests of the example that shows the four ways, run as its user runs it."""
+"""The example that shows the four ways, run as users run it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT = 100
 
 
 def run(directory: Path, *arguments: str) -> tuple[int, dict[str, str], str]:
-    """Run the example; return its exit code, what it says of each way, and its stderr."""
+    """Run the example; return its exit code, its result for each way, and its stderr."""
     ran = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLE), *arguments],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Several workers of gunicorn, and the one process beside them that connects to platforms."""
+"""Several workers of gunicorn, and one process beside them that connects to platforms."""
 
 from __future__ import annotations
 

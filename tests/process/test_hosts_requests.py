@@ -1,4 +1,4 @@
-"""Requests under each host: a promise holds, or what the table in the documentation says."""
+"""Requests under each host, compared with the table of docs/hosts.md."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_invalid_utf8_in_a_text_message(host: Host, client: RawClient) -> 
 @pytest.mark.promise("reverse: a half-open peer is gone within a bounded time")
 async def test_heartbeat(host: Host, client: RawClient) -> None:
     assert (await upgrade(client, host, "silent")).status == 101
-    # Our pings come after a second, those of the servers after twenty at the earliest.
+    # The driver's pings come after a second, the servers' own after twenty at the earliest.
     client.patience = 5.0
     try:
         pinged = (await client.read_frame()).opcode == Opcode.PING

@@ -1,4 +1,4 @@
-"""The start under each host: a promise holds, or what the table in the documentation says."""
+"""The start under each host, compared with the table of docs/hosts.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stop under each host: a promise holds, or what the table in the documentation says."""
+"""The stop under each host, compared with the table of docs/hosts.md."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ async def test_answers_over_the_socket(host: Host, launch: Launch) -> None:
 
 
 def expected_of(host: Host) -> tuple[str, ...]:
-    """List the lines that a host's log has because it closes the sockets first."""
+    """Return patterns of the log lines of a host that closes the sockets first."""
     if exception_to("answers", host) is None:
         return ()
     return (r"A handler of platform failed", r"^Traceback", r"^  ", r"^KeyError: '7'")
 
 
 def stopped_in_order(program: Program) -> bool:
-    """Tell whether the hooks ran in the order of the promise."""
+    """Tell whether the hooks ran in the promised order."""
     disconnected = program.journal.index("disconnect 7")
     return program.journal[disconnected : disconnected + 3] == [
         "disconnect 7",

@@ -1,4 +1,4 @@
-"""Where the own process listens: ports, Unix sockets, given sockets, TLS, every address."""
+"""Where the driver's process listens: ports, Unix sockets, given sockets, TLS, every address."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT = b'{"do": "exit"}'
 
 
 async def stop_by(client: RawClient, program: Program) -> None:
-    """Stop a program over a connection to it."""
+    """Stop a program by a webhook."""
     async with client:
         assert (await post(client, RUN, EXIT)).status == 200
         assert await program.exit_code() == 0
@@ -53,7 +53,7 @@ async def test_stop_with_websockets_over_tls(
     """Trap: a TLS transport that was closed twice has no protocol (CPython 3.11 to 3.13)."""
     program = launch(
         own_process(port=0),
-        # asyncio logs at DEBUG what TLS before Python 3.11 makes of the last frames that cross.
+        # Before Python 3.11, asyncio logs TLS errors of the last crossing frames at DEBUG.
         log_level="INFO",
         aiohttp_loop=loop,
         aiohttp_close_timeout=0.5,
@@ -103,7 +103,7 @@ async def test_every_address_of_localhost(launch: Launch) -> None:
 
 
 def is_usable(address: str) -> bool:
-    """Tell whether the machine has an address."""
+    """Tell whether an address is on this machine."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as found:
         return found.connect_ex((address, 9)) != errno.EADDRNOTAVAIL
@@ -137,13 +137,13 @@ async def test_the_backlog_is_large_while_connections_are_accepted() -> None:
 
 
 def backlog_of(listens: socket.socket) -> int:
-    """Ask Linux, which tells it as `tcpi_sacked` of a socket that listens (tcp_diag.c)."""
+    """Ask Linux, where `tcpi_sacked` of a listening socket is its backlog (tcp_diag.c)."""
     info = listens.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     return int(struct.unpack_from("=I", info, 28)[0])
 
 
 def most_of_the_system() -> int:
-    """Read the largest backlog that the system gives."""
+    """Return the largest backlog that the system allows."""
     return int(Path("/proc/sys/net/core/somaxconn").read_text("ascii"))
 
 

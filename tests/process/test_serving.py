@@ -62,7 +62,7 @@ class Bench:
         await within(self.serving)
 
     def go_on(self) -> None:
-        """Let the handlers that wait go on."""
+        """Let the waiting handlers go on."""
         config: Any = self.driver.config
         config.gate.set()
 
@@ -163,7 +163,7 @@ def test_serves_again_on_another_loop() -> None:
     made = Bench()
     for number in range(2):
         asyncio.run(serve_once(made, b'{"do": "note", "id": %d}' % number))
-    # The application of the first time is frozen, and its sites are gone.
+    # The first application is frozen, and its sites are closed.
     assert [note for note in made.notes if note.startswith("handled")] == ["handled 0", "handled 1"]
 
 

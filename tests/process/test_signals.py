@@ -1,4 +1,4 @@
-"""The own process: signals, ``exit()``, exit codes, and nothing left behind."""
+"""The driver's own process: signals, ``exit()``, exit codes, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ async def test_second_signal_when_a_thread_never_ends(loop: str, launch: Launch)
         await program.interrupt_again()
         began = time.monotonic()
         assert await program.exit_code(FORCED, CUT_OFF) == 130
-        # A second, on a machine that may be busy; the thread takes ten minutes.
+        # A forced end takes a second, or more on a busy machine; the thread takes ten minutes.
         assert time.monotonic() - began < 10
-    # The code behind run() has run.
+    # The code after run() has run.
     assert program.journal[-1] == "left behind: []"
     assert len(re.findall(CUT_OFF, program.log)) == 1
 

@@ -1,4 +1,4 @@
-"""Tests that run the examples and the README's code as a newcomer does: in processes."""
+"""The examples and the README's code, run in processes as a newcomer runs them."""
 
 from __future__ import annotations
 

@@ -25,19 +25,19 @@ async def connect_all(platform: Platform) -> None:
 
 
 async def send_by_socket(platform: Platform, numbers: range) -> None:
-    """Send events over the bots' WebSockets in turn."""
+    """Send events over the WebSockets of the bots in turn."""
     for number in numbers:
         await platform.send(BOTS[number % len(BOTS)], do="work", id=number)
 
 
 async def post_all(platform: Platform, numbers: range) -> None:
-    """Send events as webhooks, and see all of them accepted."""
+    """Send events as webhooks; all have to be accepted."""
     posts = [platform.post(BOTS[number % len(BOTS)], do="work", id=number) for number in numbers]
     assert set(await asyncio.gather(*posts)) == {200}
 
 
 async def all_begun(program: Program) -> None:
-    """Wait until all are in flight; none ends before it is let go."""
+    """Wait until all events are in flight; they end only after ``go``."""
 
     def begun() -> int:
         return sum(line.startswith("begun ") for line in program.journal)
@@ -86,7 +86,7 @@ async def test_asgi_with_calls_over_http(launch: Launch) -> None:
             await all_begun(program)
             assert await platform.post(BOTS[0], do="go") == 200
             program.stop()
-            # uvicorn stops in order and then lets the signal do its work.
+            # uvicorn stops in order, and then sends itself the signal.
             assert await program.exit_code() == -signal.SIGTERM
     assert sorted(call["id"] for call in calls) == list(range(EVENTS))
     assert program.handled() == IDS

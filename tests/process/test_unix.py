@@ -1,4 +1,4 @@
-"""The own process on a Unix socket."""
+"""The driver's own process on a Unix socket."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_leaves_the_file_of_a_live_process(path: str, launch: Launch) -> N
 
 @pytest.fixture
 def precious(path: str) -> Iterator[str]:
-    """Give the path of a file that is not a socket, and has to stay as it is."""
+    """Give the path of a file that is not a socket, and must not change."""
     Path(path).write_text("precious")
     yield path
     assert Path(path).read_text() == "precious"

@@ -1,4 +1,4 @@
-"""The walks of docs/architecture.md, compared with the way that real events take."""
+"""The walks of docs/architecture.md, compared with the ways of real events."""
 
 from __future__ import annotations
 

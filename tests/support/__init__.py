@@ -1,1 +1,1 @@
-"""What the tests share: scripted peers, a clock, and checks that nothing is left behind."""
+"""The code that the tests share: scripted peers, a clock, and checks for leaks."""

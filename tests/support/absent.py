@@ -1,8 +1,8 @@
-"""Deselects what cannot run here, such as the tests of a package that is missing, and says so.
+"""Deselects the tests that cannot run, for instance because a package is missing, and says so.
 
-pytest drops a path that it is told to ignore without a word, and so does a conftest that shortens
-the list of tests. Here both are deselected, counted in pytest's last line and listed with the
-reason; under pytest-xdist too, whose workers keep to themselves what they have deselected.
+pytest drops ignored paths silently, and does not report the tests that a conftest removes. Here
+both are deselected, counted in pytest's last line, and listed with the reason. That works under
+pytest-xdist, too, whose workers do not report what they have deselected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PLACES_SHOWN = 3
 
 
 def missing(*distributions: str) -> list[str]:
-    """Return those distributions that are not installed."""
+    """Return the distributions among these that are not installed."""
     return [each for each in distributions if not _is_installed(each)]
 
 
@@ -34,7 +34,7 @@ def _is_installed(distribution: str) -> bool:
 
 
 def not_installed(distributions: Iterable[str]) -> str:
-    """Return the reason for what needs distributions that are missing."""
+    """Return the reason to deselect a test that needs these distributions."""
     names = ", ".join(distributions)
     return f"not installed: {names}"
 
@@ -55,13 +55,8 @@ def register(config: pytest.Config) -> None:
 def leave_out(config: pytest.Config, path: Path, reasons: dict[str, str]) -> bool | None:
     """Answer pytest's question whether to ignore a path, and note the reason.
 
-    Args:
-        config: pytest's.
-        path: A file or a folder.
-        reasons: Why not, for each pattern that the path's end may match.
-
-    Returns:
-        True to ignore it, and None to leave the answer to others.
+    The keys of ``reasons`` are patterns for the end of the path. None leaves the answer to other
+    plugins.
     """
     for pattern, reason in reasons.items():
         if fnmatch(path.as_posix(), f"*/{pattern}"):
@@ -72,18 +67,14 @@ def leave_out(config: pytest.Config, path: Path, reasons: dict[str, str]) -> boo
 
 
 class _Absent(pytest.Item):
-    """Stands for a path that was ignored, or for a test that a worker has deselected."""
+    """Stands for an ignored path, or for a test that a worker has deselected."""
 
     def runtest(self) -> None:
         raise AssertionError(f"{self.name} is deselected")
 
 
 class Deselection:
-    """A plugin of pytest.
-
-    Attributes:
-        ignored: Why a path is not collected.
-    """
+    """A pytest plugin; ``ignored`` has the reason for each path that is not collected."""
 
     def __init__(self) -> None:
         self.ignored: dict[Path, str] = {}
@@ -99,7 +90,7 @@ class Deselection:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        """Deselect the tests that are marked, and a stand-in for each path that was ignored."""
+        """Deselect the marked tests, and a stand-in for each ignored path."""
         absent = [item for item in items if item.get_closest_marker("absent")]
         items[:] = [item for item in items if not item.get_closest_marker("absent")]
         for item in absent:
@@ -116,25 +107,25 @@ class Deselection:
             config.hook.pytest_deselected(items=[*absent, *map(self._stand_in, places)])
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Note what is deselected, by an option such as ``-k`` too."""
+        """Note the deselected tests, including those that an option such as ``-k`` deselects."""
         self._deselected += [item.nodeid for item in items]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hand a worker's notes to the process that started it."""
+        """Pass a worker's notes to the process that started it."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output["deselected"] = [self._deselected, self._reasons]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take the notes of the worker that ends first: each has collected all tests."""
+        """Take the notes of the first worker that ends, because each has collected all tests."""
         deselected, reasons = getattr(node, "workeroutput", {}).get("deselected", ([], {}))
         if deselected and not self._deselected:
             self._reasons = reasons
             node.config.hook.pytest_deselected(items=list(map(self._stand_in, deselected)))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """List the reasons, as pytest lists those of skipped tests."""
+        """List the reasons, as pytest does for skipped tests."""
         places = defaultdict(list)
         for place, reason in self._reasons.items():
             places[reason].append(place)

@@ -1,4 +1,4 @@
-"""An ASGI server in miniature: it calls an application by hand, one event at a time."""
+"""A tiny ASGI server: a test calls an application, one event at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Event = MutableMapping[str, Any]
 
 
 def scope(kind: str, path: str, **fields: Any) -> dict[str, Any]:
-    """Return the scope of bot 1's connection of a kind: `http` or `websocket`."""
+    """Return the scope of a connection of bot 1; the kind is `http` or `websocket`."""
     return {
         "type": kind,
         "asgi": {"version": "3.0"},
@@ -26,7 +26,7 @@ def scope(kind: str, path: str, **fields: Any) -> dict[str, Any]:
 
 
 class Call:
-    """One call of an application; what it sends is kept, or meets a failure that a test sets."""
+    """One call of an application; its events are kept, or sending fails as a test has set."""
 
     def __init__(self, app: Any, scope: dict[str, Any], *events: Event) -> None:
         self.sent: list[Event] = []
@@ -53,7 +53,7 @@ class Call:
         await settle()
 
     async def next(self) -> Event:
-        """Wait for what the application sends next, and take it."""
+        """Wait for the next event that the application sends."""
         while not self.sent:
             await within(self._new.wait())
             self._new.clear()

@@ -1,4 +1,4 @@
-"""Adapters and drivers for tests: what they were asked and what arrived is kept."""
+"""Adapters and drivers for tests, which keep the requests and the messages that arrive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Decision = tuple["str | None", "HTTPResponse | None"]
 
 
 class RecordingBot(Bot):
-    """Lets in a peer that sends `X-Self-ID`; each subclass keeps who asked, and what arrived."""
+    """Lets in a peer that sends `X-Self-ID`; each subclass keeps its requests and messages."""
 
     requests: ClassVar[list[HTTPConnection]] = []
     messages: ClassVar[list[bytes]] = []
@@ -31,7 +31,7 @@ class RecordingBot(Bot):
 
     @property
     def socket(self) -> WebSocket:
-        """The WebSocket by which the bot came."""
+        """The WebSocket over which the bot is connected."""
         assert isinstance(self.request, WebSocket)
         return self.request
 
@@ -47,7 +47,7 @@ class RecordingBot(Bot):
         return request.headers.get("x-self-id"), None
 
     async def handle_message(self, message: bytes) -> None:
-        """Keep the message and let `react` do the rest."""
+        """Keep the message and call `react`."""
         type(self).messages.append(message)
         await self.react(message)
 
@@ -66,7 +66,7 @@ Adapter = type[RecordingBot]
 
 
 def new_adapter() -> Adapter:
-    """Return an adapter that has recorded nothing yet."""
+    """Return a new adapter, without recordings."""
     return type("Recorder", (RecordingBot,), {})
 
 
@@ -96,7 +96,7 @@ def make_driver(*adapters: type[Bot], **settings: Any) -> Driver:
 
 @asynccontextmanager
 async def running(*adapters: type[Bot], **settings: Any) -> AsyncIterator[Driver]:
-    """Give a driver that runs, without a server."""
+    """Give a driver that runs without a server."""
     driver = make_driver(*adapters, **settings)
     async with driver.lifespan():
         yield driver

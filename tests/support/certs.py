@@ -1,4 +1,4 @@
-"""TLS contexts and files, good ones and bad ones."""
+"""TLS contexts and files, trusted and not trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Tls:
-    """Contexts and files of one authority; `untrusted_server` is signed by another one."""
+    """Contexts and files of one authority; another one has signed `untrusted_server`."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
@@ -23,7 +23,7 @@ class Tls:
 
 
 def make_tls(directory: Path) -> Tls:
-    """Return new certificates, the files of which are written into the directory."""
+    """Make certificates, and write their files into the directory."""
     authority, stranger = trustme.CA(), trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1", "platform.test")
     tls = Tls(

@@ -47,7 +47,7 @@ def files_when_installed(wheel: Path, environment: Path) -> set[str]:
 
 
 def main(directory: Path) -> int:
-    """Return 0 if the installed package is whole: every file of the tree, `py.typed` too."""
+    """Return 0 if the installed package is complete: every file of the tree, and `py.typed`."""
     wheel = build(directory / "dist")
     installed = files_when_installed(wheel, directory / "clean")
     tree = ROOT / PACKAGE

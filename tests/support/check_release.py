@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def problems(tag: str, root: Path = ROOT) -> list[str]:
-    """Say what is in the way of a release with this tag; the package is not imported."""
+    """Return the reasons against a release with this tag, without importing the package."""
     module = (root / "nonebot_aiohttp" / "__init__.py").read_text(encoding="utf-8")
     versions = re.findall(r'^__version__ = "(.+)"$', module, re.MULTILINE)
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A raw client: it sends what it is told, valid or not, and reads what comes back."""
+"""A raw client: it sends valid and invalid bytes as told, and reads the answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RawClient(Peer):
     async def connect(
         cls, port: int, host: str = "127.0.0.1", ssl_context: ssl.SSLContext | None = None
     ) -> RawClient:
-        """Connect over TCP, or over TLS if there is a context for it."""
+        """Connect over TCP, or over TLS if a context is given."""
         loop, name = asyncio.get_running_loop(), host if ssl_context else None
         connecting = loop.create_connection(
             Streams, host, port, ssl=ssl_context, server_hostname=name
@@ -67,7 +67,7 @@ class RawClient(Peer):
         return await within(wire.read_response(self.reader, method), self.patience)
 
     async def upgrade(self, target: str, headers: Headers = ()) -> Response:
-        """Ask for a WebSocket; return the response, a 101 or a refusal."""
+        """Ask for a WebSocket; return the response, which is a 101 or a refusal."""
         key = base64.b64encode(os.urandom(16)).decode()
         fields = {
             "Upgrade": "websocket",

@@ -1,4 +1,4 @@
-"""A clock that moves only when a test says so."""
+"""A clock that only tests move."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class FakeClock:
 
     @property
     def waiting(self) -> int:
-        """The number of sleepers that neither woke nor were cancelled."""
+        """The number of sleepers that have neither woken nor been cancelled."""
         return sum(not woken.done() for _, _, woken in self._sleepers)
 
     async def slept(self, count: int) -> float:
-        """Wait until `count` sleeps were asked for; return the seconds of the last of these."""
+        """Wait until there were `count` sleeps in all; return the seconds of the last of these."""
         await eventually(lambda: len(self.sleeps) >= count, what=f"sleep number {count}")
         return self.sleeps[count - 1]
 

@@ -1,4 +1,4 @@
-"""A client that sends requests and never reads what it is answered."""
+"""A client that sends requests and never reads the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def deaf_client(port: int) -> AsyncIterator[socket.socket]:
-    """Connect to a port of 127.0.0.1 with so little room that the other side notices soon."""
+    """Connect to a port of 127.0.0.1 with small buffers, so that the other side notices soon."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.setblocking(False)

@@ -1,4 +1,4 @@
-"""What the documents show: code, tables, links and headings."""
+"""Reads the code, tables, links and headings of the documents."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code, and the language that it names, which may be empty."""
+    """A block of code and its language, which may be empty."""
 
     language: str
     code: str
 
 
 class Document:
-    """A Markdown file; its prose is the text without the blocks of code."""
+    """A Markdown file; `prose` is its text without the blocks of code."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Document:
 
     @property
     def links(self) -> list[str]:
-        """Where its links go."""
+        """The targets of its links."""
         return _LINK.findall(self.prose)
 
     @property

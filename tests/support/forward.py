@@ -1,4 +1,4 @@
-"""Setups and drivers for tests of what connects to a platform."""
+"""Setups and drivers for tests of polling and forward WebSockets."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.wire import encode_message, status_line
 
 FIRST_DELAY = 3.0
-"""Seconds that a setup waits before the first attempt after a failure, unless a test says so."""
+"""Seconds before the first attempt after a failure, unless a test changes it."""
 
 SLOWEST = 60.0
-"""Seconds between two attempts at the most."""
+"""The most seconds between two attempts."""
 
 SECRET = "s3cr3t-T0ken-1234567"
-"""What a setup may hold, and the log must not."""
+"""A text that a setup may contain, and the log must not."""
 
 
 def clocked_driver(clock: FakeClock, *adapters: type[Bot], **settings: Any) -> Driver:
-    """Make a driver whose loops wait on a test's clock; its settings have no prefix."""
+    """Make a driver whose loops wait on a test's clock; `settings` are without `aiohttp_`."""
     prefixed = {f"aiohttp_{name}": value for name, value in settings.items()}
     driver = make_driver(*adapters, **prefixed)
     loops = driver._loops
@@ -43,7 +43,7 @@ def polling(url: str, **changes: Any) -> HTTPPollingSetup:
         "adapter": "recorder",
         "self_id": "1",
         "url": url,
-        # When a connection breaks, aiohttp does not send a POST again by itself.
+        # aiohttp does not repeat a POST by itself when a connection breaks.
         "method": "POST",
         "body": b"",
         "headers": {},
@@ -61,11 +61,11 @@ def websocket(url: str, **changes: Any) -> WebSocketSetup:
 
 @dataclass(frozen=True)
 class Way:
-    """One of the two ways to connect, for what holds for both.
+    """One of the two ways to connect, for tests of both.
 
     Attributes:
-        interval: The field of a setup that says how long to wait after a failure.
-        good: Lets one event `b"event"` arrive.
+        interval: The field of a setup for the wait after a failure.
+        good: A script that lets one event `b"event"` arrive.
         timeout: The setting that bounds the wait for an answer.
     """
 
@@ -95,7 +95,7 @@ class Way:
         ssl_context: ssl.SSLContext | None = None,
         **setup: Any,
     ) -> AsyncIterator[ScriptedServer]:
-        """Run a driver with one setup; give the server of these scripts that it connects to."""
+        """Run a driver with one setup; give the scripted server to which it connects."""
         async with ScriptedServer(*scripts, ssl_context=ssl_context) as server:
             self.add(driver, self.setup(self.url(server), **setup))
             async with driver.lifespan():
@@ -134,7 +134,7 @@ def warnings(logs: Logs) -> list[str]:
 
 
 def tracebacks(logs: Logs) -> int:
-    """Count the records with a traceback, which may show causes too."""
+    """Count the records with a traceback, which may include those of causes."""
     return len(logs.matching("Traceback (most recent call last)"))
 
 
@@ -146,6 +146,6 @@ def bot_of(driver: Driver, self_id: str = "1") -> RecordingBot:
 
 
 def closes(server: ScriptedServer) -> list[tuple[int | None, str]]:
-    """Return the codes and reasons of the close frames that came."""
+    """Return the codes and reasons of the close frames that have arrived."""
     found = [frame for attempt in server.attempts for frame in attempt.frames]
     return [(f.close_code, f.close_reason) for f in found if f.opcode == Opcode.CLOSE]

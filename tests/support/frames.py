@@ -12,7 +12,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Opcode(enum.IntEnum):
-    """What a frame carries."""
+    """The kinds of frames."""
 
     CONTINUATION = 0x0
     TEXT = 0x1
@@ -27,8 +27,8 @@ class Frame:
     """One frame, which need not be valid; its payload is unmasked.
 
     Attributes:
-        opcode: A plain number for an opcode that does not exist.
-        masked: None masks as the role demands.
+        opcode: A plain number for an opcode that is not defined.
+        masked: None for masking as the role demands.
     """
 
     opcode: int
@@ -104,13 +104,13 @@ def encode_header(frame: Frame, length: int, mask: bytes | None = None) -> bytes
 
 
 def encode(frame: Frame, mask: bytes | None = None) -> bytes:
-    """Return the frame's bytes, under the mask's four bytes if there is one."""
+    """Return the frame's bytes; a mask has four bytes, and None does not mask."""
     header = encode_header(frame, len(frame.payload), mask)
     return header + (frame.payload if mask is None else apply_mask(frame.payload, mask))
 
 
 async def read_frame(reader: asyncio.StreamReader) -> Frame:
-    """Read the next frame; a stream that ends before is an `IncompleteReadError`."""
+    """Read the next frame; raise `IncompleteReadError` if the stream ends before."""
     first, second = await reader.readexactly(2)
     length = second & 0x7F
     if length >= 126:

@@ -1,4 +1,4 @@
-"""How hypothesis generates examples, for all tests alike."""
+"""The settings of hypothesis, for all tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from hypothesis import HealthCheck, settings
 
 
 def load_profile() -> None:
-    """Give no example a deadline of its own: a loaded machine stalls at any of them."""
+    """Switch off the deadline of examples, because a loaded machine stalls at any example."""
     settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("tests")

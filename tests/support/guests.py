@@ -1,13 +1,15 @@
-"""A driver with an ASGI application behind its own paths, assembled as NoneBot2's face is."""
+"""A driver with an ASGI application behind its own paths, assembled as the NoneBot2 driver."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocketDisconnect
 
 from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
@@ -24,7 +26,9 @@ from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch
 from nonebot_aiohttp.reverse.gate import Gate
 from nonebot_aiohttp.reverse.guests.guest import Guest, Kept, Streams
 from nonebot_aiohttp.reverse.headers import join_headers
+from tests.support.client import RawClient
 from tests.support.hosts import HOSTS, Host
+from tests.support.waiting import within
 
 NAME = "the guest"
 
@@ -42,11 +46,11 @@ class OwnPaths(Endpoints):
         return target if method == wanted[1] else Mismatch(target, frozenset({wanted[1]}))
 
     def is_served(self, target: Any) -> bool:
-        """Tell that somebody is there."""
+        """Always tell that the path is served."""
         return True
 
     def name_of(self, target: Any) -> str:
-        """Name both the same."""
+        """Give both paths the same name."""
         return "the bot"
 
     async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
@@ -74,7 +78,7 @@ class NoLoops:
 
 
 class GuestDriver:
-    """As much of a driver as the hosts need."""
+    """The parts of a driver that the hosts need."""
 
     def __init__(self, app: Any, has_route: Callable[[Any], bool], **settings: Any) -> None:
         options = DriverOptions.parse(settings)
@@ -112,7 +116,7 @@ class GuestDriver:
         self.attach, self.exit = self._host.attach, self._host.exit
 
     async def serve(self, *where: Any, started: Any = None, **more: Any) -> None:
-        """Run in this process."""
+        """Serve in this process."""
         await self._host.serve(Listening(*where, **more), started)
 
     @property
@@ -122,7 +126,7 @@ class GuestDriver:
 
 
 def everywhere(_: Any) -> bool:
-    """Be the ``has_route`` of an application that has every route."""
+    """Claim every route; it is passed as ``has_route``."""
     return True
 
 
@@ -138,3 +142,27 @@ async def serving_guest(
     serve: Any = HOSTS[host]
     async with serve(driver) as serving:
         yield serving, driver
+
+
+def without_lifespan(app: Any) -> Any:
+    """Make an application that knows nothing of lifespans."""
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+
+    return called
+
+
+async def take_upload(request: Request) -> Response:
+    """Digest a body as it comes."""
+    digest, size = hashlib.sha256(), 0
+    async for chunk in request.stream():
+        digest.update(chunk)
+        size += len(chunk)
+    return JSONResponse([size, digest.hexdigest()])
+
+
+async def read_until(client: RawClient, end: bytes) -> bytes:
+    """Read up to some bytes."""
+    return await within(client.reader.readuntil(end))

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually, within
 from tests.support.wire import Headers, Response
 
 PREFIX = "/site/bot"
-"""Below which `subapp` serves."""
+"""The path below which `subapp` serves."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ async def own_process(driver: Driver) -> AsyncIterator[Host]:
 
 @asynccontextmanager
 async def subapp(driver: Driver) -> AsyncIterator[Host]:
-    """Serve below a prefix of an application that has a prefix of its own for it."""
+    """Serve in a subapplication of a subapplication, below `PREFIX`."""
     site, root = web.Application(), web.Application()
     site.add_subapp("/bot/", driver.server_app)
     root.add_subapp("/site/", site)
@@ -111,7 +111,7 @@ async def attached(driver: Driver) -> AsyncIterator[Host]:
 async def serve_application(
     app: web.Application, ssl_context: ssl.SSLContext | None = None, **arguments: Any
 ) -> AsyncIterator[int]:
-    """Serve an application as its author would, with arguments of the runner; give the port."""
+    """Serve an application with aiohttp's runner and these arguments; give the port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, **arguments)
     await runner.setup()
     try:
@@ -123,7 +123,7 @@ async def serve_application(
 
 @asynccontextmanager
 async def asgi(driver: Driver) -> AsyncIterator[Host]:
-    """Serve the ASGI face with uvicorn."""
+    """Serve `driver.asgi` with uvicorn."""
     async with serve_asgi(driver.asgi) as port:
         yield Host("asgi", port, driver=driver)
 
@@ -157,4 +157,4 @@ HOSTS: dict[str, Serving] = {
     "attached": attached,
     "asgi": asgi,
 }
-"""Which must behave alike."""
+"""The hosts, which must behave alike."""

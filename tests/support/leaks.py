@@ -1,4 +1,4 @@
-"""What a test may leave behind in the process: compared before and after each test."""
+"""Finds what a test has left behind, by comparing the process before and after it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from loguru import logger
 from tests.support.waiting import eventually
 
 TIMEOUT_SIGNAL = getattr(signal, "SIGALRM", None)
-"""Used by pytest-timeout, which sets its handler within the test."""
+"""The signal of pytest-timeout, which sets its handler during the test."""
 
 
 def process_state() -> dict[str, object]:
-    """Describe what of the process outlives a loop: signal handlers and sinks of logs."""
+    """Describe the state of the process that outlives a loop: signal handlers and log sinks."""
     root = logging.getLogger()
     state: dict[str, object] = {
         f"the handler of {number!r}": signal.getsignal(number)
@@ -37,7 +37,7 @@ def process_state() -> dict[str, object]:
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """Describe what is not any more as it was."""
+    """Describe what has changed."""
     return [
         f"{name} changed from {was!r} to {after[name]!r}"
         for name, was in before.items()
@@ -46,9 +46,9 @@ def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[s
 
 
 def open_sockets() -> set[str]:
-    """Describe the process's open sockets that have an address, whatever loop made them."""
+    """Describe the open sockets of the process that have an address, of all loops."""
     if os.name == "nt":
-        # Windows has no descriptors of sockets, but a fast list of connections.
+        # Sockets are not file descriptors on Windows, but the list of connections is fast there.
         connections = psutil.Process().net_connections()
         return {f"open socket at {connection.laddr}" for connection in connections}
     described = (_describe_socket(int(name)) for name in os.listdir("/dev/fd"))
@@ -73,7 +73,7 @@ def open_clients() -> set[str]:
     return {
         f"unclosed {candidate!r}"
         for candidate in gc.get_objects()
-        # A proxy object may run code of its own if asked for its class.
+        # Not isinstance, because a proxy object may run code when it is asked for its class.
         if issubclass(type(candidate), kinds) and not candidate.closed
     }
 
@@ -86,7 +86,7 @@ class LoopWatch:
         self._before = open_clients() | open_sockets()
 
     async def leftovers(self, timeout: float = 2.0) -> list[str]:
-        """Describe what is still there; only a leak takes the seconds of the timeout."""
+        """Describe what is left; the timeout (in seconds) passes only if there is a leak."""
         with contextlib.suppress(AssertionError):
             await eventually(lambda: not self._found(), timeout)
         return self._found()

@@ -1,4 +1,4 @@
-"""What was logged, for assertions."""
+"""Collects log records for assertions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogRecord:
-    """One log call; `output` is what a sink writes: the message and the traceback."""
+    """One log call; `output` is the text that a sink writes, with the traceback."""
 
     level: str
     message: str
@@ -27,7 +27,7 @@ class Logs(list[LogRecord]):
     """The records in the order in which they were logged."""
 
     def messages(self, level: str | None = None) -> list[str]:
-        """Return the messages, of one level only if it is given."""
+        """Return the messages, or only those of one level."""
         return [record.message for record in self if level in (None, record.level)]
 
     def matching(self, text: str, level: str | None = None) -> list[LogRecord]:
@@ -36,11 +36,11 @@ class Logs(list[LogRecord]):
 
     @property
     def output(self) -> str:
-        """All that a sink has written: where a secret must not be found."""
+        """All text that a sink has written, which must not contain a secret."""
         return "".join(record.output for record in self)
 
     def add(self, message: Message) -> None:
-        """Take a record; this is the sink."""
+        """Add a record; this is the sink."""
         record = message.record
         error = record["exception"].value if record["exception"] else None
         self.append(LogRecord(record["level"].name, record["message"], error, str(message)))
@@ -48,7 +48,7 @@ class Logs(list[LogRecord]):
 
 @contextmanager
 def collected_logs() -> Iterator[Logs]:
-    """Collect what is logged through loguru, of every level, while the context lasts."""
+    """Collect the records of loguru, of every level, while the context lasts."""
     logs = Logs()
     sink = logger.add(logs.add, level=0, format="{message}", catch=False, diagnose=False)
     try:

@@ -1,6 +1,6 @@
-"""What Node's `ws` makes of a handshake that chooses no subprotocol.
+"""How Node's `ws` reacts to a handshake that does not choose a subprotocol.
 
-By hand, with `node` and `npm`: python -m tests.support.node_ws
+Run it by hand, with `node` and `npm`: python -m tests.support.node_ws
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from tests.support.bots import make_driver, new_adapter
 
 COMPLAINTS = {"": None, "12.onebot": "Server sent no subprotocol"}
-"""By the subprotocol that is offered: the message of the error of version 8.23."""
+"""For each subprotocol that is offered, the error message of ws 8.23."""
 
 SCRIPT = """
 const [url, offer] = process.argv.slice(2);
@@ -22,11 +22,11 @@ const socket = new (require('ws'))(url, offer ? [offer] : [], {headers: {'X-Self
 socket.on('open', () => { console.log('null'); socket.close(); });
 socket.on('error', (error) => console.log(JSON.stringify(error.message)));
 """
-"""Connects, and prints what it complains of."""
+"""Connects, and prints the error message or null."""
 
 
 def _run_node(folder: str, url: str) -> None:
-    """Compare what is said above with what Node's `ws` says."""
+    """Compare the expected messages with those of Node's `ws`."""
     for offer, expected in COMPLAINTS.items():
         command = ["node", "-e", SCRIPT, "-", url, offer]
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""A lifespan of fakes that write down what is asked of them, and in which order."""
+"""A lifespan of fakes that record their calls in order."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Part = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Parts:
-    """A lifespan whose parts write down in `order` what is asked of them.
+    """A lifespan whose parts record their calls in `order`.
 
-    `during` holds what a part does besides, by its text in `order`.
+    `during` has additional actions, by the text of the call in `order`.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Parts:
         self.order.append("loops start")
 
     async def happen(self, what: str) -> None:
-        """Write down that something is asked, and do what a test wants then."""
+        """Record a call, and run the action that a test has set for it."""
         self.order.append(what)
         if what in self.during:
             await self.during[what]()
 
     async def handle(self, name: str, until: asyncio.Event) -> None:
-        """Be a handler; its end is written down."""
+        """Run as a handler; record its end."""
         try:
             await until.wait()
         except asyncio.CancelledError:

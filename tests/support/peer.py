@@ -15,7 +15,7 @@ from tests.support.waiting import DEADLINE, within
 
 
 class Streams(asyncio.StreamReaderProtocol):
-    """A protocol that also keeps its reader, so that both come from one place."""
+    """A protocol that makes and keeps its own reader."""
 
     def __init__(self) -> None:
         self.reader = asyncio.StreamReader()
@@ -23,13 +23,13 @@ class Streams(asyncio.StreamReaderProtocol):
 
 
 class Peer:
-    """One end of a connection that sends what it is told, valid or not."""
+    """One end of a connection, which sends valid and invalid bytes as told."""
 
     masks = False
     """Whether this end masks its frames, as a client must."""
 
     patience: float | None = DEADLINE
-    """Seconds that a read waits before it fails; None waits for ever."""
+    """Seconds after which a read fails; None waits for ever."""
 
     def __init__(self, transport: asyncio.Transport, streams: Streams) -> None:
         loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class Peer:
             try:
                 self._writer.write(chunk)
             except RuntimeError as error:
-                # How uvloop says that the connection is closed.
+                # uvloop raises this if the connection is closed.
                 raise ConnectionResetError(str(error)) from error
             await self._writer.drain()
 
@@ -54,7 +54,7 @@ class Peer:
             await self.send(frames.encode(frame, os.urandom(4) if masked else None))
 
     async def send_frame_header(self, opcode: int, length: int) -> None:
-        """Send the header of a frame of that length, and nothing of its payload."""
+        """Send the header of a frame of that length, without the payload."""
         mask = os.urandom(4) if self.masks else None
         await self.send(frames.encode_header(Frame(opcode), length, mask))
 
@@ -78,7 +78,7 @@ class Peer:
         return frame
 
     async def read_to_end(self) -> bytes:
-        """Return the bytes up to the other end's closing, which may be a reset."""
+        """Return the bytes until the other end closes or resets the connection."""
         received = b""
         with contextlib.suppress(ConnectionError):
             while chunk := await within(self.reader.read(1 << 16), self.patience):
@@ -91,7 +91,7 @@ class Peer:
         return self._transport.is_closing()
 
     def stop_reading(self) -> None:
-        """Leave what comes unread from now on, with the connection still open."""
+        """Stop reading, with the connection still open."""
         self._transport.pause_reading()
 
     def read_again(self) -> None:
@@ -99,11 +99,11 @@ class Peer:
         self._transport.resume_reading()
 
     def end_writing(self) -> None:
-        """Send FIN; reading goes on."""
+        """Send FIN, and go on reading."""
         self._transport.write_eof()
 
     def reset(self) -> None:
-        """End the connection with RST: no FIN, and what was not yet sent is lost."""
+        """End the connection with RST, without FIN; unsent bytes are lost."""
         linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
         raw = self._transport.get_extra_info("socket")
         if raw is not None:
@@ -111,7 +111,7 @@ class Peer:
         self.abort()
 
     def abort(self) -> None:
-        """Close the socket at once: no closing handshake of WebSocket or TLS."""
+        """Close the socket at once, without a closing handshake of WebSocket or TLS."""
         # The other end may have closed it, and uvloop raises when a closed transport is used.
         with contextlib.suppress(RuntimeError):
             self._transport.abort()
@@ -119,6 +119,6 @@ class Peer:
     async def close(self) -> None:
         """Close the connection and wait until it is."""
         self._writer.close()
-        # The other end may have reset it; what matters here is that it is gone.
+        # The other end may have reset the connection, which has ended either way.
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()

@@ -1,4 +1,4 @@
-"""Ports for servers in processes of their own, which cannot tell which one the system chose."""
+"""Ports for servers in other processes, which cannot report a port that the system chose."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from contextlib import suppress
 from itertools import cycle, islice
 
 BLOCK = 300
-"""Ports that a process is given, to be asked for in turn: more than its tests use at a time."""
+"""Ports of one process, which it uses in turn: more than its tests need at a time."""
 
 BLOCKS = range(20_000, 32_000, BLOCK)
 """The first ports of all blocks.
 
-They are out of the range that systems give to clients, and to servers that ask for any port:
-somebody else's socket would be there before the process that the port is for, or while it starts
-again."""
+They are outside of the range from which systems choose ports for clients, and for servers that ask
+for any port. Otherwise another socket could take the port before the server starts, or restarts."""
 
 
 def claim_block(first_ports: Iterable[int]) -> tuple[socket.socket, range]:
     """Claim one of the blocks for this process; the claim ends when its socket is closed.
 
-    Many processes of tests run at the same time and choose a port long before a server listens on
-    it. The claim is the UDP port of the same number as the block's first, which no server uses.
+    Many test processes run at the same time, and choose a port long before a server listens on
+    it. The claim is a UDP socket on the first port of the block; servers do not use UDP.
     """
     for first in first_ports:
         claim = socket.socket(type=socket.SOCK_DGRAM)
@@ -38,7 +37,7 @@ def claim_block(first_ports: Iterable[int]) -> tuple[socket.socket, range]:
     raise LookupError("all blocks of ports are taken by other processes of tests")
 
 
-# When imported, and not when first asked: what a test opens it has to close.
+# At import, because a test has to close the sockets that it opens.
 _claim, _block = claim_block(random.sample(BLOCKS, len(BLOCKS)))
 atexit.register(_claim.close)
 _ports = cycle(_block)
@@ -49,7 +48,7 @@ def free_port() -> int:
     for port in islice(_ports, BLOCK):
         with socket.socket() as probe, suppress(OSError):
             if os.name == "posix":
-                # Connections of a server that has ended are not in the way of the next one.
+                # Connections of a server that has ended do not block the port for the next one.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port

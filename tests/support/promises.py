@@ -1,6 +1,6 @@
-"""The promises of the project, as the tests that show them are marked.
+"""The promises of the project, collected from the marks of the tests that show them.
 
-``python -m tests.support.promises`` prints the page of the documentation.
+``python -m tests.support.promises`` prints docs/promises.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PARTS = {
     "data": "Settings and refusals",
     "strangers": "Strangers",
 }
-"""The headings of the page, by what a promise begins with."""
+"""The headings of the page, by the first word of a promise."""
 
 HEAD = """\
 # Promises and the tests that show them
@@ -33,14 +33,11 @@ This page is made of these marks. [hosts.md](hosts.md) says which promise holds 
 """
 
 Promises = dict[str, dict[str, list[str]]]
-"""By the text of a promise and the path of a file: the names of the tests."""
+"""The names of tests, by the text of a promise and the path of a file."""
 
 
 def marked(tests: Path = TESTS) -> Promises:
-    """Find the promises that tests are marked with, without importing the tests.
-
-    Args:
-        tests: The directory to search.
+    """Find the promises of the tests' marks, without importing the tests.
 
     Raises:
         ValueError: A mark is not a literal text, or the text does not begin with a part.
@@ -63,7 +60,7 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def page(promises: Promises) -> str:
-    """Make the page of the documentation."""
+    """Return the text of docs/promises.md."""
     return "\n".join([HEAD, *_lines(promises)])
 
 

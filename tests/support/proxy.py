@@ -1,4 +1,4 @@
-"""A small HTTP proxy that passes everything on and remembers what it was asked for."""
+"""A small HTTP proxy that forwards and records all requests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.wire import Request
 
 
 class RecordingProxy(ScriptedServer):
-    """Answers `CONNECT` with a tunnel, and passes other requests on, one a connection.
+    """Answers `CONNECT` with a tunnel, and forwards other requests, one per connection.
 
-    Whatever host is asked for, the target is on 127.0.0.1.
+    The target is on 127.0.0.1, whatever host a request names.
 
     Attributes:
-        target_port: The port of all targets; None is the port that each request asks for.
+        target_port: The port of all targets; None for the port that each request names.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""Combines what the environments have measured, and fails where one of them has not.
+"""Combines the coverage data of the environments, and fails if the data of one are missing.
 
-An environment whose Python is missing is skipped, and would count as code that no test reaches.
+tox skips an environment whose Python is missing. The code that only this environment reaches would
+count as code that no test reaches.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ def measuring_environments(root: Path) -> list[str]:
 
 
 def data_file(root: Path, environment: str) -> Path:
-    """Return where an environment keeps its data, as ``COVERAGE_FILE`` in tox.ini says."""
+    """Return the path of an environment's data: ``COVERAGE_FILE`` in tox.ini."""
     return root / f".coverage-{environment}"
 
 
 def problems(root: Path) -> list[str]:
-    """Say which environments have to run, because they have no data, or data of other code."""
+    """Return a line for each environment whose data are missing, or older than the code."""
     sources = (root / PACKAGE).rglob("*.py")
     newest = max(sources, key=lambda path: path.stat().st_mtime)
     found = []
@@ -41,13 +42,13 @@ def problems(root: Path) -> list[str]:
 
 
 def main(root: Path = ROOT) -> int:
-    """Return 0 if all environments have measured, and the coverage is as high as it has to be."""
+    """Return 0 if all environments have data, and the coverage is high enough."""
     if found := problems(root):
         print(*found, "run these environments again, and then this one", sep="\n")
         return 1
     coverage = [sys.executable, "-m", "coverage"]
     files = [str(data_file(root, name)) for name in measuring_environments(root)]
-    # What is combined is kept, so that a report can be asked for again.
+    # The data are kept, so that the report can be repeated.
     subprocess.run([*coverage, "combine", "--quiet", "--keep", *files], cwd=root, check=True)
     return subprocess.run([*coverage, "report"], cwd=root).returncode
 

@@ -1,4 +1,4 @@
-"""Runs the example that tests itself, whole and with each of its ways broken on purpose."""
+"""Runs the example that tests itself: as it is, and with each way broken on purpose."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def main() -> int:
-    """Return 0 if the whole example exits 0, and each broken one 1 and names what is broken."""
+    """Return 0 if the example exits with 0, and each broken one with 1 and the name of the way."""
     wrong = [] if run()[0] == 0 else ["the whole example"]
     for way in WAYS:
         code, output = run("--break", way)

@@ -1,4 +1,4 @@
-"""What a `ScriptedServer` can do to an attempt; each function returns a script."""
+"""Scripts for a `ScriptedServer`: each function returns the treatment of an attempt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def status(code: int, body: bytes = b"", headers: Headers = ()) -> Script:
 
 
 def reset(after_request: bool = False) -> Script:
-    """End the connection with RST, at once or when the request was read."""
+    """End the connection with RST, at once or after the request was read."""
 
     async def script(connection: Connection) -> None:
         if after_request:
@@ -32,7 +32,7 @@ def reset(after_request: bool = False) -> Script:
 
 
 def hang(read: bool = True) -> Script:
-    """Accept and never answer, until the client goes; without `read` not even read."""
+    """Accept, and do not answer until the client leaves; without `read`, do not even read."""
 
     async def script(connection: Connection) -> None:
         if not read:
@@ -56,7 +56,7 @@ def raw(data: bytes, after_request: bool = True) -> Script:
 
 
 def truncated_body(sent: bytes = b"half", declared: int = 100, stall: bool = False) -> Script:
-    """Send a 200 with less body than declared, then close, or stall until the client goes."""
+    """Send a 200 with less body than declared, then close, or wait until the client leaves."""
 
     async def script(connection: Connection) -> None:
         await connection.read_request()
@@ -69,7 +69,7 @@ def truncated_body(sent: bytes = b"half", declared: int = 100, stall: bool = Fal
 
 
 def wrong_accept() -> Script:
-    """Answer a WebSocket handshake with 101 and a key that does not fit."""
+    """Answer a WebSocket handshake with 101 and a wrong key."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade({"Sec-WebSocket-Accept": frames.accept_key("another")})
@@ -79,7 +79,7 @@ def wrong_accept() -> Script:
 
 
 def accept_then_close(code: int | None = 1000, reason: str = "", abrupt: bool = False) -> Script:
-    """Accept the WebSocket and close it at once, with a close frame or, if abrupt, without."""
+    """Accept the WebSocket and close it at once; if `abrupt`, without a close frame."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade()
@@ -92,7 +92,7 @@ def accept_then_close(code: int | None = 1000, reason: str = "", abrupt: bool = 
 
 
 def half_open() -> Script:
-    """Accept the WebSocket and go silent: frames are recorded, but no ping is answered."""
+    """Accept the WebSocket and send nothing: frames are recorded, pings are not answered."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade()
@@ -103,7 +103,7 @@ def half_open() -> Script:
 
 
 def send_frames(*items: Frame | str | bytes, headers: Headers = ()) -> Script:
-    """Accept the WebSocket, send frames, and go on as a decent peer until it closes."""
+    """Accept the WebSocket, send frames, answer pings and the close."""
 
     async def script(connection: Connection) -> None:
         await connection.upgrade(headers)

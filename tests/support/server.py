@@ -1,4 +1,4 @@
-"""A raw server that treats each attempt to connect as its script says."""
+"""A raw server that treats each attempt to connect according to a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.wire import Headers, Request
 
 @dataclass
 class Attempt:
-    """What came of one attempt to connect, counted from 1.
+    """The result of one attempt to connect; attempts are counted from 1.
 
     Attributes:
         error: Why the connection broke, such as a refused certificate or a reset.
@@ -40,9 +40,9 @@ class Attempt:
 
 
 class Connection(Peer):
-    """The server's end of an attempt; what it reads is recorded."""
+    """The server's end of an attempt; it records what it reads."""
 
-    # A script lasts as long as its client likes.
+    # A script waits for its client without a limit.
     patience = None
 
     def __init__(self, transport: asyncio.Transport, streams: Streams, attempt: Attempt) -> None:
@@ -79,19 +79,19 @@ class Connection(Peer):
 
 
 Script = Callable[[Connection], Coroutine[None, None, None]]
-"""What happens to one attempt; the connection closes when it returns."""
+"""Treats one attempt; the connection closes when it returns."""
 
 
 class ScriptedServer:
     """Listens on a port of 127.0.0.1; attempt N gets script N, and later ones the last script.
 
-    A test may change the scripts in between.
+    A test may change the scripts at any time.
     """
 
     def __init__(
         self, *scripts: Script, ssl_context: ssl.SSLContext | None = None, listening: bool = True
     ) -> None:
-        """Unless it is to be listening, it refuses connections until `listen()`."""
+        """Without `listening` it refuses connections until `listen()`."""
         self.scripts: Sequence[Script] = scripts
         self.attempts: list[Attempt] = []
         self.port = 0
@@ -131,7 +131,7 @@ class ScriptedServer:
         self._accepting = asyncio.create_task(self._accept())
 
     async def refuse(self) -> None:
-        """Refuse connections from now on; those that are open stay. Refusals are not counted."""
+        """Refuse connections from now on; open ones stay, and refusals are not counted."""
         await self._stop_accepting()
         self._bind()
 
@@ -175,7 +175,7 @@ class ScriptedServer:
         handler = asyncio.create_task(self._handle(raw, attempt))
         self._handlers.add(handler)
         handler.add_done_callback(self._forget)
-        # A handler that is cancelled before it begins leaves its socket to us.
+        # A handler that is cancelled before it begins does not close its socket.
         handler.add_done_callback(lambda _: raw.close())
 
     def _forget(self, handler: asyncio.Task[None]) -> None:
@@ -192,7 +192,7 @@ class ScriptedServer:
             )
             await self._play(script, Connection(transport, streams, attempt))
         except (OSError, EOFError) as error:
-            # The peer left or refused our certificate: part of what is tested.
+            # The peer left or refused the certificate, as some tests want.
             attempt.error = error
         finally:
             attempt.ended = True
@@ -216,7 +216,7 @@ def _bound_socket(port: int) -> socket.socket:
     """Return a socket that is bound but does not listen: connections to it are refused."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     bound.setblocking(False)
-    # On Windows the option means that a port in use may be stolen.
+    # On Windows this option would let another process take the port.
     if os.name == "posix":
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.bind(("127.0.0.1", port))

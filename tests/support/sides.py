@@ -1,4 +1,4 @@
-"""Both sides of a WebSocket of ours, each against a raw peer that does what it is told."""
+"""Both sides of the driver's WebSocket, each against a raw peer."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ FIELDS: dict[str, Any] = {"http_version": "1.1", "scheme": "ws", "path": "/"}
 
 @dataclass(frozen=True)
 class Ends:
-    """A connection: our end, and the peer's."""
+    """The two ends of a connection: the driver's, and the peer's."""
 
     socket: AiohttpWebSocket
     peer: Peer
 
 
 Side = Callable[..., AbstractAsyncContextManager[Ends]]
-"""Makes a connection: over TLS, if its argument is not None; the others are driver options."""
+"""Makes a connection, over TLS if the argument is not None; the others are driver options."""
 
 
 @asynccontextmanager
 async def server_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[Ends]:
-    """Give an accepted connection of which we are the server."""
+    """Give an accepted connection of which the driver is the server."""
     async with handshake(tls, **settings) as (socket, client, upgrading):
         await socket.accept()
         await upgrading
@@ -79,7 +79,7 @@ async def handshake(
 
 @asynccontextmanager
 async def client_side(tls: Tls | None = None, **settings: Any) -> AsyncIterator[Ends]:
-    """Give a connection of which we are the client."""
+    """Give a connection of which the driver is the client."""
     options, done = DriverOptions(**settings), asyncio.Event()
     arrived: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
@@ -114,7 +114,7 @@ BIG = b"x" * (1 << 22)
 
 
 class blocked:
-    """A connection whose peer does not read, with tasks that wait to send more."""
+    """A context: a connection whose peer does not read, and tasks that wait to send more."""
 
     def __init__(self, side: Side, **settings: Any) -> None:
         self._making = side(**{"heartbeat": None, **settings})
@@ -123,11 +123,11 @@ class blocked:
     async def __aenter__(self) -> tuple[Ends, list[asyncio.Task[None]]]:
         ends = await self._making.__aenter__()
         ends.peer.stop_reading()
-        # The first one fills all buffers; more would only take long to mask.
+        # The first message fills all buffers. Larger ones would only take longer to mask.
         for data in (BIG * 4, BIG, BIG, BIG):
             self._senders.append(asyncio.create_task(ends.socket.send_bytes(data)))
         await settle()
-        # On a machine that is slow a heartbeat can be lost by now.
+        # On a slow machine the heartbeat may have failed by now.
         assert ends.socket.closed or not any(sender.done() for sender in self._senders)
         return ends, self._senders
 
@@ -137,7 +137,7 @@ class blocked:
 
 
 async def late_uses(socket: DriverWebSocket) -> list[WebSocketClosed]:
-    """Use a WebSocket that has ended in each way; give the errors."""
+    """Use a WebSocket that has ended in every way; return the errors."""
     errors = []
     for use in (
         lambda: socket.send("text"),
@@ -154,17 +154,17 @@ async def late_uses(socket: DriverWebSocket) -> list[WebSocketClosed]:
 
 
 async def receive(ends: Ends) -> Any:
-    """Receive text at our end."""
+    """Receive text at the driver's end."""
     return await ends.socket.receive()
 
 
 async def receive_bytes(ends: Ends) -> Any:
-    """Receive bytes at our end."""
+    """Receive bytes at the driver's end."""
     return await ends.socket.receive_bytes()
 
 
 async def pump(ends: Ends) -> Any:
-    """Read at our end as the driver does."""
+    """Read at the driver's end as its own reader does."""
     await ends.socket.pump(lambda _: None)
 
 

@@ -1,4 +1,4 @@
-"""A real SOCKS5 proxy, tiny-proxy, in a process of its own, where names have other addresses."""
+"""A SOCKS5 proxy, tiny-proxy, in a process of its own that resolves names differently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import within
 
 NAME = "platform.test"
-"""A name that only the proxy can resolve: to 127.0.0.1."""
+"""A name that only the proxy can resolve, to 127.0.0.1."""
 
 USER, PASSWORD = "user", "s3cr3t:T0ken"
 
@@ -35,7 +35,7 @@ anyio.run(main, *sys.argv[1:])
 
 
 class SocksProxy:
-    """Passes on what is asked for, and keeps the hosts and ports as they were asked for."""
+    """Forwards connections, and records the hosts and ports as the clients named them."""
 
     def __init__(self, password: bool = False) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""Walks through the package: as docs/architecture.md lists them, and as events really take them."""
+"""Walks through the package: those of docs/architecture.md, and the ways of real events."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class Step:
     """A numbered line of a walk.
 
     Attributes:
-        number: Its number.
         name: The function, without the name of the package: ``reverse.gate.Gate.admit``.
-        text: What the page says of it.
+        text: The page's text on it.
     """
 
     number: int
@@ -37,14 +36,7 @@ class Step:
 
 
 def walk(heading: str) -> list[Step]:
-    """Read a walk off the page.
-
-    Args:
-        heading: The heading above it.
-
-    Raises:
-        KeyError: There is no such heading.
-    """
+    """Read the walk below a heading of the page; raise ``KeyError`` if it is not there."""
     parts = re.split(r"^#+ (.+)\n", Document(PAGE).text, flags=re.MULTILINE)
     section = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
     steps = _STEP.findall(section)
@@ -52,18 +44,15 @@ def walk(heading: str) -> list[Step]:
 
 
 def names_of(heading: str) -> list[str]:
-    """Read the functions of a walk off the page, in their order."""
+    """Read the functions of a walk from the page, in their order."""
     return [step.name for step in walk(heading)]
 
 
 def code_of(name: str) -> CodeType:
-    """Find the code of a function by its name.
-
-    Args:
-        name: Modules, classes and function, without the name of the package.
+    """Find the code of a function by its name, as in ``Step.name``.
 
     Raises:
-        LookupError: It does not exist, or is defined elsewhere.
+        LookupError: The function does not exist, or is defined in another module.
     """
     owner: Any = importlib.import_module(PACKAGE)
     module = owner
@@ -92,13 +81,10 @@ def has_module(package: Any, name: str) -> bool:
 def entered(names: Iterable[str]) -> Iterator[list[str]]:
     """Record the order in which functions are entered for the first time, in this thread.
 
-    By ``sys.setprofile``, because ``sys.settrace`` belongs to coverage.
-
-    Args:
-        names: The functions.
+    It uses ``sys.setprofile``, because coverage uses ``sys.settrace``.
 
     Yields:
-        Those that have been entered so far.
+        The functions that have been entered so far.
     """
     expected = {code_of(name): name for name in names}
     order: list[str] = []

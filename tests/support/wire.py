@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages as they are on the wire (RFC 9112), no more than the tests need."""
+"""HTTP/1.1 messages as they are on the wire (RFC 9112), as far as the tests need them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
-"""Header fields to send; pairs where a name is to be repeated."""
+"""Header fields to send; pairs can repeat a name."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message that was read, with its fields as they came, and without the chunked coding."""
+    """A message that was read: its fields as they were sent, its body without chunked coding."""
 
     start_line: str
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """Return a field's value, repeated ones joined with a comma, or None."""
+        """Return a field's value, or None; repeated ones are joined by a comma."""
         values = self.header_values(name)
         return ", ".join(values) if values else None
 
@@ -65,7 +65,7 @@ class Response(Message):
 
 
 def encode_message(start_line: str, headers: Headers, body: bytes = b"") -> bytes:
-    """Return a message's bytes; nothing is added, not even a length."""
+    """Return a message's bytes, without adding fields such as a length."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     lines = [start_line, *(f"{name}: {value}" for name, value in pairs), "", ""]
     return "\r\n".join(lines).encode("latin-1") + body
@@ -78,7 +78,7 @@ def status_line(code: int) -> str:
 
 
 async def read_head(reader: asyncio.StreamReader) -> Message:
-    """Read up to the empty line; the body is still to be read."""
+    """Read up to the empty line, without the body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     start_line, *lines = head.rstrip("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)
@@ -103,7 +103,7 @@ async def read_response(reader: asyncio.StreamReader, method: str = "GET") -> Re
 
 
 async def _read_sized_body(reader: asyncio.StreamReader, head: Message) -> bytes | None:
-    """Return the body if the head tells its size, else None."""
+    """Return the body if the head tells its size; otherwise None."""
     if (head.header("Transfer-Encoding") or "").lower() == "chunked":
         return await _read_chunks(reader)
     length = head.header("Content-Length")

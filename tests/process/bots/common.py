@@ -1,4 +1,4 @@
-"""The bot that all programs share: it does what each event says, and notes what happens."""
+"""The bot of all programs: it does what each event says, and notes what happens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nonebot_aiohttp.drivers import Driver as BaseDriver
 from nonebot_aiohttp.drivers import HTTPConnection
 
 WORK_SECONDS = 2.0
-"""Seconds that the work of an event takes."""
+"""Seconds of work for each event."""
 
 STALL_SECONDS = 0.05
 """Seconds for which a handler blocks the event loop, again and again."""
@@ -30,7 +30,7 @@ ANSWERS: dict[str, HTTPResponse] = {
     "long": HTTPResponse(403, b"x" * 65_536),
     "unsendable": HTTPResponse(403, b"", {"x-number": 5}),  # type: ignore[dict-item]
 }
-"""Refusals that a request may ask for."""
+"""Refusals for which a request may ask."""
 
 Note = Callable[[str], object]
 
@@ -58,7 +58,7 @@ class PlatformBot(Bot):
         return self_id, None if self_id else HTTPResponse(418, b"who are you?")
 
     async def handle_message(self, message: bytes) -> None:
-        """Take an answer, or do what an event says."""
+        """Pass on an answer, or do what an event says."""
         data = json.loads(message)
         if "echo" in data:
             if (waiter := self.answers.get(data["echo"])) and not waiter.done():
@@ -71,7 +71,7 @@ class PlatformBot(Bot):
         self.note(f"handled {event['id']}")
 
     async def do_work(self, event: dict[str, Any]) -> None:
-        """Begin, wait until all have begun and then for a while, call an API, note the event."""
+        """Note the begin, wait for ``go``, work for some seconds, call an API, note the end."""
         self.note(f"begun {event['id']}")
         await self.config.gate.wait()
         await asyncio.sleep(getattr(self.config, "work_seconds", WORK_SECONDS))
@@ -79,7 +79,7 @@ class PlatformBot(Bot):
         self.note(f"handled {event['id']}")
 
     async def do_go(self, event: dict[str, Any]) -> None:
-        """Let those that have begun go on."""
+        """Let the events that have begun go on."""
         self.config.gate.set()
 
     async def do_exit(self, event: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ class PlatformBot(Bot):
         await self.do_block_at_once(event)
 
     async def do_block_at_once(self, event: dict[str, Any]) -> None:
-        """Block the event loop, from before the first wait on."""
+        """Block the event loop before the first wait."""
         self.note("begun")
         while True:
             # Not in one piece: a signal that another thread takes does not interrupt a sleep.
@@ -147,7 +147,7 @@ class PlatformBot(Bot):
         self.note(f"handled {event['id']}")
 
     async def do_fork(self, event: dict[str, Any]) -> None:
-        """Fork children that have nothing to do, terminate them, and note how they have ended."""
+        """Fork children that sleep, terminate them, and note their exit codes."""
         codes = set()
         for _ in range(20):
             child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
@@ -187,9 +187,9 @@ class PlatformBot(Bot):
 def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
     """Make a driver with the bot, and with hooks that note when they run.
 
-    Besides the driver's settings there are some for the tests: ``fail_startup`` makes a startup
-    hook raise, ``start_when`` names a file that a startup hook waits for, ``forward_url`` and
-    ``polling_url`` set up forward connections.
+    Besides the driver's settings there are settings for the tests. ``fail_startup`` makes a startup
+    hook raise, ``start_when`` names a file for which a startup hook waits, and ``forward_url`` and
+    ``polling_url`` set up connections to platforms.
     """
     base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
     config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])
@@ -205,7 +205,7 @@ def _note_hooks(driver: Driver, settings: Mapping[str, Any], note: Note) -> None
     async def start() -> None:
         assert not driver.session.closed
         note("startup")
-        # The test that lets it go on is another process.
+        # The test that creates the file is another process.
         while not _may_start(settings):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if settings.get("fail_startup"):
@@ -250,7 +250,7 @@ def _set_up_forward(driver: Driver, settings: Mapping[str, Any]) -> None:
 
 
 def settings_of_test() -> dict[str, Any]:
-    """Read the settings that the test gave."""
+    """Read the settings that the test has set."""
     settings: dict[str, Any] = json.loads(os.environ["BOT_SETTINGS"])
     settings["port"] = settings.pop("port_of_settings", 0)
     if settings.pop("without_uvloop", False):

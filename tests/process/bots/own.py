@@ -25,14 +25,14 @@ def run_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def observed_state() -> dict[str, object]:
-    """Describe what ``run()`` has to put back; a sink that is put back has another number."""
+    """Describe what ``run()`` has to restore, without the numbers of log sinks."""
     state = process_state()
     state["the sinks of loguru"] = re.sub(r"id=\d+", "id", str(state["the sinks of loguru"]))
     return state
 
 
 def main() -> None:
-    """Run the bot, and note what it has left behind."""
+    """Run the bot, and note what ``run()`` did not restore."""
     given = run_arguments(json.loads(sys.argv[1]))
     in_thread = given.pop("in_thread", False)
     driver = driver_of_test()

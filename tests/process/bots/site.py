@@ -21,7 +21,7 @@ def place(port: int) -> dict[str, Any]:
     """Make the arguments that say where to listen."""
     if port:
         return {"host": "127.0.0.1", "port": port}
-    # Older versions of aiohttp do not tell which port the system has chosen.
+    # Older versions of aiohttp do not say which port the system has chosen.
     return {"sock": socket.create_server(("127.0.0.1", 0))}
 
 

@@ -1,4 +1,4 @@
-"""``run()`` that a signal stops when a bot has connected, and that notes where it goes."""
+"""``run()``, which stops by a signal when a bot has connected, and notes its functions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.walks import entered
 def stop() -> None:
     """Send SIGTERM to this process.
 
-    Its handler runs within the call that lets it through. Else it might run within the function
-    that records, where nothing is recorded.
+    Its handler runs within the call that unblocks the signal. Otherwise it might run within the
+    function that records, where calls are not recorded.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.raise_signal(signal.SIGTERM)
@@ -24,7 +24,7 @@ def stop() -> None:
 
 
 def stop_soon(_: Bot) -> None:
-    """Send it when the bot is being read."""
+    """Send SIGTERM when the driver is reading from the bot."""
     asyncio.get_running_loop().call_soon(stop)
 
 

@@ -1,1 +1,1 @@
-"""Faults, many times: a random walk over bad peers, and restarts of the process under load."""
+"""A random walk over faults: the peers of all four ways at once, and the books that they keep."""
