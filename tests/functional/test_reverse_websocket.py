@@ -141,7 +141,7 @@ async def test_the_stop_closes_with_1001(serving: Serving, adapter: Adapter) -> 
         await eventually(lambda: driver.bots)
         begun = asyncio.get_running_loop().time()
     stopped.append(asyncio.get_running_loop().time() - begun)
-    assert (await closing).close_code == (1001 if host.face == "aiohttp" else 1012)
+    assert (await closing).close_code == (1001 if host.transport == "aiohttp" else 1012)
     await client.close()
     assert stopped[0] < 2
     assert driver.bots == {}

@@ -96,7 +96,7 @@ async def test_pipelined_requests_yield_to_the_event_loop(
 ) -> None:
     count = 8 * fairness.IN_A_ROW
     async with serving(make_driver(adapter)) as host:
-        if host.face == "asgi" or (path == "/unknown" and serving is not own_process):
+        if host.transport == "asgi" or (path == "/unknown" and serving is not own_process):
             pytest.skip("the host's own business")
         assert (await host.post()).status == 200
         async with await host.client() as client:

@@ -37,7 +37,7 @@ async def test_a_peer_that_pipelines_and_never_reads_is_dropped(
         answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
     )
     async with serving(driver) as host:
-        if host.face == "asgi":
+        if host.transport == "asgi":
             pytest.skip("the server's own business")
         async with deaf_client(host.port) as raw:
             path = f"{host.prefix}/recorder/".encode()
@@ -54,7 +54,7 @@ async def test_a_connection_that_aiohttp_has_forgotten_with_unread_answers_is_dr
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
     driver = make_driver(answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4)
     async with serving(driver) as host:
-        if host.face == "asgi":
+        if host.transport == "asgi":
             pytest.skip("the server's own business")
         async with deaf_client(host.port) as raw:
             loop = asyncio.get_running_loop()
