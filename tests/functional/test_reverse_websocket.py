@@ -189,7 +189,7 @@ def adapter_socket(adapter: Adapter) -> WebSocket:
 
 
 async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
-    """The face of aiohttp remembers its open connections, for the stop."""
+    """The transport of aiohttp remembers its open connections, for the stop."""
     driver = make_driver(adapter)
     open_ones = driver._host._transport._upgraded
     async with own_process(driver) as host:

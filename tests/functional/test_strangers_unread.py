@@ -75,12 +75,12 @@ async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
     serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    face = driver._host._transport
+    transport = driver._host._transport
     async with serving(driver) as host:
         for _ in range(3 * MOST_SEEN):
             async with await host.client() as client:
                 await client.request("POST", f"{host.prefix}/recorder/ws", BOT)
-        assert len(face._seen) <= MOST_SEEN + 1
+        assert len(transport._seen) <= MOST_SEEN + 1
 
 
 async def test_the_watch_goes_on_after_a_failure(logs: Logs) -> None:
