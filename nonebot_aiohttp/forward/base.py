@@ -35,9 +35,11 @@ class Supplies:
     """What every loop works with.
 
     Attributes:
-        connections: Where bots are entered while they are connected.
-        sockets: Where the open WebSockets are kept for the stop.
-        handlers: Where the tasks of the message handlers are kept.
+        driver: The driver whose adapters and bots these are.
+        pool: The sessions.
+        connected_bots: The bots that are connected.
+        websockets: The open WebSockets, which the stop closes.
+        handlers: The tasks of message handlers.
         sleep: Waits for some seconds; injected by tests.
         clock: Monotonic seconds; injected by tests.
     """

@@ -47,7 +47,7 @@ class Host:
         *,
         guest: Guest | None = None,
         fastapi_hint: str,
-        asgi_hint: str = "",
+        asgi_advice: str = "",
     ) -> None:
         """Make the transports; nothing is bound to an event loop or a process yet.
 
@@ -55,7 +55,7 @@ class Host:
             config: The configuration, for ``host``, ``port`` and ``log_level``.
             guest: An ASGI application behind the endpoints' own paths; None if there is none.
             fastapi_hint: See ``DriverApplication``.
-            asgi_hint: See ``AsgiApplication``.
+            asgi_advice: See ``AsgiApplication``.
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
@@ -63,7 +63,7 @@ class Host:
             AsgiTransport(endpoints, options, bodies, guest),
             lifespan,
             fastapi_hint=fastapi_hint,
-            advice=asgi_hint,
+            advice=asgi_advice,
         )
         self._transport = AiohttpTransport(endpoints, options, bodies, guest)
         self._fastapi_hint = fastapi_hint

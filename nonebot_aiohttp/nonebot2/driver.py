@@ -37,7 +37,7 @@ FASTAPI_HINT = (
 )
 """What to do instead of treating the aiohttp application as a FastAPI one."""
 
-ASGI_HINT = (
+ASGI_ADVICE = (
     "An ASGI server runs the bot, and owns its connections. At a stop it closes WebSockets before"
     " the events in flight have ended; nobody pings peers, or asks a bot's first connection whether"
     " it is alive; and each event costs more. Run the bot by itself instead: python"
@@ -120,7 +120,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             config,
             guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
             fastapi_hint=FASTAPI_HINT,
-            asgi_hint=ASGI_HINT,
+            asgi_advice=ASGI_ADVICE,
         )
         if self._plugins_app is not None:
             self._plugins_app.bot = self._host.asgi

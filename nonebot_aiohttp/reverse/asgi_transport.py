@@ -147,8 +147,8 @@ def _encoded(headers: Mapping[str, str]) -> Iterator[tuple[bytes, bytes]]:
 
 
 _LEFT_TO_SERVER = FRAMING - {"upgrade"}
-# The server decides on these, and HTTP/2 and 3 have none of them (RFC 9113, section 8.2.2). Without
-# Upgrade a 426 would be invalid (RFC 9110, section 15.5.22).
+# The server decides on these, and HTTP/2 and 3 forbid those that concern a connection (RFC 9113,
+# section 8.2.2). Without Upgrade a 426 would be invalid (RFC 9110, section 15.5.22).
 
 
 async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> None:

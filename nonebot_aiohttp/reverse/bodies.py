@@ -72,21 +72,20 @@ class BodyReader:
 
     async def _collect(self, first: Chunk | Rest, next_chunk: NextChunk) -> bytes:
         chunks: list[bytes] = []
-        size = held = 0
+        size = 0
         try:
             chunk, more = await first if isinstance(first, Rest) else first
             while True:
                 size += len(chunk)
+                self.held += len(chunk)
                 self.check_size(size)
+                self._check_memory(size)
                 chunks.append(chunk)
                 if not more:
                     return b"".join(chunks)
-                self.held += len(chunk)
-                held = size
-                self._check_memory(size)
                 chunk, more = await next_chunk()
         finally:
-            self.held -= held
+            self.held -= size
 
     def check_size(self, size: int) -> None:
         """Refuse a body of too many bytes.

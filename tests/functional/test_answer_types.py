@@ -60,7 +60,7 @@ async def test_no_type_is_made_up_when_a_websocket_is_refused(serving: Serving) 
         response = await host.upgrade(client, {"X-Self-ID": ""})
     assert (response.status, response.body) == (403, b"<p>no")
     # uvicorn makes one up for refused handshakes, whatever the application has said.
-    assert types(response) == ([] if host.face == "aiohttp" else PLAIN)
+    assert types(response) == ([] if host.transport == "aiohttp" else PLAIN)
 
 
 @pytest.mark.parametrize("name", ["content-type", "Content-Type"])

@@ -1,4 +1,4 @@
-"""The ASGI face, called by hand: what only an ASGI server can do, and the lifespan protocol."""
+"""The ASGI application, called by hand: what only an ASGI server can do, and the lifespan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebSockets on the ASGI face, called by hand: events in, events out, and every ending."""
+"""WebSockets on the ASGI transport, called by hand: events in, events out, and every ending."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ async def test_a_reason_that_is_not_text_leaves_the_socket_open(side: Side, reas
 
 def test_the_rule_of_codes() -> None:
     allowed = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
-    for code in range(-1, 66000):
+    for code in (*range(-1, 5100), 65535, 65536):
         if code in GOOD or code in allowed:
             assert sendable_code(code) == GOOD.get(code, code)
         else:

@@ -27,7 +27,7 @@ async def test_a_compressed_body_does_not_pass_the_limit(
     body = gzip.compress(b"x" * 100_000)
     headers = {"X-Self-ID": "1", "Content-Encoding": "gzip"}
     async with serving(driver) as host:
-        decompresses = host.face == "aiohttp" and serving is not own_process
+        decompresses = host.transport == "aiohttp" and serving is not own_process
         response = await host.post(body, headers)
         assert response.status == (413 if decompresses else 200)
     assert adapter.messages == ([] if decompresses else [body])

@@ -141,7 +141,7 @@ async def test_the_stop_closes_with_1001(serving: Serving, adapter: Adapter) -> 
         await eventually(lambda: driver.bots)
         begun = asyncio.get_running_loop().time()
     stopped.append(asyncio.get_running_loop().time() - begun)
-    assert (await closing).close_code == (1001 if host.face == "aiohttp" else 1012)
+    assert (await closing).close_code == (1001 if host.transport == "aiohttp" else 1012)
     await client.close()
     assert stopped[0] < 2
     assert driver.bots == {}
@@ -189,7 +189,7 @@ def adapter_socket(adapter: Adapter) -> WebSocket:
 
 
 async def test_a_connection_that_has_ended_is_let_go(adapter: Adapter) -> None:
-    """The face of aiohttp remembers its open connections, for the stop."""
+    """The transport of aiohttp remembers its open connections, for the stop."""
     driver = make_driver(adapter)
     open_ones = driver._host._transport._upgraded
     async with own_process(driver) as host:

@@ -69,6 +69,23 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
     assert len(logs.matching("aiohttp_max_body_memory", "WARNING")) == 1
 
 
+async def test_the_last_part_of_a_body_needs_room_as_well(
+    serving: Serving, adapter: Adapter
+) -> None:
+    driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
+    bodies = driver._host._bodies
+    async with serving(driver) as host:
+        first = await begin(host, 200 * KIB, 150 * KIB)
+        await eventually(lambda: bodies.held == 150 * KIB)
+        async with await begin(host, 70 * KIB, 10 * KIB) as last:
+            await eventually(lambda: bodies.held == 160 * KIB)
+            await last.send(b"x" * 60 * KIB)
+            assert (await last.read_response()).status == 503
+        await first.close()
+        await eventually(lambda: bodies.held == 0)
+    assert adapter.messages == []
+
+
 # Turns
 
 
@@ -79,7 +96,7 @@ async def test_pipelined_requests_yield_to_the_event_loop(
 ) -> None:
     count = 8 * fairness.IN_A_ROW
     async with serving(make_driver(adapter)) as host:
-        if host.face == "asgi" or (path == "/unknown" and serving is not own_process):
+        if host.transport == "asgi" or (path == "/unknown" and serving is not own_process):
             pytest.skip("the host's own business")
         assert (await host.post()).status == 200
         async with await host.client() as client:

@@ -37,7 +37,7 @@ async def test_a_peer_that_pipelines_and_never_reads_is_dropped(
         answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4, aiohttp_heartbeat=None
     )
     async with serving(driver) as host:
-        if host.face == "asgi":
+        if host.transport == "asgi":
             pytest.skip("the server's own business")
         async with deaf_client(host.port) as raw:
             path = f"{host.prefix}/recorder/".encode()
@@ -54,7 +54,7 @@ async def test_a_connection_that_aiohttp_has_forgotten_with_unread_answers_is_dr
     """Trap: aiohttp closes an idle connection, forgets it, and its transport waits for ever."""
     driver = make_driver(answering(None, VERBOSE), aiohttp_keepalive_timeout=0.4)
     async with serving(driver) as host:
-        if host.face == "asgi":
+        if host.transport == "asgi":
             pytest.skip("the server's own business")
         async with deaf_client(host.port) as raw:
             loop = asyncio.get_running_loop()
@@ -75,12 +75,12 @@ async def test_connections_of_other_hosts_are_forgotten_when_they_have_gone(
     serving: Serving, adapter: Adapter
 ) -> None:
     driver = make_driver(adapter)
-    face = driver._host._transport
+    transport = driver._host._transport
     async with serving(driver) as host:
         for _ in range(3 * MOST_SEEN):
             async with await host.client() as client:
                 await client.request("POST", f"{host.prefix}/recorder/ws", BOT)
-        assert len(face._seen) <= MOST_SEEN + 1
+        assert len(transport._seen) <= MOST_SEEN + 1
 
 
 async def test_the_watch_goes_on_after_a_failure(logs: Logs) -> None:

@@ -296,7 +296,7 @@ async def test_over_the_in_flight_limit_no_body_is_waited_for(
     serving: Serving, blocking: type[Blocking], logs: Logs
 ) -> None:
     async with serving(make_driver(blocking, aiohttp_max_inflight=1)) as host:
-        if host.face == "asgi":
+        if host.transport == "asgi":
             pytest.skip("an ASGI server does not tell whether the body is there already")
         assert (await host.post()).status == 200
         async with await host.client() as client:

@@ -180,7 +180,7 @@ async def test_a_body_that_cannot_be_decompressed_gets_400(
 ) -> None:
     """Only hosts of aiohttp's decompress; all others hand the bytes on as they came."""
     async with serving(make_driver(adapter)) as host:
-        decompresses = host.face == "aiohttp" and serving is not own_process
+        decompresses = host.transport == "aiohttp" and serving is not own_process
         response = await host.post(b"no gzip", {"X-Self-ID": "1", "Content-Encoding": "gzip"})
         if decompresses:
             assert (response.status, response.text) == (400, "the body is malformed")

@@ -26,7 +26,7 @@ PREFIX = "/site/bot"
 class Host:
     """A port of 127.0.0.1 where a driver is served, by `aiohttp` or `asgi`, below a prefix."""
 
-    face: str
+    transport: str
     port: int
     prefix: str = ""
     driver: Any = None

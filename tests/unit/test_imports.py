@@ -5,6 +5,7 @@ import importlib.util
 import pkgutil
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -56,3 +57,15 @@ def test_the_old_place_of_the_driver_warns_and_is_the_same_class() -> None:
     with pytest.warns(DeprecationWarning, match="import Driver from nonebot_aiohttp"):
         old = importlib.import_module("nonebot_aiohttp.driver")
     assert old.Driver is nonebot_aiohttp.Driver
+
+
+def test_the_face_of_nonebot2_says_which_versions_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nonebot, drivers = ModuleType("nonebot"), ModuleType("nonebot.drivers")
+    monkeypatch.setattr(nonebot, "drivers", drivers, raising=False)
+    monkeypatch.setitem(sys.modules, "nonebot", nonebot)
+    monkeypatch.setitem(sys.modules, "nonebot.drivers", drivers)
+    monkeypatch.delitem(sys.modules, "nonebot_aiohttp.nonebot2", raising=False)
+    with pytest.raises(ImportError, match=r"needs NoneBot2 2\.4 or newer, or 2\.0\.0a14"):
+        importlib.import_module("nonebot_aiohttp.nonebot2")

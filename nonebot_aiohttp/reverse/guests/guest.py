@@ -106,7 +106,7 @@ class Kept:
 
     Attributes:
         requests: The tasks of HTTP requests; the stop waits for them.
-        socket_tasks: The tasks that end only because of the stop.
+        websocket_tasks: The tasks that end only because of the stop.
     """
 
     requests: TaskSet
