@@ -6,6 +6,7 @@ The names here are public. ``Env``, ``Config`` and ``load_config`` need the extr
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .adapters import Bot
@@ -79,9 +80,15 @@ _LAZY = ("Config", "Env", "load_config")
 
 
 def __getattr__(name: str) -> Any:
-    """Import ``config`` on first use, because it needs pydantic-settings."""
+    """Import ``config`` on first use, because it needs pydantic-settings.
+
+    So it is with ``driver``, because it warns. ``import nonebot_aiohttp`` used to bring it along.
+    """
     if name in _LAZY:
         from . import config
 
         return getattr(config, name)
+    if name == "driver":
+        # Not `from . import driver`, which would look for the attribute again, and never end.
+        return import_module(f"{__name__}.driver")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -79,8 +79,13 @@ class TaskSet:
             # An eager task raises them in its caller, so the task is not there to be logged later.
             self.log_lost(owner)
             raise
-        self.add(task, owner)
-        return None if task.done() else task
+        if not task.done():
+            self.add(task, owner)
+            return task
+        # Each webhook comes here, and most have nothing to log. So this calls nothing for them.
+        if task.cancelled() or task.exception() is not None:
+            self.add(task, owner)
+        return None
 
     def add(self, task: asyncio.Task[Any], owner: str, bot: Any = None) -> None:
         """Keep a task, which may have ended already; for ``bot`` see ``Owner``."""

@@ -232,15 +232,15 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
 class Mixin(ClientHalf):
     """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
 
-    The server's own driver starts and stops it. It waits for the events in flight before the first
-    shutdown function runs.
+    The server's own driver starts and stops this mixin, which then waits for the events in flight
+    before the first shutdown function runs.
 
     Attributes:
         options: The settings, validated.
     """
 
     def __init__(self, env: Env, config: Config) -> None:
-        """Open and close the session with the driver that this is mixed into.
+        """Open and close the pool with the driver that this is mixed into.
 
         Args:
             env: NoneBot's environment.

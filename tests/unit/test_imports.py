@@ -59,6 +59,16 @@ def test_the_old_place_of_the_driver_warns_and_is_the_same_class() -> None:
     assert old.Driver is nonebot_aiohttp.Driver
 
 
+def test_the_old_place_of_the_driver_is_an_attribute_of_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "nonebot_aiohttp.driver", raising=False)
+    monkeypatch.delattr(nonebot_aiohttp, "driver", raising=False)
+    with pytest.warns(DeprecationWarning, match="import Driver from nonebot_aiohttp"):
+        old = nonebot_aiohttp.driver
+    assert old.Driver is nonebot_aiohttp.Driver
+
+
 def test_the_face_of_nonebot2_says_which_versions_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
