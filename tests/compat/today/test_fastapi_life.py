@@ -22,6 +22,9 @@ ADVICE = "An ASGI server runs the bot"
 async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
     async with running("fastapi_bot", fastapi_driver, tmp_path, aiohttp_fastapi=True) as bot:
         await eventually(lambda: len(bot.noted("step")) >= 2, what="the start")
+        # A host that forwards no lifespan events is known by its first request.
+        async with aiohttp.ClientSession() as client, client.get(bot.url("/nothing")) as response:
+            assert response.status == 404
         await bot.stop()
     # Plugins wrap the middleware when the bot starts, so that it has to be there by then.
     assert (await bot.note("middleware"))["is_there"]
