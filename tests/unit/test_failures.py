@@ -84,15 +84,19 @@ async def test_more_kinds_than_are_told_apart_are_counted_together(logs: Logs) -
 def test_what_is_left_by_a_loop_that_has_ended_hides_nothing(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failures, "QUIET_SECONDS", 0)
+    now = 1000.0
+    monkeypatch.setattr("nonebot_aiohttp.life.failures.time.monotonic", lambda: now)
     log = Failures()
 
     async def life() -> None:
         log.log(TEXT, fail(ValueError("wrong")))
+        log.log(TEXT, fail(ValueError("wrong")))
 
-    for _ in range(2):
-        asyncio.run(life())
+    asyncio.run(life())
+    now += failures.QUIET_SECONDS
+    asyncio.run(life())
     assert len(logs.messages("ERROR")) == 2
+    assert logs.messages("WARNING") == [f"{TEXT} 1 more time(s), at last with ValueError: wrong"]
 
 
 async def test_nothing_is_kept_of_a_failure(logs: Logs) -> None:
