@@ -6,10 +6,14 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from nonebot_aiohttp.hosts.process import run_loop
+import pytest
+
+from nonebot_aiohttp.hosts import process
+from nonebot_aiohttp.hosts.process import run_loop, serve_process
 from nonebot_aiohttp.hosts.signals import StopSignals
 from nonebot_aiohttp.life.deadline import Deadline
 from nonebot_aiohttp.life.tasks import start_task
@@ -84,3 +88,20 @@ def test_an_async_generator_that_does_not_end_holds_up_no_loop() -> None:
         await generator.__anext__()
 
     run(main(), 0)
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), SystemExit(3), KeyboardInterrupt()])
+def test_an_error_of_the_server_is_the_programs(
+    error: BaseException, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The console would replace the sink of the tests.
+    monkeypatch.setattr(process, "console_logging", lambda level: nullcontext())
+
+    async def fail() -> None:
+        raise error
+
+    lifespan: Any = SimpleNamespace(cut_off=nothing, deadline=Deadline(0, 1))
+    with pytest.raises(type(error)) as raised:
+        serve_process(fail(), lifespan, loop="asyncio", log_level="INFO", stop=nothing)
+    assert raised.value is error
+    assert logs.messages("ERROR") == []

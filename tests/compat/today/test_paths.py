@@ -98,3 +98,8 @@ async def test_a_path_without_its_slash_is_served_as_with_it() -> None:
         async with aiohttp.ClientSession() as client, client.ws_connect(url) as ws:
             await ws.send_str("echo")
             assert await ws.receive_str(timeout=5) == "echo"
+
+
+def test_a_parameter_of_an_unknown_kind_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"\{x:nothing\} has an unknown convertor"):
+        add(make_driver(), "/files/{x:nothing}")
