@@ -74,7 +74,7 @@ class Config(BaseSettings):
         access_token: Token that platforms must send; None turns the check off.
         secret: Key with which platforms must sign webhooks; None turns the check off.
         api_root: URL of the platform's HTTP API, by bot id.
-        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) is no limit.
+        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) means no limit.
         superusers: Ids of the users who may command the bots.
         nickname: Names that the bots listen to.
         command_start: Texts with which a command may begin.

@@ -56,7 +56,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             of up to 64 KiB are accepted until the sum is twice this limit.
         max_header_size: Longest line of a request's head in the driver's own process, in bytes.
         body_timeout: Seconds within which the body of a webhook must arrive.
-        max_message_size: Largest WebSocket message in either direction, in bytes; 0 is no limit.
+        max_message_size: Largest WebSocket message in either direction, in bytes; 0 means no limit.
         heartbeat: Seconds between pings on WebSockets of both sides. The pong must come within half
             of that. None turns pings off.
         duplicate_bot: What happens to a second connection with the same bot id. ``"probe"`` pings

@@ -48,7 +48,7 @@ class MessageTasks:
             begin: Makes the coroutine of a task: the bot's ``handle_message``.
             owner: The adapter's name, for the log.
             bot: The bot, if it has a connection of its own; None otherwise.
-            limit: Tasks that may run at once; a tenth of it logs a warning. None is no limit.
+            limit: Tasks that may run at once; a tenth of it logs a warning. None means no limit.
         """
         self._limit = limit
         self._running = 0

@@ -176,7 +176,7 @@ class ForwardLoop(abc.ABC):
         """Log a failure, and give the seconds until the next attempt.
 
         Raises:
-            _GivenUp: There is no next attempt.
+            _GivenUp: The loop makes no further attempt.
         """
         verdict = judge(error)
         if verdict is Verdict.FATAL:

@@ -53,7 +53,7 @@ class Host:
 
         Args:
             config: The configuration, for ``host``, ``port`` and ``log_level``.
-            guest: An ASGI application behind the endpoints' own paths; None if there is none.
+            guest: An ASGI application behind the endpoints' own paths; None serves these alone.
             fastapi_hint: See ``DriverApplication``.
             asgi_advice: See ``AsgiApplication``.
         """

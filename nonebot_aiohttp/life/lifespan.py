@@ -54,6 +54,19 @@ class Loops(Protocol):
         """Wait until all loops have ended, and cancel those that take too long."""
 
 
+class NoLoops:
+    """Stands for forward loops where a face has none: NoneBot2's adapters connect by themselves."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    async def stop_intake(self) -> None:
+        """Do nothing."""
+
+    async def stop(self, deadline: Deadline) -> None:
+        """Do nothing."""
+
+
 class OpenConnections(Protocol):
     """Connections that stay open until the stop: WebSockets, and a guest's event streams."""
 

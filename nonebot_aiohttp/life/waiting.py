@@ -31,7 +31,7 @@ async def race(
     handled. Otherwise the coroutine is cancelled; see ``settle``.
 
     Args:
-        timeout: Seconds; None is no limit.
+        timeout: Seconds; None means no limit.
         label: Names the coroutine in the log; empty is its own name.
         grace: Seconds for the coroutine to end when it is cancelled; None is ``CANCEL_GRACE``.
 

@@ -110,7 +110,7 @@ def _level_number(level: int | str) -> int:
 def _console_sink(level: int) -> Iterator[None]:
     global _default_sink
     if sys.stderr is None:
-        # Under pythonw, or with 2>&-, there is no console, and loguru has no default sink.
+        # pythonw and 2>&- leave the process without a console, and loguru without its default sink.
         yield
         return
     # The new sink comes first: if loguru refuses it, the default sink is still there.

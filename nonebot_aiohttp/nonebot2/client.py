@@ -297,11 +297,11 @@ class WebSocketLimits:
     """How long the steps of a WebSocket client may take.
 
     Attributes:
-        handshake: Seconds for the opening handshake; None is no limit.
-        receive: Seconds to wait for a message; None is no limit.
+        handshake: Seconds for the opening handshake; None means no limit.
+        receive: Seconds to wait for a message; None means no limit.
         close: Seconds for the closing handshake; None uses the setting.
         heartbeat: Seconds between pings; None turns them off, UNSET uses the setting.
-        pong: Seconds to wait for the answer to a ping; None is no limit, UNSET is half of the
+        pong: Seconds to wait for the answer to a ping; None means no limit, UNSET is half of the
             heartbeat.
     """
 

@@ -16,7 +16,7 @@ from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
-from ..life.lifespan import Lifespan
+from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
 from ..log import logger
 from ..options import DriverOptions
@@ -45,19 +45,6 @@ ASGI_ADVICE = (
     " nonebot.get_driver().aiohttp_app with -k aiohttp.GunicornWebWorker"
 )
 """Logged once under an ASGI server, where ``nb docker`` puts bots."""
-
-
-class NoLoops:
-    """Stands for forward loops: under NoneBot2 adapters poll and connect by themselves."""
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    async def stop_intake(self) -> None:
-        """Do nothing."""
-
-    async def stop(self, deadline: Deadline) -> None:
-        """Do nothing."""
 
 
 def read_options(config: Config) -> DriverOptions:

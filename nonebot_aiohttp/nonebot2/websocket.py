@@ -31,7 +31,7 @@ class NonebotWebSocket(WebSocket):
 
         Args:
             request: The request of the handshake.
-            receive_timeout: Seconds to wait for a message; None is no limit.
+            receive_timeout: Seconds to wait for a message; None means no limit.
             on_refused: Called when the connection is closed before it was accepted.
         """
         super().__init__(request=request)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMappi
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ..connections.asgi_websocket import AsgiWebSocket, Receive, Send
+from ..connections.asgi_websocket import AsgiWebSocket, Receive, Send, close_event
 from ..connections.closing import POLICY_VIOLATION
 from ..drivers import HTTPRequest, HTTPResponse
 from ..options import DriverOptions
@@ -157,4 +157,4 @@ async def refuse_websocket(scope: Scope, send: Send, answer: HTTPResponse) -> No
         for event in response_events(answer):
             await send({**event, "type": "websocket." + event["type"]})
     else:
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "refused"})
+        await send(close_event(POLICY_VIOLATION, b"refused"))

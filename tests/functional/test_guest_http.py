@@ -19,10 +19,9 @@ from starlette.routing import Match, Route
 
 from nonebot_aiohttp.reverse.guests.http import HttpExchange, make_scope
 from tests.support.guests import read_until, serving_guest, take_upload, without_lifespan
+from tests.support.hosts import HOSTS
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
-
-HOSTS = ["own_process", "subapp", "attached", "asgi"]
 
 pytestmark = pytest.mark.both_loops
 

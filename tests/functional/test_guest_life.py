@@ -16,12 +16,11 @@ from starlette.routing import Route
 
 from nonebot_aiohttp import StartupError
 from tests.support.guests import GuestDriver, everywhere, serving_guest
+from tests.support.hosts import HOSTS
 from tests.support.logs import Logs
 from tests.support.waiting import within
 
 SECRET = "123456789:AAFakeFakeFakeFakeFakeFakeFakeFakeFa"
-
-HOSTS = ["own_process", "subapp", "attached", "asgi"]
 
 
 class Site:

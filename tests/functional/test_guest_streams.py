@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from tests.support.client import RawClient
 from tests.support.guests import read_until, serving_guest, take_upload, without_lifespan
+from tests.support.hosts import HOSTS
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
-HOSTS = ["own_process", "subapp", "attached", "asgi"]
 MIB = 1024 * 1024
 
 pytestmark = pytest.mark.both_loops

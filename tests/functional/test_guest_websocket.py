@@ -12,12 +12,10 @@ from starlette.websockets import WebSocket
 
 from tests.support.client import RawClient
 from tests.support.frames import Frame, Opcode
-from tests.support.guest_page import Page, echo, serving
+from tests.support.guest_page import HANDSHAKE, OURS, Page, echo, serving
+from tests.support.hosts import HOSTS
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, settle, within
-
-HOSTS = ["own_process", "subapp", "attached", "asgi"]
-OURS = HOSTS[:3]
 
 pytestmark = pytest.mark.both_loops
 
@@ -107,15 +105,6 @@ async def test_a_subprotocol_and_headers_of_the_answer(name: str) -> None:
         async with client.get(url, headers=HANDSHAKE) as response:
             assert response.status == 101
             assert response.headers.getall("set-cookie") == ["a=1", "b=2"]
-
-
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Protocol": "superchat",
-}
 
 
 async def echo_rest(ws: WebSocket) -> None:

@@ -9,23 +9,12 @@ import aiohttp
 import pytest
 from starlette.websockets import WebSocket
 
-from tests.support.guest_page import Page, echo, serving
+from tests.support.guest_page import HANDSHAKE, OURS, Page, echo, serving
+from tests.support.hosts import HOSTS
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
-HOSTS = ["own_process", "subapp", "attached", "asgi"]
-OURS = HOSTS[:3]
-
 pytestmark = pytest.mark.both_loops
-
-
-HANDSHAKE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Protocol": "superchat",
-}
 
 
 @pytest.mark.parametrize("name", OURS)

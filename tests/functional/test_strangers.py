@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from nonebot_aiohttp import HTTPResponse
 from nonebot_aiohttp.connections import connected, fairness
 from nonebot_aiohttp.connections.closing import TRY_AGAIN_LATER
+from nonebot_aiohttp.reverse.bodies import BodyReader
 from tests.support import frames
 from tests.support.bots import Adapter, RecordingBot, answering, make_driver
 from tests.support.client import RawClient
@@ -38,15 +41,24 @@ async def begin(host: Host, size: int, sent: int) -> RawClient:
     return client
 
 
-@pytest.mark.promise("strangers: unfinished bodies are bounded together")
-async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
-    serving: Serving, adapter: Adapter, logs: Logs
-) -> None:
+@asynccontextmanager
+async def holding_a_body(
+    serving: Serving, adapter: Adapter
+) -> AsyncIterator[tuple[Host, BodyReader, RawClient]]:
+    """Serve with room for 200 KiB of unfinished bodies, of which one client holds 150."""
     driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
     bodies = driver._host._bodies
     async with serving(driver) as host:
         first = await begin(host, 200 * KIB, 150 * KIB)
         await eventually(lambda: bodies.held == 150 * KIB)
+        yield host, bodies, first
+
+
+@pytest.mark.promise("strangers: unfinished bodies are bounded together")
+async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
+    serving: Serving, adapter: Adapter, logs: Logs
+) -> None:
+    async with holding_a_body(serving, adapter) as (host, bodies, first):
         large = await begin(host, 100 * KIB, 90 * KIB)
         response = await large.read_response()
         assert (response.status, response.header("Retry-After")) == (503, "5")
@@ -72,11 +84,7 @@ async def test_bodies_that_never_end_are_refused_when_they_hold_too_much(
 async def test_the_last_part_of_a_body_needs_room_as_well(
     serving: Serving, adapter: Adapter
 ) -> None:
-    driver = make_driver(adapter, aiohttp_max_body_memory=200 * KIB)
-    bodies = driver._host._bodies
-    async with serving(driver) as host:
-        first = await begin(host, 200 * KIB, 150 * KIB)
-        await eventually(lambda: bodies.held == 150 * KIB)
+    async with holding_a_body(serving, adapter) as (host, bodies, first):
         async with await begin(host, 70 * KIB, 10 * KIB) as last:
             await eventually(lambda: bodies.held == 160 * KIB)
             await last.send(b"x" * 60 * KIB)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -39,12 +38,7 @@ class Bench:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop it if the test has not."""
         if self.serving is not None and not self.serving.done():
             self.go_on()

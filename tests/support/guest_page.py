@@ -12,7 +12,18 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.support.guests import GuestDriver, serving_guest
-from tests.support.hosts import Host
+from tests.support.hosts import HOSTS, Host
+
+OURS = [name for name in HOSTS if name != "asgi"]
+"""The hosts whose connections are the driver's own."""
+
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "superchat",
+}
 
 
 class Page:

@@ -19,7 +19,7 @@ from nonebot_aiohttp.connections.websocket import DriverWebSocket
 from nonebot_aiohttp.drivers import HTTPRequest, HTTPResponse
 from nonebot_aiohttp.hosts.host import Host as DriversHost
 from nonebot_aiohttp.hosts.listening import Listening
-from nonebot_aiohttp.life.lifespan import Lifespan
+from nonebot_aiohttp.life.lifespan import Lifespan, NoLoops
 from nonebot_aiohttp.life.tasks import TaskSet
 from nonebot_aiohttp.options import DriverOptions
 from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch
@@ -62,19 +62,6 @@ class OwnPaths(Endpoints):
         await socket.accept()
         await socket.end(1000, "the bot's own")
         return None
-
-
-class NoLoops:
-    """Stands for forward loops."""
-
-    def start(self) -> None:
-        """Start nothing."""
-
-    async def stop_intake(self) -> None:
-        """Stop nothing."""
-
-    async def stop(self, deadline: Any) -> None:
-        """Wait for nothing."""
 
 
 class GuestDriver:

@@ -139,7 +139,7 @@ class Guest:
             name: What the log calls it.
             has_route: Tells whether the application has a route for just that path and method.
             ends: What the application's framework raises where a client has left.
-            silence: Seconds that a part of a body may be waited for; None is no limit.
+            silence: Seconds that a part of a body may be waited for; None means no limit.
         """
         self.app = app
         self.name = name

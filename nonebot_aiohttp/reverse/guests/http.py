@@ -229,7 +229,7 @@ class HttpExchange:
 
         Args:
             on_stream: Called with the exchange when its response turns out to be an event stream.
-            silence: Seconds that a part of the body may be waited for; None is no limit.
+            silence: Seconds that a part of the body may be waited for; None means no limit.
         """
         self._silence = silence
         self._request = request
