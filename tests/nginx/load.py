@@ -7,6 +7,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 
 import aiohttp
 
@@ -29,14 +30,14 @@ class Load:
     Attributes:
         answers: How often each status came as the answer to a webhook.
         connected: How often a WebSocket was connected.
-        closed: How often a WebSocket was closed with each code.
+        closed: How often the bot closed a WebSocket with each code.
         longest: Seconds until the slowest answer.
     """
 
     def __init__(self, site: Site, client: aiohttp.ClientSession, bots: range) -> None:
         self.answers: Counter[int] = Counter()
         self.connected = 0
-        self.closed: Counter[int | None] = Counter()
+        self.closed: Counter[int] = Counter()
         self.longest = 0.0
         self._sent: dict[tuple[str, str], int] = {}
         self._ending = False
@@ -81,7 +82,6 @@ class Load:
                 async with self._client.ws_connect(url, headers=headers) as websocket:
                     self.connected += 1
                     await self._exchange(websocket, connection)
-                    self.closed[websocket.close_code] += 1
             except aiohttp.WSServerHandshakeError as error:
                 assert error.status in NOT_HANDLED
             await asyncio.sleep(PAUSE)
@@ -89,10 +89,11 @@ class Load:
     async def _exchange(self, websocket: aiohttp.ClientWebSocketResponse, connection: int) -> None:
         """Send events until the bot closes, or the load ends; each is answered."""
         while not self._ending:
-            if not websocket.closed:
+            with suppress(ConnectionResetError):  # Closed: the next message is the bot's goodbye.
                 await websocket.send_json({"text": "ping"})
             message = await asyncio.wait_for(websocket.receive(), PATIENCE)
             if message.type is not aiohttp.WSMsgType.TEXT:
+                self.closed[message.data] += 1
                 return
             assert json.loads(message.data) == {"api": "send", "text": "pong"}
             await asyncio.sleep(PAUSE)
