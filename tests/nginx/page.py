@@ -6,6 +6,7 @@ import re
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from tests.support.documents import ROOT
@@ -34,20 +35,29 @@ def write_files(folder: Path, front: int, processes: Sequence[int], **changes: s
         processes: The ports for the processes.
         **changes: What ``bots.conf`` shall not contain, and what it shall instead: ``old=``, ``new=``.
     """
-    ports = dict(zip((FRONT, *PROCESSES), (front, *processes), strict=True))
     for name, text in files().items():
         if changes and name == "bots.conf":
             assert changes["old"] in text
             text = text.replace(changes["old"], changes["new"])
-        written = re.sub(r"\b808[0-3]\b", lambda found: str(ports[int(found[0])]), text)
-        (folder / name).write_text(written, "utf-8")
+        (folder / name).write_text(with_ports(text, (front, *processes)), "utf-8")
+
+
+def with_ports(text: str, ports: Sequence[int]) -> str:
+    """Replace the ports of nginx and the processes in a text of the page."""
+    here = dict(zip((FRONT, *PROCESSES), ports, strict=True))
+    return re.sub(r"\b808[0-3]\b", lambda found: str(here[int(found[0])]), text)
 
 
 def process_of(key: str, servers: Iterable[str]) -> str:
     """Choose a server as nginx does by ``hash ... consistent``."""
-    points = sorted((point, server) for server in servers for point in _points_of(server))
+    points = _points(tuple(servers))
     at = bisect_left(points, (zlib.crc32(key.encode()), ""))
     return points[at % len(points)][1]
+
+
+@cache
+def _points(servers: tuple[str, ...]) -> list[tuple[int, str]]:
+    return sorted((point, server) for server in servers for point in _points_of(server))
 
 
 def _points_of(server: str) -> Iterable[int]:
