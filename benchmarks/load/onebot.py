@@ -139,7 +139,7 @@ async def connect(kind: str, port: int, path: str, count: int, api: int) -> list
         if kind == "webhook":
             poster = Webhooks(number, path)
             Api.platforms[str(number)] = poster
-            await loop.create_connection(lambda poster=poster: poster, "127.0.0.1", port)  # type: ignore[misc]
+            await loop.create_connection(lambda poster=poster: poster, "127.0.0.1", port)
             platforms.append(poster)
         else:
             url, headers = f"ws://127.0.0.1:{port}{path}ws", {"X-Self-ID": str(number)}

@@ -33,7 +33,7 @@ def write_files(folder: Path, front: int, processes: Sequence[int], **changes: s
         folder: Where to.
         front: The port for nginx.
         processes: The ports for the processes.
-        **changes: What ``bots.conf`` shall not contain, and what it shall instead: ``old=``, ``new=``.
+        **changes: ``old``, which ``bots.conf`` shall not contain, and ``new`` in its place.
     """
     for name, text in files().items():
         if changes and name == "bots.conf":

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,7 +103,6 @@ class BotProcess:
 
     def start(self) -> None:
         """Start it; ``started`` waits until it serves."""
-        # A dot that is expected after the end of the log so far.
         self._seen = len(self.log)
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         environment |= {"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **self._settings}

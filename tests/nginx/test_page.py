@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from tests.nginx.page import FRONT, PAGE, PROCESSES, files, process_of, with_por
 from tests.nginx.processes import NGINX, Nginx, free_ports
 from tests.nginx.site import Site
 from tests.support.documents import ROOT, Document
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, within
 
 SERVERS = [f"127.0.0.1:{port}" for port in PROCESSES]
 LINE = r"INFO +__main__: Bot (\d+) on port (\d+): hello"
@@ -80,25 +81,22 @@ async def test_the_trial_is_as_the_page_says(tmp_path: Path) -> None:
 
 async def run(script: str, folder: Path) -> str:
     """Run a script; return its output."""
-    output = folder.parent / "output"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            ["bash", "-c", script],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-        )
+    process = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
     try:
-        await eventually(lambda: process.poll() is not None, 60.0, "the end of the trial")
-    finally:
-        print(output.read_text("utf-8", "replace"))
-        for child in psutil.Process(process.pid).children() if process.poll() is None else ():
+        output, _ = await within(process.communicate(), 60.0)
+    except AssertionError:
+        for child in psutil.Process(process.pid).children(recursive=True):
             child.kill()
-        process.kill()
-        process.wait()
-    return output.read_text("utf-8", "replace")
+        await process.wait()
+        raise
+    return output.decode()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
@@ -160,20 +158,21 @@ async def test_the_script_restarts_one_after_the_other(tmp_path: Path, broken: b
     nginx = Nginx(tmp_path, ports[0])
     try:
         await nginx.started()
-        ran = subprocess.run(
-            ["sh", "restart.sh"],
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "restart.sh"),
             cwd=tmp_path,
             env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
         )
+        output, _ = await within(process.communicate())
     finally:
         nginx.stop()
     first, *rest = blocks("bot@1 is back", "text").splitlines()
     lines = ["systemctl restart bot@1", first, "systemctl restart bot@2"]
     if not broken:
         lines += [rest[0], "systemctl restart bot@3", rest[1]]
-    assert (ran.returncode, ran.stdout.splitlines()) == (int(broken), lines)
+    assert (process.returncode, output.decode().splitlines()) == (int(broken), lines)
 
 
 async def test_the_access_log_is_as_the_page_shows_it(
