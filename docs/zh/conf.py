@@ -1,0 +1,11 @@
+"""What differs on the Chinese pages from docs/conf.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conf import *  # noqa: F403
+
+language = "zh_CN"
+exclude_patterns: list[str] = []
