@@ -12,14 +12,15 @@ CHINESE = ENGLISH / "zh"
 
 
 def add_link(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
-    """Tell the template where the other language is: the same page, or the first one."""
-    here, there, way = (
-        (CHINESE, ENGLISH, "../") if Path(app.srcdir) == CHINESE else (ENGLISH, CHINESE, "zh/")
-    )
-    same = (there / f"{page}.md").exists()
-    up = "../" * page.count("/")
-    context["other_language"] = f"{up}{way}{page if same else 'index'}.html"
-    context["other_language_name"] = "English" if here == CHINESE else "简体中文"
+    """Tell the sidebar where the other language is: the same page, or else the first one."""
+    if Path(app.srcdir) == CHINESE:
+        there, way, language, name = ENGLISH, "../", "en", "English"
+    else:
+        there, way, language, name = CHINESE, "zh/", "zh-CN", "简体中文"
+    same = page if (there / f"{page}.md").exists() else "index"
+    context["other_language_page"] = f"{'../' * page.count('/')}{way}{same}.html"
+    context["other_language"] = language
+    context["other_language_name"] = name
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
