@@ -8,6 +8,7 @@ neighbouring characters, and a page is found if it has all pairs.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -37,7 +38,7 @@ def cut(text: str) -> list[str]:
     words = []
     for run in _RUN.findall(text):
         if re.match(f"[{_HAN}]", run):
-            words += [*run, *map("".join, zip(run, run[1:], strict=False))]
+            words += [*run, *map("".join, pairwise(run))]
         else:
             words.append(run)
     return words

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
 
@@ -61,5 +62,5 @@ def test_the_index_has_each_pair_of_characters() -> None:
     index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
     for query in QUERIES:
         if not re.search(r"[a-z]", query):
-            pairs = {a + b for a, b in zip(query, query[1:], strict=False)}
+            pairs = {a + b for a, b in pairwise(query)}
             assert pairs <= {*index["terms"], *index["titleterms"]}
