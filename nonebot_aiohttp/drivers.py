@@ -234,7 +234,7 @@ class HTTPConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def type(self) -> str:
-        """Kind of the connection: ``"http"`` or ``"websocket"``."""
+        """The kind of the connection, ``"http"`` or ``"websocket"``."""
 
 
 @dataclass

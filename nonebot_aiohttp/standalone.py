@@ -103,7 +103,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session: open from before the startup hooks until after the shutdown hooks.
+        """The shared session, open from before the startup hooks until after the shutdown hooks.
 
         Raises:
             LifecycleError: The driver does not run.
