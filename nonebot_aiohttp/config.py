@@ -28,9 +28,10 @@ except ImportError as error:
 
 from .exceptions import ValidationError
 from .log import is_level
+from .log.own import logger
 from .settings.declared import Source, read_host, wrong_settings
 from .settings.places import FILE_ENCODING, env_files, wrong_encoding
-from .settings.sources import DELIMITER, TextSource, declared_names, named_in, names_of
+from .settings.sources import DELIMITER, TextSource, declared_names, named_in, named_lines, names_of
 
 __all__ = ["Config", "Env", "load_config"]
 
@@ -107,7 +108,8 @@ class Config(BaseSettings):
     debug: bool = Field(default=False, description="Whether this is a debugging run.")
     log_level: int | str = Field(
         default="INFO",
-        description="The lowest level to log: a name or a number of loguru's levels.",
+        description="The lowest level to log: a name or a number of loguru's levels. Under every"
+        " host it filters the package's own records; of several drivers the last one counts.",
     )
     access_token: str | None = Field(
         default=None,
@@ -262,6 +264,7 @@ def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[
         ValidationError: A setting has a wrong value. The error has a line for each, which says
             where it stands and what to write instead.
     """
+    logger.hold_back()
     try:
         return _env_of(_lowercased(values)), config_class(**values)
     except ValidationError as error:
@@ -274,7 +277,8 @@ def _errors_of(settings_class: type[BaseSettings], values: Mapping[str, Any]) ->
     """Turn the errors of reading settings into ones that name setting, place and remedy."""
     files = _files_of(settings_class, values)
     try:
-        yield
+        with named_lines(files):
+            yield
     except UnicodeDecodeError:
         raise wrong_encoding(files) from None
     except pydantic.ValidationError as error:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from yarl import URL
 
 from .exceptions import ValidationError
-from .log import logger
+from .log.own import logger
 from .settings.driver import (
     NO_CERTIFICATE,
     NO_FILE,

@@ -88,6 +88,18 @@ def _read(file: str) -> Mapping[str, str | None]:
         return {}
 
 
+def unparsed_lines(files: Collection[str]) -> Iterator[str]:
+    """Say which lines of dotenv files are ignored, because they cannot be parsed."""
+    from dotenv.parser import parse_stream
+
+    for file in files:
+        with suppress(OSError), open(os.path.expanduser(file), encoding=FILE_ENCODING) as opened:
+            for binding in parse_stream(opened):
+                if binding.error:
+                    line = binding.original.line
+                    yield f"Line {line} of {file} is not NAME=value, and is ignored"
+
+
 def env_files(files: Any) -> tuple[str, ...]:
     """List dotenv files: none, one, or several."""
     if isinstance(files, str | os.PathLike):
