@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .log import logger as package_logger
+from .log.own import logger as package_logger
 
 if TYPE_CHECKING:
     from .adapters import Bot

@@ -21,6 +21,7 @@ from .hosts.host import Host
 from .hosts.hosted import HostedDriver
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
+from .log.own import logger
 from .options import DriverOptions
 from .reverse.adapter_endpoints import AdapterEndpoints
 from .reverse.gate import Gate
@@ -64,6 +65,8 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        logger.hold_back()
+        logger.set_level(getattr(config, "log_level", None))
         super().__init__(env, config)
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:

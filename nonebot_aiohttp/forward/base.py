@@ -22,7 +22,8 @@ from ..exceptions import SetupError, WebSocketClosed
 from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
-from ..log import describe, format_traceback, logger, redact_url
+from ..log import describe, format_traceback, redact_url
+from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import Pace, Verdict, judge, retry_after
 

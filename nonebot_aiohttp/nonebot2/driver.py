@@ -18,7 +18,7 @@ from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
 from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
@@ -48,11 +48,14 @@ ASGI_ADVICE = (
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
+    """Read the driver's settings, and ``log_level``, which filters the package's own records.
+
+    Without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
     """
+    logger.set_level(config.log_level)
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
