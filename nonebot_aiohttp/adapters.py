@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .exceptions import MockApiException
+from .exceptions import MockApiException, RegistrationError
 from .life.hooks import call_hook, hook_name
 from .log import log_exception
+from .registration import hook_problem
 
 if TYPE_CHECKING:
     from .config import Config
@@ -24,6 +25,8 @@ T_CalledAPIHook = Callable[
     ["Bot", "Exception | None", str, "dict[str, Any]", Any],
     Awaitable[None],
 ]
+
+_CALLED = ("bot", "exception", "api", "data", "result")
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _Bot = TypeVar("_Bot", bound="Bot")
@@ -176,7 +179,12 @@ class Bot(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_calling_api", func, "bot", "api", "data"):
+            raise RegistrationError(problem)
         cls._calling_api_hook[func] = None
         return func
 
@@ -190,7 +198,12 @@ class Bot(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_called_api", func, *_CALLED):
+            raise RegistrationError(problem)
         cls._called_api_hook[func] = None
         return func
 

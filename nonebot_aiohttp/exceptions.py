@@ -4,6 +4,7 @@
 
     NonebotAiohttpError
     ├── ValidationError (also ValueError)       a setting has a wrong value
+    ├── RegistrationError (also TypeError, ValueError)  an adapter or a hook cannot be one
     ├── SetupError (also ValueError)            a forward setup can never work
     ├── StartupError (also RuntimeError)        the driver could not start
     ├── LifecycleError (also RuntimeError)      a call does not fit the driver's state
@@ -44,6 +45,10 @@ class ValidationError(NonebotAiohttpError, ValueError):
         """
         self.settings = tuple(problems)
         super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
+
+
+class RegistrationError(NonebotAiohttpError, TypeError, ValueError):
+    """What was registered cannot be an adapter, the name of one, or a hook; nothing has changed."""
 
 
 class SetupError(NonebotAiohttpError, ValueError):

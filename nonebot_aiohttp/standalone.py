@@ -14,7 +14,7 @@ from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
 from .connections.sessions import SessionPool
 from .connections.unsent import UnsentWatch
-from .exceptions import ValidationError
+from .exceptions import RegistrationError, ValidationError
 from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
@@ -22,6 +22,7 @@ from .hosts.hosted import HostedDriver
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
 from .options import DriverOptions
+from .registration import hook_problem
 from .reverse.adapter_endpoints import AdapterEndpoints
 from .reverse.gate import Gate
 
@@ -118,7 +119,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
         self._lifespan.on_startup(func)
         return func
 
@@ -130,7 +136,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._lifespan.on_shutdown(func)
         return func
 

@@ -242,6 +242,8 @@ def test_registering_a_name_again_keeps_the_first_adapter(logs: Logs) -> None:
     driver.register_adapter("one", second)
     assert driver._adapters == {"one": first}
     assert not hasattr(second, "driver")
+    assert logs.matching("The name one belongs to", "WARNING")
+    driver.register_adapter("one", first)
     assert logs.matching("one is registered already", "DEBUG")
 
 
