@@ -177,8 +177,9 @@ def _has(function: Callable[..., Any]) -> str:
     """Describe what a function takes, by names alone: defaults may be secrets."""
     signature = _signature_of(function)
     assert signature is not None
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    names = [stars.get(each.kind, "") + each.name for each in signature.parameters.values()]
+    stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
+    parameters = signature.parameters.values()
+    names = [stars.get(each.kind.name, "") + each.name for each in parameters]
     return f"but it takes ({', '.join(names)})"
 
 
