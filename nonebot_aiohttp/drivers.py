@@ -116,7 +116,7 @@ class Driver(abc.ABC):
         """The bots that are connected now, by id."""
         return self._clients
 
-    def register_adapter(self, name: str, adapter: builtins.type[Bot], **kwargs: Any) -> None:
+    def register_adapter(self, name: str, adapter: builtins.type[Bot[Any]], **kwargs: Any) -> None:
         """Register an adapter. If the name is registered already, its first adapter stays.
 
         Args:
@@ -135,7 +135,7 @@ class Driver(abc.ABC):
             return
         self._adapters[name] = adapter
         try:
-            adapter.register(self, self.config, **kwargs)
+            adapter.register(cast("Any", self), self.config, **kwargs)
         except BaseException:
             del self._adapters[name]
             raise

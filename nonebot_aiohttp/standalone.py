@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import aiohttp
 from aiohttp import web
 
 from . import drivers
+from .adapters import ConfigT_co
 from .connections.connected import ConnectedBots
 from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
@@ -41,7 +42,15 @@ PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
+class Environment(Protocol):
+    """What names its environment, as ``Env`` does."""
+
+    @property
+    def environment(self) -> str:
+        """The name, such as ``"prod"``."""
+
+
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[ConfigT_co]):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -52,9 +61,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         options: The settings, validated.
     """
 
+    config: ConfigT_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
 
-    def __init__(self, env: Env, config: Config) -> None:
+    def __init__(self, env: Environment, config: ConfigT_co) -> None:
         """Assemble a driver.
 
         Args:
@@ -65,7 +75,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             ValidationError: A setting has a wrong value.
         """
-        super().__init__(env, config)
+        super().__init__(cast("Env", env), cast("Config", config))
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:
             text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"

@@ -66,7 +66,8 @@ class AdapterEndpoints(Endpoints):
         handlers: TaskSet,
     ) -> None:
         super().__init__(gate)
-        self._driver = driver
+        # For type checkers adapters take only the concrete class.
+        self._driver: Any = driver
         self._adapters = driver._adapters
         self._connected_bots = connected_bots
         self._websockets = websockets
