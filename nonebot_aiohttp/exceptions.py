@@ -4,6 +4,7 @@
 
     NonebotAiohttpError
     ├── ValidationError (also ValueError)       a setting has a wrong value
+    ├── RegistrationError (also TypeError, ValueError)  an adapter or a hook cannot be one
     ├── SetupError (also ValueError)            a forward setup can never work
     ├── StartupError (also RuntimeError)        the driver could not start
     ├── LifecycleError (also RuntimeError)      a call does not fit the driver's state
@@ -51,6 +52,10 @@ class ValidationError(NonebotAiohttpError, ValueError):
         if len(lines) > 1:
             lines = [f"{len(lines)} settings are wrong:", *lines]
         super().__init__("\n".join(lines))
+
+
+class RegistrationError(NonebotAiohttpError, TypeError, ValueError):
+    """What was registered cannot be an adapter, the name of one, or a hook; nothing has changed."""
 
 
 class SetupError(NonebotAiohttpError, ValueError):
