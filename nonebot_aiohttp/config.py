@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "nonebot_aiohttp.config needs pydantic-settings >= 2: "
-        "pip install nonebot-aiohttp[standalone]"
+        'pip install "nonebot-aiohttp[standalone]"'
     ) from error
 
 __all__ = ["Config", "Env", "load_config"]

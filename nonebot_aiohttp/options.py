@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 HAS_SOCKS = find_spec("aiohttp_socks") is not None
 """Whether the extra ``socks`` is installed."""
 
-SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
+SOCKS_MISSING = 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
 
 # The proxy resolves all names, whatever the scheme says, because local DNS answers are forged where
 # many of the users live. Desktops write socks:// into ALL_PROXY.

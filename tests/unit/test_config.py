@@ -363,5 +363,5 @@ def test_without_pydantic_settings_the_error_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_settings", None)
     monkeypatch.delitem(sys.modules, "nonebot_aiohttp.config")
-    with pytest.raises(ImportError, match=r"pip install nonebot-aiohttp\[standalone\]"):
+    with pytest.raises(ImportError, match=r'pip install "nonebot-aiohttp\[standalone\]"'):
         importlib.import_module("nonebot_aiohttp.config")
