@@ -133,8 +133,7 @@ class SessionPool:
     def _shared(
         self, http_version: str, sessions: dict[str, aiohttp.ClientSession], **arguments: Any
     ) -> aiohttp.ClientSession:
-        if http_version not in HTTP_VERSIONS:
-            raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
+        check_version(http_version)
         if http_version not in sessions:
             # First, because a cookie jar needs a running event loop, and says no more than that.
             self._open_connector()
@@ -206,3 +205,13 @@ class SessionPool:
             text = f"cannot be used as a CA: {error.strerror or error}"
             raise ValidationError({"aiohttp_ssl_cafile": text}) from None
         return context
+
+
+def check_version(http_version: Any) -> None:
+    """Check that aiohttp speaks an HTTP version.
+
+    Raises:
+        SetupError: The version is not 1.0 or 1.1.
+    """
+    if http_version not in HTTP_VERSIONS:
+        raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")

@@ -61,6 +61,7 @@ class HostedDriver:
 
         Raises:
             StartupError: A startup hook failed.
+            SetupError: A forward connection can never work.
         """
         async with self._host.running():
             yield self
@@ -125,6 +126,7 @@ class HostedDriver:
 
         Raises:
             StartupError: A port is in use, or a startup hook failed.
+            SetupError: A forward connection can never work.
             LifecycleError: It runs already.
         """
         where = Listening(host, port, path, mode, sock, ssl_context)

@@ -51,7 +51,7 @@ async def test_the_session_is_open_while_the_hooks_run() -> None:
         look()
     assert seen[0] is seen[1] is seen[2]
     assert seen[0].closed
-    with pytest.raises(LifecycleError, match=r"driver\.session has been closed, because the driver"):
+    with pytest.raises(LifecycleError, match=r"driver\.session has been closed, because"):
         _ = driver.session
     async with driver.lifespan():
         assert driver.session is not seen[0]
