@@ -59,7 +59,7 @@ class RegistrationError(NonebotAiohttpError, TypeError, ValueError):
 
 
 class SetupError(NonebotAiohttpError, ValueError):
-    """A forward setup can never work, so the driver does not try it again.
+    """A forward setup can never work: the driver does not start, or does not try it again.
 
     Its URL is not valid, for example, its adapter is not registered, or aiohttp does not speak its
     HTTP version.

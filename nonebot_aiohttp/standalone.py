@@ -99,6 +99,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             work=handlers,
             hooks=hooks,
             watches=(watch, DescriptorWatch()),
+            check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -109,6 +110,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
         )
         watch.add_connections(self._host.transports)
+
+    def _check_start(self) -> None:
+        self._loops.examine()
 
     @property
     def server_app(self) -> web.Application:
@@ -163,6 +167,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
         Args:
             setup: The setup, or a function that makes it and is called before every poll.
+
+        Raises:
+            SetupError: It is neither. If the driver runs, also: the setup can never work. Before,
+                that fails the start.
         """
         self._loops.add_polling(setup)
 
@@ -171,6 +179,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
         Args:
             setup: The setup, or a function that makes it and is called before every attempt.
+
+        Raises:
+            SetupError: See ``setup_http_polling``.
         """
         self._loops.add_websocket(setup)
 

@@ -68,6 +68,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         options: The settings, validated.
     """
 
+    _name_in_code = "nonebot.get_driver()"
     _plugins_app: PluginsApp | None = None
 
     def __init__(self, env: Env, config: Config) -> None:
