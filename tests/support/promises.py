@@ -21,16 +21,12 @@ PARTS = {
     "forward": "Polling, forward WebSockets and API calls",
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
-    "strangers": "Strangers",
+    "strangers": "Limits for strangers",
 }
 """The headings of the page, by the first word of a promise."""
 
-HEAD = """\
-# Promises and the tests that show them
-
-A test that shows a promise is marked with it, as in `@pytest.mark.promise("part: promise")`.
-This page is made of these marks. [hosts.md](hosts.md) says which promise holds under which host.
-"""
+HEAD_FILE = Path(__file__).with_name("promises.md")
+"""What the page says in words, before the lists."""
 
 Promises = dict[str, dict[str, list[str]]]
 """The names of tests, by the text of a promise and the path of a file."""
@@ -61,12 +57,12 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 
 def page(promises: Promises) -> str:
     """Return the text of docs/promises.md."""
-    return "\n".join([HEAD, *_lines(promises)])
+    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises)])
 
 
 def _lines(promises: Promises) -> Iterable[str]:
     for part, heading in PARTS.items():
-        yield f"## {heading}\n"
+        yield f"### {heading}\n"
         for promise in sorted(promises):
             if promise.startswith(f"{part}: "):
                 yield f"- {promise.removeprefix(f'{part}: ')}"
