@@ -38,11 +38,7 @@ _FILE_ENCODING = "utf-8-sig"
 
 
 class Env(BaseSettings):
-    """The name of the environment, from keyword arguments, environment variables or ``.env``.
-
-    Attributes:
-        environment: The name; ``.env.{environment}`` holds the settings of this environment.
-    """
+    """The name of the environment, from keyword arguments, environment variables or ``.env``."""
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -51,7 +47,10 @@ class Env(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    environment: str = "prod"
+    environment: str = Field(
+        default="prod",
+        description="Name of the environment: `.env.{environment}` holds its settings.",
+    )
 
 
 class Config(BaseSettings):
@@ -66,21 +65,7 @@ class Config(BaseSettings):
     keyword arguments, and the environment variables that begin with ``AIOHTTP_``. A text that is
     JSON is decoded, and ``PLUGIN__NAME=1`` becomes ``plugin == {"name": 1}``.
 
-    Attributes:
-        host: IP address to listen on.
-        port: TCP port to listen on; 0 chooses a free port.
-        debug: Whether this is a debugging run.
-        log_level: The lowest level to log, a level name or number of loguru.
-        access_token: Token that platforms must send; None turns the check off.
-        secret: Key with which platforms must sign webhooks; None turns the check off.
-        api_root: URL of the platform's HTTP API, by bot id.
-        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) means no limit.
-        superusers: Ids of the users who may command the bots.
-        nickname: Names that the bots listen to.
-        command_start: Texts with which a command may begin.
-        command_sep: Texts that may separate the parts of a command.
-        session_expire_timeout: How long a bot waits for a user's answer. Text may be seconds,
-            ``HH:MM:SS``, or ISO 8601.
+    Each field's description says what it means; docs/settings.md is made of them.
     """
 
     model_config = SettingsConfigDict(
@@ -90,19 +75,55 @@ class Config(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    host: IPvAnyAddress = IPv4Address("127.0.0.1")
-    port: int = Field(default=8080, ge=0, le=65535)
-    debug: bool = False
-    log_level: int | str = "INFO"
-    access_token: str | None = Field(default=None, repr=False)
-    secret: str | None = Field(default=None, repr=False)
-    api_root: dict[str, str] = Field(default={}, repr=False)
-    api_timeout: float | None = 30.0
-    superusers: set[str] = set()
-    nickname: set[str] = set()
-    command_start: set[str] = {"/"}
-    command_sep: set[str] = {"."}
-    session_expire_timeout: timedelta = timedelta(minutes=2)
+    host: IPvAnyAddress = Field(
+        default=IPv4Address("127.0.0.1"), description="IP address to listen on."
+    )
+    port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        description="TCP port to listen on; 0 chooses a free port.",
+    )
+    debug: bool = Field(default=False, description="Whether this is a debugging run.")
+    log_level: int | str = Field(
+        default="INFO",
+        description="The lowest level to log: a name or a number of loguru's levels.",
+    )
+    access_token: str | None = Field(
+        default=None,
+        repr=False,
+        description="Token that platforms must send; `none` turns the check off.",
+    )
+    secret: str | None = Field(
+        default=None,
+        repr=False,
+        description="Key with which platforms must sign webhooks; `none` turns the check off.",
+    )
+    api_root: dict[str, str] = Field(
+        default={},
+        repr=False,
+        description="URL of the platform's HTTP API for each bot, by bot id, as"
+        ' `{"123456": "http://127.0.0.1:5700"}`.',
+    )
+    api_timeout: float | None = Field(
+        default=30.0, description="Seconds for one API call; `none` means no limit."
+    )
+    superusers: set[str] = Field(
+        default=set(), description='Ids of the users who may command the bots, as `["123456"]`.'
+    )
+    nickname: set[str] = Field(
+        default=set(), description='Names that the bots listen to, as `["bot"]`.'
+    )
+    command_start: set[str] = Field(
+        default={"/"}, description='Texts with which a command may begin, as `["/", ""]`.'
+    )
+    command_sep: set[str] = Field(
+        default={"."}, description='Texts that may separate the parts of a command, as `["."]`.'
+    )
+    session_expire_timeout: timedelta = Field(
+        default=timedelta(minutes=2),
+        description="How long a bot waits for a user's answer: seconds, `HH:MM:SS`, or ISO 8601.",
+    )
 
     def __init__(self, /, **values: Any) -> None:
         """Read the settings.

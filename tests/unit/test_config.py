@@ -72,6 +72,12 @@ def test_defaults_are_nonebots() -> None:
     assert Env().environment == "prod"
 
 
+def test_every_setting_has_a_description() -> None:
+    for name, field in (*Config.model_fields.items(), *Env.model_fields.items()):
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
 def test_instances_share_no_containers() -> None:
     first = Config()
     first.superusers.add("1")

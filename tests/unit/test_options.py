@@ -106,10 +106,24 @@ def read(**settings: Any) -> DriverOptions:
 # Values
 
 
-def test_every_setting_is_documented() -> None:
-    assert DriverOptions.__doc__ is not None
-    for name in DriverOptions.__annotations__:
-        assert f"\n    {name}: " in DriverOptions.__doc__.replace("        ", "    "), name
+def descriptions() -> dict[str, str | None]:
+    """List each setting's description, in pydantic 1 or 2."""
+    if pydantic.VERSION < "2":
+        fields = vars(DriverOptions)["__fields__"]
+        return {name: field.field_info.description for name, field in fields.items()}
+    return {name: field.description for name, field in DriverOptions.model_fields.items()}
+
+
+def test_every_setting_has_a_description() -> None:
+    assert descriptions().keys() == DriverOptions.__annotations__.keys()
+    for name, text in descriptions().items():
+        assert text, name
+        assert text.endswith("."), name
+        assert "  " not in text, name
+        if name.endswith(("_timeout", "heartbeat", "backoff_max", "stable_after")):
+            assert "seconds" in text.lower(), name
+        if name.endswith(("_size", "_memory")):
+            assert "in bytes" in text, name
 
 
 @pytest.mark.parametrize("name", GOOD)
