@@ -25,16 +25,12 @@ PARTS = {
     "forward": "Polling, forward WebSockets and API calls",
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
-    "strangers": "Strangers",
+    "strangers": "Limits for strangers",
 }
 """The headings of the page, by the first word of a promise."""
 
-HEAD = """\
-# Promises and the tests that show them
-
-A test that shows a promise is marked with it, as in `@pytest.mark.promise("part: promise")`.
-This page is made of these marks. [hosts.md](hosts.md) says which promise holds under which host.
-"""
+HEAD_FILE = Path(__file__).with_name("promises.md")
+"""What the page says in words, before the lists."""
 
 CHINESE_HEAD = """\
 # 可靠性承诺，以及证明它们的测试
@@ -73,7 +69,7 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 def page(promises: Promises) -> str:
     """Return the text of docs/promises.md."""
     texts = {promise: promise.partition(": ")[2] for promise in promises}
-    return "\n".join([HEAD, *_lines(promises, texts, PARTS, "../tests")])
+    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises, texts, PARTS, "../tests")])
 
 
 def chinese_page(promises: Promises) -> str:
@@ -86,7 +82,7 @@ def _lines(
     promises: Promises, texts: dict[str, str], headings: dict[str, str], tests: str
 ) -> Iterable[str]:
     for part in PARTS:
-        yield f"## {headings[part]}\n"
+        yield f"### {headings[part]}\n"
         for promise in sorted(promises):
             if promise.startswith(f"{part}: "):
                 yield f"- {texts[promise]}"
