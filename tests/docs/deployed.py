@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 PAGE = Document(ROOT / "docs" / "deploying.md")
-LISTENING = r"Listening on (https?)://\S*:(\d+|\S+\.sock)"
+LISTENING = r"Listening on (https?)://\S*?:(\d+|\S+\.sock)"
 
 _MARKED = re.compile(r"<!-- file: (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
