@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from tests.support.documents import ROOT
+from tests.support.documents import ROOT, Document
 
 PAGE = ROOT / "docs/several-processes.md"
 TRANSLATION = ROOT / "docs/zh/several-processes.md"
@@ -17,13 +17,12 @@ TRANSLATION = ROOT / "docs/zh/several-processes.md"
 FRONT, PROCESSES = 8080, (8081, 8082, 8083)
 """The ports on the page: of nginx, and of the processes."""
 
-_FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _POINTS = 160
 
 
 def files(page: Path = PAGE) -> dict[str, str]:
     """Return the files of the page by their names."""
-    return dict(_FILE.findall(page.read_text("utf-8")))
+    return Document(page).files
 
 
 def write_files(folder: Path, front: int, processes: Sequence[int], **changes: str) -> None:
