@@ -38,18 +38,18 @@ def name_problem(name: Any) -> str | None:
     if not isinstance(name, str):
         return f"The name of an adapter must be text, not {_kind_of(name)}"
     if not name:
-        reason = "it is empty"
+        reason = "it is empty, and no part of a path is; write one, as my in /my/ws"
     elif "/" in name:
-        reason = "it has a slash, which separates the parts of a path"
+        reason = "it has a slash, which separates the parts of a path; leave it out"
     elif name in (".", ".."):
-        reason = "clients take it out of a path"
+        reason = "clients take it out of paths; write another one, as my in /my/ws"
     elif unquote(name) != name:
-        reason = "it is percent-encoded, but paths are decoded"
+        reason = "it is percent-encoded, but paths are decoded; write it decoded"
     elif not name.isprintable():
-        reason = "it has characters that cannot be printed"
+        reason = "it has characters that cannot be printed; leave them out"
     else:
         return None
-    return f"{repr(name)[:80]} cannot be the name of an adapter, a part of a path: {reason}"
+    return f"{repr(name)[:80]} cannot be the name of an adapter: {reason}"
 
 
 def adapter_problem(name: Any, adapter: Any, arguments: dict[str, Any]) -> str | None:
@@ -99,7 +99,7 @@ def hook_problem(where: str, hook: Any, *parameters: str) -> str | None:
 
 def _not_a_class(adapter: Any) -> str:
     if isinstance(adapter, ModuleType):
-        return f"An adapter is a class, not a module such as {adapter.__name__}"
+        return f"An adapter is a class, not a module: pass {adapter.__name__}.Bot, for example"
     if all(hasattr(type(adapter), name) for name in _NEEDED):
         return f"An adapter is a class: pass {class_name(type(adapter))} itself, not an instance"
     return f"An adapter is a class, not {_kind_of(adapter)}"
@@ -108,7 +108,7 @@ def _not_a_class(adapter: Any) -> str:
 def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
     foreign = [name for name in _NEEDED if not hasattr(adapter, name)]
     if foreign:
-        yield f"it lacks {', '.join(foreign)}; an adapter is a subclass of nonebot_aiohttp.Bot"
+        yield f"it lacks {', '.join(foreign)}: derive it from nonebot_aiohttp.Bot"
         return
     lacking = sorted(getattr(adapter, "__abstractmethods__", ()))
     if lacking:

@@ -69,13 +69,13 @@ class Half(Bot):
         (
             object,
             "builtins.object cannot be an adapter: it lacks check_permission, handle_message,"
-            " register; an adapter is a subclass of nonebot_aiohttp.Bot",
+            " register: derive it from nonebot_aiohttp.Bot",
         ),
         (
             RecordingBot("1", None),  # type: ignore[arg-type]
             "An adapter is a class: pass tests.support.bots.RecordingBot itself, not an instance",
         ),
-        (asyncio, "An adapter is a class, not a module such as asyncio"),
+        (asyncio, "An adapter is a class, not a module: pass asyncio.Bot, for example"),
         (None, "An adapter is a class, not None"),
         ("my_adapter.MyBot", "An adapter is a class, not str"),
         (new_adapter, "An adapter is a class, not function"),
@@ -93,20 +93,20 @@ def test_name_and_class_in_the_wrong_order() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", "it is empty"),
-        ("my/adapter", "it has a slash, which separates the parts of a path"),
-        ("/my", "it has a slash, which separates the parts of a path"),
-        (".", "clients take it out of a path"),
-        ("..", "clients take it out of a path"),
-        ("my%20bot", "it is percent-encoded, but paths are decoded"),
-        ("a%2Fb", "it is percent-encoded, but paths are decoded"),
-        ("my\n", "it has characters that cannot be printed"),
-        ("a\x00", "it has characters that cannot be printed"),
-        ("\ud800", "it has characters that cannot be printed"),
+        ("", "it is empty, and no part of a path is; write one, as my in /my/ws"),
+        ("my/adapter", "it has a slash, which separates the parts of a path; leave it out"),
+        ("/my", "it has a slash, which separates the parts of a path; leave it out"),
+        (".", "clients take it out of paths; write another one, as my in /my/ws"),
+        ("..", "clients take it out of paths; write another one, as my in /my/ws"),
+        ("my%20bot", "it is percent-encoded, but paths are decoded; write it decoded"),
+        ("a%2Fb", "it is percent-encoded, but paths are decoded; write it decoded"),
+        ("my\n", "it has characters that cannot be printed; leave them out"),
+        ("a\x00", "it has characters that cannot be printed; leave them out"),
+        ("\ud800", "it has characters that cannot be printed; leave them out"),
     ],
 )
 def test_a_name_that_no_path_can_have(name: str, reason: str) -> None:
-    shown = f"{name!r} cannot be the name of an adapter, a part of a path"
+    shown = f"{name!r} cannot be the name of an adapter"
     assert refused(name, new_adapter()) == f"{shown}: {reason}"
 
 
