@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .exceptions import RegistrationError
-from .log import logger as package_logger
+from .log.own import logger as package_logger
 from .registration import adapter_problem, class_name, hook_problem
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class HTTPConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def type(self) -> str:
-        """Kind of the connection: ``"http"`` or ``"websocket"``."""
+        """The kind of the connection, ``"http"`` or ``"websocket"``."""
 
 
 @dataclass

@@ -22,6 +22,7 @@ from .hosts.host import Host
 from .hosts.hosted import HostedDriver
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
+from .log.own import logger
 from .options import DriverOptions
 from .registration import hook_problem
 from .reverse.adapter_endpoints import AdapterEndpoints
@@ -75,6 +76,8 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        logger.hold_back()
+        logger.set_level(getattr(config, "log_level", None))
         super().__init__(cast("Env", env), cast("Config", config))
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:
@@ -96,6 +99,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             work=handlers,
             hooks=hooks,
             watches=(watch, DescriptorWatch()),
+            check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -107,6 +111,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         )
         watch.add_connections(self._host.transports)
 
+    def _check_start(self) -> None:
+        self._loops.examine()
+
     @property
     def server_app(self) -> web.Application:
         """The driver as an application of its own, for ``add_subapp``, gunicorn, or more routes."""
@@ -114,7 +121,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session: open from before the startup hooks until after the shutdown hooks.
+        """The shared session, open from before the startup hooks until after the shutdown hooks.
 
         Raises:
             LifecycleError: The driver does not run.
@@ -160,6 +167,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
         Args:
             setup: The setup, or a function that makes it and is called before every poll.
+
+        Raises:
+            SetupError: It is neither. If the driver runs, also: the setup can never work. Before,
+                that fails the start.
         """
         self._loops.add_polling(setup)
 
@@ -168,6 +179,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
         Args:
             setup: The setup, or a function that makes it and is called before every attempt.
+
+        Raises:
+            SetupError: See ``setup_http_polling``.
         """
         self._loops.add_websocket(setup)
 

@@ -19,7 +19,7 @@ from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
 from ..registration import hook_problem
 from ..reverse.asgi_transport import Application
@@ -50,11 +50,14 @@ ASGI_ADVICE = (
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
+    """Read the driver's settings, and ``log_level``, which filters the package's own records.
+
+    Without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
     """
+    logger.set_level(config.log_level)
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
@@ -65,6 +68,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         options: The settings, validated.
     """
 
+    _name_in_code = "nonebot.get_driver()"
     _plugins_app: PluginsApp | None = None
 
     def __init__(self, env: Env, config: Config) -> None:

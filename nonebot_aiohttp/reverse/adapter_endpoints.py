@@ -18,7 +18,7 @@ from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.tasks import TaskSet
-from ..log import logger
+from ..log.own import logger
 from .answers import Unsendable, sendable
 from .decisions import WrongDecision, is_decision
 from .endpoints import Endpoints, Mismatch
