@@ -93,8 +93,10 @@ def hook_problem(where: str, hook: Any, *parameters: str) -> str | None:
         return f"{where} takes a function, not {_kind_of(hook)}"
     if _takes(hook, *parameters):
         return None
-    wanted = f"be callable as {_called(hook, parameters)}"
-    return f"{hook_name(hook)} cannot be a hook of {where}: it must {wanted}, {_has(hook)}"
+    name = hook_name(hook)
+    call = f"{name.rpartition('.')[2]}({', '.join(parameters)})"
+    takes = _names_in(hook)
+    return f"{name} cannot be a hook of {where}: it is called as {call}, but takes ({takes})"
 
 
 def _not_a_class(adapter: Any) -> str:
@@ -123,7 +125,8 @@ def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
     if "handle_message" not in lacking:
         yield from _message_problems(adapter)
     if not _takes(adapter.__init__, "self", "self_id", "request"):
-        yield f"its __init__ must take (self, self_id, request), {_has(adapter.__init__)}"
+        takes = _names_in(adapter.__init__)
+        yield f"its __init__ must take (self, self_id, request), not ({takes})"
 
 
 def _parameter_problems(
@@ -139,7 +142,7 @@ def _parameter_problems(
             yield f"its {name} lacks @classmethod"
         else:
             wanted = ", ".join([*parameters, *arguments])
-            yield f"its {name} must be callable with ({wanted}), {_has(method)}"
+            yield f"its {name} is called with ({wanted}), but takes ({_names_in(method)})"
 
 
 def _message_problems(adapter: Any) -> Iterator[str]:
@@ -173,18 +176,13 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def _has(function: Callable[..., Any]) -> str:
-    """Describe what a function takes, by names alone: defaults may be secrets."""
+def _names_in(function: Callable[..., Any]) -> str:
+    """List what a function takes, by names alone: defaults may be secrets."""
     signature = _signature_of(function)
     assert signature is not None
     stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
     parameters = signature.parameters.values()
-    names = [stars.get(each.kind.name, "") + each.name for each in parameters]
-    return f"but it takes ({', '.join(names)})"
-
-
-def _called(hook: Callable[..., Any], parameters: tuple[str, ...]) -> str:
-    return f"{hook_name(hook).rpartition('.')[2]}({', '.join(parameters)})"
+    return ", ".join(stars.get(each.kind.name, "") + each.name for each in parameters)
 
 
 def _kind_of(value: Any) -> str:
