@@ -230,7 +230,11 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
                 # NoneBot reads digits in a dotenv file as a number.
                 is_digits = name == "socket_mode" and isinstance(value, int)
                 given[name] = str(value) if is_digits else _none_or(value)
-        return cls._validated(given, env_files(getattr(config, "_env_file", None)))
+        try:
+            return cls._validated(given, env_files(getattr(config, "_env_file", None)))
+        except ValidationError as error:
+            # Without the lines of this module, which say nothing to the user.
+            raise error.with_traceback(None) from None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
