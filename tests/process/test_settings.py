@@ -20,7 +20,7 @@ OWN_LINE = re.compile(r"\bnonebot_aiohttp\.\w+")
 """A line of the package's own, in loguru's default format or in that of ``run()``."""
 
 
-@pytest.mark.promise("observing: LOG_LEVEL filters the package's own records for every sink")
+@pytest.mark.promise("life: LOG_LEVEL filters the package's own records for every sink")
 @under_each_host
 async def test_the_level_of_the_log_holds_under_each_host(host: Host, launch: Launch) -> None:
     program = launch(host, log_level="ERROR", aiohttp_teapot=1)
@@ -75,7 +75,7 @@ needs_settings = pytest.mark.skipif(
 
 
 @needs_settings
-@pytest.mark.promise("observing: all lines of run() have one format, from the first")
+@pytest.mark.promise("life: all lines of run() have one format, from the first")
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_all_lines_have_one_format(level: str, tmp_path: Path) -> None:
     ran = run(tmp_path, b"no setting\nAIOHTTP_HEARBEAT=3\n", LOG_LEVEL=level)

@@ -77,7 +77,7 @@ def test_an_exception_is_filtered_and_formatted_only_where_it_is_logged(
     assert logs.messages() == ["failed\nValueError: shown"]
 
 
-@pytest.mark.promise("observing: LOG_LEVEL filters the package's own records for every sink")
+@pytest.mark.promise("life: LOG_LEVEL filters the package's own records for every sink")
 def test_the_last_driver_decides_and_the_records_of_users_are_not_filtered(logs: Logs) -> None:
     for level, expected in (("WARNING", []), ("DEBUG", ["Registered adapter my"]), (None, None)):
         config = SimpleNamespace(log_level=level)
