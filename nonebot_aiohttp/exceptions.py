@@ -4,6 +4,7 @@
 
     NonebotAiohttpError
     ├── ValidationError (also ValueError)       a setting has a wrong value
+    ├── RegistrationError (also TypeError, ValueError)  an adapter or a hook cannot be one
     ├── SetupError (also ValueError)            a forward setup can never work
     ├── StartupError (also RuntimeError)        the driver could not start
     ├── LifecycleError (also RuntimeError)      a call does not fit the driver's state
@@ -53,8 +54,12 @@ class ValidationError(NonebotAiohttpError, ValueError):
         super().__init__("\n".join(lines))
 
 
+class RegistrationError(NonebotAiohttpError, TypeError, ValueError):
+    """What was registered cannot be an adapter, the name of one, or a hook; nothing has changed."""
+
+
 class SetupError(NonebotAiohttpError, ValueError):
-    """A forward setup can never work, so the driver does not try it again.
+    """A forward setup can never work: the driver does not start, or does not try it again.
 
     Its URL is not valid, for example, its adapter is not registered, or aiohttp does not speak its
     HTTP version.

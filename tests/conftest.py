@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,10 @@ def _absent_parts() -> dict[str, str]:
     if missed := absent.missing("nonebot2"):
         reason = absent.not_installed(missed)
         parts |= {"tests/adapters": reason, "tests/compat": reason}
+    if missed := absent.missing("sphinx", "mypy", "nonebot2"):
+        parts["tests/docs"] = absent.not_installed(missed)
+    elif "DOCS_SITE" not in os.environ:
+        parts["docs/test_site*.py"] = "DOCS_SITE does not name the built site: tox -e docs"
     if sys.platform == "win32":
         reason = "Windows has no gunicorn and no Unix sockets"
         parts |= {"test_gunicorn*.py": reason, "test_unix*.py": reason}

@@ -46,7 +46,7 @@ def loop_factory(name: str) -> LoopFactory:
         import uvloop
     except ImportError:
         if name == "uvloop":
-            text = "uvloop is not installed: pip install nonebot-aiohttp[speedups]"
+            text = 'uvloop is not installed: pip install "nonebot-aiohttp[speedups]"'
             raise ValidationError({"aiohttp_loop": text}) from None
         return asyncio.new_event_loop
     factory: LoopFactory = uvloop.new_event_loop

@@ -81,7 +81,7 @@ def test_an_exception_is_filtered_and_formatted_only_where_it_is_logged(
 def test_the_last_driver_decides_and_the_records_of_users_are_not_filtered(logs: Logs) -> None:
     for level, expected in (("WARNING", []), ("DEBUG", ["Registered adapter my"]), (None, None)):
         config = SimpleNamespace(log_level=level)
-        driver = Driver(SimpleNamespace(environment="test"), config)  # type: ignore[arg-type]
+        driver = Driver(SimpleNamespace(environment="test"), config)
         logs.clear()
         logger.debug("Registered adapter my")
         assert logs.messages() == (["Registered adapter my"] if expected is None else expected)
@@ -161,7 +161,7 @@ def test_not_too_many_records_are_held_back(logs: Logs, monkeypatch: pytest.Monk
 
 
 async def test_a_start_releases_them(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = Driver(SimpleNamespace(environment="test"), SimpleNamespace())  # type: ignore[arg-type]
+    driver = Driver(SimpleNamespace(environment="test"), SimpleNamespace())
     monkeypatch.setattr(logger, "_has_started", False)
     monkeypatch.setattr("atexit.register", lambda function: None)
     monkeypatch.delattr("os.register_at_fork", raising=False)
