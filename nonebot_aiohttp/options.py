@@ -268,7 +268,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _not_wanted(cls, name: str) -> Problem:
         # pydantic 1 and 2 name their tables of fields differently.
-        fields = getattr(cls, "__pydantic_fields__", None) or vars(cls)["__fields__"]
+        fields = getattr(cls, "model_fields", None) or vars(cls)["__fields__"]
         field = getattr(fields[name], "field_info", fields[name])
         return not_wanted(name, get_type_hints(cls)[name], field)
 
@@ -288,7 +288,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         """Yield pairs of setting and problem, by the rules that a field's bounds cannot state."""
         for name in _field_names():
             value = getattr(self, name)
-            if isinstance(value, float) and math.isinf(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 yield name, self._not_wanted(name)
         for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
             path = getattr(self, name)
