@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from pydantic.networks import IPvAnyAddress
 
 from nonebot_aiohttp.config import Config, Env
 from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
@@ -58,7 +58,8 @@ ENGLISH_WORDS = Words(
         frozenset[str]: "list of texts",
         set[str]: "list of texts",
         dict[str, str]: "object of texts",
-        IPvAnyAddress: "IP address",
+        IPv4Address: "IPv4 address",
+        IPv6Address: "IPv6 address",
         timedelta: "duration",
     },
     last=" or ",
@@ -76,7 +77,8 @@ CHINESE_WORDS = Words(
         frozenset[str]: "文本列表",
         set[str]: "文本列表",
         dict[str, str]: "文本对象",
-        IPvAnyAddress: "IP 地址",
+        IPv4Address: "IPv4 地址",
+        IPv6Address: "IPv6 地址",
         timedelta: "时长",
     },
     last=" 或 ",
