@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from .hosts.host import Host
 from .hosts.hosted import HostedDriver
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
+from .log import logger
 from .options import DriverOptions
 from .reverse.adapter_endpoints import AdapterEndpoints
 from .reverse.gate import Gate
@@ -52,6 +54,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
     """
 
     _option_defaults: dict[str, Any] = {}
+    _is_for_nonebot = False
 
     def __init__(self, env: Env, config: Config) -> None:
         """Assemble a driver.
@@ -64,6 +67,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        if not self._is_for_nonebot and sys._getframe(1).f_globals.get("__name__") == "nonebot":
+            # NoneBot's init() would take it, and register_adapter() fail by its arguments.
+            text = "nonebot_aiohttp is the driver without NoneBot2: write"
+            text += " DRIVER=nonebot_aiohttp.nonebot2"
+            raise ValidationError({"driver": text})
         super().__init__(env, config)
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:
@@ -98,6 +106,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         watch.add_connections(self._host.transports)
 
     def _check_start(self) -> None:
+        if not self._adapters:
+            logger.warning(
+                "No adapter is registered, so no event reaches a bot: call"
+                " driver.register_adapter(name, MyBot) before the start"
+            )
         self._loops.examine()
 
     @property
