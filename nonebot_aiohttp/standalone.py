@@ -20,6 +20,7 @@ from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
 from .hosts.hosted import HostedDriver
+from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
 from .log import logger
@@ -92,7 +93,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
             connections=websockets,
             work=handlers,
             hooks=hooks,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
             check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,

@@ -15,6 +15,7 @@ from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
+from ..life.blocked import debug_watches
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
@@ -94,7 +95,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             connections=kept.streams,
             work=work,
             hooks=websocket_handlers,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
             check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.programs import PATIENCE, ROOT
+from tests.support import absent
 
 HEAD = """\
 import asyncio
@@ -169,9 +170,10 @@ async def read_token():
 """
 
 
-@pytest.mark.parametrize(
-    "host", ["driver.run()", "import uvicorn; uvicorn.run(driver.asgi, port=0)"]
-)
+UVICORN = "import uvicorn; uvicorn.run(driver.asgi, port=0)"
+
+
+@pytest.mark.parametrize("host", ["driver.run()", UVICORN])
 def test_a_startup_hook_that_fails_shows_the_users_lines_alone(tmp_path: Path, host: str) -> None:
     ended = ran(tmp_path, FAILING_HOOK + host)
     assert ended.code != 0
@@ -244,7 +246,7 @@ def test_nothing_is_said_of_a_driver_that_an_importing_or_interactive_program_ha
         "driver.run()",
         "driver.run(listen=False)",
         "asyncio.run(driver.serve())",
-        "import uvicorn; uvicorn.run(driver.asgi, port=0)",
+        UVICORN,
         "from aiohttp import web; web.run_app(driver.server_app, port=0)",
     ],
 )
@@ -275,3 +277,82 @@ async def stop():
         "No adapter is registered, so no event reaches a bot: call driver.register_adapter(name,"
         " MyBot) before the start"
     )
+
+
+# A loop that is blocked
+
+BLOCKING = """
+import os
+import signal
+import subprocess
+import time
+
+class Slow(MyBot):
+    async def handle_message(self, message):
+        work()
+
+def work():
+    {work}
+
+async def main():
+    driver = make_driver("", aiohttp_loop={loop!r}, debug={debug})
+    driver.register_adapter("slow", Slow)
+    tasks = []
+
+    async def post(port):
+        await driver.session.post(f"http://127.0.0.1:{{port}}/slow/", data=b"event")
+        driver.exit()
+
+    def started(addresses):
+        tasks.append(asyncio.ensure_future(post(addresses[0][1])))
+
+    await driver.serve(started=started)
+    await tasks[0]
+
+if {loop!r} == "uvloop":
+    import uvloop
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+asyncio.run(main())
+"""
+SUSPENDED = """
+    # Another process wakes this one up.
+    waker = f"import os, signal, time; time.sleep(1.5); os.kill({os.getpid()}, signal.SIGCONT)"
+    subprocess.Popen([sys.executable, "-c", waker])
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def blocking(directory: Path, work: str, loop: str = "asyncio", debug: bool = True) -> Ended:
+    program = BLOCKING.format(work=work.strip(), loop=loop, debug=debug)
+    return ran(directory, program)
+
+
+@pytest.mark.promise("own process: with DEBUG=true the log names the line that blocks the loop")
+@pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=absent.needs("uvloop"))])
+def test_a_handler_that_blocks_the_loop_is_named_with_its_line(tmp_path: Path, loop: str) -> None:
+    ended = blocking(tmp_path, "time.sleep(1.5)", loop)
+    assert ended.code == 0, ended.log
+    first, last = ended.lines("WARNING")
+    number = (HEAD + BLOCKING).partition("{work}")[0].count("\n") + 1
+    assert re.search(
+        rf"The event loop has been blocked for (0\.[5-9]|1\.\d) s at my_bot\.py:{number} in work:"
+        r" await what waits, such as asyncio\.sleep\(\), or run it in a thread by"
+        r" asyncio\.to_thread\(\)$",
+        first,
+    )
+    assert re.search(
+        rf"The event loop was blocked for 1\.\d s at my_bot\.py:{number} in work$", last
+    )
+
+
+def test_a_blocked_loop_is_not_watched_without_debug(tmp_path: Path) -> None:
+    ended = blocking(tmp_path, "time.sleep(1.5)", debug=False)
+    assert ended.code == 0, ended.log
+    assert ended.lines("WARNING") == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows suspends no process")
+def test_a_process_that_was_suspended_is_not_blocked(tmp_path: Path) -> None:
+    ended = blocking(tmp_path, SUSPENDED)
+    assert ended.code == 0, ended.log
+    assert "blocked" not in ended.log

@@ -190,3 +190,41 @@ def test_a_driver_that_is_never_run_is_said_at_the_end(tmp_path: Path, fastapi: 
 
 def test_nothing_is_said_of_another_servers_driver(tmp_path: Path) -> None:
     assert "has never run" not in ran(tmp_path, INIT, f"~fastapi+{OURS}").log
+
+
+# A loop that is blocked
+
+BLOCK = """
+import asyncio
+import time
+
+tasks = []
+
+@nonebot.get_driver().on_startup
+async def begin():
+    tasks.append(asyncio.ensure_future(block()))
+
+async def block():
+    while not nonebot.get_driver()._host.lifespan.takes_events:
+        await asyncio.sleep(0)
+    # The first heartbeat has to be answered before.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(1.5)
+    nonebot.get_driver().exit()
+
+nonebot.run()
+"""
+
+
+@pytest.mark.parametrize(("debug", "count"), [("true", 1), ("false", 0)])
+def test_with_debug_the_line_that_blocks_the_loop_is_named(
+    tmp_path: Path, debug: str, count: int
+) -> None:
+    (tmp_path / ".env").write_text(f"DEBUG={debug}\n", encoding="utf-8")
+    program = INIT + ADAPTER + BLOCK
+    ended = ran(tmp_path, program)
+    assert ended.code == 0
+    place = f"at bot.py:{program.partition('time.sleep')[0].count(chr(10)) + 1} in block"
+    assert ended.log.count(f" s {place}: await what waits") == count, ended.log
+    assert len(re.findall(rf"was blocked for 1\.\d s {place}$", ended.log, re.M)) == count
