@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import aiohttp
 from aiohttp import web
 
 from . import drivers
+from .adapters import ConfigT_co
 from .connections.connected import ConnectedBots
 from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
 from .connections.sessions import SessionPool
 from .connections.unsent import UnsentWatch
-from .exceptions import ValidationError
+from .exceptions import RegistrationError, ValidationError
 from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
@@ -23,8 +24,9 @@ from .hosts.hosted import HostedDriver
 from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
-from .log import logger
+from .log.own import logger
 from .options import DriverOptions
+from .registration import hook_problem
 from .reverse.adapter_endpoints import AdapterEndpoints
 from .reverse.gate import Gate
 
@@ -43,7 +45,15 @@ PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
+class Environment(Protocol):
+    """What names its environment, as ``Env`` does."""
+
+    @property
+    def environment(self) -> str:
+        """The name, such as ``"prod"``."""
+
+
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[ConfigT_co]):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -54,10 +64,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         options: The settings, validated.
     """
 
+    config: ConfigT_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
     _is_for_nonebot = False
 
-    def __init__(self, env: Env, config: Config) -> None:
+    def __init__(self, env: Environment, config: ConfigT_co) -> None:
         """Assemble a driver.
 
         Args:
@@ -73,7 +84,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
             text = "nonebot_aiohttp is the driver without NoneBot2: write"
             text += " DRIVER=nonebot_aiohttp.nonebot2"
             raise ValidationError({"driver": text})
-        super().__init__(env, config)
+        logger.hold_back()
+        logger.set_level(getattr(config, "log_level", None))
+        super().__init__(cast("Env", env), cast("Config", config))
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:
             text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"
@@ -121,7 +134,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session: open from before the startup hooks until after the shutdown hooks.
+        """The shared session, open from before the startup hooks until after the shutdown hooks.
 
         Raises:
             LifecycleError: The driver does not run.
@@ -136,7 +149,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
         self._lifespan.on_startup(func)
         return func
 
@@ -148,7 +166,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._lifespan.on_shutdown(func)
         return func
 

@@ -21,7 +21,8 @@ from ..exceptions import WebSocketClosed
 from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
-from ..log import describe, format_traceback, logger, redact_url
+from ..log import describe, format_traceback, redact_url
+from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import Pace, Verdict, judge, retry_after
 from .setups import SetupKind, check_fields, check_headers, find_adapter, read_url, seconds_of

@@ -16,7 +16,8 @@ from ..connections.redirects import Outgoing, following
 from ..connections.schemes import websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
-from ..log import logger, redact_url
+from ..log import redact_url
+from ..log.own import logger
 from ..options import DriverOptions
 from .base import ForwardLoop, connection_fields
 from .setups import WEBSOCKET

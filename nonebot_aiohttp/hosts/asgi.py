@@ -6,7 +6,7 @@ from typing import Any
 
 from ..connections.asgi_websocket import Receive, Send
 from ..life.lifespan import Lifespan
-from ..log import logger
+from ..log.own import logger
 from ..reverse.asgi_transport import AsgiTransport, Scope
 from .application import FASTAPI_NAMES, refuse_fastapi
 from .failed_start import log_failed_start

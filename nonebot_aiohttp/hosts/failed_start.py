@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from ..exceptions import NonebotAiohttpError
-from ..log import log_exception, logger
+from ..log import log_exception
+from ..log.own import logger
 
 _CALLERS = frozenset(
     {"nonebot_aiohttp", "nonebot", "anyio", "asyncio", "concurrent", "contextvars"}

@@ -17,7 +17,8 @@ from ..connections.descriptors import raised_limit
 from ..exceptions import NonebotAiohttpError, ValidationError
 from ..life.deadline import LEAST_GRACE, Deadline
 from ..life.lifespan import Lifespan
-from ..log import console_logging, is_level, logger
+from ..log import console_logging, is_level
+from ..log.own import logger
 from .exit import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .failed_start import log_failed_start
 from .signals import StopSignals, signals_handled

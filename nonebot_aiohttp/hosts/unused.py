@@ -11,7 +11,7 @@ import os
 import sys
 from types import FrameType
 
-from ..log import logger
+from ..log.own import logger
 
 _MAKERS = frozenset({"nonebot_aiohttp", "nonebot"})
 """Packages through which a program makes its driver."""

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from ..log import logger
+from ..log.own import logger
 
 LIMIT = 0.5
 """Seconds in one callback from which on the loop counts as blocked."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from aiohttp import WSCloseCode
 
 from ..exceptions import LifecycleError, StartupError
-from ..log import logger
+from ..log.own import logger
 from .deadline import GRACE, Deadline
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .tasks import TaskSet
@@ -187,6 +187,7 @@ class Lifespan:
         if not self.is_idle:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
         self.state = State.STARTING
+        logger.release()
         try:
             await self._pool.open()
         except BaseException:

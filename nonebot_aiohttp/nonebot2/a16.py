@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import drivers
 from .. import standalone as standalone
-from ..log import logger
+from ..log.own import logger
 
 # Any, because the newest NoneBot2, whose types mypy sees, does not have these names.
 _nonebot_drivers: Any = importlib.import_module("nonebot.drivers")
