@@ -25,23 +25,13 @@ PARTS = {
     "forward": "Polling, forward WebSockets and API calls",
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
-    "strangers": "Strangers",
+    "strangers": "Limits for strangers",
 }
 """The headings of the page, by the first word of a promise."""
 
-HEAD = """\
-# Promises and the tests that show them
-
-A test that shows a promise is marked with it, as in `@pytest.mark.promise("part: promise")`.
-This page is made of these marks. [hosts.md](hosts.md) says which promise holds under which host.
-"""
-
-CHINESE_HEAD = """\
-# 可靠性承诺，以及证明它们的测试
-
-每项承诺由带有相应标记的测试证明，如 `@pytest.mark.promise("part: promise")`。本页由这些标记生成。
-每种宿主下哪些承诺成立，见 [hosts.md](../hosts.md)（英文）。
-"""
+HEAD_FILE = Path(__file__).with_name("promises.md")
+CHINESE_HEAD_FILE = Path(__file__).with_name("promises.zh.md")
+"""What the pages say in words, before the lists."""
 
 Promises = dict[str, dict[str, list[str]]]
 """The names of tests, by the text of a promise and the path of a file."""
@@ -73,20 +63,20 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 def page(promises: Promises) -> str:
     """Return the text of docs/promises.md."""
     texts = {promise: promise.partition(": ")[2] for promise in promises}
-    return "\n".join([HEAD, *_lines(promises, texts, PARTS, "../tests")])
+    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises, texts, PARTS, "../tests")])
 
 
 def chinese_page(promises: Promises) -> str:
     """Return the text of docs/zh/promises.md."""
     lines = _lines(promises, CHINESE["promises"], CHINESE["parts"], "../../tests")
-    return "\n".join([CHINESE_HEAD, *lines])
+    return "\n".join([CHINESE_HEAD_FILE.read_text("utf-8"), *lines])
 
 
 def _lines(
     promises: Promises, texts: dict[str, str], headings: dict[str, str], tests: str
 ) -> Iterable[str]:
     for part in PARTS:
-        yield f"## {headings[part]}\n"
+        yield f"### {headings[part]}\n"
         for promise in sorted(promises):
             if promise.startswith(f"{part}: "):
                 yield f"- {texts[promise]}"
