@@ -11,6 +11,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
 
+# Before autodoc changes the annotations of pydantic's classes, with which NoneBot is not imported.
+import nonebot  # noqa: E402, F401
+
 from nonebot_aiohttp import __version__  # noqa: E402
 
 project = "nonebot_aiohttp"
@@ -25,11 +28,23 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "api_names",
     "outside_links",
     "two_languages",
 ]
 exclude_patterns = ["zh", "_*"]
 nitpicky = True
+nitpick_ignore_regex = [
+    # Type variables and private types.
+    (r"py:.*", r"([\w.]+\.)?_\w+|nonebot_aiohttp\.config\.ConfigT"),
+    # What NoneBot gets is of its own types.
+    (r"py:.*", r"nonebot_aiohttp\.nonebot2\.(client|websocket)\.Nonebot\w+"),
+    # Packages whose pages we do not link to.
+    (r"py:.*", r"(loguru|nonebot|pydantic|yarl)\..+"),
+]
+autodoc_preserve_defaults = True
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
 
 # The anchors of headings, as GitHub makes them.
 myst_heading_anchors = 4

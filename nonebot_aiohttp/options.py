@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, get_type_hints
 
 import pydantic
 from pydantic import BaseModel, Field
 from yarl import URL
 
 from .exceptions import ValidationError
-from .log import logger
+from .log.own import logger
+from .settings.driver import (
+    NO_CERTIFICATE,
+    NO_FILE,
+    UNKNOWN,
+    WRONG_ORIGIN,
+    Problem,
+    is_origin,
+    not_wanted,
+    wrong_proxy,
+)
+from .settings.places import env_files
 
 _MODE = re.compile("0?[0-7]{3}")
 
@@ -29,7 +40,7 @@ MIB = 1024 * 1024
 HAS_SOCKS = find_spec("aiohttp_socks") is not None
 """Whether the extra ``socks`` is installed."""
 
-SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
+SOCKS_MISSING = 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
 
 # The proxy resolves all names, whatever the scheme says, because local DNS answers are forged where
 # many of the users live. Desktops write socks:// into ALL_PROXY.
@@ -204,22 +215,22 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
 
         Args:
             config: Any object with attributes. Those that begin with ``aiohttp_`` are settings; an
-                unknown one is logged and ignored.
+                unknown one is logged and ignored, and one that is empty text counts as not set.
             **defaults: Defaults that replace the documented ones, by name without prefix.
 
         Raises:
-            ValidationError: A setting has a wrong value. The error names the setting, and does not
-                show the value, which may hold a password.
+            ValidationError: A setting has a wrong value. The error says where it stands, as far as
+                that can be known, and what to write instead.
         """
         given = dict(defaults)
         for name, value in _prefixed(config):
-            if name in _field_names():
+            if name not in _field_names():
+                _warn_unknown(name)
+            elif not _is_empty(value):
                 # NoneBot reads digits in a dotenv file as a number.
                 is_digits = name == "socket_mode" and isinstance(value, int)
                 given[name] = str(value) if is_digits else _none_or(value)
-            else:
-                _warn_unknown(name)
-        return cls.parse(given)
+        return cls._validated(given, env_files(getattr(config, "_env_file", None)))
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
@@ -228,15 +239,34 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        return cls._validated(values, None)
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, Any], files: Collection[str] | None) -> DriverOptions:
+        """Validate settings; None as files means that they come from code alone."""
         try:
             options = cls(**values)
         except pydantic.ValidationError as error:
-            problems = {PREFIX + str(item["loc"][0]): item["msg"] for item in error.errors()}
-            raise ValidationError(problems) from None
-        problems = dict(options._problems())
-        if problems:
-            raise ValidationError(problems)
-        return options
+            names = [str(item["loc"][0]) for item in error.errors()]
+            wrong = {n: cls._not_wanted(n) if n in _field_names() else UNKNOWN for n in names}
+        else:
+            wrong = dict(options._problems())
+            if not wrong:
+                return options
+        raise ValidationError(
+            {PREFIX + name: problem.text for name, problem in wrong.items()},
+            [
+                problem.line(PREFIX + name, values.get(name), files)
+                for name, problem in wrong.items()
+            ],
+        ) from None
+
+    @classmethod
+    def _not_wanted(cls, name: str) -> Problem:
+        # pydantic 1 and 2 name their tables of fields differently.
+        fields = getattr(cls, "__pydantic_fields__", None) or vars(cls)["__fields__"]
+        field = getattr(fields[name], "field_info", fields[name])
+        return not_wanted(name, get_type_hints(cls)[name], field)
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
         # Without the proxy's URL, which may hold a password.
@@ -250,25 +280,24 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         """
         return self.parse({**dict(self), **changes})
 
-    def _problems(self) -> Iterator[tuple[str, str]]:
-        """Yield pairs of setting and text for the rules that a field's own bounds cannot state."""
+    def _problems(self) -> Iterator[tuple[str, Problem]]:
+        """Yield pairs of setting and problem, by the rules that a field's bounds cannot state."""
         for name in _field_names():
             value = getattr(self, name)
             if isinstance(value, float) and math.isinf(value):
-                yield PREFIX + name, "must be finite"
+                yield name, self._not_wanted(name)
         for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
-                yield PREFIX + name, "is not a file that can be read"
+                yield name, NO_FILE
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
-            yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
+            yield "ssl_keyfile", NO_CERTIFICATE
         if self.proxy is not None and (problem := proxy_problem(self.proxy)):
-            yield PREFIX + "proxy", problem
+            yield "proxy", wrong_proxy(problem, has_extra=problem != SOCKS_MISSING)
         if not _MODE.fullmatch(self.socket_mode):
-            yield PREFIX + "socket_mode", 'must be octal digits such as "0660"'
-        for origin in self.allowed_origins:
-            if origin != "*" and not _is_origin(origin):
-                yield PREFIX + "allowed_origins", 'must hold origins such as "https://example.org"'
+            yield "socket_mode", self._not_wanted("socket_mode")
+        if not all(origin == "*" or is_origin(origin) for origin in self.allowed_origins):
+            yield "allowed_origins", WRONG_ORIGIN
 
 
 def _field_names() -> Mapping[str, Any]:
@@ -289,25 +318,20 @@ def _prefixed(config: Any) -> list[tuple[str, Any]]:
 
 def _none_or(value: Any) -> Any:
     """Read the words that stand for None in an environment variable."""
-    if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
+    if isinstance(value, str) and value.strip().lower() in ("none", "null"):
         return None
     return value
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a setting counts as not set, as compose files leave it (``NAME=``)."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _warn_unknown(name: str) -> None:
     close = get_close_matches(name, _field_names(), n=1)
     hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
     logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
-
-
-def _is_origin(text: str) -> bool:
-    """Tell whether a text is an origin exactly as browsers send it: it is compared as text."""
-    try:
-        url = URL(text)
-        has_default_port = url.explicit_port is not None and url.is_default_port()
-        return text == str(url.origin()) and not has_default_port
-    except ValueError:
-        return False
 
 
 def read_proxy(text: str) -> URL:

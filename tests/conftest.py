@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from nonebot_aiohttp.log.own import logger as own_logger
 from tests.support import absent
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
@@ -60,6 +61,15 @@ def pytest_collection_finish() -> None:
     """Take all that was imported out of the search for leaks, which then takes no time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _all_records_of_the_package() -> Iterator[None]:
+    """Log them at once and of every level, whatever drivers other tests have made."""
+    own_logger.release()
+    own_logger.set_level(0)
+    yield
+    own_logger.set_level(0)
 
 
 @pytest.hookimpl(optionalhook=True)

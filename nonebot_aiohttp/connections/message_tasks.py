@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..life.tasks import EAGER, TaskSet
-from ..log import logger
+from ..log.own import logger
 
 
 class TooManyTasks(Exception):

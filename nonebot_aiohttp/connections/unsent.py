@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any
 
 from ..life.watching import PeriodicWatch
-from ..log import OnceInAWhile, logger
+from ..log import OnceInAWhile
+from ..log.own import logger
 from ..options import DriverOptions
 from .websocket import DriverWebSocket
 

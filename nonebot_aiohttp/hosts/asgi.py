@@ -6,7 +6,8 @@ from typing import Any
 
 from ..connections.asgi_websocket import Receive, Send
 from ..life.lifespan import Lifespan
-from ..log import log_exception, logger
+from ..log import log_exception
+from ..log.own import logger
 from ..reverse.asgi_transport import AsgiTransport, Scope
 from .application import FASTAPI_NAMES, refuse_fastapi
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from ..exceptions import LifecycleError
 from ..life.lifespan import Lifespan
 from ..life.waiting import Stopped, race
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
 from ..reverse.aiohttp_transport import AiohttpTransport
 from ..reverse.asgi_transport import AsgiTransport

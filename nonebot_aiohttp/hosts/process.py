@@ -17,7 +17,8 @@ from ..connections.descriptors import raised_limit
 from ..exceptions import NonebotAiohttpError, ValidationError
 from ..life.deadline import LEAST_GRACE, Deadline
 from ..life.lifespan import Lifespan
-from ..log import console_logging, is_level, log_exception, logger
+from ..log import console_logging, is_level, log_exception
+from ..log.own import logger
 from .exit import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
 from .signals import StopSignals, signals_handled
 
@@ -45,7 +46,7 @@ def loop_factory(name: str) -> LoopFactory:
         import uvloop
     except ImportError:
         if name == "uvloop":
-            text = "uvloop is not installed: pip install nonebot-aiohttp[speedups]"
+            text = 'uvloop is not installed: pip install "nonebot-aiohttp[speedups]"'
             raise ValidationError({"aiohttp_loop": text}) from None
         return asyncio.new_event_loop
     factory: LoopFactory = uvloop.new_event_loop

@@ -1,7 +1,8 @@
 """Loguru's logger, and the rules of what this package writes to it.
 
-``redaction`` decides what of a URL or an error may be logged. ``console`` is the log of a process
-of our own. Importing them changes no sink and no handler.
+``redaction`` decides what of a URL or an error may be logged. ``own`` is the logger of the
+package's own records, which ``LOG_LEVEL`` filters. ``console`` is the log of a process of our own.
+Importing them changes no sink and no handler.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from collections.abc import Callable
 
 from loguru import logger
 
-from .console import StdlibBridge, console_logging, is_level
+from .console import StdlibBridge, console_logging
+from .own import is_level
+from .own import logger as own_logger
 from .redaction import describe, format_traceback, redact_path, redact_text, redact_url
 
 __all__ = [
@@ -39,10 +42,7 @@ def log_exception(level: str, message: str, exc: BaseException) -> None:
         message: What failed. Braces and markup in it are logged as they are.
         exc: The exception.
     """
-    # Lazy: the traceback is formatted only if a sink takes the level.
-    logger.opt(depth=1, lazy=True).log(
-        level, "{}\n{}", lambda: message, lambda: format_traceback(exc)
-    )
+    own_logger.log_exception(level, message, exc, depth=2)
 
 
 MAX_RECENT_TEXTS = 100

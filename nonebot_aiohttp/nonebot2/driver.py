@@ -13,13 +13,15 @@ from ..connections.descriptors import DescriptorWatch
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
+from ..exceptions import RegistrationError
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
+from ..registration import hook_problem
 from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
 from ..reverse.guests.guest import Guest, Kept, Streams
@@ -48,11 +50,14 @@ ASGI_ADVICE = (
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
+    """Read the driver's settings, and ``log_level``, which filters the package's own records.
+
+    Without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
     """
+    logger.set_level(config.log_level)
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
@@ -63,6 +68,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         options: The settings, validated.
     """
 
+    _name_in_code = "nonebot.get_driver()"
     _plugins_app: PluginsApp | None = None
 
     def __init__(self, env: Env, config: Config) -> None:
@@ -163,6 +169,22 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
         return super().asgi if self._plugins_app is None else self._plugins_app
 
+    def on_startup(self, func: Any) -> Any:
+        """Register a function that runs at the start.
+
+        Args:
+            func: ``func()``, sync or async. If it fails the bot does not start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
+        return super().on_startup(func)
+
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, before those that are there.
 
@@ -171,7 +193,12 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._functions.add(func)
         return func
 
@@ -246,8 +273,24 @@ class Mixin(ClientHalf):
         unsent = UnsentWatch(self.options)
         unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()
-        self.on_startup(self._start_up)  # type: ignore[attr-defined]
+        self.on_startup(self._start_up)
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
+
+    def on_startup(self, func: Any) -> Any:
+        """Register a function that runs at the start.
+
+        Args:
+            func: ``func()``, sync or async. If it fails the bot does not start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
+        return super().on_startup(func)  # type: ignore[misc]
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, after the events in flight have ended.
@@ -257,7 +300,12 @@ class Mixin(ClientHalf):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._functions.add(func)
         return func
 

@@ -1,17 +1,21 @@
 """The promises of the project, collected from the marks of the tests that show them.
 
-``python -m tests.support.promises`` prints docs/promises.md.
+``python -m tests.support.promises`` prints docs/promises.md, and with the argument ``zh``
+docs/zh/promises.md.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
+CHINESE = json.loads(Path(__file__).with_name("chinese.json").read_text("utf-8"))
+"""The Chinese texts of what pages are made of: of promises, their parts, and settings."""
 
 PARTS = {
     "registry": "Adapters and bots",
@@ -27,6 +31,13 @@ PARTS = {
 
 HEAD_FILE = Path(__file__).with_name("promises.md")
 """What the page says in words, before the lists."""
+
+CHINESE_HEAD = """\
+# 可靠性承诺，以及证明它们的测试
+
+每项承诺由带有相应标记的测试证明，如 `@pytest.mark.promise("part: promise")`。本页由这些标记生成。
+每种宿主下哪些承诺成立，见 [hosts.md](../hosts.md)（英文）。
+"""
 
 Promises = dict[str, dict[str, list[str]]]
 """The names of tests, by the text of a promise and the path of a file."""
@@ -57,20 +68,30 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 
 def page(promises: Promises) -> str:
     """Return the text of docs/promises.md."""
-    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises)])
+    texts = {promise: promise.partition(": ")[2] for promise in promises}
+    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises, texts, PARTS, "../tests")])
 
 
-def _lines(promises: Promises) -> Iterable[str]:
-    for part, heading in PARTS.items():
-        yield f"### {heading}\n"
+def chinese_page(promises: Promises) -> str:
+    """Return the text of docs/zh/promises.md."""
+    lines = _lines(promises, CHINESE["promises"], CHINESE["parts"], "../../tests")
+    return "\n".join([CHINESE_HEAD, *lines])
+
+
+def _lines(
+    promises: Promises, texts: dict[str, str], headings: dict[str, str], tests: str
+) -> Iterable[str]:
+    for part in PARTS:
+        yield f"### {headings[part]}\n"
         for promise in sorted(promises):
             if promise.startswith(f"{part}: "):
-                yield f"- {promise.removeprefix(f'{part}: ')}"
-                for file, tests in promises[promise].items():
-                    names = ", ".join(f"`{test}`" for test in tests)
-                    yield f"  - [{file}](../tests/{file}): {names}"
+                yield f"- {texts[promise]}"
+                for file, names in promises[promise].items():
+                    shown = ", ".join(f"`{name}`" for name in names)
+                    yield f"  - [{file}]({tests}/{file}): {shown}"
         yield ""
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(marked()))
+    make = chinese_page if sys.argv[1:] == ["zh"] else page
+    sys.stdout.write(make(marked()))

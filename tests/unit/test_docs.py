@@ -10,17 +10,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import nonebot_aiohttp
-from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
-from tests.support.documents import READMES, ROOT, Document
+from nonebot_aiohttp.options import PREFIX, DriverOptions
+from tests.support.documents import READMES, ROOT, Block, Document, documents, pairs
 
-DOCUMENTS = [*READMES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-WORDS = {"README.md": ("none", "empty"), "README.zh-CN.md": ("无", "空")}
-"""How the tables of settings spell None and the empty set."""
+DOCUMENTS = documents()
+PAIRS = pairs()
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @pytest.fixture(params=READMES, ids=lambda path: path.name)
@@ -28,38 +27,13 @@ def readme(request: pytest.FixtureRequest) -> Document:
     return Document(request.param)
 
 
-@pytest.fixture(params=DOCUMENTS, ids=lambda path: path.name)
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(params=DOCUMENTS, ids=name_of)
 def document(request: pytest.FixtureRequest) -> Document:
     return Document(request.param)
-
-
-def shown(name: str, value: Any, none: str, empty: str) -> str:
-    """Spell a default as the tables do."""
-    if value is None:
-        return none
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f"`{value}`"
-    if isinstance(value, float):
-        return f"{value:g} s"
-    if isinstance(value, frozenset):
-        return empty if not value else str(value)
-    if not name.endswith(("_size", "_memory")):
-        return f"{value:,}"
-    return f"{value // MIB} MiB" if value >= MIB else f"{value // 1024} KiB"
-
-
-@pytest.mark.promise("data: every limit is a setting with a default for bots")
-def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Document) -> None:
-    options, words = DriverOptions.parse({}), WORDS[readme.path.name]
-    expected = [
-        [f"`{PREFIX}{name}`", shown(name, getattr(options, name), *words)]
-        for name in DriverOptions.__annotations__
-    ]
-    rows = readme.rows(r"`aiohttp_\w+`")
-    assert [row[:2] for row in rows] == expected
-    assert all(len(row) == 3 and row[2] for row in rows)
 
 
 def format_figure(value: float) -> str:
@@ -76,14 +50,6 @@ def test_the_table_of_speed_is_that_of_the_run(readme: Document) -> None:
         shown = re.findall(r"\d[\d,.]*\d", " ".join(row[1:]))
         assert len(shown) >= len(row) - row.count("-") - 1
         assert set(shown) <= medians | ratios
-
-
-def test_the_settings_of_nonebot_are_listed(readme: Document) -> None:
-    # Read as text: importing it needs pydantic-settings.
-    module = ast.parse((ROOT / "nonebot_aiohttp/config.py").read_text(encoding="utf-8"))
-    (config,) = (n for n in module.body if isinstance(n, ast.ClassDef) and n.name == "Config")
-    fields = [f"`{n.target.id}`" for n in config.body if isinstance(n, ast.AnnAssign)]  # type: ignore[union-attr]
-    assert re.search("[、, ]*\\s*".join(fields), readme.prose)
 
 
 def test_every_setting_that_is_named_exists(document: Document) -> None:
@@ -106,13 +72,21 @@ def check_import(module: str, names: list[str]) -> None:
         assert set(names) <= there
 
 
-def test_both_languages_have_the_same_parts_and_the_same_code() -> None:
-    english, chinese = map(Document, READMES)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: name_of(pair[1]))
+def test_both_languages_have_the_same_parts_and_the_same_code(pair: tuple[Path, Path]) -> None:
+    english, chinese = map(Document, pair)
     assert english.levels == chinese.levels
     assert len(english.rows(".*")) == len(chinese.rows(".*"))
-    assert [b.language for b in english.blocks] == [b.language for b in chinese.blocks]
-    for ours, theirs in zip(english.blocks, chinese.blocks, strict=True):
-        assert essence(ours.language, ours.code) == essence(theirs.language, theirs.code)
+    ours, theirs = shared(english), shared(chinese)
+    assert [(b.language, b.file) for b in ours] == [(b.language, b.file) for b in theirs]
+    assert list(english.files) == list(chinese.files)
+    for our, their in zip(ours, theirs, strict=True):
+        assert essence(our.language, our.code) == essence(their.language, their.code)
+
+
+def shared(document: Document) -> list[Block]:
+    """Return the blocks of code, without the lists of pages, which differ."""
+    return [block for block in document.blocks if not block.language.startswith("{")]
 
 
 def essence(language: str, code: str) -> str:
@@ -121,7 +95,7 @@ def essence(language: str, code: str) -> str:
         return re.sub(r"^\s*#.*\n", "", code, flags=re.MULTILINE)
     tree = ast.parse(code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
             del node.body[0]
     return ast.dump(tree)
 

@@ -1,0 +1,97 @@
+"""The pages with which one starts: what they say to type gives what they show."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.trying import LISTENING, Reader, needs_curl
+from tests.support.documents import DOCS, READMES, ROOT, Document
+
+START = DOCS / "start"
+ECHOES = [START / "adapters.md", *READMES]
+
+
+@needs_curl
+@pytest.mark.parametrize("page", ECHOES, ids=lambda path: path.name)
+async def test_the_echo_bot_answers_as_the_page_says(page: Path, tmp_path: Path) -> None:
+    reader = Reader(page, tmp_path)
+    with reader.starts(reader.command("onebot_echo.py")) as bot:
+        await bot.shows(LISTENING)
+        answer = reader.runs(reader.command("curl "))
+        assert answer.startswith(reader.page.code("text", "204 No Content").strip())
+        said = re.findall(r"`(Bot 12345 cannot answer: [^`]*)`", reader.page.text)
+        for text in said:
+            await bot.shows(re.escape(text))
+        assert reader.runs(reader.command("client.py")) == reader.page.code("text", "send_msg")
+        bot.stop()
+        assert await bot.ended() == 0
+    assert "Traceback" not in bot.output
+
+
+async def test_a_nonebot2_bot_is_switched_by_a_line(tmp_path: Path) -> None:
+    reader = Reader(START / "nonebot2.md", tmp_path)
+    with reader.starts(reader.command("python bot.py")) as bot:
+        await bot.shows(LISTENING)
+        answer = reader.runs(reader.command("python client.py"))
+        assert answer == reader.page.code("text", "send_msg")
+        bot.stop()
+        assert await bot.ended() == 0
+    output = reader.as_shown(bot.output)
+    assert "nonebot_aiohttp | Listening on http://127.0.0.1:8080" in output
+    for text in re.findall(r"`(Stopp[^`]*)`", reader.page.text):
+        assert f"nonebot_aiohttp | {text}" in output
+
+
+async def test_nonebots_own_drivers_log_what_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "nonebot2.md", tmp_path)
+    before = "~fastapi+~httpx+~websockets"
+    assert before in reader.page.text
+    with reader.starts("python bot.py", DRIVER=before) as bot:
+        await bot.shows(LISTENING)
+        assert reader.runs("python client.py") == reader.page.code("text", "send_msg")
+        bot.stop()
+        await bot.ended()
+    rows = [row[0] for row in reader.page.table("before")]
+    for text in re.findall(r"`uvicorn`: `([^`]*)`", " ".join(rows)):
+        assert f"uvicorn | {text}" in reader.as_shown(bot.output)
+    assert '"WebSocket /onebot/v11/ws" [accepted]' in bot.output
+
+
+@needs_curl
+@pytest.mark.parametrize("start", ["python site_aiohttp.py", "uvicorn --port 8080 site_asgi:app"])
+async def test_a_site_answers_and_so_does_its_bot(start: str, tmp_path: Path) -> None:
+    reader = Reader(START / "sites.md", tmp_path)
+    with reader.starts(reader.command(start)) as site:
+        await site.shows(LISTENING)
+        page, bot = reader.page.code("sh", "curl ").splitlines()
+        shown, status = reader.page.code("text").splitlines()
+        assert reader.runs(page) == f"{shown}\n"
+        assert reader.runs(bot).startswith(status)
+        site.stop()
+        await site.ended()
+    assert "Traceback" not in site.output
+
+
+@pytest.mark.parametrize("page", [START / "nonebot2.md", *READMES], ids=lambda path: path.name)
+def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
+    paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
+    medians = {median(subject["median"]) for path in paths for subject in path["subjects"]}
+    document = Document(page)
+    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
+    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
+    assert len(figures) >= 8
+    assert set(figures) <= medians
+    assert "tox -e bench" in document.text
+
+
+def median(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda path: path.name)
+def test_a_readme_is_short(page: Path) -> None:
+    assert len(page.read_text(encoding="utf-8").splitlines()) <= 130
