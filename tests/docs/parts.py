@@ -56,6 +56,7 @@ INTERNAL: dict[str, set[str]] = {
     "annotations, formats and representations": {
         "(id or None, HTTPResponse or None)",
         "... (in ..., line ...)",
+        "... ... ... ... ... bytes ... s",
         "... ... lines are left out ...",
         "... or ...",
         "<... type=... adapters=... bots=...>",
