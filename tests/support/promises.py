@@ -26,8 +26,9 @@ PARTS = {
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
     "strangers": "Limits for strangers",
+    "several processes": "Several processes",
 }
-"""The headings of the page, by the first word of a promise."""
+"""The headings of the page, by the first words of a promise."""
 
 HEAD_FILE = Path(__file__).with_name("promises.md")
 CHINESE_HEAD_FILE = Path(__file__).with_name("promises.zh.md")
