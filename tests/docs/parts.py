@@ -138,6 +138,9 @@ INTERNAL: dict[str, set[str]] = {
         "the path of a PEM file",
         "true or false",
     },
+    "errors that the package catches itself": {
+        "the Host header is not a valid host",
+    },
     "mistakes of the FastAPI application against ASGI, which frameworks do not make": {
         "A WebSocket has no event ...",
         "A response has no event ...",

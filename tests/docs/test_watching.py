@@ -89,6 +89,11 @@ async def test_a_question_to_no_path_gets_404_and_no_line(
 async def logs_json(directory: Path, client: aiohttp.ClientSession) -> str:
     """Run the page's bot, have it refuse one request, and return what it has written."""
     PAGE.write_files(directory)
+    detailed = "nonebot_aiohttp.forward"
+    assert detailed in PAGE.files["bot.py"]
+    # The bot has no connections to platforms.
+    program = PAGE.files["bot.py"].replace(detailed, "nonebot_aiohttp.drivers")
+    (directory / "bot.py").write_text(program, "utf-8")
     async with running_bot(directory) as bot:
         port = int((await bot.shows(r'"Listening on http://127\.0\.0\.1:(\d+)"'))[1])
         assert await post(client, f"http://127.0.0.1:{port}/other/") == 404
@@ -105,7 +110,10 @@ async def test_json_lines_and_a_file(tmp_path: Path, client: aiohttp.ClientSessi
     assert any(text.startswith("Listening on") for text in messages)
     assert messages[-1] == "Stopped"
     assert {record["level"]["name"] for record in records} == {"INFO", "WARNING"}
-    assert "Stopped" in (tmp_path / "bot.log").read_text("utf-8")
+    detailed = (tmp_path / "bot.log").read_text("utf-8")
+    assert "Stopped" in detailed
+    assert "Registered adapter my" in detailed
+    assert "Registered adapter my" not in output
 
 
 @needs_program("jq", "--version")
