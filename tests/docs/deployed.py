@@ -43,6 +43,20 @@ async def running_bot(directory: Path, *prefix: str, **environment: str) -> Asyn
         yield bot
 
 
+def https_settings(port: int, tls: Tls) -> str:
+    """Return the page's lines of ``.env`` for HTTPS, with our port and certificate."""
+    text = FILES["https.env"]
+    for old, new in {
+        "0.0.0.0": "127.0.0.1",
+        "8443": str(port),
+        "/etc/ssl/bot.example.org.pem": str(tls.cert_file),
+        "/etc/ssl/bot.example.org.key": str(tls.key_file),
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
 async def port_of(bot: Command) -> int:
     """Return the port on which a bot listens."""
     return int((await bot.shows(LISTENING))[2])

@@ -8,10 +8,13 @@ import re
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.docs.commands import Command
+from tests.docs.deployed import https_settings, post
 from tests.support import absent
+from tests.support.certs import Tls
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
 
@@ -84,7 +87,7 @@ def started(folder: Path, line: str, arguments: str = "") -> Command:
     """Start a bot with a line in its ``.env``, and arguments of ``nonebot.run()``."""
     assert "nonebot.run()" in BOT
     (folder / "bot.py").write_text(BOT.replace("nonebot.run()", f"nonebot.run({arguments})"))
-    (folder / ".env").write_text(f"{line}\nPORT={free_port()}\n")
+    (folder / ".env").write_text(f"PORT={free_port()}\n{line}\n")
     return Command(folder, [sys.executable, "bot.py"])
 
 
@@ -107,6 +110,20 @@ async def test_the_lines_of_the_table_start_a_bot(tmp_path: Path, line: str) -> 
         assert code == 0 or not is_own
     assert ("unning on http" in bot.output) is (has_server and not is_own)
     assert "Traceback" not in bot.output
+
+
+@needs_nonebot2
+async def test_it_serves_https_with_the_lines_of_the_page_on_deploying(
+    tmp_path: Path, tls: Tls
+) -> None:
+    port = free_port()
+    with started(tmp_path, f"{LINES[0]}\n{https_settings(port, tls)}") as bot:
+        await bot.shows(f"Listening on https://127.0.0.1:{port}")
+        async with aiohttp.ClientSession() as client:
+            url = f"https://127.0.0.1:{port}/onebot/v11/"
+            assert await post(client, url, b'{"post_type": "meta_event"}', tls) == 204
+        bot.stop()
+        assert await bot.ended() == 0
 
 
 @needs_nonebot2
