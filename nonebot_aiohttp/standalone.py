@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from . import drivers
-from .adapters import ConfigT_co
+from .adapters import _Config_co
 from .connections.connected import ConnectedBots
 from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
@@ -43,7 +43,7 @@ PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Environment(Protocol):
+class _Environment(Protocol):
     """What names its environment, as ``Env`` does."""
 
     @property
@@ -51,7 +51,7 @@ class Environment(Protocol):
         """The name, such as ``"prod"``."""
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[ConfigT_co]):
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[_Config_co]):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -62,10 +62,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         options: The settings, validated.
     """
 
-    config: ConfigT_co  # type: ignore[assignment]  # Any object with attributes will do.
+    config: _Config_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
 
-    def __init__(self, env: Environment, config: ConfigT_co) -> None:
+    def __init__(self, env: _Environment, config: _Config_co) -> None:
         """Assemble a driver.
 
         Args:
