@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.docs.trying import LISTENING, Reader, needs_curl
-from tests.support.documents import DOCS, READMES, ROOT, Document
+from tests.support.documents import DOCS, READMES
 from tests.support.waiting import within
 
 START = DOCS / "start"
@@ -97,24 +96,3 @@ async def test_a_site_answers_and_so_does_its_bot(start: str, tmp_path: Path) ->
         site.stop()
         await site.ended()
     assert "Traceback" not in site.output
-
-
-@pytest.mark.parametrize("page", [START / "nonebot2.md", *READMES], ids=lambda path: path.name)
-def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
-    paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
-    medians = {median(subject["median"]) for path in paths for subject in path["subjects"]}
-    document = Document(page)
-    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
-    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
-    assert len(figures) >= 8
-    assert set(figures) <= medians
-    assert "tox -e bench" in document.text
-
-
-def median(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-@pytest.mark.parametrize("page", READMES, ids=lambda path: path.name)
-def test_a_readme_is_short(page: Path) -> None:
-    assert len(page.read_text(encoding="utf-8").splitlines()) <= 130

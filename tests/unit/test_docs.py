@@ -14,7 +14,7 @@ import pytest
 
 import nonebot_aiohttp
 from nonebot_aiohttp.options import PREFIX, DriverOptions
-from tests.support.documents import READMES, ROOT, Block, Document, documents, pairs
+from tests.support.documents import DOCS, READMES, ROOT, Block, Document, documents, pairs
 
 DOCUMENTS = documents()
 PAIRS = pairs()
@@ -33,6 +33,26 @@ def name_of(path: Path) -> str:
 @pytest.fixture(params=DOCUMENTS, ids=name_of)
 def document(request: pytest.FixtureRequest) -> Document:
     return Document(request.param)
+
+
+def format_figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+@pytest.mark.parametrize("page", [*READMES, DOCS / "start" / "nonebot2.md"], ids=name_of)
+def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
+    paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
+    medians = {format_figure(subject["median"]) for path in paths for subject in path["subjects"]}
+    document = Document(page)
+    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
+    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
+    assert len(figures) >= 8
+    assert set(figures) <= medians
+    assert "tox -e bench" in document.text
+
+
+def test_a_readme_has_130_lines_at_most(readme: Document) -> None:
+    assert len(readme.text.splitlines()) <= 130
 
 
 def test_every_setting_that_is_named_exists(document: Document) -> None:
@@ -99,7 +119,7 @@ def commands(document: Document) -> Iterator[list[str]]:
         if block.language in ("sh", "console"):
             for line in block.code.splitlines():
                 words = shlex.split(line.removeprefix("$ "), comments=True)
-                for position, word in enumerate([*words, "&&"]):
+                for position, word in enumerate([*words, "&&"] if words else []):
                     if word == "&&":
                         yield words[:position]
                         words = ["&&"] * (position + 1) + words[position + 1 :]
