@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import json
 import re
 import shlex
 from collections.abc import Iterator
