@@ -92,7 +92,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.promise("own process: run() in a running event loop says to await serve() instead")
+@pytest.mark.promise("life: run() in a running event loop says to await serve() instead")
 def test_run_in_a_running_loop_says_what_to_write(tmp_path: Path) -> None:
     """Trap: 40 lines, and a coroutine that was never awaited."""
     ended = ran(tmp_path, IN_A_LOOP)
