@@ -58,8 +58,8 @@ ENGLISH_WORDS = Words(
         frozenset[str]: "list of texts",
         set[str]: "list of texts",
         dict[str, str]: "object of texts",
-        IPv4Address: "IPv4 address",
-        IPv6Address: "IPv6 address",
+        IPv4Address: "IP address",
+        IPv6Address: "IP address",
         timedelta: "duration",
     },
     last=" or ",
@@ -77,8 +77,8 @@ CHINESE_WORDS = Words(
         frozenset[str]: "文本列表",
         set[str]: "文本列表",
         dict[str, str]: "文本对象",
-        IPv4Address: "IPv4 地址",
-        IPv6Address: "IPv6 地址",
+        IPv4Address: "IP 地址",
+        IPv6Address: "IP 地址",
         timedelta: "时长",
     },
     last=" 或 ",
@@ -102,7 +102,8 @@ def type_of(name: str, annotation: Any, words: Words) -> str:
     if get_origin(annotation) is Literal:
         return words.one_of([f"`{choice}`" for choice in get_args(annotation)])
     if get_origin(annotation) in (Union, UnionType):
-        return words.one_of([type_of(name, each, words) for each in get_args(annotation)])
+        kinds = (type_of(name, each, words) for each in get_args(annotation))
+        return words.one_of(list(dict.fromkeys(kinds)))
     if annotation is NoneType:
         return words.none
     return words.types["bytes" if is_size(name) else annotation]
