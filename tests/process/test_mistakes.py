@@ -55,9 +55,9 @@ class Ended:
     log: str
 
     @property
-    def last(self) -> str:
-        """The last line."""
-        return self.log.strip().splitlines()[-1]
+    def raised(self) -> str:
+        """The last line of the traceback of an error of the package."""
+        return re.findall(r"^nonebot_aiohttp\.exceptions\..*", self.log, re.MULTILINE)[-1]
 
     def lines(self, level: str) -> list[str]:
         """The lines of a level."""
@@ -97,7 +97,7 @@ def test_run_in_a_running_loop_says_what_to_write(tmp_path: Path) -> None:
     """Trap: 40 lines, and a coroutine that was never awaited."""
     ended = ran(tmp_path, IN_A_LOOP)
     assert ended.code == 1
-    assert ended.last.endswith(
+    assert ended.raised.endswith(
         "LifecycleError: run() makes an event loop of its own, but one runs here already: write"
         " `await driver.serve()` instead"
     )
@@ -152,7 +152,7 @@ driver.run()
 """
     ended = ran(tmp_path, program)
     assert ended.code == 1
-    assert ended.last.endswith(
+    assert ended.raised.endswith(
         "SetupError: setup_websocket() calls the function itself before each attempt: pass conn,"
         " not conn()"
     )
