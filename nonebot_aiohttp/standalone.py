@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from . import drivers
-from .adapters import ConfigT_co
+from .adapters import _Config_co
 from .connections.connected import ConnectedBots
 from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
@@ -45,7 +45,7 @@ PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Environment(Protocol):
+class _Environment(Protocol):
     """What names its environment, as ``Env`` does."""
 
     @property
@@ -53,7 +53,7 @@ class Environment(Protocol):
         """The name, such as ``"prod"``."""
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[ConfigT_co]):
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[_Config_co]):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -64,11 +64,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         options: The settings, validated.
     """
 
-    config: ConfigT_co  # type: ignore[assignment]  # Any object with attributes will do.
+    config: _Config_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
     _is_for_nonebot = False
 
-    def __init__(self, env: Environment, config: ConfigT_co) -> None:
+    def __init__(self, env: _Environment, config: _Config_co) -> None:
         """Assemble a driver.
 
         Args:
