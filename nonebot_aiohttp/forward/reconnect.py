@@ -17,6 +17,7 @@ from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, websocket_sch
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import logger, redact_url
+from ..log.naming import connected_text, disconnected_text
 from ..options import DriverOptions
 from .base import ForwardLoop, connection_fields, seconds_of
 
@@ -24,7 +25,7 @@ from .base import ForwardLoop, connection_fields, seconds_of
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
-    kind = "WebSocket"
+    kind = "forward WebSocket"
     schemes = WEBSOCKET_SCHEMES | HTTP_SCHEMES
 
     def interval_of(self, setup: Any) -> float:
@@ -66,7 +67,8 @@ class ReconnectLoop(ForwardLoop):
                 # The stop has closed the sockets already, and would miss this one.
                 raise Stopped
             if not self.connected(url):
-                logger.info("{} is connected to {}", self.label, redact_url(url))
+                way = f"{self.kind}, {redact_url(url)}"
+                logger.info("{}", connected_text(bot.self_id, setup.adapter, way))
             tasks = MessageTasks(
                 self._supplies.handlers,
                 bot.handle_message,
@@ -79,6 +81,12 @@ class ReconnectLoop(ForwardLoop):
             except TooManyTasks as error:
                 await websocket.end(TRY_AGAIN_LATER, str(error))
                 raise WebSocketClosed(TRY_AGAIN_LATER, str(error)) from None
+        except WebSocketClosed as closed:
+            if self._stopping.is_set():
+                # Otherwise the line on the next attempt says it.
+                how = self.kind, closed.code, closed.reason
+                logger.info("{}", disconnected_text(bot.self_id, setup.adapter, *how))
+            raise
         finally:
             self._supplies.connected_bots.disconnect(bot, setup.adapter)
 
