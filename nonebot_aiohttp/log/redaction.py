@@ -132,6 +132,9 @@ def _message(exc: BaseException) -> str:
         return f"{exc.status} {exc.message}"
     if isinstance(exc, aiohttp.InvalidURL):
         return f"{INVALID_URL} {exc.description or ''}"
+    if isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
+        # aiohttp's text is then all that it has read of the answer.
+        return "Server disconnected in the head of its answer"
     try:
         return str(exc)
     except Exception:

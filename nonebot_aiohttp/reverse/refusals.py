@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from aiohttp import web
 
 from ..drivers import HTTPResponse
 from ..log.naming import peer_name
@@ -57,7 +58,7 @@ def peer_of(source: Any) -> str:
     """
     if source is None:
         return peer_name(None)
-    if not isinstance(source, Mapping):
+    if isinstance(source, web.BaseRequest):
         return peer_name(source.remote)
     client = source.get("client")
     return peer_name(client[0] if client else "")

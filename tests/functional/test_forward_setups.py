@@ -146,7 +146,10 @@ async def test_a_factory_that_fails_is_an_attempt_that_failed(
         way.add(driver, factory)
         async with driver.lifespan():
             assert await fake_clock.slept(1) == 1.0
-            assert "factory: ValueError: token=***; the next attempt is in 1.0 s" in logs[0].message
+            assert (
+                "factory failed: ValueError: token=***; the next attempt is in 1.0 s"
+                in logs[0].message
+            )
             await fake_clock.advance_to_next()
             # None is not a setup.
             await fake_clock.slept(2)
