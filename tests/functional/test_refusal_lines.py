@@ -146,6 +146,7 @@ async def test_a_body_that_is_too_slow_names_the_setting(
         head = {**BOT, "Content-Length": "9"}
         await client.send_request("POST", f"{host.prefix}/recorder/", head)
         await client.read_response()
+        await client.send(b"x" * 9)
     text = "408: the body took longer than 0.01 s (aiohttp_body_timeout)"
     assert lines(logs) == [("WARNING", f"Refused a webhook of recorder {PEER} {text}")]
 
