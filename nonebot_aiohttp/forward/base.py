@@ -8,6 +8,7 @@ import inspect
 import math
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -147,8 +148,7 @@ class ForwardLoop(abc.ABC):
     async def _attempt_and_report(self) -> float:
         try:
             setup = await self._make_setup()
-            self._whose = setup.self_id, setup.adapter
-            self.label = f"The {self.kind} of {bot_name(*self._whose)}"
+            self._name_bot(setup)
             adapter, url = self._examine(setup)
             return await self.attempt(setup, adapter, url)
         except Stopped:
@@ -162,6 +162,12 @@ class ForwardLoop(abc.ABC):
         if not callable(self._setup):
             return self._setup
         return await race(_call(self._setup), self._stopping, label=self.label)
+
+    def _name_bot(self, setup: Any) -> None:
+        """Name the bot in the log from now on, if the setup is one at all."""
+        with suppress(AttributeError):
+            self._whose = setup.self_id, setup.adapter
+            self.label = f"The {self.kind} of {bot_name(*self._whose)}"
 
     def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
         """Check what no further attempt can mend.

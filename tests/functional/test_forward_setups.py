@@ -156,7 +156,7 @@ async def test_a_factory_that_fails_is_an_attempt_that_failed(
             assert "AttributeError" in warnings(logs)[1]
             await fake_clock.advance_to_next()
             await eventually(lambda: adapter.messages)
-    assert tracebacks(logs) == 1
+    assert tracebacks(logs) == 2
     assert SECRET not in logs.output
 
 

@@ -77,7 +77,7 @@ class Told(RecordingBot):
         """Fail with the peer's text, or with a group of errors and notes."""
         if b"group" in message:
             error = ValueError(HOSTILE)
-            error.__notes__ = [HOSTILE]  # type: ignore[attr-defined]
+            error.__notes__ = [HOSTILE]
             error.__cause__ = KeyError(HOSTILE)
             raise error
         raise ValueError(json.loads(message))
