@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from . import measure
+from . import measure, working
 from .measure import Measurement, Subject
 
 BARE = "bare aiohttp"
@@ -114,6 +114,12 @@ TLS_TARGETS = (
     Target(NONEBOT2, "~httpx", 8),
 )
 SERVERS = (BARE_APPLICATION, _standalone("serve"), _nonebot2_driver("serve"), FASTAPI_SERVER)
+
+
+WORKING = (
+    Subject(STANDALONE, "onebot", ("example",), ("pydantic_settings", "picows"), "/cqhttp/"),
+    Subject(NONEBOT2, "onebot", ("nonebot2",), ("nonebot.adapters.onebot.v11",), "/onebot/v11/"),
+)
 
 
 def _calls(key: str, title: str, tls: bool, at_once: int, *targets: Target) -> BenchmarkPath:
@@ -226,6 +232,22 @@ PATHS = (
         SERVERS,
         (),
         more_is_better=False,
+    ),
+    BenchmarkPath(
+        "work",
+        "Webhook of OneBot 11 in, an API call over HTTP out",
+        "events/s",
+        working.webhook,
+        WORKING,
+        (),
+    ),
+    BenchmarkPath(
+        "work-reverse",
+        "Message of OneBot 11 in, an API call over the same reverse WebSocket out",
+        "events/s",
+        working.reverse,
+        WORKING,
+        (),
     ),
     BenchmarkPath(
         "import",

@@ -66,7 +66,7 @@ def webhook(subject: Subject, settings: Settings) -> float:
         _post_many(port, settings, settings.warmup)
         before = _steady_count(child)
         result = _post_many(port, settings, settings.seconds)
-        _check(result, "requests")
+        check(result, "requests")
         # The load does not count the requests in flight at the end of the measurement.
         _wait_handled(child, before + result["requests"], 2 * settings.connections)
         return float(result["requests"] / result["seconds"])
@@ -100,7 +100,7 @@ def call(subject: Subject, settings: Settings, *, tls: bool, at_once: int) -> fl
         times = (at_once, settings.warmup, settings.seconds)
         with _start_subject(subject, free_port(), url, *times, environment=environment) as child:
             result = child.hear("result", settings.seconds + PATIENCE)
-            _check(result, "requests")
+            check(result, "requests")
             if load.count() < result["requests"]:
                 raise child.failure("counted more answers than there were requests")
             return float(result["requests"] / result["seconds"])
@@ -139,7 +139,7 @@ def _latency(
         how = (connections, rate, settings.warmup, settings.seconds, bursting)
         with _start_load("ws_crowd", "talk", url, *how) as load:
             result = load.hear("result", settings.seconds + CONNECTING_PATIENCE)
-            _check(result, "messages")
+            check(result, "messages")
             _wait_handled(child, result["messages"], 0)
             return 1000 * float(result["p99"])
 
@@ -184,11 +184,12 @@ def _rate(child: Child, load: Child, settings: Settings) -> float:
         result = load.hear("result", settings.seconds + PATIENCE)
     except BenchmarkError as error:
         raise child.failure(f"made its load fail: {error}") from error
-    _check(result, "messages")
+    check(result, "messages")
     return float(result["messages"] / result["seconds"])
 
 
-def _check(result: dict[str, Any], unit: str) -> None:
+def check(result: dict[str, Any], unit: str) -> None:
+    """Raise ``BenchmarkError`` if the load has counted errors, or nothing."""
     if result.get("errors") or not result[unit]:
         raise BenchmarkError(f"the load counted errors, or nothing at all: {result}")
 

@@ -18,7 +18,6 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -62,11 +61,17 @@ class Access:
 # The bot: this process.
 
 
-class Bot(nonebot_aiohttp.Bot):
-    """Sends each message back; the bot's id is the name of its way."""
+@dataclass(frozen=True)
+class Settings:
+    """What the bot has to know; such a class may stand for ``Config``."""
 
-    driver: Driver
-    config: Any
+    platform: str
+    token: str
+    environment: str = "example"
+
+
+class Bot(nonebot_aiohttp.Bot[Settings]):
+    """Sends each message back; the bot's id is the name of its way."""
 
     @property
     def type(self) -> str:
@@ -75,7 +80,7 @@ class Bot(nonebot_aiohttp.Bot):
 
     @classmethod
     async def check_permission(
-        cls, driver: Any, request: HTTPConnection
+        cls, driver: Driver[Settings], request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
         """Let in a platform that shows the token."""
         is_platform = request.headers.get("authorization") == driver.config.token
@@ -98,16 +103,16 @@ class Bot(nonebot_aiohttp.Bot):
                 response.raise_for_status()
 
 
-def make_driver(platform: str, token: str) -> Driver:
+def make_driver(platform: str, token: str) -> Driver[Settings]:
     """Make a driver with the adapter."""
     # No load_config(), because a .env in this folder must not change what is shown.
-    config: Any = SimpleNamespace(environment="example", platform=platform, token=token)
-    driver = Driver(config, config)
+    settings = Settings(platform, token)
+    driver = Driver(settings, settings)
     driver.register_adapter(ADAPTER, Bot)
     return driver
 
 
-def go_forward(driver: Driver, platform: str, access: Access) -> None:
+def go_forward(driver: Driver[Settings], platform: str, access: Access) -> None:
     """Connect a running driver to the platform."""
     driver.setup_http_polling(
         HTTPPollingSetup(

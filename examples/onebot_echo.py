@@ -46,11 +46,8 @@ class ActionFailed(Exception):
     """The platform refused an API call."""
 
 
-class Bot(nonebot_aiohttp.Bot):
+class Bot(nonebot_aiohttp.Bot[Settings]):
     """One account on a OneBot v11 platform."""
-
-    driver: Driver
-    config: Settings
 
     def __init__(self, self_id: str, request: HTTPConnection) -> None:
         super().__init__(self_id, request)
@@ -63,7 +60,7 @@ class Bot(nonebot_aiohttp.Bot):
         return "cqhttp"
 
     @classmethod
-    def register(cls, driver: Any, config: Any, **kwargs: Any) -> None:
+    def register(cls, driver: Driver[Settings], config: Settings, **kwargs: Any) -> None:
         """Set up the forward WebSockets."""
         super().register(driver, config, **kwargs)
         driver.on_bot_disconnect(fail_calls)
@@ -72,7 +69,7 @@ class Bot(nonebot_aiohttp.Bot):
 
     @classmethod
     async def check_permission(
-        cls, driver: Any, request: HTTPConnection
+        cls, driver: Driver[Settings], request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
         """Let in a platform that names the bot and knows the secret or the token."""
         self_id, config, refused = request.headers.get("x-self-id"), driver.config, None

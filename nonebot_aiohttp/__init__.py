@@ -28,6 +28,7 @@ from .exceptions import (
     MockApiException,
     NonebotAiohttpError,
     ReceiveConflict,
+    RegistrationError,
     SetupError,
     StartupError,
     ValidationError,
@@ -62,6 +63,7 @@ __all__ = (
     "MockApiException",
     "NonebotAiohttpError",
     "ReceiveConflict",
+    "RegistrationError",
     "ReverseDriver",
     "SetupError",
     "StartupError",
@@ -91,4 +93,9 @@ def __getattr__(name: str) -> Any:
     if name == "driver":
         # Not `from . import driver`, which would look for the attribute again, and never end.
         return import_module(f"{__name__}.driver")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    text = f"module {__name__!r} has no attribute {name!r}"
+    if name == "Mixin":
+        # NoneBot looks for it where DRIVER has more than one part.
+        text += ": for NoneBot2 write nonebot_aiohttp.nonebot2, as in"
+        text += " DRIVER=~fastapi+nonebot_aiohttp.nonebot2"
+    raise AttributeError(text)

@@ -9,15 +9,25 @@ from __future__ import annotations
 import abc
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from .exceptions import MockApiException
+from .exceptions import MockApiException, RegistrationError
 from .life.hooks import call_hook, hook_name
 from .log import log_exception
+from .registration import hook_problem
 
 if TYPE_CHECKING:
+    # Type checkers bring it along; its parameter ``default`` is that of Python 3.13's TypeVar.
+    import typing_extensions
+
+    from . import drivers
     from .config import Config
-    from .drivers import Driver, HTTPConnection, HTTPResponse
+    from .drivers import HTTPConnection, HTTPResponse
+    from .standalone import Driver
+
+    _Config_co = typing_extensions.TypeVar("_Config_co", covariant=True, default=Config)
+else:
+    _Config_co = TypeVar("_Config_co", covariant=True)
 
 T_CallingAPIHook = Callable[["Bot", str, "dict[str, Any]"], Awaitable[None]]
 T_CalledAPIHook = Callable[
@@ -25,26 +35,42 @@ T_CalledAPIHook = Callable[
     Awaitable[None],
 ]
 
+_CALLED = ("bot", "exception", "api", "data", "result")
+
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
-_Bot = TypeVar("_Bot", bound="Bot")
+_Bot = TypeVar("_Bot", bound="Bot[Any]")
 
 
-class Bot(abc.ABC):
+class Bot(abc.ABC, Generic[_Config_co]):
     """One bot account on one connection; subclass it to write an adapter.
+
+    An adapter with settings of its own names their class, for type checkers. Then ``self.config``,
+    ``driver.config`` and the parameters of ``register`` have its attributes::
+
+        class Settings(Config):
+            platform_url: str
+
+        class MyBot(Bot[Settings]):
+            @classmethod
+            async def check_permission(
+                cls, driver: Driver[Settings], request: HTTPConnection
+            ) -> tuple[str | None, HTTPResponse | None]: ...
+
+    Where only ``self.config`` is used, the line ``config: Settings`` in the class does as well.
 
     Hooks of ``on_calling_api`` and ``on_called_api`` belong to the class on which they are
     registered. They run for the bots of this class and of its subclasses.
 
     Attributes:
         driver: The driver that has made this bot.
-        config: The configuration of that driver.
+        config: The configuration of that driver; without a parameter of the class a ``Config``.
         self_id: The id of the account.
         request: The request or the WebSocket over which the bot has connected. Its ``type`` is
             ``"http"`` or ``"websocket"``.
     """
 
-    driver: Driver
-    config: Config
+    driver: Driver[_Config_co]
+    config: _Config_co
     _calling_api_hook: dict[T_CallingAPIHook, None] = {}
     _called_api_hook: dict[T_CalledAPIHook, None] = {}
 
@@ -79,7 +105,12 @@ class Bot(abc.ABC):
         """Name of the adapter."""
 
     @classmethod
-    def register(cls, driver: Driver, config: Config, **kwargs: Any) -> None:
+    def register(
+        cls,
+        driver: Driver[_Config_co],
+        config: _Config_co,  # type: ignore[misc]
+        **kwargs: Any,
+    ) -> None:
         """Store the driver that registers this adapter.
 
         Override it to read settings or to set up forward connections, and call ``super()``.
@@ -95,7 +126,7 @@ class Bot(abc.ABC):
     @classmethod
     @abc.abstractmethod
     async def check_permission(
-        cls, driver: Driver, request: HTTPConnection
+        cls, driver: Driver[_Config_co], request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
         """Decide whether a request or a WebSocket handshake comes from the platform.
 
@@ -176,7 +207,12 @@ class Bot(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_calling_api", func, "bot", "api", "data"):
+            raise RegistrationError(problem)
         cls._calling_api_hook[func] = None
         return func
 
@@ -190,7 +226,12 @@ class Bot(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_called_api", func, *_CALLED):
+            raise RegistrationError(problem)
         cls._called_api_hook[func] = None
         return func
 
@@ -210,14 +251,16 @@ class Bot(abc.ABC):
                 log_exception("ERROR", f"The {kind}-API hook {hook_name(hook)} failed", error)
 
 
-def create_bot(adapter: type[_Bot], driver: Driver, self_id: str, request: HTTPConnection) -> _Bot:
+def create_bot(
+    adapter: type[_Bot], driver: drivers.Driver, self_id: str, request: HTTPConnection
+) -> _Bot:
     """Make a bot that has its own driver, so that two drivers can share one adapter class.
 
     The class need not be a subclass of this package's ``Bot``.
     """
     bot = adapter.__new__(adapter)
     # They are set first, because the adapter's __init__ may use them.
-    bot.driver = driver
+    bot.driver = driver  # type: ignore[assignment]
     bot.config = driver.config
     bot.__init__(self_id, request)  # type: ignore[misc]
     return bot

@@ -5,16 +5,15 @@ Only this module needs pydantic-settings. The package imports it on first use.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
-from ipaddress import IPv4Address
-from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, overload
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, TypeVar, cast, overload
 
 try:
-    from pydantic import AliasChoices, AliasPath, Field, IPvAnyAddress, field_validator
-    from pydantic.fields import FieldInfo
+    import pydantic
+    from pydantic import Field, PrivateAttr, field_validator
     from pydantic_settings import (
         BaseSettings,
         EnvSettingsSource,
@@ -24,34 +23,61 @@ try:
 except ImportError as error:
     raise ImportError(
         "nonebot_aiohttp.config needs pydantic-settings >= 2: "
-        "pip install nonebot-aiohttp[standalone]"
+        'pip install "nonebot-aiohttp[standalone]"'
     ) from error
+
+from .exceptions import ValidationError
+from .log import is_level
+from .log.own import logger
+from .settings.declared import Source, read_host, wrong_settings
+from .settings.places import FILE_ENCODING, env_files, wrong_encoding
+from .settings.sources import (
+    DELIMITER,
+    PartIsNotJson,
+    TextSource,
+    declared_names,
+    named_in,
+    named_lines,
+    names_of,
+)
 
 __all__ = ["Config", "Env", "load_config"]
 
-_DRIVER_PREFIX = "aiohttp_"
-_DELIMITER = "__"
 _HIDDEN = "***"
-
-# "utf-8-sig" also reads UTF-8 after a byte order mark, as some editors on Windows write it.
-_FILE_ENCODING = "utf-8-sig"
 
 
 class Env(BaseSettings):
-    """The name of the environment, from keyword arguments, environment variables or ``.env``.
-
-    Attributes:
-        environment: The name; ``.env.{environment}`` holds the settings of this environment.
-    """
+    """The name of the environment, from keyword arguments, environment variables or ``.env``."""
 
     model_config = SettingsConfigDict(
         extra="ignore",
         env_file=".env",
-        env_file_encoding=_FILE_ENCODING,
+        env_file_encoding=FILE_ENCODING,
         hide_input_in_errors=True,
     )
 
-    environment: str = "prod"
+    environment: str = Field(
+        default="prod",
+        description="Name of the environment: `.env.{environment}` holds its settings.",
+    )
+
+    def __init__(self, /, **values: Any) -> None:
+        """Read the name.
+
+        Args:
+            **values: The name as ``environment``, and the arguments of ``BaseSettings`` that begin
+                with an underscore.
+
+        Raises:
+            ValidationError: A dotenv file is not encoded in UTF-8, or the name is not text.
+        """
+        with _errors_of(type(self), values):
+            super().__init__(**values)
+
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _default_if_empty(cls, value: object) -> object:
+        return cls.model_fields["environment"].default if value == "" else value
 
 
 class Config(BaseSettings):
@@ -66,43 +92,70 @@ class Config(BaseSettings):
     keyword arguments, and the environment variables that begin with ``AIOHTTP_``. A text that is
     JSON is decoded, and ``PLUGIN__NAME=1`` becomes ``plugin == {"name": 1}``.
 
-    Attributes:
-        host: IP address to listen on.
-        port: TCP port to listen on; 0 chooses a free port.
-        debug: Whether this is a debugging run.
-        log_level: The lowest level to log, a level name or number of loguru.
-        access_token: Token that platforms must send; None turns the check off.
-        secret: Key with which platforms must sign webhooks; None turns the check off.
-        api_root: URL of the platform's HTTP API, by bot id.
-        api_timeout: Seconds for one API call; None (as text ``none`` or ``null``) means no limit.
-        superusers: Ids of the users who may command the bots.
-        nickname: Names that the bots listen to.
-        command_start: Texts with which a command may begin.
-        command_sep: Texts that may separate the parts of a command.
-        session_expire_timeout: How long a bot waits for a user's answer. Text may be seconds,
-            ``HH:MM:SS``, or ISO 8601.
+    A declared setting that is empty (``PORT=``) counts as not set; so does an ``AIOHTTP_`` one.
+
+    Each field's description says what it means; docs/settings.md is made of them.
     """
 
     model_config = SettingsConfigDict(
         extra="allow",
-        env_file_encoding=_FILE_ENCODING,
-        env_nested_delimiter=_DELIMITER,
+        env_file_encoding=FILE_ENCODING,
+        env_nested_delimiter=DELIMITER,
         hide_input_in_errors=True,
     )
 
-    host: IPvAnyAddress = IPv4Address("127.0.0.1")
-    port: int = Field(default=8080, ge=0, le=65535)
-    debug: bool = False
-    log_level: int | str = "INFO"
-    access_token: str | None = Field(default=None, repr=False)
-    secret: str | None = Field(default=None, repr=False)
-    api_root: dict[str, str] = Field(default={}, repr=False)
-    api_timeout: float | None = 30.0
-    superusers: set[str] = set()
-    nickname: set[str] = set()
-    command_start: set[str] = {"/"}
-    command_sep: set[str] = {"."}
-    session_expire_timeout: timedelta = timedelta(minutes=2)
+    host: IPv4Address | IPv6Address | str = Field(
+        default=IPv4Address("127.0.0.1"), description="IP address or name to listen on."
+    )
+    port: int = Field(
+        default=8080,
+        ge=0,
+        le=65535,
+        description="TCP port to listen on; 0 chooses a free port.",
+    )
+    debug: bool = Field(default=False, description="Whether this is a debugging run.")
+    log_level: int | str = Field(
+        default="INFO",
+        description="The lowest level to log: a name or a number of loguru's levels. Under every"
+        " host it filters the package's own records; of several drivers the last one counts.",
+    )
+    access_token: str | None = Field(
+        default=None,
+        repr=False,
+        description="Token that platforms must send; `none` turns the check off.",
+    )
+    secret: str | None = Field(
+        default=None,
+        repr=False,
+        description="Key with which platforms must sign webhooks; `none` turns the check off.",
+    )
+    api_root: dict[str, str] = Field(
+        default={},
+        repr=False,
+        description="URL of the platform's HTTP API for each bot, by bot id, as"
+        ' `{"123456": "http://127.0.0.1:5700"}`.',
+    )
+    api_timeout: float | None = Field(
+        default=30.0, description="Seconds for one API call; `none` means no limit."
+    )
+    superusers: set[str] = Field(
+        default=set(), description='Ids of the users who may command the bots, as `["123456"]`.'
+    )
+    nickname: set[str] = Field(
+        default=set(), description='Names that the bots listen to, as `["bot"]`.'
+    )
+    command_start: set[str] = Field(
+        default={"/"}, description='Texts with which a command may begin, as `["/", ""]`.'
+    )
+    command_sep: set[str] = Field(
+        default={"."}, description='Texts that may separate the parts of a command, as `["."]`.'
+    )
+    session_expire_timeout: timedelta = Field(
+        default=timedelta(minutes=2),
+        description="How long a bot waits for a user's answer: seconds, `HH:MM:SS`, or ISO 8601.",
+    )
+
+    _env_file = PrivateAttr(default=cast("tuple[str, ...]", ()))
 
     def __init__(self, /, **values: Any) -> None:
         """Read the settings.
@@ -112,13 +165,15 @@ class Config(BaseSettings):
                 ``BaseSettings`` that begin with an underscore.
 
         Raises:
-            pydantic.ValidationError: A setting has a wrong value. The error names the setting and
-                does not show the value.
+            ValidationError: A setting has a wrong value. The error has a line for each, which says
+                where it stands and what to write instead, and shows no secrets.
         """
-        values = _lowercased(values, keep=set(_declared_names(type(self))))
+        values = _lowercased(values, keep=set(declared_names(type(self))))
         if self.model_config.get("env_file") is None and "_env_file" not in values:
             values["_env_file"] = _dotenv_files(_env_of(values))
-        super().__init__(**values)
+        with _errors_of(type(self), values):
+            super().__init__(**values)
+        self._env_file = _files_of(type(self), values)
 
     @classmethod
     def settings_customise_sources(
@@ -135,10 +190,13 @@ class Config(BaseSettings):
         """
         environment = cast(EnvSettingsSource, env_settings)
         files = cast(EnvSettingsSource, dotenv_settings)
+        if any("\0" in name for name in files.env_vars):
+            # UTF-16 without a byte order mark is UTF-8 as well.
+            raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "UTF-16")
         return (
             init_settings,
-            _TextSource(environment, keeps=_named_in(files.env_vars)),
-            _TextSource(files, keeps=lambda name: True),
+            TextSource(environment, keeps=named_in(files.env_vars)),
+            TextSource(files, keeps=lambda name: True),
             file_secret_settings,
         )
 
@@ -148,12 +206,24 @@ class Config(BaseSettings):
         for name, value in super().__repr_args__():
             yield name, (_HIDDEN if name in undeclared else value)
 
+    @field_validator("host", mode="before")
+    @classmethod
+    def _address_or_name(cls, value: object) -> object:
+        return read_host(value)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _number_of_level(cls, value: object) -> object:
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
-    @field_validator("api_timeout", mode="before")
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: int | str) -> int | str:
+        if not is_level(value):
+            raise ValueError("not a level of loguru")
+        return value
+
+    @field_validator("api_timeout", "access_token", "secret", mode="before")
     @classmethod
     def _none_from_text(cls, value: object) -> object:
         return None if isinstance(value, str) and value.lower() in {"none", "null"} else value
@@ -199,9 +269,42 @@ def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[
         The environment and the settings.
 
     Raises:
-        pydantic.ValidationError: A setting has a wrong value.
+        ValidationError: A setting has a wrong value. The error has a line for each, which says
+            where it stands and what to write instead.
     """
-    return _env_of(_lowercased(values)), config_class(**values)
+    logger.hold_back()
+    try:
+        return _env_of(_lowercased(values)), config_class(**values)
+    except ValidationError as error:
+        # Without the lines of this module, which say nothing to the user.
+        raise error.with_traceback(None) from None
+
+
+@contextmanager
+def _errors_of(settings_class: type[BaseSettings], values: Mapping[str, Any]) -> Iterator[None]:
+    """Turn the errors of reading settings into ones that name setting, place and remedy."""
+    files = _files_of(settings_class, values)
+    try:
+        with named_lines(files):
+            yield
+    except UnicodeDecodeError:
+        raise wrong_encoding(files) from None
+    except PartIsNotJson as error:
+        (name,) = error.args
+        raise ValidationError({name: "has a part that is not JSON"}) from None
+    except pydantic.ValidationError as error:
+        fields = settings_class.model_fields
+        arguments = {name: value for name, value in values.items() if name[:1] != "_"}
+
+        def names(field: str) -> set[str]:
+            return {name.lower() for name in names_of(field, fields[field])}
+
+        raise wrong_settings(error, Source(fields, names, arguments, files)) from None
+
+
+def _files_of(settings_class: type[BaseSettings], values: Mapping[str, Any]) -> tuple[str, ...]:
+    given = values.get("_env_file", settings_class.model_config.get("env_file"))
+    return env_files(given)
 
 
 def _env_of(values: Mapping[str, Any]) -> Env:
@@ -215,102 +318,3 @@ def _dotenv_files(env: Env) -> tuple[str, str]:
 
 def _lowercased(values: Mapping[str, Any], keep: Iterable[str] = ()) -> dict[str, Any]:
     return {name if name in keep else name.lower(): value for name, value in values.items()}
-
-
-class _TextSource(PydanticBaseSettingsSource):
-    """Reads settings from text variables: the declared ones, and undeclared ones that it keeps."""
-
-    def __init__(self, variables: EnvSettingsSource, keeps: Callable[[str], bool]) -> None:
-        super().__init__(variables.settings_cls)
-        self._variables = variables
-        self._keeps = keeps
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return a declared setting's text or None, its name, and whether the text must be JSON."""
-        return self._variables.get_field_value(field, field_name)
-
-    def __call__(self) -> dict[str, Any]:
-        declared = set(_declared_names(self.settings_cls))
-        return self._read_declared(declared) | self._read_undeclared(declared)
-
-    def _read_declared(self, names: set[str]) -> dict[str, Any]:
-        # The source of the dotenv files adds some undeclared settings as well, by rules that change
-        # between the releases of pydantic-settings.
-        values = {name: value for name, value in self._variables().items() if name in names}
-        for field_name, field in self.settings_cls.model_fields.items():
-            text, name, _ = self.get_field_value(field, field_name)
-            # pydantic-settings 2.0 turns the token "123" into the number 123.
-            if text is not None and _is_union_of_scalars(field.annotation):
-                values[name] = text
-        return values
-
-    def _read_undeclared(self, declared: Iterable[str]) -> dict[str, Any]:
-        declared = {name.lower() for name in declared}
-        values: dict[str, Any] = {}
-        # Short names come first, so that PLUGIN__B=2 adds to PLUGIN={"a": 1}.
-        for name, text in sorted(self._variables.env_vars.items()):
-            path = _path(name)
-            if text is not None and path[0] not in declared and self._keeps(name):
-                _insert(values, path, _decode(text))
-        return values
-
-
-def _declared_names(settings_cls: type[BaseSettings]) -> Iterator[str]:
-    """Yield the names and the aliases of the declared settings."""
-    for name, field in settings_cls.model_fields.items():
-        yield name
-        alias = field.validation_alias
-        for choice in alias.choices if isinstance(alias, AliasChoices) else (alias,):
-            first = choice.path[0] if isinstance(choice, AliasPath) else choice
-            if isinstance(first, str):
-                yield first
-
-
-def _named_in(files: Iterable[str]) -> Callable[[str], bool]:
-    """Make the test of which undeclared environment variables, by lowercase name, are kept.
-
-    They are few, because all programs share the environment: the driver's settings, and variables
-    that override a variable of the dotenv files or belong to the same nested setting.
-    """
-    names = set(files)
-    roots = {_path(name)[0] for name in names}
-
-    def is_named(name: str) -> bool:
-        path = _path(name)
-        return (
-            name.startswith(_DRIVER_PREFIX) or name in names or (len(path) > 1 and path[0] in roots)
-        )
-
-    return is_named
-
-
-def _path(name: str) -> list[str]:
-    parts = name.split(_DELIMITER)
-    return parts if all(parts) else [name]
-
-
-def _insert(values: dict[str, Any], path: list[str], value: object) -> None:
-    *parents, last = path
-    for parent in parents:
-        child = values.get(parent)
-        if not isinstance(child, dict):
-            child = values[parent] = {}
-        values = child
-    values[last] = value
-
-
-def _decode(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except ValueError:
-        return text
-
-
-def _refuse_constant(name: str) -> None:
-    """Keep ``NaN`` and ``Infinity`` as text: JSON has no such numbers, and they may be names."""
-    raise ValueError(name)
-
-
-def _is_union_of_scalars(annotation: Any) -> bool:
-    is_union = get_origin(annotation) in (Union, UnionType)
-    return is_union and {*get_args(annotation)} <= {str, int, float, bool, NoneType}

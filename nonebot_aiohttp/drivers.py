@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .log import logger as package_logger
+from .exceptions import RegistrationError
+from .log.own import logger as package_logger
+from .registration import adapter_problem, class_name, hook_problem
 
 if TYPE_CHECKING:
     from .adapters import Bot
@@ -114,7 +116,7 @@ class Driver(abc.ABC):
         """The bots that are connected now, by id."""
         return self._clients
 
-    def register_adapter(self, name: str, adapter: builtins.type[Bot], **kwargs: Any) -> None:
+    def register_adapter(self, name: str, adapter: builtins.type[Bot[Any]], **kwargs: Any) -> None:
         """Register an adapter. If the name is registered already, its first adapter stays.
 
         Args:
@@ -123,14 +125,17 @@ class Driver(abc.ABC):
             **kwargs: Passed to ``adapter.register``.
 
         Raises:
+            RegistrationError: No path can lead to the name, or the class cannot be an adapter.
             Exception: Any error of ``adapter.register``; the adapter is not registered then.
         """
+        if problem := adapter_problem(name, adapter, kwargs):
+            raise RegistrationError(problem)
         if name in self._adapters:
-            package_logger.debug("Adapter {} is registered already; the first one stays", name)
+            _log_taken(name, self._adapters[name], adapter)
             return
         self._adapters[name] = adapter
         try:
-            adapter.register(self, self.config, **kwargs)
+            adapter.register(cast("Any", self), self.config, **kwargs)
         except BaseException:
             del self._adapters[name]
             raise
@@ -156,7 +161,12 @@ class Driver(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_bot_connect", func, "bot"):
+            raise RegistrationError(problem)
         self._bot_connection_hook.add(func)
         return func
 
@@ -168,9 +178,22 @@ class Driver(abc.ABC):
 
         Returns:
             ``func``, so that the method is a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called so.
         """
+        if problem := hook_problem("on_bot_disconnect", func, "bot"):
+            raise RegistrationError(problem)
         self._bot_disconnection_hook.add(func)
         return func
+
+
+def _log_taken(name: str, first: type[Bot], adapter: type[Bot]) -> None:
+    if adapter is first:
+        package_logger.debug("Adapter {} is registered already; the first one stays", name)
+        return
+    text = "The name {} belongs to {}, so {} is not registered: register it under another name"
+    package_logger.warning(text, name, class_name(first), class_name(adapter))
 
 
 class ForwardDriver(Driver):
@@ -234,7 +257,7 @@ class HTTPConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def type(self) -> str:
-        """Kind of the connection: ``"http"`` or ``"websocket"``."""
+        """The kind of the connection, ``"http"`` or ``"websocket"``."""
 
 
 @dataclass

@@ -4,6 +4,7 @@
 
     NonebotAiohttpError
     ├── ValidationError (also ValueError)       a setting has a wrong value
+    ├── RegistrationError (also TypeError, ValueError)  an adapter or a hook cannot be one
     ├── SetupError (also ValueError)            a forward setup can never work
     ├── StartupError (also RuntimeError)        the driver could not start
     ├── LifecycleError (also RuntimeError)      a call does not fit the driver's state
@@ -21,6 +22,7 @@ Their messages do not show tokens, signatures, queries, or paths that could hold
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -31,23 +33,33 @@ class NonebotAiohttpError(Exception):
 class ValidationError(NonebotAiohttpError, ValueError):
     """A setting has a wrong value.
 
+    The message has a line for each wrong setting: where it stands, what is wrong, and what to write
+    instead.
+
     Attributes:
-        settings: The names of the wrong settings, as the user writes them
-            (``"aiohttp_heartbeat"``).
+        settings: The names of the wrong settings (``"aiohttp_heartbeat"``).
     """
 
-    def __init__(self, problems: dict[str, str]) -> None:
+    def __init__(self, problems: Mapping[str, str], lines: Sequence[str] = ()) -> None:
         """Make an error of one or more settings.
 
         Args:
             problems: Descriptions of what is wrong, by the name of the setting.
+            lines: The message, a line for each setting; by default it is made of ``problems``.
         """
         self.settings = tuple(problems)
-        super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
+        lines = lines or [f"{name}: {text}" for name, text in problems.items()]
+        if len(lines) > 1:
+            lines = [f"{len(lines)} settings are wrong:", *lines]
+        super().__init__("\n".join(lines))
+
+
+class RegistrationError(NonebotAiohttpError, TypeError, ValueError):
+    """What was registered cannot be an adapter, the name of one, or a hook; nothing has changed."""
 
 
 class SetupError(NonebotAiohttpError, ValueError):
-    """A forward setup can never work, so the driver does not try it again.
+    """A forward setup can never work: the driver does not start, or does not try it again.
 
     Its URL is not valid, for example, its adapter is not registered, or aiohttp does not speak its
     HTTP version.

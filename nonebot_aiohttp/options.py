@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, get_type_hints
 
 import pydantic
 from pydantic import BaseModel, Field
 from yarl import URL
 
 from .exceptions import ValidationError
-from .log import logger
+from .log.own import logger
+from .settings.driver import (
+    NO_CERTIFICATE,
+    NO_FILE,
+    UNKNOWN,
+    WRONG_ORIGIN,
+    Problem,
+    is_origin,
+    not_wanted,
+    wrong_proxy,
+)
+from .settings.places import env_files
 
 _MODE = re.compile("0?[0-7]{3}")
 
@@ -29,7 +40,7 @@ MIB = 1024 * 1024
 HAS_SOCKS = find_spec("aiohttp_socks") is not None
 """Whether the extra ``socks`` is installed."""
 
-SOCKS_MISSING = "a SOCKS proxy needs the extra: pip install nonebot-aiohttp[socks]"
+SOCKS_MISSING = 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
 
 # The proxy resolves all names, whatever the scheme says, because local DNS answers are forged where
 # many of the users live. Desktops write socks:// into ALL_PROXY.
@@ -50,78 +61,153 @@ URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     """The settings of the driver, immutable; each is ``aiohttp_{name}`` in the configuration.
 
-    Attributes:
-        max_body_size: Largest body of a webhook and of a poll's answer, in bytes.
-        max_body_memory: Bytes that the unfinished bodies of all webhooks may hold together. Bodies
-            of up to 64 KiB are accepted until the sum is twice this limit.
-        max_header_size: Longest line of a request's head in the driver's own process, in bytes.
-        body_timeout: Seconds within which the body of a webhook must arrive.
-        max_message_size: Largest WebSocket message in either direction, in bytes; 0 means no limit.
-        heartbeat: Seconds between pings on WebSockets of both sides. The pong must come within half
-            of that. None turns pings off.
-        duplicate_bot: What happens to a second connection with the same bot id. ``"probe"`` pings
-            the old connection and replaces it if it is silent, ``"replace"`` closes the old one,
-            ``"reject"`` refuses the new one.
-        probe_timeout: Seconds within which the old connection must answer the probe. While it is
-            sending a long message it cannot answer, and counts as alive if more of it arrives.
-        compress: Whether WebSockets offer and accept permessage-deflate.
-        allowed_origins: Origins whose browser pages may connect; ``"*"`` allows all.
-        max_inflight: Webhooks that may be in flight at once; more are answered with 503. Also the
-            handlers of one WebSocket that may run at once; with more, it is closed with 1013.
-        keepalive_timeout: Seconds after which an idle connection is closed, and a connection whose
-            peer does not read what was sent. With aiohttp 3.14.4 or newer also a new connection
-            that does not finish its headers.
-        handshake_timeout: Seconds for TCP, TLS and the upgrade of a forward WebSocket, and for the
-            TLS handshake of clients of the driver's own process.
-        poll_timeout: Seconds for one poll; longer than the usual long poll of 60.
-        close_timeout: Seconds for a closing handshake. During the stop: for all peers together, and
-            the least time that hooks have.
-        backoff_max: Seconds up to which the delay between attempts grows.
-        stable_after: Seconds that a connection must stay up before the delay starts again from its
-            beginning.
-        drain_timeout: Seconds that events in flight have during the stop.
-        forward: Whether polling and forward WebSockets run in this process.
-        proxy: URL of the proxy for everything outbound; None uses the environment's proxies.
-        fastapi: Whether ``nonebot.get_app()`` is a FastAPI application under NoneBot2, served
-            behind the bot's own paths. This needs the extra ``fastapi``.
-        socket_mode: Mode of the Unix socket of ``run(path=...)``, in octal digits as for chmod.
-        loop: Event loop of ``run()``: ``"uvloop"``, ``"asyncio"``, or ``"auto"``, which is uvloop
-            if it is installed.
-        access_log: Whether each request is logged.
-        ssl_certfile: PEM file of the certificate (chain) to serve TLS with; None serves plain text.
-        ssl_keyfile: PEM file of the certificate's key; None if the key is in ``ssl_certfile``.
-        ssl_cafile: PEM file of a CA to trust for outbound connections, besides the system's CAs.
+    Each field's description says what it means; docs/settings.md is made of them.
     """
 
     # typing.Optional rather than X | None, because pydantic 1.8 evaluates the annotations.
 
-    max_body_size: int = Field(default=32 * MIB, gt=0)
-    max_body_memory: int = Field(default=256 * MIB, gt=0)
-    max_header_size: int = Field(default=16 * 1024, gt=0)
-    body_timeout: float = Field(default=30.0, gt=0)
-    max_message_size: int = Field(default=64 * MIB, ge=0)
-    heartbeat: Optional[float] = Field(default=30.0, gt=0)
-    duplicate_bot: Literal["probe", "replace", "reject"] = "probe"
-    probe_timeout: float = Field(default=5.0, gt=0)
-    compress: bool = False
-    allowed_origins: frozenset[str] = frozenset()
-    max_inflight: int = Field(default=10_000, gt=0)
-    keepalive_timeout: float = Field(default=75.0, gt=0)
-    handshake_timeout: float = Field(default=10.0, gt=0)
-    poll_timeout: float = Field(default=65.0, gt=0)
-    close_timeout: float = Field(default=5.0, gt=0)
-    backoff_max: float = Field(default=60.0, gt=0)
-    stable_after: float = Field(default=30.0, ge=0)
-    drain_timeout: float = Field(default=20.0, ge=0)
-    forward: bool = True
-    proxy: Optional[str] = None
-    fastapi: bool = False
-    socket_mode: str = "0666"
-    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
-    access_log: bool = False
-    ssl_certfile: Optional[Path] = None
-    ssl_keyfile: Optional[Path] = None
-    ssl_cafile: Optional[Path] = None
+    max_body_size: int = Field(
+        default=32 * MIB,
+        gt=0,
+        description="Largest body of a webhook, in bytes (GitHub sends up to 25 MB). A larger one"
+        " is answered with 413. Also the largest answer to a poll.",
+    )
+    max_body_memory: int = Field(
+        default=256 * MIB,
+        gt=0,
+        description="Memory of all unfinished bodies of webhooks together, in bytes. Beyond it the"
+        " answer is 503 with `Retry-After`; bodies of up to 64 KiB are accepted up to twice as"
+        " much.",
+    )
+    max_header_size: int = Field(
+        default=16 * 1024,
+        gt=0,
+        description="Longest request line and longest header in the driver's own process, in"
+        " bytes.",
+    )
+    body_timeout: float = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds within which a webhook's body must arrive. Otherwise the answer is"
+        " 408.",
+    )
+    max_message_size: int = Field(
+        default=64 * MIB,
+        ge=0,
+        description="Largest WebSocket message in either direction, in bytes; 0 means no limit."
+        " aiohttp before 3.14 refuses a larger frame only after it has arrived.",
+    )
+    heartbeat: Optional[float] = Field(
+        default=30.0,
+        gt=0,
+        description="Seconds between pings on reverse and forward WebSockets. The pong must come"
+        " within half of that. `none` turns pings off.",
+    )
+    duplicate_bot: Literal["probe", "replace", "reject"] = Field(
+        default="probe",
+        description="What happens to a second connection of a bot. `probe` pings the old connection"
+        " and refuses the new one with 409 if the old one is alive, `replace` closes the old one,"
+        " `reject` refuses the new one.",
+    )
+    probe_timeout: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds within which the old connection must answer the ping. One that is"
+        " sending a message counts as alive.",
+    )
+    compress: bool = Field(
+        default=False,
+        description="Whether WebSockets offer and accept compression (permessage-deflate).",
+    )
+    allowed_origins: frozenset[str] = Field(
+        default=frozenset(),
+        description='Origins whose browser pages may connect, as `["https://example.org"]`;'
+        ' `["*"]` allows all.',
+    )
+    max_inflight: int = Field(
+        default=10_000,
+        gt=0,
+        description="Webhook handlers that may run at once. Beyond it the answer is 503 with"
+        " `Retry-After`. Also the handlers of one WebSocket that may run at once; beyond it the"
+        " WebSocket is closed with 1013.",
+    )
+    keepalive_timeout: float = Field(
+        default=75.0,
+        gt=0,
+        description="Seconds after which an idle connection is closed, and one whose peer does not"
+        " read the answers. With aiohttp 3.14.4 or newer also a new one that does not finish its"
+        " headers.",
+    )
+    handshake_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        description="Seconds for TCP, TLS and the upgrade of a forward WebSocket. Also for the TLS"
+        " handshake of clients of the driver's own process.",
+    )
+    poll_timeout: float = Field(
+        default=65.0,
+        gt=0,
+        description="Seconds for one poll; must be longer than the platform's long poll.",
+    )
+    close_timeout: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds for a closing handshake. During the stop: for all peers together, and"
+        " the least time that hooks have.",
+    )
+    backoff_max: float = Field(
+        default=60.0, gt=0, description="Longest delay between attempts to connect, in seconds."
+    )
+    stable_after: float = Field(
+        default=30.0,
+        ge=0,
+        description="Seconds for which a connection must stay up before the delay starts again from"
+        " its beginning.",
+    )
+    drain_timeout: float = Field(
+        default=20.0,
+        ge=0,
+        description="Seconds that the handlers in flight have during the stop.",
+    )
+    forward: bool = Field(
+        default=True,
+        description="Whether polling and forward WebSockets run in this process.",
+    )
+    proxy: Optional[str] = Field(
+        default=None,
+        description="URL of the proxy for everything outbound: http, https, socks5 or socks5h. With"
+        " `none` the environment's proxies are used.",
+    )
+    fastapi: bool = Field(
+        default=False,
+        description="Under NoneBot2: whether `nonebot.get_app()` is a FastAPI application, served"
+        " behind the bot's own paths. This needs the extra `fastapi`.",
+    )
+    socket_mode: str = Field(
+        default="0666",
+        description="Mode of the Unix socket of `run(path=...)`, in octal digits as for `chmod`.",
+    )
+    loop: Literal["auto", "uvloop", "asyncio"] = Field(
+        default="auto",
+        description="Event loop of `run()`: `uvloop`, `asyncio`, or `auto`, which is uvloop if it"
+        " is installed.",
+    )
+    access_log: bool = Field(
+        default=False, description="Whether each request is logged in one line."
+    )
+    ssl_certfile: Optional[Path] = Field(
+        default=None,
+        description="PEM file of the certificate (chain) to serve TLS with. `none` serves plain"
+        " text.",
+    )
+    ssl_keyfile: Optional[Path] = Field(
+        default=None,
+        description="PEM file of the certificate's key; `none` if the certificate's file has it.",
+    )
+    ssl_cafile: Optional[Path] = Field(
+        default=None,
+        description="PEM file of a CA to trust for outbound connections, besides the system's CAs.",
+    )
 
     @classmethod
     def from_config(cls, config: Any, **defaults: Any) -> DriverOptions:
@@ -129,22 +215,26 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
 
         Args:
             config: Any object with attributes. Those that begin with ``aiohttp_`` are settings; an
-                unknown one is logged and ignored.
+                unknown one is logged and ignored, and one that is empty text counts as not set.
             **defaults: Defaults that replace the documented ones, by name without prefix.
 
         Raises:
-            ValidationError: A setting has a wrong value. The error names the setting, and does not
-                show the value, which may hold a password.
+            ValidationError: A setting has a wrong value. The error says where it stands, as far as
+                that can be known, and what to write instead.
         """
         given = dict(defaults)
         for name, value in _prefixed(config):
-            if name in _field_names():
+            if name not in _field_names():
+                _warn_unknown(name)
+            elif not _is_empty(value):
                 # NoneBot reads digits in a dotenv file as a number.
                 is_digits = name == "socket_mode" and isinstance(value, int)
                 given[name] = str(value) if is_digits else _none_or(value)
-            else:
-                _warn_unknown(name)
-        return cls.parse(given)
+        try:
+            return cls._validated(given, env_files(getattr(config, "_env_file", None)))
+        except ValidationError as error:
+            # Without the lines of this module, which say nothing to the user.
+            raise error.with_traceback(None) from None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
@@ -153,15 +243,34 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        return cls._validated(values, None)
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, Any], files: Collection[str] | None) -> DriverOptions:
+        """Validate settings; None as files means that they come from code alone."""
         try:
             options = cls(**values)
         except pydantic.ValidationError as error:
-            problems = {PREFIX + str(item["loc"][0]): item["msg"] for item in error.errors()}
-            raise ValidationError(problems) from None
-        problems = dict(options._problems())
-        if problems:
-            raise ValidationError(problems)
-        return options
+            names = [str(item["loc"][0]) for item in error.errors()]
+            wrong = {n: cls._not_wanted(n) if n in _field_names() else UNKNOWN for n in names}
+        else:
+            wrong = dict(options._problems())
+            if not wrong:
+                return options
+        raise ValidationError(
+            {PREFIX + name: problem.text for name, problem in wrong.items()},
+            [
+                problem.line(PREFIX + name, values.get(name), files)
+                for name, problem in wrong.items()
+            ],
+        ) from None
+
+    @classmethod
+    def _not_wanted(cls, name: str) -> Problem:
+        # pydantic 1 and 2 name their tables of fields differently.
+        fields = getattr(cls, "model_fields", None) or vars(cls)["__fields__"]
+        field = getattr(fields[name], "field_info", fields[name])
+        return not_wanted(name, get_type_hints(cls)[name], field)
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
         # Without the proxy's URL, which may hold a password.
@@ -175,25 +284,24 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         """
         return self.parse({**dict(self), **changes})
 
-    def _problems(self) -> Iterator[tuple[str, str]]:
-        """Yield pairs of setting and text for the rules that a field's own bounds cannot state."""
+    def _problems(self) -> Iterator[tuple[str, Problem]]:
+        """Yield pairs of setting and problem, by the rules that a field's bounds cannot state."""
         for name in _field_names():
             value = getattr(self, name)
-            if isinstance(value, float) and math.isinf(value):
-                yield PREFIX + name, "must be finite"
+            if isinstance(value, float) and not math.isfinite(value):
+                yield name, self._not_wanted(name)
         for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
-                yield PREFIX + name, "is not a file that can be read"
+                yield name, NO_FILE
         if self.ssl_keyfile is not None and self.ssl_certfile is None:
-            yield PREFIX + "ssl_keyfile", "needs aiohttp_ssl_certfile"
+            yield "ssl_keyfile", NO_CERTIFICATE
         if self.proxy is not None and (problem := proxy_problem(self.proxy)):
-            yield PREFIX + "proxy", problem
+            yield "proxy", wrong_proxy(problem, has_extra=problem != SOCKS_MISSING)
         if not _MODE.fullmatch(self.socket_mode):
-            yield PREFIX + "socket_mode", 'must be octal digits such as "0660"'
-        for origin in self.allowed_origins:
-            if origin != "*" and not _is_origin(origin):
-                yield PREFIX + "allowed_origins", 'must hold origins such as "https://example.org"'
+            yield "socket_mode", self._not_wanted("socket_mode")
+        if not all(origin == "*" or is_origin(origin) for origin in self.allowed_origins):
+            yield "allowed_origins", WRONG_ORIGIN
 
 
 def _field_names() -> Mapping[str, Any]:
@@ -214,25 +322,20 @@ def _prefixed(config: Any) -> list[tuple[str, Any]]:
 
 def _none_or(value: Any) -> Any:
     """Read the words that stand for None in an environment variable."""
-    if isinstance(value, str) and value.strip().lower() in ("", "none", "null"):
+    if isinstance(value, str) and value.strip().lower() in ("none", "null"):
         return None
     return value
+
+
+def _is_empty(value: Any) -> bool:
+    """Tell whether a setting counts as not set, as compose files leave it (``NAME=``)."""
+    return isinstance(value, str) and not value.strip()
 
 
 def _warn_unknown(name: str) -> None:
     close = get_close_matches(name, _field_names(), n=1)
     hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
     logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
-
-
-def _is_origin(text: str) -> bool:
-    """Tell whether a text is an origin exactly as browsers send it: it is compared as text."""
-    try:
-        url = URL(text)
-        has_default_port = url.explicit_port is not None and url.is_default_port()
-        return text == str(url.origin()) and not has_default_port
-    except ValueError:
-        return False
 
 
 def read_proxy(text: str) -> URL:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import aiohttp
 from aiohttp import web
 
 from . import drivers
+from .adapters import _Config_co
 from .connections.connected import ConnectedBots
 from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
 from .connections.sessions import SessionPool
 from .connections.unsent import UnsentWatch
-from .exceptions import ValidationError
+from .exceptions import RegistrationError, ValidationError
 from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
 from .hosts.hosted import HostedDriver
+from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
+from .log.own import logger
 from .options import DriverOptions
+from .registration import hook_problem
 from .reverse.adapter_endpoints import AdapterEndpoints
 from .reverse.gate import Gate
 
@@ -40,7 +45,15 @@ PollingFactory = Callable[[], Awaitable[drivers.HTTPPollingSetup]]
 WebSocketFactory = Callable[[], Awaitable[drivers.WebSocketSetup]]
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
+class _Environment(Protocol):
+    """What names its environment, as ``Env`` does."""
+
+    @property
+    def environment(self) -> str:
+        """The name, such as ``"prod"``."""
+
+
+class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[_Config_co]):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -51,9 +64,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         options: The settings, validated.
     """
 
+    config: _Config_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
+    _is_for_nonebot = False
 
-    def __init__(self, env: Env, config: Config) -> None:
+    def __init__(self, env: _Environment, config: _Config_co) -> None:
         """Assemble a driver.
 
         Args:
@@ -64,7 +79,14 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         Raises:
             ValidationError: A setting has a wrong value.
         """
-        super().__init__(env, config)
+        if not self._is_for_nonebot and sys._getframe(1).f_globals.get("__name__") == "nonebot":
+            # NoneBot's init() would take it, and register_adapter() fail by its arguments.
+            text = "nonebot_aiohttp is the driver without NoneBot2: write"
+            text += " DRIVER=nonebot_aiohttp.nonebot2"
+            raise ValidationError({"driver": text})
+        logger.hold_back()
+        logger.set_level(getattr(config, "log_level", None))
+        super().__init__(cast("Env", env), cast("Config", config))
         self.options = DriverOptions.from_config(config, **self._option_defaults)
         if self.options.fastapi:
             text = "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount"
@@ -84,7 +106,8 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
             connections=websockets,
             work=handlers,
             hooks=hooks,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
+            check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -96,6 +119,14 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
         )
         watch.add_connections(self._host.transports)
 
+    def _check_start(self) -> None:
+        if not self._adapters:
+            logger.warning(
+                "No adapter is registered, so no event reaches a bot: call"
+                " driver.register_adapter(name, MyBot) before the start"
+            )
+        self._loops.examine()
+
     @property
     def server_app(self) -> web.Application:
         """The driver as an application of its own, for ``add_subapp``, gunicorn, or more routes."""
@@ -103,7 +134,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """The shared session: open from before the startup hooks until after the shutdown hooks.
+        """The shared session, open from before the startup hooks until after the shutdown hooks.
 
         Raises:
             LifecycleError: The driver does not run.
@@ -118,7 +149,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
         self._lifespan.on_startup(func)
         return func
 
@@ -130,7 +166,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._lifespan.on_shutdown(func)
         return func
 
@@ -139,6 +180,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Args:
             setup: The setup, or a function that makes it and is called before every poll.
+
+        Raises:
+            SetupError: It is neither. If the driver runs, also: the setup can never work. Before,
+                that fails the start.
         """
         self._loops.add_polling(setup)
 
@@ -147,6 +192,9 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver):
 
         Args:
             setup: The setup, or a function that makes it and is called before every attempt.
+
+        Raises:
+            SetupError: See ``setup_http_polling``.
         """
         self._loops.add_websocket(setup)
 

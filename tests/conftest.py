@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from nonebot_aiohttp.log.own import logger as own_logger
 from tests.support import absent
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
@@ -30,6 +32,10 @@ def _absent_parts() -> dict[str, str]:
     if missed := absent.missing("nonebot2"):
         reason = absent.not_installed(missed)
         parts |= {"tests/adapters": reason, "tests/compat": reason}
+    if missed := absent.missing("sphinx", "mypy", "nonebot2"):
+        parts["tests/docs/test_*.py"] = absent.not_installed(missed)
+    elif "DOCS_SITE" not in os.environ:
+        parts["docs/test_site*.py"] = "DOCS_SITE does not name the built site: tox -e docs"
     if sys.platform == "win32":
         reason = "Windows has no gunicorn and no Unix sockets"
         parts |= {"test_gunicorn*.py": reason, "test_unix*.py": reason}
@@ -55,6 +61,15 @@ def pytest_collection_finish() -> None:
     """Take all that was imported out of the search for leaks, which then takes no time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _all_records_of_the_package() -> Iterator[None]:
+    """Log them at once and of every level, whatever drivers other tests have made."""
+    own_logger.release()
+    own_logger.set_level(0)
+    yield
+    own_logger.set_level(0)
 
 
 @pytest.hookimpl(optionalhook=True)

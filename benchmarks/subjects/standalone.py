@@ -47,7 +47,7 @@ class BenchBot(Bot):
 def make_driver(port: str) -> Driver:
     """Return a driver that will serve the adapter."""
     config: Any = SimpleNamespace(host="127.0.0.1", port=int(port), log_level="WARNING")
-    driver = Driver(SimpleNamespace(environment="prod"), config)  # type: ignore[arg-type]
+    driver = Driver(SimpleNamespace(environment="prod"), config)
     driver.register_adapter("bench", BenchBot)
     return driver
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ..exceptions import WebSocketClosed
 from ..life.waiting import Stopped, race
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
 from .closing import ABNORMAL, Ending, encode_reason, sendable_code
 from .fairness import Turns

@@ -13,8 +13,8 @@ from ..drivers import Driver
 from ..exceptions import DuplicateBotError
 from ..life.hooks import call_hooks
 from ..life.tasks import TaskSet, start_task
-from ..log import logger
 from ..log.naming import bot_name
+from ..log.own import logger
 from ..options import DriverOptions
 from .closing import POLICY_VIOLATION
 from .websocket import DriverWebSocket

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Any
 
 from ..life.watching import PeriodicWatch
-from ..log import OnceInAWhile, logger
+from ..log import OnceInAWhile
+from ..log.own import logger
 
 # Windows does not have this limit.
 resource: Any = import_module("resource") if os.name == "posix" else None

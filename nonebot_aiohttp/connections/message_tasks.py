@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..life.tasks import EAGER, TaskSet
-from ..log import logger
 from ..log.naming import bot_name
+from ..log.own import logger
 
 
 class TooManyTasks(Exception):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from ..life.deadline import Deadline
-from ..log import logger
+from ..log.own import logger
 from .websocket import DriverWebSocket
 
 

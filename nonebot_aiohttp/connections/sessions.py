@@ -28,6 +28,16 @@ MAX_HEADER = 64 * 1024
 """Bytes of a line in the head of an answer. aiohttp's own 8,190 are too few for some cookies."""
 
 
+_TOO_EARLY = (
+    "driver.session does not exist before the driver starts: use it in a startup hook, in a"
+    " handler or later"
+)
+_TOO_LATE = (
+    "driver.session has been closed, because the driver has stopped: use it in a shutdown hook at"
+    " the latest"
+)
+
+
 class SessionPool:
     """One connector with its sessions: shared, lent and isolated ones.
 
@@ -123,9 +133,10 @@ class SessionPool:
     def _shared(
         self, http_version: str, sessions: dict[str, aiohttp.ClientSession], **arguments: Any
     ) -> aiohttp.ClientSession:
-        if http_version not in HTTP_VERSIONS:
-            raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
+        check_version(http_version)
         if http_version not in sessions:
+            # First, because a cookie jar needs a running event loop, and says no more than that.
+            self._open_connector()
             sessions[http_version] = self.isolated(
                 cookie_jar=aiohttp.DummyCookieJar(),
                 version=HTTP_VERSIONS[http_version],
@@ -181,9 +192,7 @@ class SessionPool:
 
     def _open_connector(self) -> aiohttp.BaseConnector:
         if self._connector is None:
-            raise LifecycleError(
-                "The session is open only while the driver runs: use it in startup hooks or later"
-            )
+            raise LifecycleError(_TOO_EARLY if self._loop is None else _TOO_LATE)
         return self._connector
 
     def _trusted(self) -> ssl.SSLContext | bool:
@@ -196,3 +205,13 @@ class SessionPool:
             text = f"cannot be used as a CA: {error.strerror or error}"
             raise ValidationError({"aiohttp_ssl_cafile": text}) from None
         return context
+
+
+def check_version(http_version: Any) -> None:
+    """Check that aiohttp speaks an HTTP version.
+
+    Raises:
+        SetupError: The version is not 1.0 or 1.1.
+    """
+    if http_version not in HTTP_VERSIONS:
+        raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")

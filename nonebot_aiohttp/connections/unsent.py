@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any
 
 from ..life.watching import PeriodicWatch
-from ..log import OnceInAWhile, logger
+from ..log import OnceInAWhile
 from ..log.naming import peer_name
+from ..log.own import logger
 from ..options import DriverOptions
 from .websocket import DriverWebSocket
 

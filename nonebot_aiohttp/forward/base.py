@@ -5,10 +5,8 @@ from __future__ import annotations
 import abc
 import asyncio
 import inspect
-import math
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,17 +17,16 @@ from ..connections.connected import ConnectedBots
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..drivers import Driver
-from ..exceptions import SetupError, WebSocketClosed
+from ..exceptions import WebSocketClosed
 from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
-from ..log import describe, format_traceback, logger, redact_url
+from ..log import describe, format_traceback, redact_url
 from ..log.naming import bot_name, disconnected_text, duration
+from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import News, Pace, Verdict, is_of_network, judge, kind_of, retry_after
-
-_BREAKS = frozenset("\r\n\0")
-"""Characters that no header may hold; aiohttp refuses to send them."""
+from .setups import SetupKind, check_fields, check_headers, find_adapter, read_url, seconds_of
 
 
 @dataclass(frozen=True)
@@ -62,23 +59,29 @@ class ForwardLoop(abc.ABC):
     Attributes:
         label: Whose loop it is, for the log.
         kind: What the loop does, for the label.
-        schemes: The schemes that its URL may have.
+        takes: The kind of its setups.
+        interval: The field of a setup that has the seconds until the next attempt.
     """
 
     kind: str
-    schemes: frozenset[str]
+    takes: SetupKind
+    interval: str
 
-    def __init__(self, setup: Any, supplies: Supplies, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event
+    ) -> None:
         """Make the loop of one setup.
 
         Args:
             setup: The setup, or a function that makes it, async as a rule.
             stopping: Set when the driver stops; interrupts every wait.
+            closing: Set when the bot has to leave, after its handlers have ended.
         """
         self._setup = setup
         self._supplies = supplies
         self._stopping = stopping
         self._whose = "", ""
+        self._closing = closing
         self._pace = Pace(supplies.options, supplies.clock)
         self.label = f"The {self.kind}"
         if callable(setup):
@@ -111,14 +114,6 @@ class ForwardLoop(abc.ABC):
             Exception: The attempt failed, or its connection ended.
         """
 
-    @abc.abstractmethod
-    def interval_of(self, setup: Any) -> float:
-        """Read the setup's own interval in seconds.
-
-        Raises:
-            SetupError: The interval is not a number of seconds.
-        """
-
     async def within(self, coroutine: Coroutine[Any, Any, Any], timeout: float, name: str) -> Any:
         """Wait for a coroutine until the stop or a deadline.
 
@@ -148,8 +143,8 @@ class ForwardLoop(abc.ABC):
     async def _attempt_and_report(self) -> float:
         try:
             setup = await self._make_setup()
-            self._name_bot(setup)
             adapter, url = self._examine(setup)
+            self._whose = setup.self_id, setup.adapter
             return await self.attempt(setup, adapter, url)
         except Stopped:
             raise
@@ -163,31 +158,31 @@ class ForwardLoop(abc.ABC):
             return self._setup
         return await race(_call(self._setup), self._stopping, label=self.label)
 
-    def _name_bot(self, setup: Any) -> None:
-        """Name the bot in the log from now on, if the setup is one at all."""
-        with suppress(AttributeError):
-            self._whose = setup.self_id, setup.adapter
-            self.label = f"The {self.kind} of {bot_name(*self._whose)}"
+    @classmethod
+    def label_of(cls, setup: Any) -> str:
+        """Name the loop of a setup."""
+        return f"The {cls.kind} of {bot_name(setup.self_id, setup.adapter)}"
 
-    def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
-        """Check what no further attempt can mend.
+    @classmethod
+    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
+        """Check what no further attempt can mend; return the adapter and the URL.
 
         Raises:
             SetupError: The setup can never work.
         """
-        self._interval = self.interval_of(setup)
+        check_fields(setup, cls.takes)
+        seconds_of(setup, cls.interval)
         check_headers(setup.headers)
-        adapter = self._supplies.driver._adapters.get(setup.adapter)
-        if adapter is None:
-            raise SetupError(f"no adapter {setup.adapter!r} is registered")
-        try:
-            url = URL(setup.url)
-        except (ValueError, TypeError):
-            raise SetupError("its URL cannot be parsed") from None
-        if url.scheme not in self.schemes or not url.host:
-            schemes = " or ".join(sorted(self.schemes))
-            raise SetupError(f"its URL {redact_url(url)} must be an absolute one of {schemes}")
-        return adapter, url
+        return find_adapter(setup.adapter, driver._adapters), read_url(setup.url, cls.takes)
+
+    def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
+        if setup is None:
+            # Not for good, because the function may have nothing to connect to yet.
+            raise TypeError(f"the function has returned None and not {self.takes.noun}")
+        check_fields(setup, self.takes)
+        self.label = self.label_of(setup)
+        self._interval = seconds_of(setup, self.interval)
+        return self.examine(setup, self._supplies.driver)
 
     def _report(self, error: Exception) -> float:
         """Log a failure, and give the seconds until the next attempt.
@@ -233,35 +228,6 @@ class _GivenUp(Exception):
 async def _call(factory: Callable[[], Any]) -> Any:
     setup = factory()
     return await setup if inspect.isawaitable(setup) else setup
-
-
-def seconds_of(setup: Any, name: str) -> float:
-    """Read a field of a setup that holds seconds.
-
-    Raises:
-        SetupError: The field does not hold a finite number.
-    """
-    try:
-        seconds = float(getattr(setup, name))
-    except (TypeError, ValueError, OverflowError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise SetupError(f"its {name} must be a number of seconds")
-    return seconds
-
-
-def check_headers(headers: Any) -> None:
-    """Check that the headers of a setup can be sent; aiohttp finds out only when it sends them.
-
-    Raises:
-        SetupError: The headers are not a mapping of texts.
-    """
-    try:
-        parts = [part for pair in (headers or {}).items() for part in pair]
-    except (AttributeError, TypeError):
-        raise SetupError("its headers must be a mapping of names to values") from None
-    if not all(isinstance(part, str) and not _BREAKS.intersection(part) for part in parts):
-        raise SetupError("its headers must be texts without line breaks")
 
 
 def connection_fields(setup: Any, url: URL) -> dict[str, Any]:

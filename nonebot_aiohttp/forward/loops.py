@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
+from ..exceptions import SetupError
 from ..life.deadline import Deadline
 from ..life.tasks import start_task
 from ..life.waiting import settle
@@ -13,6 +13,7 @@ from ..log import log_exception
 from .base import ForwardLoop, Supplies
 from .polling import PollingLoop
 from .reconnect import ReconnectLoop
+from .setups import check_given
 
 
 class ForwardLoops:
@@ -20,24 +21,36 @@ class ForwardLoops:
 
     def __init__(self, supplies: Supplies) -> None:
         self._supplies = supplies
-        self._makers: list[Callable[[], ForwardLoop]] = []
+        self._given: list[tuple[type[ForwardLoop], Any]] = []
         self._tasks: dict[asyncio.Task[None], ForwardLoop] = {}
         self._stopping: asyncio.Event | None = None
         self._closing: asyncio.Event | None = None
 
     def add_polling(self, setup: Any) -> None:
-        """Add a polling setup, or the function that makes it; a running driver starts its loop."""
-        self._add(lambda: PollingLoop(setup, self._supplies, *self._events()))
+        """Add a polling setup, or the function that makes it; a running driver starts its loop.
+
+        Raises:
+            SetupError: It is neither; or the driver runs, and the setup can never work.
+        """
+        self._add(PollingLoop, setup)
 
     def add_websocket(self, setup: Any) -> None:
         """Add a WebSocket setup, or the function that makes it; see ``add_polling``."""
-        self._add(lambda: ReconnectLoop(setup, self._supplies, self._events()[0]))
+        self._add(ReconnectLoop, setup)
+
+    def examine(self) -> None:
+        """Check all setups that no function makes, unless ``aiohttp_forward`` is off.
+
+        Raises:
+            SetupError: Some can never work; it names all of them.
+        """
+        self._examine(self._given)
 
     def start(self) -> None:
         """Start a loop for each setup, unless ``aiohttp_forward`` is off."""
         self._stopping, self._closing = asyncio.Event(), asyncio.Event()
-        for make in self._makers:
-            self._start(make)
+        for loop, setup in self._given:
+            self._start(loop, setup)
 
     async def stop_intake(self) -> None:
         """Stop polling and connecting; connections that stand stay."""
@@ -61,16 +74,31 @@ class ForwardLoops:
                 await asyncio.gather(*(settle(task, labels[task], grace) for task in late))
         self._stopping = self._closing = None
 
-    def _add(self, make: Callable[[], ForwardLoop]) -> None:
-        self._makers.append(make)
-        if self._stopping is not None and not self._stopping.is_set():
-            self._start(make)
+    def _add(self, loop: type[ForwardLoop], setup: Any) -> None:
+        check_given(setup, loop.takes)
+        runs = self._stopping is not None and not self._stopping.is_set()
+        if runs:
+            self._examine([(loop, setup)])
+        self._given.append((loop, setup))
+        if runs:
+            self._start(loop, setup)
 
-    def _start(self, make: Callable[[], ForwardLoop]) -> None:
+    def _examine(self, given: list[tuple[type[ForwardLoop], Any]]) -> None:
+        problems = []
+        for loop, setup in given if self._supplies.options.forward else ():
+            try:
+                if not callable(setup):
+                    loop.examine(setup, self._supplies.driver)
+            except SetupError as error:
+                problems.append(f"{loop.label_of(setup)} can never work: {error}")
+        if problems:
+            raise SetupError("; ".join(problems))
+
+    def _start(self, loop: type[ForwardLoop], setup: Any) -> None:
         if self._supplies.options.forward:
-            loop = make()
-            task = start_task(loop.run())
-            self._tasks[task] = loop
+            started = loop(setup, self._supplies, *self._events())
+            task = start_task(started.run())
+            self._tasks[task] = started
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -14,13 +14,15 @@ from yarl import URL
 from ..adapters import Bot, create_bot
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
-from ..connections.schemes import HTTP_SCHEMES
-from ..drivers import HTTPRequest
+from ..connections.sessions import check_version
+from ..drivers import Driver, HTTPRequest
 from ..exceptions import SetupError
-from ..log import logger, redact_url
+from ..log import redact_url
 from ..log.naming import connected_text, disconnected_text
-from .base import ForwardLoop, Supplies, connection_fields, seconds_of
+from ..log.own import logger
+from .base import ForwardLoop, Supplies, connection_fields
 from .encodings import accepted, read_answer
+from .setups import POLLING
 
 MINIMUM_PERIOD = 0.05
 """Seconds between the starts of two polls at least, because an interval of 0 is a long poll."""
@@ -37,21 +39,15 @@ class PollingLoop(ForwardLoop):
     """
 
     kind = "polling"
-    schemes = HTTP_SCHEMES
+    takes = POLLING
+    interval = "poll_interval"
 
     def __init__(
         self, setup: Any, supplies: Supplies, stopping: asyncio.Event, closing: asyncio.Event
     ) -> None:
-        """Make the loop of one setup.
-
-        Args:
-            setup: An ``HTTPPollingSetup``, or a function that makes it.
-            stopping: Set when polling has to stop.
-            closing: Set when the bot has to leave, after its handlers have ended.
-        """
-        super().__init__(setup, supplies, stopping)
+        """Make the loop of one setup; see ``ForwardLoop``."""
+        super().__init__(setup, supplies, stopping, closing)
         self.quiet = asyncio.Event()
-        self._closing = closing
         self._bot: Bot | None = None
         self._name = ""
 
@@ -66,9 +62,14 @@ class PollingLoop(ForwardLoop):
             self.quiet.set()
             self._leave()
 
-    def interval_of(self, setup: Any) -> float:
-        """Read the poll interval in seconds."""
-        return seconds_of(setup, "poll_interval")
+    @classmethod
+    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
+        """Check the method and the HTTP version, too."""
+        adapter, url = super().examine(setup, driver)
+        if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
+            raise SetupError("its method must be one of HTTP, such as GET")
+        check_version(setup.http_version)
+        return adapter, url
 
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
         """Poll once."""
@@ -135,13 +136,7 @@ class PollingLoop(ForwardLoop):
 
 
 def polling_request(setup: Any, url: URL) -> HTTPRequest:
-    """Make the request by which a polling bot has come, as the contract wants it.
-
-    Raises:
-        SetupError: The method is not an HTTP method.
-    """
-    if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
-        raise SetupError("its method must be one of HTTP, such as GET")
+    """Make the request by which a polling bot has come, as the contract wants it."""
     return HTTPRequest(
         **connection_fields(setup, url),
         http_version=setup.http_version,

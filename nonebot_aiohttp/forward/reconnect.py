@@ -13,24 +13,23 @@ from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..connections.handshakes import decoding
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.redirects import Outgoing, following
-from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, websocket_scheme
+from ..connections.schemes import websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
-from ..log import logger, redact_url
+from ..log import redact_url
 from ..log.naming import connected_text, disconnected_text
+from ..log.own import logger
 from ..options import DriverOptions
-from .base import ForwardLoop, connection_fields, seconds_of
+from .base import ForwardLoop, connection_fields
+from .setups import WEBSOCKET
 
 
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
     kind = "forward WebSocket"
-    schemes = WEBSOCKET_SCHEMES | HTTP_SCHEMES
-
-    def interval_of(self, setup: Any) -> float:
-        """Read the reconnect interval in seconds."""
-        return seconds_of(setup, "reconnect_interval")
+    takes = WEBSOCKET
+    interval = "reconnect_interval"
 
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
         """Connect and serve the connection until its end."""

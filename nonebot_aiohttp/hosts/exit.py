@@ -18,7 +18,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from ..log import logger
+from ..log import logger as loguru_logger
+from ..log.own import logger
 
 FLUSH_TIMEOUT = 0.1
 """Seconds that logs and standard streams get to be flushed; their reader may have stalled."""
@@ -135,7 +136,7 @@ def _run_atexit() -> None:
 
 
 def _flush() -> None:
-    steps: list[Callable[[], Any]] = [logger.complete, logging.shutdown]
+    steps: list[Callable[[], Any]] = [loguru_logger.complete, logging.shutdown]
     steps += [stream.flush for stream in (sys.stdout, sys.stderr) if stream is not None]
     for step in steps:
         with suppress(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from ..exceptions import LifecycleError
 from ..log import logger
 from ..reverse.asgi_transport import Application
 from .host import Host
@@ -23,6 +25,7 @@ class HostedDriver:
     """Runs in a process of its own, in an aiohttp application, or under an ASGI server."""
 
     _host: Host
+    _name_in_code = "driver"
 
     @property
     def type(self) -> str:
@@ -58,6 +61,7 @@ class HostedDriver:
 
         Raises:
             StartupError: A startup hook failed.
+            SetupError: A forward connection can never work.
         """
         async with self._host.running():
             yield self
@@ -86,7 +90,13 @@ class HostedDriver:
 
         Raises:
             SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
+            LifecycleError: An event loop runs already, as in an async function or in Jupyter.
         """
+        if asyncio._get_running_loop() is not None:
+            raise LifecycleError(
+                "run() makes an event loop of its own, but one runs here already: write"
+                f" `await {self._name_in_code}.serve()` instead"
+            )
         where = Listening(host, port, path, mode, sock, ssl_context)
         self._host.run(where if listen else None)
 
@@ -116,6 +126,7 @@ class HostedDriver:
 
         Raises:
             StartupError: A port is in use, or a startup hook failed.
+            SetupError: A forward connection can never work.
             LifecycleError: It runs already.
         """
         where = Listening(host, port, path, mode, sock, ssl_context)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ..life.lifespan import Lifespan
 from ..life.waiting import end_within, race
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
 from ..reverse.aiohttp_transport import AiohttpTransport
 from .access_log import AccessLog

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..exceptions import WebSocketClosed
-from ..log import describe, log_exception, logger
+from ..log import describe, log_exception
+from ..log.own import logger
 
 QUIET_SECONDS = 10.0
 """Seconds during which the same failure is only counted."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from aiohttp import WSCloseCode
 
 from ..exceptions import LifecycleError, StartupError
-from ..log import logger
+from ..log.own import logger
 from .deadline import GRACE, Deadline
 from .hooks import Hook, call_hook, call_hooks, hook_name
 from .tasks import TaskSet
@@ -127,6 +127,7 @@ class Lifespan:
         work: Work,
         hooks: TaskSet,
         watches: Sequence[Watch] = (),
+        check: Callable[[], None] = lambda: None,
         drain_timeout: float,
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
@@ -137,6 +138,7 @@ class Lifespan:
             pool: It is open from before the startup hooks until after the shutdown hooks.
             work: The events in flight, which are drained before the connections close.
             hooks: The tasks of connect and disconnect hooks, which are drained after that.
+            check: Called when the startup hooks have ended. What it raises fails the start.
             watches: They look from the end of the startup hooks until the end of the stop.
         """
         self.state = State.IDLE
@@ -149,6 +151,7 @@ class Lifespan:
         self._work = work
         self._hooks = hooks
         self._watches = watches
+        self._check = check
         self._drain_timeout = drain_timeout
         self._close_timeout = close_timeout
         self._clock = clock
@@ -179,10 +182,12 @@ class Lifespan:
             LifecycleError: The driver is not idle.
             ValidationError: The pool cannot be opened with these settings; no hook has run.
             StartupError: A startup hook failed; everything that had started is stopped again.
+            SetupError: A forward connection can never work; stopped again as well.
         """
         if not self.is_idle:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
         self.state = State.STARTING
+        logger.release()
         try:
             await self._pool.open()
         except BaseException:
@@ -191,6 +196,7 @@ class Lifespan:
             raise
         try:
             await self._run_startup_hooks()
+            self._check()
         except BaseException:
             # There are no events to wait for, because none was taken.
             await self._close(self._new_deadline(0))

@@ -9,8 +9,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..log import OnceInAWhile, logger
+from ..log import OnceInAWhile
 from ..log.naming import bot_name
+from ..log.own import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .failures import Failures, is_disconnected
 

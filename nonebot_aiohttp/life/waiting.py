@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from ..log import logger
+from ..log.own import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .deadline import Deadline
 

@@ -2,8 +2,8 @@
 
 ``redaction`` decides what of a URL, an error or a peer's text may be logged. ``naming`` is the
 grammar of the lines: ``bot 1 of my``, ``The forward WebSocket of bot 1 of my``, ``a webhook of my
-from 10.0.0.7``. ``console`` is the log of a process of our own. Importing them changes no sink and
-no handler.
+from 10.0.0.7``. ``own`` is the logger of the package's own records, which ``LOG_LEVEL`` filters.
+``console`` is the log of a process of our own. Importing them changes no sink and no handler.
 
 WARNING is for what somebody has to look at, INFO for what happens every day.
 """
@@ -15,7 +15,9 @@ from collections.abc import Callable
 
 from loguru import logger
 
-from .console import StdlibBridge, console_logging, is_level
+from .console import StdlibBridge, console_logging
+from .own import is_level
+from .own import logger as own_logger
 from .redaction import (
     describe,
     format_traceback,
@@ -51,10 +53,7 @@ def log_exception(level: str, message: str, exc: BaseException) -> None:
         message: What failed. Braces and markup in it are logged as they are.
         exc: The exception.
     """
-    # Lazy: the traceback is formatted only if a sink takes the level.
-    logger.opt(depth=1, lazy=True).log(
-        level, "{}\n{}", lambda: message, lambda: format_traceback(exc)
-    )
+    own_logger.log_exception(level, message, exc, depth=2)
 
 
 MAX_RECENT_TEXTS = 100

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from loguru import logger
 
+from .own import level_number
+from .own import logger as own_logger
 from .redaction import format_traceback, redact_text
 
 if TYPE_CHECKING:
@@ -84,26 +86,10 @@ def console_logging(level: int | str) -> Iterator[None]:
     Raises:
         ValueError: Loguru does not have this level; see ``is_level``.
     """
-    number = _level_number(level)
+    number = level_number(level)
     with _console_sink(number), _bridged_root(number):
+        own_logger.release()
         yield
-
-
-def is_level(level: Any) -> bool:
-    """Tell whether loguru has a level: a number, or a name in upper or lower case."""
-    try:
-        return _level_number(level) >= 0
-    except (ValueError, TypeError, AttributeError):
-        return False
-
-
-def _level_number(level: int | str) -> int:
-    if isinstance(level, int):
-        return level
-    try:
-        return logger.level(level).no
-    except ValueError:
-        return logger.level(level.upper()).no
 
 
 @contextmanager

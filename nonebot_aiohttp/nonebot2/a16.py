@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import drivers
 from .. import standalone as standalone
-from ..log import logger
+from ..log.own import logger
 
 # Any, because the newest NoneBot2, whose types mypy sees, does not have these names.
 _nonebot_drivers: Any = importlib.import_module("nonebot.drivers")
@@ -24,6 +24,8 @@ class Driver(standalone.Driver):
     ``aiohttp_allowed_origins`` is set.
     """
 
+    _is_for_nonebot = True
+    _name_in_code = "nonebot.get_driver()"
     _option_defaults = {"allowed_origins": frozenset({"*"})}
 
     def run(

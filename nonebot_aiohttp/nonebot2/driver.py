@@ -13,13 +13,16 @@ from ..connections.descriptors import DescriptorWatch
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
+from ..exceptions import RegistrationError
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
+from ..life.blocked import debug_watches
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
-from ..log import logger
+from ..log.own import logger
 from ..options import DriverOptions
+from ..registration import hook_problem
 from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
 from ..reverse.guests.guest import Guest, Kept, Streams
@@ -48,11 +51,14 @@ ASGI_ADVICE = (
 
 
 def read_options(config: Config) -> DriverOptions:
-    """Read the driver's settings; without ``aiohttp_allowed_origins`` browsers may connect.
+    """Read the driver's settings, and ``log_level``, which filters the package's own records.
+
+    Without ``aiohttp_allowed_origins`` browsers may connect.
 
     Raises:
         ValidationError: A setting has a wrong value.
     """
+    logger.set_level(config.log_level)
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
@@ -63,6 +69,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         options: The settings, validated.
     """
 
+    _name_in_code = "nonebot.get_driver()"
     _plugins_app: PluginsApp | None = None
 
     def __init__(self, env: Env, config: Config) -> None:
@@ -93,7 +100,8 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             connections=kept.streams,
             work=work,
             hooks=websocket_handlers,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
+            check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -108,9 +116,10 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
             fastapi_hint=FASTAPI_HINT,
             asgi_advice=ASGI_ADVICE,
+            run_advice="end the program with nonebot.run()",
         )
         if self._plugins_app is not None:
-            self._plugins_app.bot = self._host.asgi
+            self._plugins_app.bot = self._host.asgi_application
         watch.add_connections(self._host.transports)
 
     def _keep_nonebots(self, life: Lifespan) -> None:
@@ -136,6 +145,13 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         if self._plugins_app is not None:
             self._plugins_app.begin()
 
+    def _check_start(self) -> None:
+        if not self._adapters:
+            logger.warning(
+                "No adapter is registered, so no event reaches the bot: call"
+                " nonebot.get_driver().register_adapter(...) before nonebot.run()"
+            )
+
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
         return None if life.is_idle else life.deadline
@@ -147,7 +163,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         With ``aiohttp_fastapi=true`` it is a FastAPI application, which is served behind the bot's
         own paths.
         """
-        return self.aiohttp_app if self._plugins_app is None else self._plugins_app
+        return self.aiohttp_app if self._plugins_app is None else self.asgi
 
     @property
     def aiohttp_app(self) -> web.Application:
@@ -161,7 +177,24 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     @property
     def asgi(self) -> Application:
         """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
-        return super().asgi if self._plugins_app is None else self._plugins_app
+        application = super().asgi
+        return application if self._plugins_app is None else self._plugins_app
+
+    def on_startup(self, func: Any) -> Any:
+        """Register a function that runs at the start.
+
+        Args:
+            func: ``func()``, sync or async. If it fails the bot does not start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
+        return super().on_startup(func)
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, before those that are there.
@@ -171,7 +204,12 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._functions.add(func)
         return func
 
@@ -246,8 +284,24 @@ class Mixin(ClientHalf):
         unsent = UnsentWatch(self.options)
         unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()
-        self.on_startup(self._start_up)  # type: ignore[attr-defined]
+        self.on_startup(self._start_up)
         super().on_shutdown(self._shut_down)  # type: ignore[misc]
+
+    def on_startup(self, func: Any) -> Any:
+        """Register a function that runs at the start.
+
+        Args:
+            func: ``func()``, sync or async. If it fails the bot does not start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
+        return super().on_startup(func)  # type: ignore[misc]
 
     def on_shutdown(self, func: Any) -> Any:
         """Register a function that runs at the stop, after the events in flight have ended.
@@ -257,7 +311,12 @@ class Mixin(ClientHalf):
 
         Returns:
             ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
         """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
         self._functions.add(func)
         return func
 

@@ -21,8 +21,8 @@ from nonebot.adapters import Bot
 
 from ..life.deadline import LEAST_GRACE
 from ..life.tasks import TaskSet
-from ..log import logger
 from ..log.naming import bot_name
+from ..log.own import logger
 from .websocket import receive_observers
 
 QUIET_SECONDS = 0.2

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote
 
-from ..log import logger
+from ..log.own import logger
 
 try:
     import python_multipart

@@ -19,7 +19,8 @@ from ..exceptions import StartupError
 from ..life.deadline import GRACE, SLICE, Deadline
 from ..life.hooks import hook_name
 from ..life.lifespan import end_work
-from ..log import log_exception, logger
+from ..log import log_exception
+from ..log.own import logger
 from .events import EventWork
 
 MARGIN = 0.1

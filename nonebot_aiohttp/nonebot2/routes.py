@@ -20,7 +20,7 @@ from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
-from ..log import logger
+from ..log.own import logger
 from ..reverse.answers import Unsendable, sendable
 from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate

@@ -18,9 +18,11 @@ from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.tasks import TaskSet
-from ..log import describe, logger
+from ..log import describe
 from ..log.naming import connected_text, disconnected_text
+from ..log.own import logger
 from .answers import Unsendable, sendable
+from .decisions import WrongDecision, is_decision
 from .endpoints import Endpoints, Mismatch
 from .gate import Gate
 from .headers import join_headers
@@ -69,7 +71,8 @@ class AdapterEndpoints(Endpoints):
         handlers: TaskSet,
     ) -> None:
         super().__init__(gate)
-        self._driver = driver
+        # For type checkers adapters take only the concrete class.
+        self._driver: Any = driver
         self._adapters = driver._adapters
         self._connected_bots = connected_bots
         self._websockets = websockets
@@ -174,8 +177,12 @@ class AdapterEndpoints(Endpoints):
         Raises:
             Refused: The adapter says no, or the id cannot be a bot's.
             Unsendable: The response by which it says no cannot be sent.
+            WrongDecision: It has returned something else.
         """
-        self_id, response = await adapter.check_permission(self._driver, connection)
+        decision = await adapter.check_permission(self._driver, connection)
+        if not is_decision(decision):
+            raise WrongDecision(adapter, decision)
+        self_id, response = decision
         if not is_id(self_id):
             raise refusal_of(self_id, response)
         return self_id, response
@@ -205,6 +212,8 @@ class AdapterEndpoints(Endpoints):
         text = f"The adapter {target.adapter}"
         if isinstance(error, Unsendable):
             self.gate.warn(f"{text} has made a response that cannot be sent: {error}")
+        elif isinstance(error, WrongDecision):
+            self.gate.warn(str(error))
         else:
             self._handlers.failures.log(f"{text} failed on a request", error)
         return plain(500, "the adapter failed")

@@ -17,7 +17,8 @@ from yarl import URL
 from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
-from ..log import OnceInAWhile, loggable, logger
+from ..log import OnceInAWhile, loggable
+from ..log.own import logger
 from ..options import DriverOptions
 from .refusals import RETRY_AFTER, Refused, peer_of
 

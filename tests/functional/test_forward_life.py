@@ -14,7 +14,15 @@ from nonebot_aiohttp.forward.base import ForwardLoop
 from tests.support import scripts
 from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import FIRST_DELAY, WEBSOCKET, Way, clocked_driver, warnings, websocket
+from tests.support.forward import (
+    FIRST_DELAY,
+    WEBSOCKET,
+    Way,
+    clocked_driver,
+    making,
+    warnings,
+    websocket,
+)
 from tests.support.logs import Logs
 from tests.support.server import Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
@@ -92,7 +100,7 @@ async def test_a_loop_that_breaks_is_heard_of_and_the_others_go_on(
 
     monkeypatch.setattr(ForwardLoop, "_report", report)
     async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup("nowhere"))
+        way.add(driver, making(way.setup("nowhere")))
         way.add(driver, way.setup(way.url(server)))
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Driver
+from nonebot_aiohttp import Driver, SetupError
 from tests.support import scripts
-from tests.support.bots import Adapter
+from tests.support.bots import Adapter, make_driver, new_adapter
 from tests.support.clock import FakeClock
-from tests.support.forward import POLLING, SECRET, Way, tracebacks, warnings
+from tests.support.forward import POLLING, SECRET, WEBSOCKET, Way, making, tracebacks, warnings
 from tests.support.logs import Logs
 from tests.support.server import ScriptedServer
 from tests.support.waiting import eventually, settle
@@ -22,28 +23,24 @@ pytestmark = pytest.mark.both_loops
 # Setups that can never work
 
 
-SCHEMES = {
-    "polling": "must be an absolute one of http or https",
-    "websocket": "must be an absolute one of http or https or ws or wss",
-}
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"url": f"ftp://h/{SECRET}"}, "its URL ftp://h/*** must have {scheme}:// or"),
+    ({"url": f"/{SECRET}"}, "its URL must have {scheme}:// or {scheme}s:// before the host; it"),
+    ({"url": f"{SECRET}:6700"}, "its URL must have {scheme}:// or {scheme}s:// before the host;"),
+    ({"url": ""}, "its URL is empty; it must look like {scheme}://"),
+    ({"url": f"http://[{SECRET}"}, "its URL cannot be parsed; it must look like {scheme}://"),
+    ({"url": f"ws://user:{SECRET}@h:99999999/"}, "its URL cannot be parsed"),
+    ({"url": None}, "its URL must be a text such as {scheme}://127.0.0.1:6700/, not None"),
+    ({"adapter": "teapot"}, "no adapter 'teapot' is registered, only 'recorder'"),
+    ({"adapter": "recoder"}, "no adapter 'recoder' is registered; did you mean 'recorder'?"),
+    ({"headers": SECRET}, "its headers must be a mapping of names to values"),
+    ({"headers": {"Authorization": None}}, "its headers must be texts without line breaks"),
+    ({"headers": {"X": f"{SECRET}\r\nY: 1"}}, "its headers must be texts without line breaks"),
+]
 
 
-@pytest.mark.promise("forward: a setup that can never work ends its loop only")
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"url": f"ftp://h/{SECRET}"}, "its URL ftp://h/*** "),
-        ({"url": f"/{SECRET}"}, "its URL <invalid URL> "),
-        ({"url": ""}, "its URL <invalid URL> "),
-        ({"url": f"http://[{SECRET}"}, "its URL cannot be parsed"),
-        ({"url": f"ws://user:{SECRET}@h:99999999/"}, "its URL cannot be parsed"),
-        ({"url": None}, "its URL cannot be parsed"),
-        ({"adapter": "teapot"}, "no adapter 'teapot' is registered"),
-        ({"headers": SECRET}, "its headers must be a mapping of names to values"),
-        ({"headers": {"Authorization": None}}, "its headers must be texts without line breaks"),
-        ({"headers": {"X": f"{SECRET}\r\nY: 1"}}, "its headers must be texts without line breaks"),
-    ],
-)
+@pytest.mark.promise("forward: a setup that a function makes and that can never work ends its loop")
+@pytest.mark.parametrize(("changes", "text"), WRONG)
 async def test_a_setup_that_can_never_work_ends_its_loop_only(
     way: Way,
     driver: Driver,
@@ -55,14 +52,15 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
 ) -> None:
     """Trap: an unknown adapter was a `KeyError` that ended the loop without a log line (a16)."""
     async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(**{"url": way.url(server), "self_id": "wrong"} | changes))
+        wrong = way.setup(**{"url": way.url(server), "self_id": "wrong"} | changes)
+        way.add(driver, making(wrong))
         way.add(driver, way.setup(way.url(server)))
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
             (error,) = logs.messages("ERROR")
             assert "of bot wrong" in error
+            text = text.format(scheme=way.scheme)
             assert f"has ended for good: SetupError: {text}" in error
-            assert SCHEMES[way.name] in error or "its URL " not in text or "parsed" in text
             assert "\n" not in error
         assert len(server.attempts) == 1
     assert SECRET not in logs.output
@@ -73,7 +71,8 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
 async def test_an_interval_that_is_not_a_number_of_seconds_ends_the_loop(
     way: Way, driver: Driver, logs: Logs, seconds: Any
 ) -> None:
-    way.add(driver, way.setup(f"{way.scheme}://127.0.0.1/", **{way.interval: seconds}))
+    setup = way.setup(f"{way.scheme}://127.0.0.1/", **{way.interval: seconds})
+    way.add(driver, making(setup))
     async with driver.lifespan():
         await eventually(lambda: logs.messages("ERROR"))
     (error,) = logs.messages("ERROR")
@@ -84,7 +83,7 @@ async def test_an_interval_that_is_not_a_number_of_seconds_ends_the_loop(
 
 @pytest.mark.parametrize("method", [None, "", "GE T", "GET\n", 5])
 async def test_an_invalid_method_ends_the_loop(driver: Driver, logs: Logs, method: Any) -> None:
-    driver.setup_http_polling(POLLING.setup("http://127.0.0.1/", method=method))
+    driver.setup_http_polling(making(POLLING.setup("http://127.0.0.1/", method=method)))
     async with driver.lifespan():
         await eventually(lambda: logs.messages("ERROR"))
     (error,) = logs.messages("ERROR")
@@ -96,12 +95,188 @@ async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
     way: Way, driver: Driver, adapter: Adapter
 ) -> None:
     async with ScriptedServer(way.good) as server:
-        way.add(driver, way.setup(way.url(server), adapter="late"))
+        setup = way.setup(way.url(server), adapter="late")
+        way.add(driver, making(setup))
         async with driver.lifespan():
             await settle()
         driver.register_adapter("late", adapter)
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
+
+
+# Setups that are given themselves
+
+
+@pytest.mark.promise("forward: a setup that is given itself and can never work fails the start")
+@pytest.mark.parametrize(("changes", "text"), WRONG)
+async def test_a_given_setup_that_can_never_work_fails_the_start(
+    way: Way, driver: Driver, logs: Logs, changes: dict[str, Any], text: str
+) -> None:
+    """Trap: the bot ran without its only connection, and one line said so."""
+    steps: list[str] = []
+    driver.on_shutdown(lambda: steps.append("shutdown"))
+    way.add(driver, way.setup(**{"url": f"{way.scheme}://127.0.0.1:1/"} | changes))
+    with pytest.raises(SetupError) as raised:
+        await driver.lifespan().__aenter__()
+    error = str(raised.value)
+    kind = {"polling": "HTTP polling", "websocket": "WebSocket"}[way.name]
+    assert error.startswith(f"{kind} of bot 1 (")
+    assert f") can never work: {text.format(scheme=way.scheme)}" in error
+    assert SECRET not in error + logs.output
+    assert "\n" not in error
+    # The startup hooks had run, because they may register adapters.
+    assert steps == ["shutdown"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "meant"),
+    [
+        ("127.0.0.1:6700", "127.0.0.1:6700", "{scheme}://127.0.0.1:6700"),
+        ("localhost:6700", "localhost:6700", "{scheme}://localhost:6700"),
+        ("napcat:3001/", "napcat:3001/", "{scheme}://napcat:3001/"),
+        ("example.org/ws", "example.org/ws", "{scheme}://example.org/ws"),
+        ("//example.org/ws", "example.org/ws", "{scheme}://example.org/ws"),
+        ("[::1]:6700", "[::1]:6700", "{scheme}://[::1]:6700"),
+        ("wss:/example.org", "example.org", "{scheme}s://example.org"),
+        ("ws:8080", "ws:8080", "{scheme}://ws:8080"),
+        (f"me:{SECRET}@example.org:1", "example.org:1", "{scheme}://example.org:1"),
+        (f"127.0.0.1:1/{SECRET}", "127.0.0.1:1/***", "{scheme}://127.0.0.1:1/***"),
+        (f"127.0.0.1:1/?access_token={SECRET}", "127.0.0.1:1/", "{scheme}://127.0.0.1:1/"),
+    ],
+)
+async def test_a_url_without_a_scheme_is_shown_with_what_is_meant(
+    way: Way, driver: Driver, url: str, shown: str, meant: str
+) -> None:
+    way.add(driver, way.setup(url))
+    with pytest.raises(SetupError) as raised:
+        await driver.lifespan().__aenter__()
+    wanted = f"must have {way.scheme}:// or {way.scheme}s:// before the host"
+    meant = meant.format(scheme=way.scheme)
+    assert str(raised.value).endswith(f": its URL {shown} {wanted}; did you mean {meant}?")
+    assert SECRET not in str(raised.value)
+
+
+async def test_one_error_names_all_setups_that_can_never_work(driver: Driver) -> None:
+    driver.setup_websocket(WEBSOCKET.setup("127.0.0.1:1"))
+    driver.setup_websocket(WEBSOCKET.setup("ws://127.0.0.1:1"))
+    driver.setup_http_polling(POLLING.setup("http://127.0.0.1:1", method="GE T", self_id="2"))
+    driver.setup_http_polling(POLLING.setup("http://127.0.0.1:1", http_version="3", self_id="3"))
+    with pytest.raises(SetupError) as raised:
+        await driver.lifespan().__aenter__()
+    assert str(raised.value) == (
+        "WebSocket of bot 1 (recorder) can never work: its URL 127.0.0.1:1 must have ws:// or"
+        " wss:// before the host; did you mean ws://127.0.0.1:1?; HTTP polling of bot 2 (recorder)"
+        " can never work: its method must be one of HTTP, such as GET; HTTP polling of bot 3"
+        " (recorder) can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
+    )
+
+
+async def test_an_adapter_may_be_registered_by_a_startup_hook(way: Way) -> None:
+    driver = make_driver()
+    async with ScriptedServer(way.good) as server:
+        way.add(driver, way.setup(way.url(server)))
+        with pytest.raises(SetupError, match=r"call driver\.register_adapter\('recorder',"):
+            await driver.lifespan().__aenter__()
+        adapter = new_adapter()
+        driver.on_startup(lambda: driver.register_adapter("recorder", adapter))
+        async with driver.lifespan():
+            await eventually(lambda: adapter.messages)
+
+
+async def test_a_process_without_forward_connections_does_not_fail_for_them(way: Way) -> None:
+    """One of several processes may have the connections, and their settings."""
+    driver = make_driver(aiohttp_forward=False)
+    way.add(driver, way.setup("127.0.0.1:1"))
+    async with driver.lifespan():
+        way.add(driver, way.setup("127.0.0.1:1"))
+
+
+async def test_in_a_running_driver_a_setup_that_can_never_work_is_refused(
+    way: Way, driver: Driver, logs: Logs
+) -> None:
+    async with driver.lifespan():
+        with pytest.raises(SetupError, match=r"can never work: its URL 127\.0\.0\.1:1 must have"):
+            way.add(driver, way.setup("127.0.0.1:1"))
+        await settle()
+    # It was not kept.
+    async with driver.lifespan():
+        await settle()
+    assert logs.messages("ERROR") == []
+
+
+# What is not a setup
+
+
+async def conn(token: str = "") -> Any:
+    """Stand for a user's function."""
+    return token
+
+
+class Other:
+    """A class that is no setup."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    async def make(self, url: str, *, token: str, timeout: float = 1) -> Any:
+        """Make a setup of two arguments."""
+        return url, token, timeout
+
+
+@pytest.mark.promise("forward: what is neither a setup nor a function that makes one is refused")
+async def test_the_result_of_a_function_is_refused_in_its_place(way: Way, driver: Driver) -> None:
+    """Trap: it was awaited again and again, and Python warned of the coroutine."""
+    with pytest.raises(SetupError, match=r"before each attempt: pass conn, not conn\(\)$"):
+        way.add(driver, conn())
+    task = asyncio.ensure_future(conn())
+    with pytest.raises(SetupError, match="pass the function, not a Task of its result"):
+        way.add(driver, task)
+    await task
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("127.0.0.1:6700", "{adder}() takes {made} or a function that makes one, not str"),
+        (None, "{adder}() takes {made} or a function that makes one, not NoneType"),
+        (SimpleNamespace(adapter="a", self_id="1", url=""), "{adder}() takes {made}, and"),
+        (Other, "{adder}() takes {made}, not the class Other: pass Other(...)"),
+        (
+            Other("").make,
+            "{adder}() calls Other.make without arguments, and it needs url, token: give them by"
+            " functools.partial",
+        ),
+    ],
+)
+def test_what_is_not_a_setup_is_refused_at_once(
+    way: Way, driver: Driver, given: Any, text: str
+) -> None:
+    with pytest.raises(SetupError) as raised:
+        way.add(driver, given)
+    made = type(way.setup(""))
+    noun = f"{'a' if way is WEBSOCKET else 'an'} {made.__name__}"
+    adder = {"polling": "setup_http_polling", "websocket": "setup_websocket"}[way.name]
+    assert str(raised.value).startswith(text.format(adder=adder, made=noun))
+    with pytest.raises(SetupError, match=f"not the class {made.__name__}"):
+        way.add(driver, made)
+
+
+def test_a_setup_of_the_other_kind_is_refused(driver: Driver) -> None:
+    with pytest.raises(SetupError, match=r"not WebSocketSetup: give it to setup_websocket\(\)$"):
+        driver.setup_http_polling(WEBSOCKET.setup("ws://127.0.0.1"))
+    match = r"not HTTPPollingSetup: give it to setup_http_polling\(\)$"
+    with pytest.raises(SetupError, match=match):
+        driver.setup_websocket(POLLING.setup("http://127.0.0.1"))
+
+
+async def test_a_function_that_makes_the_other_kind_ends_its_loop(
+    driver: Driver, logs: Logs
+) -> None:
+    driver.setup_http_polling(making(WEBSOCKET.setup("ws://127.0.0.1")))
+    async with driver.lifespan():
+        await eventually(lambda: logs.messages("ERROR"))
+    (error,) = logs.messages("ERROR")
+    assert "has ended for good: SetupError: setup_http_polling() takes an HTTP" in error
 
 
 # Factories
@@ -153,7 +328,7 @@ async def test_a_factory_that_fails_is_an_attempt_that_failed(
             await fake_clock.advance_to_next()
             # None is not a setup.
             await fake_clock.slept(2)
-            assert "AttributeError" in warnings(logs)[1]
+            assert "TypeError: the function has returned None and not a" in warnings(logs)[1]
             await fake_clock.advance_to_next()
             await eventually(lambda: adapter.messages)
     assert tracebacks(logs) == 2

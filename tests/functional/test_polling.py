@@ -12,7 +12,7 @@ from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
 from tests.support.bots import Adapter, RecordingBot
 from tests.support.clock import FakeClock
-from tests.support.forward import FIRST_DELAY, POLLING, answers, clocked_driver, polling
+from tests.support.forward import FIRST_DELAY, POLLING, answers, clocked_driver, making, polling
 from tests.support.logs import Logs
 from tests.support.server import Connection, Script, ScriptedServer
 from tests.support.waiting import eventually, settle, within
@@ -72,7 +72,8 @@ async def test_another_http_version_ends_that_loop_only(
     driver: Driver, adapter: Adapter, logs: Logs, version: str
 ) -> None:
     async with ScriptedServer(scripts.status(200, b"event")) as server:
-        driver.setup_http_polling(polling(server.url, http_version=version, self_id="wrong"))
+        wrong = polling(server.url, http_version=version, self_id="wrong")
+        driver.setup_http_polling(making(wrong))
         driver.setup_http_polling(polling(server.url))
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
@@ -85,10 +86,11 @@ async def test_another_http_version_ends_that_loop_only(
 
 
 async def test_another_scheme_ends_the_loop(driver: Driver, logs: Logs) -> None:
-    driver.setup_http_polling(polling("ws://127.0.0.1/"))
+    driver.setup_http_polling(making(polling("ws://127.0.0.1/")))
     async with driver.lifespan():
         await settle()
-    assert "its URL ws://127.0.0.1/ must be an absolute one of http or https" in logs.output
+    text = "its URL ws://127.0.0.1/ must have http:// or https:// before the host; did"
+    assert text in logs.output
 
 
 @pytest.mark.promise("forward: there is one connector, and one session for each HTTP version")

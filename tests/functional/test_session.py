@@ -44,16 +44,24 @@ async def test_the_session_is_open_while_the_hooks_run() -> None:
 
     driver.on_startup(look)
     driver.on_shutdown(look)
-    with pytest.raises(LifecycleError, match="only while the driver runs"):
+    early = r"driver\.session does not exist before the driver starts: use it in a startup hook"
+    with pytest.raises(LifecycleError, match=early):
         _ = driver.session
     async with driver.lifespan():
         look()
     assert seen[0] is seen[1] is seen[2]
     assert seen[0].closed
-    with pytest.raises(LifecycleError):
+    with pytest.raises(LifecycleError, match=r"driver\.session has been closed, because"):
         _ = driver.session
     async with driver.lifespan():
         assert driver.session is not seen[0]
+
+
+def test_where_no_event_loop_runs_the_session_says_where_it_may_be_used() -> None:
+    """Trap: a cookie jar says `no running event loop`, and is made before the session."""
+    driver = make_driver()
+    with pytest.raises(LifecycleError, match="in a startup hook, in a handler or later"):
+        _ = driver.session
 
 
 async def test_a_closed_pool_gives_nothing() -> None:

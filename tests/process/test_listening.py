@@ -168,7 +168,7 @@ async def test_tls_by_a_context(launch: Launch, tls: Tls) -> None:
     await stop_by(await RawClient.connect(program.port, ssl_context=tls.client), program)
 
 
-@pytest.mark.promise("data: an error names the setting that is wrong")
+@pytest.mark.promise("data: an error names the setting that is wrong, and what to write instead")
 async def test_tls_with_a_file_that_is_not_a_certificate(launch: Launch, tls: Tls) -> None:
     program = launch(
         own_process(port=0),

@@ -259,10 +259,12 @@ async def test_startup_hook_that_raises(launch: Launch) -> None:
 
 
 @pytest.mark.promise("life: exit codes are 0, 1 and 130")
-@pytest.mark.promise("data: an error names the setting that is wrong")
+@pytest.mark.promise("data: an error names the setting that is wrong, and what to write instead")
 async def test_wrong_setting(launch: Launch) -> None:
     program = launch(RUN, aiohttp_heartbeat="soon")
-    named = r"^nonebot_aiohttp\.exceptions\.ValidationError: aiohttp_heartbeat: "
+    named = (
+        r"^nonebot_aiohttp\.exceptions\.ValidationError: aiohttp_heartbeat='soon' is not a number "
+    )
     assert await program.exit_code("^Traceback", "^  ", named) == 1
     assert program.journal == []
 

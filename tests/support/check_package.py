@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import venv
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +49,32 @@ def files_when_installed(wheel: Path, environment: Path) -> set[str]:
     return set(imported.stdout.split())
 
 
+def description(wheel: Path) -> str:
+    """Return the description that an index of packages shows."""
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = (each for each in files.namelist() if each.endswith(".dist-info/METADATA"))
+        payload = message_from_bytes(files.read(name)).get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload.decode("utf-8")
+
+
+def relative_links(text: str) -> list[str]:
+    """Render a description as an index does, and return the links that lead nowhere there."""
+    from readme_renderer import markdown
+
+    html = markdown.render(text)
+    if html is None:
+        raise ValueError("the description cannot be rendered")
+    # Each heading links to itself.
+    return re.findall(r'(?:href|src)="((?!https?:|mailto:|#user-content-)[^"]*)"', html)
+
+
 def main(directory: Path) -> int:
-    """Return 0 if the installed package is complete: every file of the tree, and `py.typed`."""
+    """Return 0 if the description has no relative link, and the installed package every file."""
     wheel = build(directory / "dist")
+    if relative := relative_links(description(wheel)):
+        print(f"relative links in the description: {', '.join(relative)}")
+        return 1
     installed = files_when_installed(wheel, directory / "clean")
     tree = ROOT / PACKAGE
     expected = {path.relative_to(tree).as_posix() for path in tree.rglob("*.py")} | {"py.typed"}

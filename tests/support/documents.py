@@ -9,17 +9,27 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 
-_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCS = ROOT / "docs"
+CHINESE = DOCS / "zh"
+
+_BLOCK = re.compile(
+    r"(?:^<!-- file: (\S+) -->\n)?^```([\w{}-]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_BORROWED = re.compile(r"^<!-- file: (\S+) of (\S+) -->$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code and its language, which may be empty."""
+    """A block of code, its language, which may be empty, and the file that it is, if any.
+
+    A comment on the line before the block names the file: ``<!-- file: bot.py -->``.
+    """
 
     language: str
     code: str
+    file: str = ""
 
 
 class Document:
@@ -28,13 +38,34 @@ class Document:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.text = path.read_text(encoding="utf-8")
-        self.blocks = [Block(*found.groups()) for found in _BLOCK.finditer(self.text)]
+        self.blocks = [
+            Block(language, code, file) for file, language, code in _BLOCK.findall(self.text)
+        ]
         self.prose = _BLOCK.sub("", self.text)
 
     def code(self, language: str, marker: str = "") -> str:
         """Return the only block of a language that contains a text."""
         (found,) = (b.code for b in self.blocks if b.language == language and marker in b.code)
         return found
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that it shows, and those that it takes from other pages, with their texts.
+
+        ``<!-- file: bot.py of four-ways.md -->`` takes a file from a page, which is named as a link
+        names it.
+        """
+        files = {}
+        for name, page in _BORROWED.findall(self.text):
+            files[name] = Document(self.path.parent / page).files[name]
+        return files | {block.file: block.code for block in self.blocks if block.file}
+
+    def write_files(self, directory: Path) -> None:
+        """Write its files as a reader would save them."""
+        for name, text in self.files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
     def rows(self, first: str) -> list[list[str]]:
         """Return the rows of tables whose first cell matches a regular expression."""
@@ -62,6 +93,17 @@ class Document:
     def levels(self) -> list[int]:
         """The levels of its headings, in their order."""
         return [len(marks) for marks, _ in _HEADING.findall(self.prose)]
+
+
+def documents() -> list[Path]:
+    """Return the READMEs, CONTRIBUTING.md and the pages."""
+    return [*READMES, ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("**/*.md"))]
+
+
+def pairs() -> list[tuple[Path, Path]]:
+    """Return what exists in both languages: in English, and in Chinese."""
+    pages = ((DOCS / page.relative_to(CHINESE), page) for page in sorted(CHINESE.glob("**/*.md")))
+    return [READMES, *pages]
 
 
 def _cells(line: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +113,15 @@ WEBSOCKET = Way(
     scripts.send_frames("event"),
     "handshake_timeout",
 )
+
+
+def making(setup: Any) -> Callable[[], Coroutine[Any, Any, Any]]:
+    """Return a function that makes a setup."""
+
+    async def make() -> Any:
+        return setup
+
+    return make
 
 
 def answers(*bodies: bytes) -> Script:

@@ -1,17 +1,21 @@
 """The promises of the project, collected from the marks of the tests that show them.
 
-``python -m tests.support.promises`` prints docs/promises.md.
+``python -m tests.support.promises`` prints docs/promises.md, and with the argument ``zh``
+docs/zh/promises.md.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
+CHINESE = json.loads(Path(__file__).with_name("chinese.json").read_text("utf-8"))
+"""The Chinese texts of what pages are made of: of promises, their parts, and settings."""
 
 PARTS = {
     "registry": "Adapters and bots",
@@ -21,16 +25,14 @@ PARTS = {
     "forward": "Polling, forward WebSockets and API calls",
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
-    "strangers": "Strangers",
+    "strangers": "Limits for strangers",
+    "several processes": "Several processes",
 }
-"""The headings of the page, by the first word of a promise."""
+"""The headings of the page, by the first words of a promise."""
 
-HEAD = """\
-# Promises and the tests that show them
-
-A test that shows a promise is marked with it, as in `@pytest.mark.promise("part: promise")`.
-This page is made of these marks. [hosts.md](hosts.md) says which promise holds under which host.
-"""
+HEAD_FILE = Path(__file__).with_name("promises.md")
+CHINESE_HEAD_FILE = Path(__file__).with_name("promises.zh.md")
+"""What the pages say in words, before the lists."""
 
 Promises = dict[str, dict[str, list[str]]]
 """The names of tests, by the text of a promise and the path of a file."""
@@ -61,20 +63,30 @@ def _marks(path: Path) -> Iterator[tuple[str, str]]:
 
 def page(promises: Promises) -> str:
     """Return the text of docs/promises.md."""
-    return "\n".join([HEAD, *_lines(promises)])
+    texts = {promise: promise.partition(": ")[2] for promise in promises}
+    return "\n".join([HEAD_FILE.read_text("utf-8"), *_lines(promises, texts, PARTS, "../tests")])
 
 
-def _lines(promises: Promises) -> Iterable[str]:
-    for part, heading in PARTS.items():
-        yield f"## {heading}\n"
+def chinese_page(promises: Promises) -> str:
+    """Return the text of docs/zh/promises.md."""
+    lines = _lines(promises, CHINESE["promises"], CHINESE["parts"], "../../tests")
+    return "\n".join([CHINESE_HEAD_FILE.read_text("utf-8"), *lines])
+
+
+def _lines(
+    promises: Promises, texts: dict[str, str], headings: dict[str, str], tests: str
+) -> Iterable[str]:
+    for part in PARTS:
+        yield f"### {headings[part]}\n"
         for promise in sorted(promises):
             if promise.startswith(f"{part}: "):
-                yield f"- {promise.removeprefix(f'{part}: ')}"
-                for file, tests in promises[promise].items():
-                    names = ", ".join(f"`{test}`" for test in tests)
-                    yield f"  - [{file}](../tests/{file}): {names}"
+                yield f"- {texts[promise]}"
+                for file, names in promises[promise].items():
+                    shown = ", ".join(f"`{name}`" for name in names)
+                    yield f"  - [{file}]({tests}/{file}): {shown}"
         yield ""
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(marked()))
+    make = chinese_page if sys.argv[1:] == ["zh"] else page
+    sys.stdout.write(make(marked()))

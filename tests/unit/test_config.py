@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from nonebot_aiohttp import ValidationError
 from nonebot_aiohttp.config import Config, Env, load_config
 
 WriteFile = Callable[..., None]
@@ -72,6 +73,12 @@ def test_defaults_are_nonebots() -> None:
     assert Env().environment == "prod"
 
 
+def test_every_setting_has_a_description() -> None:
+    for name, field in (*Config.model_fields.items(), *Env.model_fields.items()):
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
 def test_instances_share_no_containers() -> None:
     first = Config()
     first.superusers.add("1")
@@ -127,8 +134,8 @@ def test_env_takes_keywords_and_other_files(write: WriteFile) -> None:
     write("custom", "ENVIRONMENT=custom")
     assert Env().environment == "dev"
     assert Env(environment="keyword").environment == "keyword"
-    assert Env(_env_file="custom").environment == "custom"  # type: ignore[call-arg]
-    assert Env(_env_file=None).environment == "prod"  # type: ignore[call-arg]
+    assert Env(_env_file="custom").environment == "custom"
+    assert Env(_env_file=None).environment == "prod"
 
 
 def test_a_subclass_may_name_its_own_file(write: WriteFile) -> None:
@@ -205,9 +212,13 @@ def test_text_becomes_the_declared_type(
 
 
 @pytest.mark.parametrize("text", ["none", "None", "null"])
-def test_api_timeout_can_be_turned_off(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("API_TIMEOUT", text)
-    assert Config().api_timeout is None
+@pytest.mark.parametrize("name", ["api_timeout", "access_token", "secret"])
+def test_what_can_be_turned_off(
+    name: str, text: str, write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(".env", f"{name}=1")
+    monkeypatch.setenv(name.upper(), text)
+    assert getattr(Config(), name) is None
 
 
 @pytest.mark.parametrize("text", ["120", "00:02:00", "PT2M"])
@@ -234,21 +245,191 @@ def test_aliases_are_declared_names(write: WriteFile) -> None:
     assert Aliased(First=5).one == 5
 
 
+# Wrong settings
+
+
+WRONG = [
+    ("HOST", "http://0.0.0.0:8080/", "is not an IP address or a name", "0.0.0.0"),
+    ("HOST", "localhost:8080", "is not an IP address or a name", "localhost"),
+    ("HOST", "127.0.0", "is not an IP address or a name", "127.0.0.1"),
+    ("HOST", "*", "is not an IP address or a name", "0.0.0.0"),
+    ("PORT", "abc", "is not a whole number from 0 to 65535", "8080"),
+    ("PORT", "99999", "is not a whole number from 0 to 65535", "8080"),
+    ("DEBUG", "maybe", "is not true or false", "true"),
+    (
+        "LOG_LEVEL",
+        "verbose",
+        "is not a level of loguru (TRACE, DEBUG, INFO, SUCCESS, WARNING, ERROR, CRITICAL) or its"
+        " number",
+        "DEBUG",
+    ),
+    ("API_TIMEOUT", "30s", "is not a number of seconds, or none", "30"),
+    ("SUPERUSERS", "123", "is not a list of texts in JSON", '["123"]'),
+    ("SUPERUSERS", "123, 456", "is not a list of texts in JSON", '["123", "456"]'),
+    ("NICKNAME", "[小明]", "is not a list of texts in JSON", '["小明"]'),
+    ("COMMAND_START", "/", "is not a list of texts in JSON", '["/"]'),
+    ("COMMAND_SEP", ".", "is not a list of texts in JSON", '["."]'),
+    (
+        "SESSION_EXPIRE_TIMEOUT",
+        "5min",
+        "is not a time (seconds, HH:MM:SS or ISO 8601)",
+        "300",
+    ),
+]
+
+
+@pytest.mark.promise("data: an error names the setting that is wrong, and what to write instead")
+@pytest.mark.parametrize(("name", "value", "problem", "example"), WRONG)
+def test_one_line_says_what_is_wrong_and_what_to_write(
+    name: str, value: str, problem: str, example: str, write: WriteFile
+) -> None:
+    write(".env", f"{name}='{value}'")
+    with pytest.raises(ValidationError) as raised:
+        load_config()
+    assert str(raised.value) == f"{name}={value} in .env {problem}: write {name}={example}"
+    assert raised.value.settings == (name.lower(),)
+    assert raised.value.__suppress_context__
+    write(".env", f"{name}='{example}'")
+    load_config()
+
+
+def message_of(config_class: type[Config] = Config, **values: Any) -> str:
+    with pytest.raises(ValidationError) as raised:
+        load_config(config_class, **values)
+    return str(raised.value)
+
+
+def test_the_place_is_named_that_wins(write: WriteFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(".env", "PORT=a")
+    assert message_of().startswith("PORT=a in .env is not ")
+    write(".env.prod", "port=b")
+    assert message_of().startswith("port=b in .env.prod is not ")
+    monkeypatch.setenv("PORT", "c")
+    assert message_of().startswith("PORT=c in the environment is not ")
+    assert message_of(PORT="d").startswith("The argument port='d' is not ")
+    write("custom", "HOST=a b")
+    assert message_of(_env_file="custom", PORT=1).startswith("HOST=a b in custom is not ")
+
+
+def test_each_wrong_setting_has_a_line(write: WriteFile) -> None:
+    write(".env", "PORT=abc", "SUPERUSERS=123", "API_ROOT=http://127.0.0.1/?token=s3cret")
+    assert message_of(debug="x").splitlines() == [
+        "4 settings are wrong:",
+        "PORT=abc in .env is not a whole number from 0 to 65535: write PORT=8080",
+        "The argument debug='x' is not true or false: write debug=True",
+        "API_ROOT in .env is not an object of URLs in JSON:"
+        ' write API_ROOT={"123456": "http://127.0.0.1:5700"}',
+        'SUPERUSERS=123 in .env is not a list of texts in JSON: write SUPERUSERS=["123"]',
+    ]
+
+
+class OwnSettings(Config):
+    limit: int | None = Field(default=None, gt=0)
+    ways: list[str] = []
+    echo: Echo = Echo()
+    bot_key: int = 0
+    token: SecretStr = SecretStr("")
+    even: int = 0
+
+    @field_validator("even")
+    @classmethod
+    def _even(cls, value: int) -> int:
+        if value % 2:
+            raise ValueError("must be even")
+        return value
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("line", "said"),
     [
-        ("port", 65536),
-        ("port", -1),
-        ("host", "localhost"),
-        ("superusers", 1),
-        ("session_expire_timeout", "soon"),
-        ("api_timeout", "soon"),
-        ("log_level", None),
+        ("LIMIT=x", "LIMIT=x in .env is not a whole number above 0: write LIMIT=1"),
+        ("WAYS=s3cret", 'WAYS in .env is not a list in JSON: write WAYS=["text"]'),
+        ("BOT_KEY=s3cret", "BOT_KEY in .env is not a whole number: write BOT_KEY=0"),
+        ("EVEN=3", "EVEN in .env is not valid: must be even"),
+        ("ECHO__LIMITS=[7]\nECHO__PREFIX=[s3cret", None),
+        (
+            'ECHO__LIMITS=["s3cret"]',
+            "ECHO__LIMITS in .env is not valid: at limits.0, input should be a valid integer,"
+            " unable to parse string as an integer",
+        ),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: object) -> None:
-    with pytest.raises(ValidationError, match=name):
-        Config(**{name: value})
+def test_settings_of_subclasses(line: str, said: str | None, write: WriteFile) -> None:
+    write(".env", line)
+    if said is None:
+        assert OwnSettings().echo.limits == [7]
+    else:
+        assert message_of(OwnSettings) == said
+
+
+def test_a_part_of_a_setting_that_is_not_json(write: WriteFile) -> None:
+    write(".env", "ECHO__LIMITS=[s3cret")
+    message = message_of(OwnSettings)
+    assert "echo" in message.lower()
+    assert "s3cret" not in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_setting_that_is_missing(write: WriteFile) -> None:
+    class Required(Config):
+        qq: int
+
+    assert message_of(Required) == "QQ is not set and has no default: write QQ=... in .env"
+
+
+def test_a_subclass_may_read_text_that_is_not_json(write: WriteFile) -> None:
+    class Lenient(Config):
+        @field_validator("superusers", mode="before")
+        @classmethod
+        def _split(cls, value: object) -> object:
+            return value.split(",") if isinstance(value, str) else value
+
+    write(".env", "SUPERUSERS=1,2")
+    assert Lenient().superusers == {"1", "2"}
+
+
+@pytest.mark.parametrize("host", ["localhost", "bot.example", "my_host", "xn--nxasmq6b", "::1"])
+def test_names_are_hosts(host: str) -> None:
+    assert str(Config(host=host).host) == host
+
+
+@pytest.mark.promise("data: a setting that is empty counts as not set")
+@pytest.mark.parametrize("name", Config.model_fields)
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_setting_counts_as_not_set(
+    name: str, text: str, write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(".env", f"{name.upper()}='{text}'")
+    assert Config().model_dump() == Config(_env_file=None).model_dump()
+    monkeypatch.setenv(name.upper(), text)
+    assert Config().model_dump() == Config(_env_file=None).model_dump()
+
+
+def test_an_empty_variable_leaves_the_setting_to_the_file(
+    write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(".env", "ACCESS_TOKEN=abc", "AIOHTTP_HEARTBEAT=7", "ENVIRONMENT=")
+    monkeypatch.setenv("ACCESS_TOKEN", "")
+    monkeypatch.setenv("AIOHTTP_HEARTBEAT", "")
+    env, config = load_config()
+    assert env.environment == "prod"
+    assert (config.access_token, config.aiohttp_heartbeat) == ("abc", 7)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "problem"),
+    [
+        ("gbk", "is not encoded in UTF-8 (line 2)"),
+        ("utf-16", "is encoded in UTF-16, not in UTF-8"),
+        ("utf-16-le", "is encoded in UTF-16, not in UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("name", [".env", ".env.prod"])
+def test_a_file_in_another_encoding_is_named(
+    name: str, encoding: str, problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text('PORT=1\nNICKNAME=["小明"]\n', encoding=encoding)
+    assert message_of() == f"{name} {problem}: save it in UTF-8 with your editor"
 
 
 # Undeclared settings
@@ -336,11 +517,24 @@ def test_keywords_override_undeclared_keys(
 # Secrets
 
 
-@pytest.mark.parametrize("name", ["access_token", "secret", "port", "superusers"])
-def test_errors_do_not_show_values(name: str) -> None:
-    with pytest.raises(ValidationError, match=name) as caught:
-        Config(**{name: {"hidden": "p4ssw0rd"}})
-    assert "p4ssw0rd" not in f"{caught.value} {caught.value!r}"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("access_token", 987654321),
+        ("secret", [987654321]),
+        ("api_root", 987654321),
+        ("api_root", "http://x/987654321"),
+        ("port", {"hidden": 987654321}),
+        ("port", "http://x/?token=987654321"),
+        ("superusers", {"hidden": 987654321}),
+        ("superusers", "http://x/?token=987654321"),
+        ("host", "http://x:987654321@example.org/"),
+    ],
+)
+def test_errors_do_not_show_secrets(name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=f"^The argument {name}") as raised:
+        Config(**{name: value})
+    assert "987654321" not in f"{raised.value} {raised.value!r}"
 
 
 def test_repr_does_not_show_secrets() -> None:
@@ -363,5 +557,5 @@ def test_without_pydantic_settings_the_error_names_the_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pydantic_settings", None)
     monkeypatch.delitem(sys.modules, "nonebot_aiohttp.config")
-    with pytest.raises(ImportError, match=r"pip install nonebot-aiohttp\[standalone\]"):
+    with pytest.raises(ImportError, match=r'pip install "nonebot-aiohttp\[standalone\]"'):
         importlib.import_module("nonebot_aiohttp.config")

@@ -10,17 +10,16 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import nonebot_aiohttp
-from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
-from tests.support.documents import READMES, ROOT, Document
+from nonebot_aiohttp.options import PREFIX, DriverOptions
+from tests.support.documents import DOCS, READMES, ROOT, Block, Document, documents, pairs
 
-DOCUMENTS = [*READMES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-WORDS = {"README.md": ("none", "empty"), "README.zh-CN.md": ("无", "空")}
-"""How the tables of settings spell None and the empty set."""
+DOCUMENTS = documents()
+PAIRS = pairs()
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @pytest.fixture(params=READMES, ids=lambda path: path.name)
@@ -28,62 +27,33 @@ def readme(request: pytest.FixtureRequest) -> Document:
     return Document(request.param)
 
 
-@pytest.fixture(params=DOCUMENTS, ids=lambda path: path.name)
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(params=DOCUMENTS, ids=name_of)
 def document(request: pytest.FixtureRequest) -> Document:
     return Document(request.param)
-
-
-def shown(name: str, value: Any, none: str, empty: str) -> str:
-    """Spell a default as the tables do."""
-    if value is None:
-        return none
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return f"`{value}`"
-    if isinstance(value, float):
-        return f"{value:g} s"
-    if isinstance(value, frozenset):
-        return empty if not value else str(value)
-    if not name.endswith(("_size", "_memory")):
-        return f"{value:,}"
-    return f"{value // MIB} MiB" if value >= MIB else f"{value // 1024} KiB"
-
-
-@pytest.mark.promise("data: every limit is a setting with a default for bots")
-def test_the_table_of_settings_has_all_of_them_with_their_defaults(readme: Document) -> None:
-    options, words = DriverOptions.parse({}), WORDS[readme.path.name]
-    expected = [
-        [f"`{PREFIX}{name}`", shown(name, getattr(options, name), *words)]
-        for name in DriverOptions.__annotations__
-    ]
-    rows = readme.rows(r"`aiohttp_\w+`")
-    assert [row[:2] for row in rows] == expected
-    assert all(len(row) == 3 and row[2] for row in rows)
 
 
 def format_figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def test_the_table_of_speed_is_that_of_the_run(readme: Document) -> None:
+@pytest.mark.parametrize("page", [*READMES, DOCS / "start" / "nonebot2.md"], ids=name_of)
+def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
     paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
-    rows = readme.table("`nonebot_aiohttp.nonebot2`")
-    assert len(rows) == len(paths)
-    for row, path in zip(rows, paths, strict=True):
-        medians = {format_figure(subject["median"]) for subject in path["subjects"]}
-        ratios = {f"{each['ratio']:.2f}" for each in (*path["subjects"], *path["targets"])}
-        shown = re.findall(r"\d[\d,.]*\d", " ".join(row[1:]))
-        assert len(shown) >= len(row) - row.count("-") - 1
-        assert set(shown) <= medians | ratios
+    medians = {format_figure(subject["median"]) for path in paths for subject in path["subjects"]}
+    document = Document(page)
+    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
+    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
+    assert len(figures) >= 8
+    assert set(figures) <= medians
+    assert "tox -e bench" in document.text
 
 
-def test_the_settings_of_nonebot_are_listed(readme: Document) -> None:
-    # Read as text: importing it needs pydantic-settings.
-    module = ast.parse((ROOT / "nonebot_aiohttp/config.py").read_text(encoding="utf-8"))
-    (config,) = (n for n in module.body if isinstance(n, ast.ClassDef) and n.name == "Config")
-    fields = [f"`{n.target.id}`" for n in config.body if isinstance(n, ast.AnnAssign)]  # type: ignore[union-attr]
-    assert re.search("[、, ]*\\s*".join(fields), readme.prose)
+def test_a_readme_has_130_lines_at_most(readme: Document) -> None:
+    assert len(readme.text.splitlines()) <= 130
 
 
 def test_every_setting_that_is_named_exists(document: Document) -> None:
@@ -106,22 +76,31 @@ def check_import(module: str, names: list[str]) -> None:
         assert set(names) <= there
 
 
-def test_both_languages_have_the_same_parts_and_the_same_code() -> None:
-    english, chinese = map(Document, READMES)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: name_of(pair[1]))
+def test_both_languages_have_the_same_parts_and_the_same_code(pair: tuple[Path, Path]) -> None:
+    english, chinese = map(Document, pair)
     assert english.levels == chinese.levels
     assert len(english.rows(".*")) == len(chinese.rows(".*"))
-    assert [b.language for b in english.blocks] == [b.language for b in chinese.blocks]
-    for ours, theirs in zip(english.blocks, chinese.blocks, strict=True):
-        assert essence(ours.language, ours.code) == essence(theirs.language, theirs.code)
+    ours, theirs = shared(english), shared(chinese)
+    assert [(b.language, b.file) for b in ours] == [(b.language, b.file) for b in theirs]
+    assert list(english.files) == list(chinese.files)
+    for our, their in zip(ours, theirs, strict=True):
+        assert essence(our.language, our.code) == essence(their.language, their.code)
+
+
+def shared(document: Document) -> list[Block]:
+    """Return the blocks of code, without the lists of pages, which differ."""
+    return [block for block in document.blocks if not block.language.startswith("{")]
 
 
 def essence(language: str, code: str) -> str:
     """Take comments and docstrings out of code, which are translated."""
     if language != "python":
-        return re.sub(r"^\s*#.*\n", "", code, flags=re.MULTILINE)
+        lines = (re.sub(r"(^|\s+)#.*", "", line) for line in code.splitlines())
+        return "\n".join(filter(None, lines))
     tree = ast.parse(code)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
             del node.body[0]
     return ast.dump(tree)
 
@@ -141,7 +120,7 @@ def commands(document: Document) -> Iterator[list[str]]:
         if block.language in ("sh", "console"):
             for line in block.code.splitlines():
                 words = shlex.split(line.removeprefix("$ "), comments=True)
-                for position, word in enumerate([*words, "&&"]):
+                for position, word in enumerate([*words, "&&"] if words else []):
                     if word == "&&":
                         yield words[:position]
                         words = ["&&"] * (position + 1) + words[position + 1 :]
@@ -149,7 +128,7 @@ def commands(document: Document) -> Iterator[list[str]]:
 
 def test_the_commands_that_are_shown_exist(document: Document) -> None:
     extras, environments = project_names()
-    for command in commands(document):
+    for command in filter(None, commands(document)):
         words = [word for word in command if word != "&&"]
         for word, argument in zip(words, [*words[1:], ""], strict=True):
             if re.fullmatch(r"(examples|tests|docs|benchmarks)/.*", word):

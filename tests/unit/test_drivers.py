@@ -223,7 +223,7 @@ def test_registering_calls_register_with_driver_config_and_keywords() -> None:
 
     class Recorder(RecordingBot):
         @classmethod
-        def register(cls, driver: drivers.Driver, config: Any, **kwargs: Any) -> None:
+        def register(cls, driver: Any, config: Any, **kwargs: Any) -> None:
             super().register(driver, config, **kwargs)
             calls.append((driver, config, kwargs))
 
@@ -231,7 +231,8 @@ def test_registering_calls_register_with_driver_config_and_keywords() -> None:
     assert driver.register_adapter("one", Recorder, flag=True) is None  # type: ignore[func-returns-value]
     assert calls == [(driver, driver.config, {"flag": True})]
     assert driver._adapters == {"one": Recorder}
-    assert (Recorder.driver, Recorder.config) == (driver, driver.config)
+    registered: Any = Recorder
+    assert (registered.driver, registered.config) == (driver, driver.config)
 
 
 @pytest.mark.promise("registry: registering a name again keeps the first adapter")
@@ -242,6 +243,8 @@ def test_registering_a_name_again_keeps_the_first_adapter(logs: Logs) -> None:
     driver.register_adapter("one", second)
     assert driver._adapters == {"one": first}
     assert not hasattr(second, "driver")
+    assert logs.matching("The name one belongs to", "WARNING")
+    driver.register_adapter("one", first)
     assert logs.matching("one is registered already", "DEBUG")
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import nonebot_aiohttp
 
-CONFIG = "nonebot_aiohttp.config"
-"""The only module that needs the extra of the standalone driver."""
+CONFIG = ("nonebot_aiohttp.config", "nonebot_aiohttp.settings.sources")
+"""The only modules that need the extra of the standalone driver."""
 
 MODULES = [
     "nonebot_aiohttp",
@@ -21,7 +21,7 @@ MODULES = [
         for found in pkgutil.walk_packages(
             nonebot_aiohttp.__path__, "nonebot_aiohttp.", onerror=lambda name: None
         )
-        if ".nonebot2" not in found.name and found.name != CONFIG
+        if ".nonebot2" not in found.name and found.name not in CONFIG
     ),
 ]
 """All others, but for those of the NoneBot face."""
@@ -46,7 +46,7 @@ def test_the_modules_are_found() -> None:
 
 def test_no_module_but_those_of_its_face_imports_nonebot() -> None:
     has_extra = importlib.util.find_spec("pydantic_settings") is not None
-    assert "nonebot" not in imported_by([*MODULES, CONFIG] if has_extra else MODULES)
+    assert "nonebot" not in imported_by([*MODULES, *CONFIG] if has_extra else MODULES)
 
 
 def test_no_module_but_the_configuration_imports_an_extra() -> None:

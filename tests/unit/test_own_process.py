@@ -30,7 +30,7 @@ def test_without_uvloop_the_loop_is_asyncios(monkeypatch: pytest.MonkeyPatch) ->
     loop = process.loop_factory("auto")()
     loop.close()
     assert type(loop).__module__.startswith("asyncio")
-    with pytest.raises(ValidationError, match=r"aiohttp_loop: .*pip install"):
+    with pytest.raises(ValidationError, match=r'aiohttp_loop: .* "nonebot-aiohttp\[speedups\]"'):
         process.loop_factory("uvloop")
 
 

@@ -6,13 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.promises import PARTS, marked, page
+from tests.support.promises import CHINESE, PARTS, chinese_page, marked, page
 
-PAGE = Path(__file__).parents[2] / "docs" / "promises.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_page_shows_the_marks() -> None:
-    assert PAGE.read_text("utf-8") == page(marked())
+    assert (DOCS / "promises.md").read_text("utf-8") == page(marked())
+
+
+def test_every_promise_has_a_chinese_text_and_no_text_is_left_over() -> None:
+    assert set(CHINESE["promises"]) == set(marked())
+    assert set(CHINESE["parts"]) == set(PARTS)
+
+
+def test_the_chinese_page_shows_the_marks() -> None:
+    assert (DOCS / "zh" / "promises.md").read_text("utf-8") == chinese_page(marked())
 
 
 def test_every_part_has_promises() -> None:

@@ -1,4 +1,4 @@
-"""Ctrl+C at a terminal, as most bots are stopped under ``nb run``.
+"""Ctrl+C at a terminal, as most bots are stopped under ``nb run``, and ``nb run --reload``.
 
 Trap: the terminal signals the whole group, and nb-cli then its child besides.
 """
@@ -97,14 +97,14 @@ class Terminal:
 
 
 @asynccontextmanager
-async def in_terminal(bot: Bot, folder: Path) -> AsyncIterator[Terminal]:
-    """Run a bot with ``nb run`` in a terminal."""
+async def in_terminal(bot: Bot, folder: Path, *options: str) -> AsyncIterator[Terminal]:
+    """Run a bot with ``nb run`` and its options in a terminal."""
     (folder / "pyproject.toml").write_text(PROJECT)
     program = BOTS / "adapters_bot.py"
     (folder / "bot.py").write_text(
         f'import runpy\nrunpy.run_path({str(program)!r}, run_name="__main__")\n'
     )
-    terminal = Terminal([sys.executable, "-m", "nb_cli", "run"], bot, folder)
+    terminal = Terminal([sys.executable, "-m", "nb_cli", "run", *options], bot, folder)
     try:
         await terminal.shows("Listening on")
         yield terminal
@@ -129,3 +129,25 @@ async def test_ctrl_c_is_one_orderly_stop(
     assert "Stopping, up to 20 s for what runs; Ctrl+C again cuts it off" in terminal.text
     for wrong in ("Forced", "has failed", "Cut off", "Traceback"):
         assert wrong not in terminal.text
+
+
+async def test_reload_loses_no_event_that_has_begun(
+    tmp_path: Path, there: Platform, client: aiohttp.ClientSession
+) -> None:
+    bot = Bot("adapters_bot", Candidate(OURS), tmp_path, **options(there, work_seconds=1))
+    async with in_terminal(bot, tmp_path, "--reload") as terminal:
+        assert await post(client, bot, message_event("/work before")) == 204
+        await bot.note("begun")
+        with (tmp_path / "bot.py").open("a") as program:
+            program.write("# changed\n")
+        await terminal.shows("Reloading")
+        await eventually(lambda: terminal.text.count("Listening on") == 2, timeout=30)
+        assert handled(bot) == ["before"]
+        assert await post(client, bot, message_event("/work after")) == 204
+        await bot.note("begun", 2)
+        terminal.press_ctrl_c()
+        assert await bot.ended() == 0
+        await eventually(lambda: terminal.text.count("Stopped") >= 2, timeout=30)
+    assert handled(bot) == ["after", "before"]
+    assert "Cut off" not in terminal.text
+    assert "Traceback" not in terminal.text

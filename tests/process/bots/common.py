@@ -84,11 +84,11 @@ class PlatformBot(Bot):
 
     async def do_exit(self, event: dict[str, Any]) -> None:
         """Stop the driver from its own event loop."""
-        self.driver.exit()  # type: ignore[attr-defined]
+        self.driver.exit()
 
     async def do_exit_from_thread(self, event: dict[str, Any]) -> None:
         """Stop the driver from another thread."""
-        threading.Thread(target=self.driver.exit).start()  # type: ignore[attr-defined]
+        threading.Thread(target=self.driver.exit).start()
 
     async def do_hang(self, event: dict[str, Any]) -> None:
         self.note("begun")
@@ -163,7 +163,7 @@ class PlatformBot(Bot):
         root = getattr(self.config, "api_root", None)
         if root is None:
             return await self._call_by_socket(api, data)
-        async with self.driver.session.post(root, json={"api": api, **data}) as response:  # type: ignore[attr-defined]
+        async with self.driver.session.post(root, json={"api": api, **data}) as response:
             response.raise_for_status()
             return await response.json()
 
@@ -192,8 +192,8 @@ def make_driver(settings: Mapping[str, Any], note: Note) -> Driver:
     ``polling_url`` set up connections to platforms.
     """
     base = {"host": "127.0.0.1", "port": 0, "log_level": "DEBUG"}
-    config = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])
-    driver = Driver(SimpleNamespace(environment="test"), config)  # type: ignore[arg-type]
+    config: Any = SimpleNamespace(**{**base, **settings}, note=note, gate=asyncio.Event(), pools=[])
+    driver = Driver(SimpleNamespace(environment="test"), config)
     driver.register_adapter("platform", PlatformBot)
     _note_hooks(driver, settings, note)
     _set_up_forward(driver, settings)

@@ -1,0 +1,30 @@
+"""The pictures of the first minute show the lines that come today."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.docs.first_minute import IMAGES, Picture, draw, lines_of, nonebot2, standalone
+from tests.docs.trying import needs_curl
+
+TIMES = re.compile(r"^(\d{4}-)?\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
+
+
+@needs_curl
+@pytest.mark.parametrize("try_page", [standalone, nonebot2])
+async def test_a_picture_shows_what_comes_today(
+    try_page: Callable[[Path], Awaitable[Picture]], tmp_path: Path
+) -> None:
+    picture = await try_page(tmp_path)
+    drawn = (IMAGES / picture.file).read_text(encoding="utf-8")
+    # The lines of the log have no fixed order: two tasks write them.
+    assert sorted(timeless(drawn)) == sorted(timeless(draw(picture)))
+
+
+def timeless(drawing: str) -> list[str]:
+    """Return the lines of a drawing, each time replaced."""
+    return [TIMES.sub("TIME", line) for line in lines_of(drawing)]

@@ -1,0 +1,98 @@
+"""The pages with which one starts: what they say to type gives what they show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.docs.trying import LISTENING, Reader, needs_curl
+from tests.support.documents import DOCS, READMES
+from tests.support.waiting import within
+
+START = DOCS / "start"
+PING, PONG = {"from": "somebody", "text": "ping"}, {"api": "send", "to": "somebody", "text": "pong"}
+
+
+async def pinged(reader: Reader, path: str) -> object:
+    """Send a ping over a WebSocket to the adapter in a page; return what comes back."""
+    headers = {"X-Self-ID": "12345"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(f"ws://127.0.0.1:{reader.port}{path}") as socket,
+    ):
+        await socket.send_json(PING)
+        return await within(socket.receive_json())
+
+
+@needs_curl
+async def test_the_echo_bot_answers_as_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "adapters.md", tmp_path)
+    with reader.starts(reader.command("onebot_echo.py")) as bot:
+        await bot.shows(LISTENING)
+        answer = reader.runs(reader.command("curl "))
+        assert answer.startswith(reader.page.code("text", "204 No Content").strip())
+        (said,) = re.findall(r"`(Bot 12345 cannot answer: [^`]*)`", reader.page.text)
+        await bot.shows(re.escape(said))
+        assert reader.runs(reader.command("client.py")) == reader.page.code("text", "send_msg")
+        bot.stop()
+        assert await bot.ended() == 0
+    assert "Traceback" not in bot.output
+
+
+async def test_the_bot_of_the_readme_answers(tmp_path: Path) -> None:
+    reader = Reader(READMES[0], tmp_path)
+    (tmp_path / "bot.py").write_text(reader.page.code("python", "MyBot"), "utf-8")
+    with reader.starts("python bot.py") as bot:
+        await bot.shows(LISTENING)
+        assert await pinged(reader, "/my/ws") == PONG
+        await bot.shows("12345 can be reached")
+        bot.stop()
+        assert await bot.ended() == 0
+
+
+async def test_a_nonebot2_bot_is_switched_by_a_line(tmp_path: Path) -> None:
+    reader = Reader(START / "nonebot2.md", tmp_path)
+    with reader.starts(reader.command("python bot.py")) as bot:
+        await bot.shows(LISTENING)
+        answer = reader.runs(reader.command("python client.py"))
+        assert answer == reader.page.code("text", "send_msg")
+        bot.stop()
+        assert await bot.ended() == 0
+    output = reader.as_shown(bot.output)
+    assert "nonebot_aiohttp | Listening on http://127.0.0.1:8080" in output
+    for text in re.findall(r"`(Stopp[^`]*)`", reader.page.text):
+        assert f"nonebot_aiohttp | {text}" in output
+
+
+async def test_nonebots_own_drivers_log_what_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "nonebot2.md", tmp_path)
+    before = "~fastapi+~httpx+~websockets"
+    assert before in reader.page.text
+    with reader.starts("python bot.py", DRIVER=before) as bot:
+        await bot.shows(LISTENING)
+        assert reader.runs("python client.py") == reader.page.code("text", "send_msg")
+        bot.stop()
+        await bot.ended()
+    rows = [row[0] for row in reader.page.table("before")]
+    for text in re.findall(r"`uvicorn`: `([^`]*)`", " ".join(rows)):
+        assert f"uvicorn | {text}" in reader.as_shown(bot.output)
+    assert '"WebSocket /onebot/v11/ws" [accepted]' in bot.output
+
+
+@needs_curl
+@pytest.mark.parametrize("start", ["python site_aiohttp.py", "uvicorn --port 8080 site_asgi:app"])
+async def test_a_site_answers_and_so_does_its_bot(start: str, tmp_path: Path) -> None:
+    reader = Reader(START / "sites.md", tmp_path)
+    with reader.starts(reader.command(start)) as site:
+        await site.shows(LISTENING)
+        page, bot = reader.page.code("sh", "curl ").splitlines()
+        shown, status = reader.page.code("text").splitlines()
+        assert reader.runs(page) == f"{shown}\n"
+        assert reader.runs(bot).startswith(status)
+        assert await pinged(reader, "/bot/my/ws") == PONG
+        site.stop()
+        await site.ended()
+    assert "Traceback" not in site.output
