@@ -97,7 +97,8 @@ def shared(document: Document) -> list[Block]:
 def essence(language: str, code: str) -> str:
     """Take comments and docstrings out of code, which are translated."""
     if language != "python":
-        return re.sub(r"^\s*#.*\n", "", code, flags=re.MULTILINE)
+        lines = (re.sub(r"(^|\s+)#.*", "", line) for line in code.splitlines())
+        return "\n".join(filter(None, lines))
     tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
@@ -128,7 +129,7 @@ def commands(document: Document) -> Iterator[list[str]]:
 
 def test_the_commands_that_are_shown_exist(document: Document) -> None:
     extras, environments = project_names()
-    for command in commands(document):
+    for command in filter(None, commands(document)):
         words = [word for word in command if word != "&&"]
         for word, argument in zip(words, [*words[1:], ""], strict=True):
             if re.fullmatch(r"(examples|tests|docs|benchmarks)/.*", word):
