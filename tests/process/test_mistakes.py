@@ -110,7 +110,7 @@ def test_run_in_a_running_loop_says_what_to_write(tmp_path: Path) -> None:
 # Starts that fail
 
 
-@pytest.mark.promise("own process: a failed start is one line, or the user's part of a traceback")
+@pytest.mark.promise("life: a failed start is one line, or the user's part of a traceback")
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     program = """
 import socket
@@ -190,7 +190,7 @@ def test_a_startup_hook_that_fails_shows_the_users_lines_alone(tmp_path: Path, h
 NEVER = "has never run: end the program with driver.run()"
 
 
-@pytest.mark.promise("own process: a program that makes a driver and never runs it says so")
+@pytest.mark.promise("life: a program that makes a driver and never runs it says so")
 def test_a_driver_that_is_never_run_is_said_at_the_end(tmp_path: Path) -> None:
     ended = ran(tmp_path, "config = SimpleNamespace()\nDriver(config, config)\n")
     assert ended.code == 1
@@ -327,7 +327,7 @@ def blocking(directory: Path, work: str, loop: str = "asyncio", debug: bool = Tr
     return ran(directory, program)
 
 
-@pytest.mark.promise("own process: with DEBUG=true the log names the line that blocks the loop")
+@pytest.mark.promise("life: with DEBUG=true the log names the line that blocks the loop")
 @pytest.mark.parametrize("loop", ["asyncio", pytest.param("uvloop", marks=absent.needs("uvloop"))])
 def test_a_handler_that_blocks_the_loop_is_named_with_its_line(tmp_path: Path, loop: str) -> None:
     ended = blocking(tmp_path, "time.sleep(1.5)", loop)

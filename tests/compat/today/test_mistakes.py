@@ -59,7 +59,7 @@ def ran(directory: Path, program: str, driver: str = OURS, **environment: str) -
 WRITE = "is the driver without NoneBot2: write DRIVER=nonebot_aiohttp.nonebot2"
 
 
-@pytest.mark.promise("NoneBot2: a DRIVER that names the package alone says what to write")
+@pytest.mark.promise("life: a DRIVER that names the package alone says what to write")
 @pytest.mark.parametrize(
     ("line", "text"),
     [
