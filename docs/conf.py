@@ -36,7 +36,9 @@ exclude_patterns = ["zh", "_*"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Type variables and private types.
-    (r"py:.*", r"([\w.]+\.)?_\w+|nonebot_aiohttp\.config\.ConfigT"),
+    (r"py:.*", r"([\w.]+\.)?(_\w+|ConfigT(_co)?)"),
+    # What the environment has to have: any object with that attribute will do.
+    (r"py:.*", r"nonebot_aiohttp\.standalone\.Environment"),
     # What NoneBot gets is of its own types.
     (r"py:.*", r"nonebot_aiohttp\.nonebot2\.(client|websocket)\.Nonebot\w+"),
     # Packages whose pages we do not link to.

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .drivers import HTTPConnection, HTTPResponse
     from .standalone import Driver
 
-    ConfigT_co = typing_extensions.TypeVar("ConfigT_co", covariant=True, default=Config)
+    _Config_co = typing_extensions.TypeVar("_Config_co", covariant=True, default=Config)
 else:
-    ConfigT_co = TypeVar("ConfigT_co", covariant=True)
+    _Config_co = TypeVar("_Config_co", covariant=True)
 
 T_CallingAPIHook = Callable[["Bot", str, "dict[str, Any]"], Awaitable[None]]
 T_CalledAPIHook = Callable[
@@ -41,7 +41,7 @@ _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _Bot = TypeVar("_Bot", bound="Bot[Any]")
 
 
-class Bot(abc.ABC, Generic[ConfigT_co]):
+class Bot(abc.ABC, Generic[_Config_co]):
     """One bot account on one connection; subclass it to write an adapter.
 
     An adapter with settings of its own names their class, for type checkers. Then ``self.config``,
@@ -69,8 +69,8 @@ class Bot(abc.ABC, Generic[ConfigT_co]):
             ``"http"`` or ``"websocket"``.
     """
 
-    driver: Driver[ConfigT_co]
-    config: ConfigT_co
+    driver: Driver[_Config_co]
+    config: _Config_co
     _calling_api_hook: dict[T_CallingAPIHook, None] = {}
     _called_api_hook: dict[T_CalledAPIHook, None] = {}
 
@@ -107,8 +107,8 @@ class Bot(abc.ABC, Generic[ConfigT_co]):
     @classmethod
     def register(
         cls,
-        driver: Driver[ConfigT_co],
-        config: ConfigT_co,  # type: ignore[misc]
+        driver: Driver[_Config_co],
+        config: _Config_co,  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         """Store the driver that registers this adapter.
@@ -126,7 +126,7 @@ class Bot(abc.ABC, Generic[ConfigT_co]):
     @classmethod
     @abc.abstractmethod
     async def check_permission(
-        cls, driver: Driver[ConfigT_co], request: HTTPConnection
+        cls, driver: Driver[_Config_co], request: HTTPConnection
     ) -> tuple[str | None, HTTPResponse | None]:
         """Decide whether a request or a WebSocket handshake comes from the platform.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,25 +20,16 @@ from tests.support.waiting import eventually
 PAGE = Document(ROOT / "docs" / "deploying.md")
 LISTENING = r"Listening on (https?)://\S*?:(\d+|\S+\.sock)"
 
-_MARKED = re.compile(r"<!-- file: (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def files_of(document: Document) -> dict[str, str]:
-    """Return the files that a page shows, by their names."""
-    return dict(_MARKED.findall(document.text))
-
-
-FILES = files_of(PAGE)
+FILES = PAGE.files
 
 
 def write_bot(directory: Path, **replaced: str) -> None:
     """Write the page's bot; each replacement is a piece of ``bot.py`` and what stands for it."""
-    adapter = files_of(Document(ROOT / "docs" / "adapter.md"))["my_adapter.py"]
     code = FILES["bot.py"]
     for old, new in replaced.items():
         assert old in code
         code = code.replace(old, new)
-    (directory / "my_adapter.py").write_text(adapter, "utf-8")
+    (directory / "my_adapter.py").write_text(FILES["my_adapter.py"], "utf-8")
     (directory / "bot.py").write_text(code, "utf-8")
 
 
@@ -51,6 +41,20 @@ async def running_bot(directory: Path, *prefix: str, **environment: str) -> Asyn
     with Command(directory, command, **{**port, **environment}) as bot:
         await bot.shows(LISTENING)
         yield bot
+
+
+def https_settings(port: int, tls: Tls) -> str:
+    """Return the page's lines of ``.env`` for HTTPS, with our port and certificate."""
+    text = FILES["https.env"]
+    for old, new in {
+        "0.0.0.0": "127.0.0.1",
+        "8443": str(port),
+        "/etc/ssl/bot.example.org.pem": str(tls.cert_file),
+        "/etc/ssl/bot.example.org.key": str(tls.key_file),
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 async def port_of(bot: Command) -> int:

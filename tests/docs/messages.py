@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from tests.support.documents import ROOT, Document
 
@@ -40,9 +39,10 @@ def spans(page: Document) -> list[str]:
 
 def _text(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
-        return "".join(
-            each.value if isinstance(each, ast.Constant) else "..." for each in node.values
+        parts = (
+            str(each.value) if isinstance(each, ast.Constant) else "..." for each in node.values
         )
+        return "".join(parts)
     assert isinstance(node, ast.Constant)
     return str(node.value)
 
@@ -67,7 +67,3 @@ def _is_documentation(node: ast.AST) -> bool:
     if isinstance(node, ast.keyword):
         return node.arg == "description"
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def is_in(path: str, *places: str) -> bool:
-    return any(Path(path).match(place) for place in places)

@@ -67,6 +67,17 @@ async def test_the_bot_takes_a_signed_webhook(tmp_path: Path) -> None:
         assert await bot.ended() == 0
 
 
+async def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
+    reader = Reader(PAGE, tmp_path)
+    (said,) = re.findall(r"`(PIGEON_SECRET is not set[^`]*)`", reader.page.prose)
+    settings = reader.page.files[".env"].splitlines()
+    kept = [line for line in settings if not line.startswith("PIGEON_SECRET")]
+    (tmp_path / ".env").write_text("\n".join(kept), "utf-8")
+    with reader.starts("python bot.py") as bot:
+        assert await bot.ended() == 1
+        assert said in bot.output
+
+
 def test_the_tox_file_has_the_environments_and_the_commands_of_the_page(tmp_path: Path) -> None:
     files = package(tmp_path).page.files
     assert "commands = pytest" in files["tox.ini"]

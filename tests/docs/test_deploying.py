@@ -24,6 +24,7 @@ from tests.docs.deployed import (
     FILES,
     PAGE,
     Nginx,
+    https_settings,
     port_of,
     post,
     running_bot,
@@ -179,16 +180,8 @@ async def test_the_driver_serves_https_itself(
     tmp_path: Path, client: aiohttp.ClientSession, tls: Tls
 ) -> None:
     write_bot(tmp_path)
-    port, text = free_port(), FILES["https.env"]
-    for old, new in {
-        "0.0.0.0": "127.0.0.1",
-        "8443": str(port),
-        "/etc/ssl/bot.example.org.pem": str(tls.cert_file),
-        "/etc/ssl/bot.example.org.key": str(tls.key_file),
-    }.items():
-        assert old in text
-        text = text.replace(old, new)
-    (tmp_path / ".env").write_text(text)
+    port = free_port()
+    (tmp_path / ".env").write_text(https_settings(port, tls))
     with Command(tmp_path, [sys.executable, "bot.py"]) as bot:
         await bot.shows(f"Listening on https://127.0.0.1:{port}")
         assert await post(client, f"https://127.0.0.1:{port}/my/", tls=tls) == 200

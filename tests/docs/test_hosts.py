@@ -9,14 +9,14 @@ import aiohttp
 import pytest
 
 from tests.docs.commands import Command
-from tests.docs.deployed import files_of, post
+from tests.docs.deployed import post
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM kills there")
 
 PAGE = Document(ROOT / "docs" / "hosts.md")
-FILES = files_of(PAGE)
+FILES = PAGE.files
 SERVERS = [command.split() for command in PAGE.code("sh", "uvicorn").splitlines()]
 
 UP = r"Listening on|[Rr]unning on http"
@@ -24,13 +24,12 @@ UP = r"Listening on|[Rr]unning on http"
 
 def write_files(directory: Path, **replaced: str) -> None:
     """Write the page's files, with pieces of the program of the site replaced."""
-    adapter = files_of(Document(ROOT / "docs" / "adapter.md"))["my_adapter.py"]
+    PAGE.write_files(directory)
     site = FILES["website.py"]
     for old, new in replaced.items():
         assert old in site
         site = site.replace(old, new)
-    for name, code in {**FILES, "website.py": site, "my_adapter.py": adapter}.items():
-        (directory / name).write_text(code, "utf-8")
+    (directory / "website.py").write_text(site, "utf-8")
 
 
 async def serves(directory: Path, arguments: list[str], path: str) -> None:

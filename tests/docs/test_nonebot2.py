@@ -1,14 +1,25 @@
-"""The page on NoneBot2: its tables say what is tested. ``tests/compat`` runs what it shows."""
+"""The page on NoneBot2: its tables say what is tested, and its lines of ``.env`` start a bot."""
 
 from __future__ import annotations
 
 import ast
 import configparser
 import re
+import sys
+from pathlib import Path
 
+import aiohttp
+import pytest
+
+from tests.docs.commands import Command
+from tests.docs.deployed import https_settings, post
+from tests.support import absent
+from tests.support.certs import Tls
 from tests.support.documents import ROOT, Document
+from tests.support.ports import free_port
 
 PAGE = Document(ROOT / "docs" / "nonebot2.md")
+ERRORS = Document(ROOT / "docs" / "errors.md")
 DISTRIBUTIONS = {
     "Discord": "nonebot-adapter-discord",
     "Feishu": "nonebot-adapter-feishu",
@@ -59,3 +70,77 @@ def test_the_settings_of_nonebots_fastapi_are_those_that_are_read() -> None:
     )
     read = {name for name in map(ast.unparse, fields) if name.startswith("fastapi_")}
     assert set(re.findall(r"`(fastapi_\w+)`", PAGE.prose)) == read
+
+
+LINES = [row[0].strip("`") for row in PAGE.rows(r"`DRIVER=.*")]
+BOT = Document(ROOT / "docs" / "start" / "nonebot2.md").files["bot.py"]
+
+missed = absent.missing("nonebot2", "nonebot-adapter-onebot", "fastapi")
+needs_nonebot2 = (
+    pytest.mark.absent(absent.not_installed(missed))
+    if missed
+    else pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM kills there")
+)
+
+
+def started(folder: Path, line: str, arguments: str = "") -> Command:
+    """Start a bot with a line in its ``.env``, and arguments of ``nonebot.run()``."""
+    assert "nonebot.run()" in BOT
+    (folder / "bot.py").write_text(BOT.replace("nonebot.run()", f"nonebot.run({arguments})"))
+    (folder / ".env").write_text(f"PORT={free_port()}\n{line}\n")
+    return Command(folder, [sys.executable, "bot.py"])
+
+
+def test_the_page_shows_one_line_to_change() -> None:
+    assert PAGE.files[".env"] == f"{LINES[0]}\n"
+    assert len(LINES) == 3
+
+
+@needs_nonebot2
+@pytest.mark.parametrize("line", LINES)
+async def test_the_lines_of_the_table_start_a_bot(tmp_path: Path, line: str) -> None:
+    is_own, has_server = line == LINES[0], "~none" not in line
+    ours = r"\[INFO\] nonebot_aiohttp \| Listening on http://127\.0\.0\.1:\d+"
+    with started(tmp_path, line) as bot:
+        await bot.shows(ours if is_own else "startup complete")
+        if has_server and not is_own:
+            await bot.shows("running on http")
+        bot.stop()
+        code = await bot.ended()
+        assert code == 0 or not is_own
+    assert ("unning on http" in bot.output) is (has_server and not is_own)
+    assert "Traceback" not in bot.output
+
+
+@needs_nonebot2
+async def test_it_serves_https_with_the_lines_of_the_page_on_deploying(
+    tmp_path: Path, tls: Tls
+) -> None:
+    port = free_port()
+    with started(tmp_path, f"{LINES[0]}\n{https_settings(port, tls)}") as bot:
+        await bot.shows(f"Listening on https://127.0.0.1:{port}")
+        async with aiohttp.ClientSession() as client:
+            url = f"https://127.0.0.1:{port}/onebot/v11/"
+            assert await post(client, url, b'{"post_type": "meta_event"}', tls) == 204
+        bot.stop()
+        assert await bot.ended() == 0
+
+
+@needs_nonebot2
+async def test_the_argument_of_uvicorn_is_ignored(tmp_path: Path) -> None:
+    with started(tmp_path, LINES[0], 'app="__mp_main__:app"') as bot:
+        await bot.shows("Listening on")
+        bot.stop()
+        assert await bot.ended() == 0
+
+
+@needs_nonebot2
+@pytest.mark.parametrize("driver", ["~nonebot_aiohttp.nonebot2", "~nonebot_aiohttp"])
+async def test_a_wrong_line_raises_what_the_page_of_errors_explains(
+    tmp_path: Path, driver: str
+) -> None:
+    with started(tmp_path, f"DRIVER={driver}") as bot:
+        assert await bot.ended() == 1
+    error = bot.output.splitlines()[-1]
+    (row,) = (row for row in ERRORS.rows(".*") if row[0] == f"`{error}`")
+    assert f"`{LINES[0]}`" in row[1]

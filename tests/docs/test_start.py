@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.docs.trying import LISTENING, Reader, needs_curl
-from tests.support.documents import DOCS, READMES, ROOT, Document
+from tests.support.documents import DOCS, READMES
+from tests.support.waiting import within
 
 START = DOCS / "start"
-ECHOES = [START / "adapters.md", *READMES]
+PING, PONG = {"from": "somebody", "text": "ping"}, {"api": "send", "to": "somebody", "text": "pong"}
+
+
+async def pinged(reader: Reader, path: str) -> object:
+    """Send a ping over a WebSocket to the adapter in a page; return what comes back."""
+    headers = {"X-Self-ID": "12345"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.ws_connect(f"ws://127.0.0.1:{reader.port}{path}") as socket,
+    ):
+        await socket.send_json(PING)
+        return await within(socket.receive_json())
 
 
 @needs_curl
-@pytest.mark.parametrize("page", ECHOES, ids=lambda path: path.name)
-async def test_the_echo_bot_answers_as_the_page_says(page: Path, tmp_path: Path) -> None:
-    reader = Reader(page, tmp_path)
+async def test_the_echo_bot_answers_as_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "adapters.md", tmp_path)
     with reader.starts(reader.command("onebot_echo.py")) as bot:
         await bot.shows(LISTENING)
         answer = reader.runs(reader.command("curl "))
         assert answer.startswith(reader.page.code("text", "204 No Content").strip())
-        said = re.findall(r"`(Bot 12345 cannot answer: [^`]*)`", reader.page.text)
-        for text in said:
-            await bot.shows(re.escape(text))
+        (said,) = re.findall(r"`(Bot 12345 cannot answer: [^`]*)`", reader.page.text)
+        await bot.shows(re.escape(said))
         assert reader.runs(reader.command("client.py")) == reader.page.code("text", "send_msg")
         bot.stop()
         assert await bot.ended() == 0
     assert "Traceback" not in bot.output
+
+
+async def test_the_bot_of_the_readme_answers(tmp_path: Path) -> None:
+    reader = Reader(READMES[0], tmp_path)
+    (tmp_path / "bot.py").write_text(reader.page.code("python", "MyBot"), "utf-8")
+    with reader.starts("python bot.py") as bot:
+        await bot.shows(LISTENING)
+        assert await pinged(reader, "/my/ws") == PONG
+        await bot.shows("12345 can be reached")
+        bot.stop()
+        assert await bot.ended() == 0
 
 
 async def test_a_nonebot2_bot_is_switched_by_a_line(tmp_path: Path) -> None:
@@ -71,27 +92,7 @@ async def test_a_site_answers_and_so_does_its_bot(start: str, tmp_path: Path) ->
         shown, status = reader.page.code("text").splitlines()
         assert reader.runs(page) == f"{shown}\n"
         assert reader.runs(bot).startswith(status)
+        assert await pinged(reader, "/bot/my/ws") == PONG
         site.stop()
         await site.ended()
     assert "Traceback" not in site.output
-
-
-@pytest.mark.parametrize("page", [START / "nonebot2.md", *READMES], ids=lambda path: path.name)
-def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
-    paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
-    medians = {median(subject["median"]) for path in paths for subject in path["subjects"]}
-    document = Document(page)
-    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
-    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
-    assert len(figures) >= 8
-    assert set(figures) <= medians
-    assert "tox -e bench" in document.text
-
-
-def median(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
-@pytest.mark.parametrize("page", READMES, ids=lambda path: path.name)
-def test_a_readme_is_short(page: Path) -> None:
-    assert len(page.read_text(encoding="utf-8").splitlines()) <= 130

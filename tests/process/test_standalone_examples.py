@@ -1,4 +1,4 @@
-"""The examples and the README's code, run in processes as a newcomer runs them."""
+"""The examples, run in processes as the READMEs tell a newcomer to run them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ import aiohttp
 import pytest
 
 from tests.process.programs import PATIENCE, PythonProcess
-from tests.support.documents import READMES, ROOT, Document
+from tests.support.documents import DOCS, READMES, ROOT, Document
 from tests.support.ports import free_port
 from tests.support.waiting import within
 
-README = Document(READMES[0])
 TOKEN = "token-of-the-test"
 MESSAGE = {"post_type": "message", "message_type": "private", "user_id": 7, "message": "/echo 早"}
 
@@ -52,9 +51,9 @@ def assert_ends(program: PythonProcess) -> None:
         assert wrong not in program.log, program.log
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_what_the_readme_says_to_try_is_answered_as_it_says(tmp_path: Path, readme: Path) -> None:
-    document = Document(readme)
+@pytest.mark.parametrize("page", [*READMES, DOCS / "start" / "adapters.md"], ids=str)
+def test_what_a_page_says_to_try_is_answered_as_it_says(tmp_path: Path, page: Path) -> None:
+    document = Document(page)
     client = tmp_path / "client.py"
     with running(tmp_path, *example("onebot_echo.py")) as bot:
         path, name, value, body = curl_of(document)
@@ -63,7 +62,7 @@ def test_what_the_readme_says_to_try_is_answered_as_it_says(tmp_path: Path, read
             assert f"HTTP/1.1 {answer.status} {answer.reason}\n" == document.code("text", "204")
         bot.output_matching("Bot 12345 cannot answer: API_ROOT has no URL for bot 12345")
 
-        code = document.code("python", "ws_connect").replace(":8080/", f":{bot.port}/")
+        code = document.files["client.py"].replace(":8080/", f":{bot.port}/")
         client.write_text(code, encoding="utf-8")
         printed = subprocess.run([sys.executable, str(client)], **CAPTURED).stdout
         assert printed == document.code("text", "send_msg")
@@ -72,8 +71,8 @@ def test_what_the_readme_says_to_try_is_answered_as_it_says(tmp_path: Path, read
 
 
 async def test_the_settings_come_from_a_dotenv_file_and_the_environment(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"ACCESS_TOKEN={TOKEN}\nSECRET=of-the-file\n")
-    with running(tmp_path, *example("onebot_echo.py"), SECRET="") as bot:
+    (tmp_path / ".env").write_text("ACCESS_TOKEN=of-the-file\nSECRET=\n")
+    with running(tmp_path, *example("onebot_echo.py"), ACCESS_TOKEN=TOKEN, SECRET="") as bot:
         assert await status_of(bot, "/cqhttp/") == 401
         assert await status_of(bot, f"/cqhttp/?access_token={TOKEN}") == 204
         bot.stop()
@@ -92,29 +91,6 @@ async def test_the_site_has_its_own_page_and_the_bot(tmp_path: Path) -> None:
             site.stop()
             assert (await within(socket.receive())).data == aiohttp.WSCloseCode.GOING_AWAY
         assert_ends(site)
-
-
-@pytest.mark.parametrize(
-    ("marker", "arguments", "prefix"),
-    [
-        ("app = driver.server_app", ["bot.py"], ""),
-        ("add_subapp", ["host.py"], "/bot"),
-        ("Starlette", ["-m", "uvicorn", "--port", "{port}", "host:app"], "/bot"),
-    ],
-)
-async def test_the_adapter_of_the_readme_works_in_each_host_of_the_readme(
-    tmp_path: Path, marker: str, arguments: list[str], prefix: str
-) -> None:
-    adapter = README.code("python", "class MyBot").replace("MyBot", "Bot")
-    adapter = adapter.replace("ApiNotAvailable, Bot,", "ApiNotAvailable, Bot as Base,")
-    (tmp_path / "my_adapter.py").write_text(adapter.replace("Bot(Bot)", "Bot(Base)"))
-    (tmp_path / "bot.py").write_text(README.code("python", "app = driver.server_app"))
-    (tmp_path / "host.py").write_text(README.code("python", marker))
-    with running(tmp_path, *arguments) as bot:
-        async with connected(bot, f"{prefix}/my/ws") as (_, socket):
-            await socket.send_json({"from": "somebody", "text": "ping"})
-            answer = await within(socket.receive_json())
-        assert answer == {"api": "send", "to": "somebody", "text": "pong"}
 
 
 CAPTURED: Any = {"check": True, "stdout": subprocess.PIPE, "encoding": "utf-8", "timeout": PATIENCE}

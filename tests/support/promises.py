@@ -26,18 +26,13 @@ PARTS = {
     "life": "Starting, stopping and hosts",
     "data": "Settings and refusals",
     "strangers": "Limits for strangers",
+    "several processes": "Several processes",
 }
-"""The headings of the page, by the first word of a promise."""
+"""The headings of the page, by the first words of a promise."""
 
 HEAD_FILE = Path(__file__).with_name("promises.md")
-"""What the page says in words, before the lists."""
-
-CHINESE_HEAD = """\
-# 可靠性承诺，以及证明它们的测试
-
-每项承诺由带有相应标记的测试证明，如 `@pytest.mark.promise("part: promise")`。本页由这些标记生成。
-每种宿主下哪些承诺成立，见 [hosts.md](../hosts.md)（英文）。
-"""
+CHINESE_HEAD_FILE = Path(__file__).with_name("promises.zh.md")
+"""What the pages say in words, before the lists."""
 
 Promises = dict[str, dict[str, list[str]]]
 """The names of tests, by the text of a promise and the path of a file."""
@@ -75,7 +70,7 @@ def page(promises: Promises) -> str:
 def chinese_page(promises: Promises) -> str:
     """Return the text of docs/zh/promises.md."""
     lines = _lines(promises, CHINESE["promises"], CHINESE["parts"], "../../tests")
-    return "\n".join([CHINESE_HEAD, *lines])
+    return "\n".join([CHINESE_HEAD_FILE.read_text("utf-8"), *lines])
 
 
 def _lines(

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from pydantic.networks import IPvAnyAddress
 
 from nonebot_aiohttp.config import Config, Env
 from nonebot_aiohttp.options import MIB, PREFIX, DriverOptions
@@ -58,7 +58,8 @@ ENGLISH_WORDS = Words(
         frozenset[str]: "list of texts",
         set[str]: "list of texts",
         dict[str, str]: "object of texts",
-        IPvAnyAddress: "IP address",
+        IPv4Address: "IP address",
+        IPv6Address: "IP address",
         timedelta: "duration",
     },
     last=" or ",
@@ -76,7 +77,8 @@ CHINESE_WORDS = Words(
         frozenset[str]: "文本列表",
         set[str]: "文本列表",
         dict[str, str]: "文本对象",
-        IPvAnyAddress: "IP 地址",
+        IPv4Address: "IP 地址",
+        IPv6Address: "IP 地址",
         timedelta: "时长",
     },
     last=" 或 ",
@@ -100,7 +102,8 @@ def type_of(name: str, annotation: Any, words: Words) -> str:
     if get_origin(annotation) is Literal:
         return words.one_of([f"`{choice}`" for choice in get_args(annotation)])
     if get_origin(annotation) in (Union, UnionType):
-        return words.one_of([type_of(name, each, words) for each in get_args(annotation)])
+        kinds = (type_of(name, each, words) for each in get_args(annotation))
+        return words.one_of(list(dict.fromkeys(kinds)))
     if annotation is NoneType:
         return words.none
     return words.types["bytes" if is_size(name) else annotation]

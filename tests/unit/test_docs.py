@@ -15,10 +15,11 @@ import pytest
 
 import nonebot_aiohttp
 from nonebot_aiohttp.options import PREFIX, DriverOptions
-from tests.support.documents import READMES, ROOT, Block, Document, documents, pairs
+from tests.support.documents import CHINESE, DOCS, READMES, ROOT, Block, Document, documents, pairs
 
 DOCUMENTS = documents()
 PAIRS = pairs()
+SWITCHING = [folder / "start" / "nonebot2.md" for folder in (DOCS, CHINESE)]
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -40,16 +41,20 @@ def format_figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def test_the_table_of_speed_is_that_of_the_run(readme: Document) -> None:
+@pytest.mark.parametrize("page", [*READMES, *SWITCHING], ids=name_of)
+def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
     paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
-    rows = readme.table("`nonebot_aiohttp.nonebot2`")
-    assert len(rows) == len(paths)
-    for row, path in zip(rows, paths, strict=True):
-        medians = {format_figure(subject["median"]) for subject in path["subjects"]}
-        ratios = {f"{each['ratio']:.2f}" for each in (*path["subjects"], *path["targets"])}
-        shown = re.findall(r"\d[\d,.]*\d", " ".join(row[1:]))
-        assert len(shown) >= len(row) - row.count("-") - 1
-        assert set(shown) <= medians | ratios
+    medians = {format_figure(subject["median"]) for path in paths for subject in path["subjects"]}
+    document = Document(page)
+    cells = [cell for row in document.rows(".*") for cell in row[1:] if re.match(r"\d", cell)]
+    figures = [each for cell in cells for each in re.findall(r"(?<![~\w])\d[\d,]*\.?\d*", cell)]
+    assert len(figures) >= 8
+    assert set(figures) <= medians
+    assert "tox -e bench" in document.text
+
+
+def test_a_readme_has_130_lines_at_most(readme: Document) -> None:
+    assert len(readme.text.splitlines()) <= 130
 
 
 def test_every_setting_that_is_named_exists(document: Document) -> None:
@@ -92,7 +97,8 @@ def shared(document: Document) -> list[Block]:
 def essence(language: str, code: str) -> str:
     """Take comments and docstrings out of code, which are translated."""
     if language != "python":
-        return re.sub(r"^\s*#.*\n", "", code, flags=re.MULTILINE)
+        lines = (re.sub(r"(^|\s+)#.*", "", line) for line in code.splitlines())
+        return "\n".join(filter(None, lines))
     tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
@@ -115,7 +121,7 @@ def commands(document: Document) -> Iterator[list[str]]:
         if block.language in ("sh", "console"):
             for line in block.code.splitlines():
                 words = shlex.split(line.removeprefix("$ "), comments=True)
-                for position, word in enumerate([*words, "&&"]):
+                for position, word in enumerate([*words, "&&"] if words else []):
                     if word == "&&":
                         yield words[:position]
                         words = ["&&"] * (position + 1) + words[position + 1 :]

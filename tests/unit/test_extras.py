@@ -13,7 +13,7 @@ UNQUOTED = re.compile(r"pip install (?:-\S+ )*[^\s\"']+\[")
 """zsh takes brackets for a pattern of file names, and says `no matches found`."""
 
 
-@pytest.mark.promise("own process: a command that installs an extra can be pasted into any shell")
+@pytest.mark.promise("data: a command that installs an extra can be pasted into any shell")
 def test_every_extra_to_install_is_quoted() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "*.py", "*.md", "*.toml", "*.yml"],

@@ -1,0 +1,165 @@
+"""Which texts of the package the page of errors puts together, and which it leaves out, and why."""
+
+from __future__ import annotations
+
+_NEXT = "...; the next attempt is in ... s"
+_BOT = "bot ... of ..."
+_NO_ADAPTER = "no adapter ... is registered"
+_MEANT = "...; did you mean ...?"
+_NEVER_RUN = "The driver that was made at ... has never run: ..."
+_SCHEME = "must have ...:// or ...s:// before the host"
+
+COMPOSED: dict[str, tuple[str, ...]] = {
+    "... failed: ...; the next attempt is in ... s": ("... failed: ...", _NEXT),
+    "... has failed ... times in ...: ...; the next attempt is in ... s": (
+        "... has failed ... times in ...: ...",
+        _NEXT,
+    ),
+    "Bot ... of ... disconnected (...); the next attempt is in ... s": (
+        _BOT,
+        "B... disconnected (...)",
+        _NEXT,
+    ),
+    "... of bot ... of ... failed: ...": ("... of ... failed", _BOT),
+    "Bot ... of ... connected (...)": (_BOT, "B... connected (...)"),
+    "Bot ... of ... disconnected (...)": (_BOT, "B... disconnected (...)"),
+    "Refused ... from ... with ...: ...": ("Refused ... ...", "from ... with ...: ..."),
+    "no adapter ... is registered: call driver.register_adapter(..., ...) before the start": (
+        _NO_ADAPTER,
+        "...: call driver.register_adapter(..., ...) before the start",
+    ),
+    "no adapter ... is registered; did you mean ...?": (_NO_ADAPTER, _MEANT),
+    "no adapter ... is registered, only ...": (_NO_ADAPTER, "..., only ..."),
+    "its URL ... must have ...:// or ...s:// before the host; did you mean ...?": (
+        "its URL ... ...; did you mean ...?",
+        _SCHEME,
+    ),
+    "its URL ... must have ...:// or ...s:// before the host": ("its URL ... ...", _SCHEME),
+    "its URL must have ...:// or ...s:// before the host; it must look like ...": (
+        "its URL ...; it must look like ...",
+        _SCHEME,
+    ),
+    "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount driver.asgi in a"
+    " FastAPI application instead": (
+        "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount",
+        "driver.asgi in a FastAPI application instead",
+    ),
+    "nonebot_aiohttp is the driver without NoneBot2: write DRIVER=nonebot_aiohttp.nonebot2": (
+        "nonebot_aiohttp is the driver without NoneBot2: write",
+    ),
+    "module ... has no attribute ...: for NoneBot2 write nonebot_aiohttp.nonebot2, as in"
+    " DRIVER=~fastapi+nonebot_aiohttp.nonebot2": (
+        "module ... has no attribute ...",
+        ": for NoneBot2 write nonebot_aiohttp.nonebot2, as in",
+    ),
+    "The driver that was made at ... has never run: end the program with driver.run()": (
+        _NEVER_RUN,
+        "end the program with driver.run()",
+    ),
+    "The driver that was made at ... has never run: end the program with nonebot.run()": (
+        _NEVER_RUN,
+        "end the program with nonebot.run()",
+    ),
+}
+"""Lines as users see them, and the texts of which the package makes them."""
+
+FOREIGN = {
+    "ModuleNotFoundError: No module named 'nonebot.drivers.nonebot_aiohttp'",
+    "ModuleNotFoundError: No module named 'nonebot_aiohttp'",
+}
+"""Python's own; test_nonebot2.py raises them."""
+
+INTERNAL: dict[str, set[str]] = {
+    "annotations, formats and representations": {
+        "... (in ..., line ...)",
+        "... ... ... ... ... bytes ... s",
+        "... ... lines are left out ...",
+        "... or ...",
+        "<... type=... adapters=... bots=...>",
+        "<Bot type=... self_id=...>",
+        "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level>"
+        " <cyan>...</cyan>: ...",
+        "<no text: its __str__ failed>",
+        "Exception | None",
+        "Internal Server Error",
+        "from ... to ...",
+        "...:... in ...",
+        "retry at the slowest pace",
+        "str | None",
+    },
+    "names, which stand in other texts": {
+        "The ... of ...",
+        "The adapter ...",
+        "The system's proxy",
+        "a ... of ...",
+        "a Unix socket",
+        "a request of ...",
+        "an ASGI application",
+        "an aiohttp application",
+        "an unknown adapter",
+        "an unknown peer",
+        "blocked event loop",
+        "cookies of the request",
+        "end of the process",
+        "header of the request",
+        "on_cleanup of server_app",
+        "on_shutdown of server_app",
+        "requests of server_app",
+        "the FastAPI application",
+        "the SOCKS proxy ...",
+        "the client has left",
+        "the closing of the session",
+        "the driver's reader",
+        "the shutdown hook ...",
+    },
+    "ends of texts that the pages have, which explain themselves": {
+        "... ...: write ...=... in .env",
+        "; Ctrl+C again cuts it off",
+        "; an id is text",
+        "; did you mean ...?",
+        "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
+        ' pip install "nonebot-aiohttp[fastapi]"',
+        "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
+        " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins",
+        "came after the stop began",
+        "had not ended",
+        "redirected with ...",
+        "save it in UTF-8 with your editor",
+        "write AIOHTTP_SSL_CERTFILE with the path of its PEM file",
+        "write the whole path of a PEM file that exists",
+    },
+    "what a setting must be, behind `is not`": {
+        ", ... or less",
+        ", ... or more",
+        ", or none",
+        "..., or none",
+        "a level of loguru (...) or its number",
+        "a list in JSON",
+        "a list of origins in JSON",
+        "a list of texts in JSON",
+        "a time (seconds, HH:MM:SS or ISO 8601)",
+        "a whole number",
+        "an IP address or a name",
+        "an object in JSON",
+        "an object of URLs in JSON",
+        "neither an IP address nor a name",
+        "not a level of loguru",
+        "octal digits, as for chmod",
+        "the path of a PEM file",
+        "true or false",
+    },
+    "errors that the package catches itself": {
+        "the Host header is not a valid host",
+    },
+    "mistakes of the FastAPI application against ASGI, which frameworks do not make": {
+        "A WebSocket has no event ...",
+        "A response has no event ...",
+        "The application has ended without the whole of a response",
+        "The body is ... than its Content-Length",
+        "The head of this response was sent already",
+        "This WebSocket was accepted already",
+        "This WebSocket was accepted or refused already",
+        "This response has not begun, or has ended",
+    },
+}
+"""Texts that the pages leave out, by the reason."""
