@@ -115,7 +115,6 @@ INTERNAL: dict[str, set[str]] = {
     "ends of texts that the pages have, which explain themselves": {
         "... ...: write ...=... in .env",
         "; Ctrl+C again cuts it off",
-        "; an id is text",
         "; did you mean ...?",
         "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
         ' pip install "nonebot-aiohttp[fastapi]"',
