@@ -99,3 +99,21 @@ async def test_after_a_reload_only_a_restart_moves_the_websocket(
         await websocket.send_json({"text": "afterwards"})
         assert await site.handled("afterwards") == new.port
     await site.stop()
+
+
+async def test_what_a_platform_has_given_up_waiting_for_is_handled_all_the_same(
+    make_site: Callable[..., Site], client: aiohttp.ClientSession
+) -> None:
+    site = make_site()
+    await site.start()
+    process = site.processes[0]
+    names = [f"127.0.0.1:{each.port}" for each in site.processes]
+    bot = next(str(bot) for bot in BOTS if process_of(str(bot), names) == names[0])
+    await process.stop()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(site.post(client, bot, "first"), 0.3)
+    second = asyncio.ensure_future(site.post(client, bot, "second"))
+    process.start()
+    assert await second == 204
+    await site.stop()
+    assert process.handled() == [(bot, "first"), (bot, "second")]
