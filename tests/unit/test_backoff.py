@@ -222,7 +222,7 @@ async def test_a_stable_time_resets_the_delay(pace: Pace, fake_clock: FakeClock)
     assert pace.failed(3) == 6
 
 
-@pytest.mark.promise("forward: an outage is logged with one traceback, and its end with one line")
+@pytest.mark.promise("forward: an outage is logged in a few lines, and its end in one")
 def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
     assert pace.succeeded() is False
     pace.failed(3)

@@ -389,6 +389,17 @@ def test_bridge_keeps_level_text_and_exception(stdlib_logger: logging.Logger, lo
     ]
 
 
+@pytest.mark.promise("data: what a peer says forges no line of the log")
+def test_bridge_cleans_what_libraries_quote(
+    stdlib_logger: logging.Logger, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted = "cannot read\n2026-01-01 forged \x1b[31mred"
+    stdlib_logger.warning(quoted)
+    monkeypatch.setattr(stdlib_logger, "name", "aiohttp.client")
+    stdlib_logger.warning(quoted)
+    assert logs.messages() == [quoted, "cannot read\n  2026-01-01 forged [31mred"]
+
+
 def test_bridge_names_the_caller_and_keeps_its_stack(stdlib_logger: logging.Logger) -> None:
     records: list[Any] = []
     sink = logger.add(lambda message: records.append(message.record))
