@@ -163,6 +163,18 @@ def loggable(text: str, longest: int = _LONGEST_LINE) -> str:
     return _cut(line, longest)
 
 
+def hanging(text: str) -> str:
+    """Redact a text of several lines as ``loggable`` does, and indent those after the first."""
+    first, *more = text.splitlines() or [""]
+    return "\n".join([redact_text(_printable(first)), *_indented(more)])
+
+
+def _indented(lines: list[str]) -> Iterator[str]:
+    for each in lines:
+        line = _cut(redact_text(_printable(each)))
+        yield f"  {line}" if line else ""
+
+
 def _printable(line: str) -> str:
     if line.isprintable():
         return line
@@ -190,11 +202,11 @@ def format_traceback(exc: BaseException) -> str:
     text = "".join(traceback.format_exception(type(exc), exc, frames))
     for url in _unusable_urls(exc):
         text = text.replace(url, INVALID_URL)
-    lines = [_cut(redact_text(_printable(each))) for each in text.splitlines()]
+    lines = text.splitlines()
     if len(lines) > _MOST_LINES:
         half = _MOST_LINES // 2
         lines[half:-half] = [f"... {len(lines) - 2 * half} lines are left out ..."]
-    return "\n".join(f"  {each}" if each else "" for each in lines)
+    return "\n".join(_indented(lines))
 
 
 _CALLERS = re.compile(
