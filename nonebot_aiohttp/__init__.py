@@ -93,4 +93,9 @@ def __getattr__(name: str) -> Any:
     if name == "driver":
         # Not `from . import driver`, which would look for the attribute again, and never end.
         return import_module(f"{__name__}.driver")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    text = f"module {__name__!r} has no attribute {name!r}"
+    if name == "Mixin":
+        # NoneBot looks for it where DRIVER has more than one part.
+        text += ": for NoneBot2 write nonebot_aiohttp.nonebot2, as in"
+        text += " DRIVER=~fastapi+nonebot_aiohttp.nonebot2"
+    raise AttributeError(text)

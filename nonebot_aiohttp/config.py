@@ -31,7 +31,15 @@ from .log import is_level
 from .log.own import logger
 from .settings.declared import Source, read_host, wrong_settings
 from .settings.places import FILE_ENCODING, env_files, wrong_encoding
-from .settings.sources import DELIMITER, TextSource, declared_names, named_in, named_lines, names_of
+from .settings.sources import (
+    DELIMITER,
+    PartIsNotJson,
+    TextSource,
+    declared_names,
+    named_in,
+    named_lines,
+    names_of,
+)
 
 __all__ = ["Config", "Env", "load_config"]
 
@@ -114,12 +122,12 @@ class Config(BaseSettings):
     access_token: str | None = Field(
         default=None,
         repr=False,
-        description="Token that platforms must send; without it nothing is checked.",
+        description="Token that platforms must send; `none` turns the check off.",
     )
     secret: str | None = Field(
         default=None,
         repr=False,
-        description="Key with which platforms must sign webhooks; without it nothing is checked.",
+        description="Key with which platforms must sign webhooks; `none` turns the check off.",
     )
     api_root: dict[str, str] = Field(
         default={},
@@ -215,7 +223,7 @@ class Config(BaseSettings):
             raise ValueError("not a level of loguru")
         return value
 
-    @field_validator("api_timeout", mode="before")
+    @field_validator("api_timeout", "access_token", "secret", mode="before")
     @classmethod
     def _none_from_text(cls, value: object) -> object:
         return None if isinstance(value, str) and value.lower() in {"none", "null"} else value
@@ -281,6 +289,9 @@ def _errors_of(settings_class: type[BaseSettings], values: Mapping[str, Any]) ->
             yield
     except UnicodeDecodeError:
         raise wrong_encoding(files) from None
+    except PartIsNotJson as error:
+        (name,) = error.args
+        raise ValidationError({name: "has a part that is not JSON"}) from None
     except pydantic.ValidationError as error:
         fields = settings_class.model_fields
         arguments = {name: value for name, value in values.items() if name[:1] != "_"}

@@ -230,7 +230,11 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
                 # NoneBot reads digits in a dotenv file as a number.
                 is_digits = name == "socket_mode" and isinstance(value, int)
                 given[name] = str(value) if is_digits else _none_or(value)
-        return cls._validated(given, env_files(getattr(config, "_env_file", None)))
+        try:
+            return cls._validated(given, env_files(getattr(config, "_env_file", None)))
+        except ValidationError as error:
+            # Without the lines of this module, which say nothing to the user.
+            raise error.with_traceback(None) from None
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> DriverOptions:
@@ -264,7 +268,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _not_wanted(cls, name: str) -> Problem:
         # pydantic 1 and 2 name their tables of fields differently.
-        fields = getattr(cls, "__pydantic_fields__", None) or vars(cls)["__fields__"]
+        fields = getattr(cls, "model_fields", None) or vars(cls)["__fields__"]
         field = getattr(fields[name], "field_info", fields[name])
         return not_wanted(name, get_type_hints(cls)[name], field)
 
@@ -284,7 +288,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         """Yield pairs of setting and problem, by the rules that a field's bounds cannot state."""
         for name in _field_names():
             value = getattr(self, name)
-            if isinstance(value, float) and math.isinf(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 yield name, self._not_wanted(name)
         for name in ("ssl_certfile", "ssl_keyfile", "ssl_cafile"):
             path = getattr(self, name)

@@ -38,18 +38,18 @@ def name_problem(name: Any) -> str | None:
     if not isinstance(name, str):
         return f"The name of an adapter must be text, not {_kind_of(name)}"
     if not name:
-        reason = "it is empty"
+        reason = "it is empty, and no part of a path is; write one, as my in /my/ws"
     elif "/" in name:
-        reason = "it has a slash, which separates the parts of a path"
+        reason = "it has a slash, which separates the parts of a path; leave it out"
     elif name in (".", ".."):
-        reason = "clients take it out of a path"
+        reason = "clients take it out of paths; write another one, as my in /my/ws"
     elif unquote(name) != name:
-        reason = "it is percent-encoded, but paths are decoded"
+        reason = "it is percent-encoded, but paths are decoded; write it decoded"
     elif not name.isprintable():
-        reason = "it has characters that cannot be printed"
+        reason = "it has characters that cannot be printed; leave them out"
     else:
         return None
-    return f"{repr(name)[:80]} cannot be the name of an adapter, a part of a path: {reason}"
+    return f"{repr(name)[:80]} cannot be the name of an adapter: {reason}"
 
 
 def adapter_problem(name: Any, adapter: Any, arguments: dict[str, Any]) -> str | None:
@@ -93,13 +93,15 @@ def hook_problem(where: str, hook: Any, *parameters: str) -> str | None:
         return f"{where} takes a function, not {_kind_of(hook)}"
     if _takes(hook, *parameters):
         return None
-    wanted = f"be callable as {_called(hook, parameters)}"
-    return f"{hook_name(hook)} cannot be a hook of {where}: it must {wanted}, {_has(hook)}"
+    name = hook_name(hook)
+    call = f"{name.rpartition('.')[2]}({', '.join(parameters)})"
+    takes = _names_in(hook)
+    return f"{name} cannot be a hook of {where}: it is called as {call}, but takes ({takes})"
 
 
 def _not_a_class(adapter: Any) -> str:
     if isinstance(adapter, ModuleType):
-        return f"An adapter is a class, not a module such as {adapter.__name__}"
+        return f"An adapter is a class, not a module: pass {adapter.__name__}.Bot, for example"
     if all(hasattr(type(adapter), name) for name in _NEEDED):
         return f"An adapter is a class: pass {class_name(type(adapter))} itself, not an instance"
     return f"An adapter is a class, not {_kind_of(adapter)}"
@@ -108,7 +110,7 @@ def _not_a_class(adapter: Any) -> str:
 def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
     foreign = [name for name in _NEEDED if not hasattr(adapter, name)]
     if foreign:
-        yield f"it lacks {', '.join(foreign)}; an adapter is a subclass of nonebot_aiohttp.Bot"
+        yield f"it lacks {', '.join(foreign)}: derive it from nonebot_aiohttp.Bot"
         return
     lacking = sorted(getattr(adapter, "__abstractmethods__", ()))
     if lacking:
@@ -123,7 +125,8 @@ def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
     if "handle_message" not in lacking:
         yield from _message_problems(adapter)
     if not _takes(adapter.__init__, "self", "self_id", "request"):
-        yield f"its __init__ must take (self, self_id, request), {_has(adapter.__init__)}"
+        takes = _names_in(adapter.__init__)
+        yield f"its __init__ must take (self, self_id, request), not ({takes})"
 
 
 def _parameter_problems(
@@ -139,7 +142,7 @@ def _parameter_problems(
             yield f"its {name} lacks @classmethod"
         else:
             wanted = ", ".join([*parameters, *arguments])
-            yield f"its {name} must be callable with ({wanted}), {_has(method)}"
+            yield f"its {name} is called with ({wanted}), but takes ({_names_in(method)})"
 
 
 def _message_problems(adapter: Any) -> Iterator[str]:
@@ -173,18 +176,13 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def _has(function: Callable[..., Any]) -> str:
-    """Describe what a function takes, by names alone: defaults may be secrets."""
+def _names_in(function: Callable[..., Any]) -> str:
+    """List what a function takes, by names alone: defaults may be secrets."""
     signature = _signature_of(function)
     assert signature is not None
     stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
     parameters = signature.parameters.values()
-    names = [stars.get(each.kind.name, "") + each.name for each in parameters]
-    return f"but it takes ({', '.join(names)})"
-
-
-def _called(hook: Callable[..., Any], parameters: tuple[str, ...]) -> str:
-    return f"{hook_name(hook).rpartition('.')[2]}({', '.join(parameters)})"
+    return ", ".join(stars.get(each.kind.name, "") + each.name for each in parameters)
 
 
 def _kind_of(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -20,6 +21,7 @@ from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
 from .hosts.hosted import HostedDriver
+from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
 from .log.own import logger
@@ -64,6 +66,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
     config: _Config_co  # type: ignore[assignment]  # Any object with attributes will do.
     _option_defaults: dict[str, Any] = {}
+    _is_for_nonebot = False
 
     def __init__(self, env: _Environment, config: _Config_co) -> None:
         """Assemble a driver.
@@ -76,6 +79,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         Raises:
             ValidationError: A setting has a wrong value.
         """
+        if not self._is_for_nonebot and sys._getframe(1).f_globals.get("__name__") == "nonebot":
+            # NoneBot's init() would take it, and register_adapter() fail by its arguments.
+            text = "nonebot_aiohttp is the driver without NoneBot2: write"
+            text += " DRIVER=nonebot_aiohttp.nonebot2"
+            raise ValidationError({"driver": text})
         logger.hold_back()
         logger.set_level(getattr(config, "log_level", None))
         super().__init__(cast("Env", env), cast("Config", config))
@@ -98,7 +106,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             connections=websockets,
             work=handlers,
             hooks=hooks,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
             check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
@@ -112,6 +120,11 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         watch.add_connections(self._host.transports)
 
     def _check_start(self) -> None:
+        if not self._adapters:
+            logger.warning(
+                "No adapter is registered, so no event reaches a bot: call"
+                " driver.register_adapter(name, MyBot) before the start"
+            )
         self._loops.examine()
 
     @property

@@ -130,26 +130,28 @@ class Api(MessageProtocol):
 
 
 async def connect(kind: str, port: int, path: str, count: int, api: int) -> list[Platform]:
-    """Connect the platforms."""
-    loop = asyncio.get_running_loop()
-    platforms: list[Platform] = []
-    if kind == "webhook":
-        await loop.create_server(Api, "127.0.0.1", api, backlog=1024)
+    """Connect so many platforms to a bot, and listen for calls of the API on a port."""
+    if kind == "reverse":
+        url = f"ws://127.0.0.1:{port}{path}ws"
+        return [await connect_socket(url, number) for number in range(1, count + 1)]
+    await asyncio.get_running_loop().create_server(Api, "127.0.0.1", api, backlog=1024)
     for number in range(1, count + 1):
-        if kind == "webhook":
-            poster = Webhooks(number, path)
-            Api.platforms[str(number)] = poster
-            await loop.create_connection(lambda poster=poster: poster, "127.0.0.1", port)  # type: ignore[misc]
-            platforms.append(poster)
-        else:
-            url, headers = f"ws://127.0.0.1:{port}{path}ws", {"X-Self-ID": str(number)}
-            _, listener = await ws_connect(
-                lambda number=number: Socket(number),  # type: ignore[misc]
-                url,
-                extra_headers=headers,
-            )
-            platforms.append(listener)
-    return platforms
+        Api.platforms[str(number)] = await connect_poster(port, path, number)
+    return [*Api.platforms.values()]
+
+
+async def connect_socket(url: str, number: int) -> Platform:
+    """Connect a reverse WebSocket."""
+    socket = Socket(number)
+    await ws_connect(lambda: socket, url, extra_headers={"X-Self-ID": str(number)})
+    return socket
+
+
+async def connect_poster(port: int, path: str, number: int) -> Webhooks:
+    """Connect a poster of webhooks."""
+    poster = Webhooks(number, path)
+    await asyncio.get_running_loop().create_connection(lambda: poster, "127.0.0.1", port)
+    return poster
 
 
 async def measure(kind: str, *where: Any, warmup: float, seconds: float) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..connections.asgi_websocket import Receive, Send
 from ..life.lifespan import Lifespan
-from ..log import log_exception
 from ..log.own import logger
 from ..reverse.asgi_transport import AsgiTransport, Scope
 from .application import FASTAPI_NAMES, refuse_fastapi
+from .failed_start import log_failed_start
 
 
 class AsgiApplication:
@@ -55,7 +55,7 @@ class AsgiApplication:
         try:
             await self._lifespan.start()
         except Exception as error:
-            log_exception("ERROR", "The driver could not start", error)
+            log_failed_start(error)
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})

@@ -25,6 +25,7 @@ from .library_loggers import limited_loggers
 from .listening import Listening
 from .process import DEFAULT_LEVEL, serve_process
 from .server import Server, Started
+from .unused import Use
 
 if TYPE_CHECKING:
     from ..reverse.guests.guest import Guest
@@ -35,7 +36,7 @@ class Host:
 
     Attributes:
         lifespan: The order of starting and stopping.
-        asgi: The endpoints as an ASGI 3 application.
+        asgi_application: The endpoints as an ASGI 3 application.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Host:
         guest: Guest | None = None,
         fastapi_hint: str,
         asgi_advice: str = "",
+        run_advice: str = "end the program with driver.run()",
     ) -> None:
         """Make the transports; nothing is bound to an event loop or a process yet.
 
@@ -56,10 +58,12 @@ class Host:
             guest: An ASGI application behind the endpoints' own paths; None serves these alone.
             fastapi_hint: See ``DriverApplication``.
             asgi_advice: See ``AsgiApplication``.
+            run_advice: What to do, for a program that does not run its driver.
         """
         self.lifespan = lifespan
         self._bodies = bodies = BodyReader(options)
-        self.asgi = AsgiApplication(
+        self._use = Use(run_advice)
+        self.asgi_application = AsgiApplication(
             AsgiTransport(endpoints, options, bodies, guest),
             lifespan,
             fastapi_hint=fastapi_hint,
@@ -77,11 +81,18 @@ class Host:
         self._stop_asked = False
 
     @property
+    def asgi(self) -> AsgiApplication:
+        """The endpoints as an ASGI 3 application, to give it to a server."""
+        self._use.begin()
+        return self.asgi_application
+
+    @property
     def server_app(self) -> web.Application:
         """The endpoints as an application of their own; a new one when the last has ended.
 
         While another host runs the driver nothing can be added, because nobody would serve it.
         """
+        self._use.begin()
         self._app_is_taken = True
         is_idle = self.lifespan.is_idle
         app = self._app
@@ -121,11 +132,13 @@ class Host:
 
     def attach(self, app: web.Application) -> None:
         """Serve at the root of an application that exists, and live and stop with it."""
+        self._use.begin()
         self._embedding.install(app, claims_all=False)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start, and stop at the end; see ``HostedDriver.lifespan``."""
+        self._use.begin()
         await self.lifespan.start()
         try:
             yield
@@ -134,6 +147,7 @@ class Host:
 
     def run(self, where: Listening | None) -> None:
         """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
+        self._use.begin()
         serve_process(
             self.serve(where, hint="; Ctrl+C again cuts it off"),
             self.lifespan,
@@ -157,6 +171,7 @@ class Host:
             ValidationError: The port is not a valid port number, or a file of TLS cannot be used.
             LifecycleError: It runs already, or ``server_app`` is bound to another event loop.
         """
+        self._use.begin()
         if self._exit is not None or not self.lifespan.is_idle:
             # Here and not when the start fails, because undoing that would stop whoever runs it.
             raise LifecycleError("The driver runs already, here or in another host")

@@ -17,9 +17,10 @@ from ..connections.descriptors import raised_limit
 from ..exceptions import NonebotAiohttpError, ValidationError
 from ..life.deadline import LEAST_GRACE, Deadline
 from ..life.lifespan import Lifespan
-from ..log import console_logging, is_level, log_exception
+from ..log import console_logging, is_level
 from ..log.own import logger
 from .exit import FAILED, FORCED, LOOK_PAUSE, end_soon, end_without, running_threads
+from .failed_start import log_failed_start
 from .signals import StopSignals, signals_handled
 
 FORCED_END = 0.9
@@ -165,7 +166,7 @@ def serve_process(
             _check_level(log_level)
             _run(serving, lifespan, loop_factory(loop), stop)
         except NonebotAiohttpError as error:
-            _log_failed_start(error)
+            log_failed_start(error)
             _leave_threads(FAILED, threads, lifespan.deadline)
             raise SystemExit(FAILED) from error
         except _Forced:
@@ -241,11 +242,3 @@ def _exit_code(error: BaseException) -> int:
 def _check_level(level: int | str) -> None:
     if not is_level(level):
         raise ValidationError({"log_level": "must be a name or a number of loguru's levels"})
-
-
-def _log_failed_start(error: NonebotAiohttpError) -> None:
-    cause = error.__cause__
-    if cause is None:
-        logger.error("{}", error)
-    else:
-        log_exception("ERROR", str(error), cause)

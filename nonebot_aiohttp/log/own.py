@@ -113,14 +113,14 @@ class OwnLogger:
     def log(self, level: str, message: str, *args: Any) -> None:
         """Log a record of a level that is given by its name."""
         if self._held is not None:
-            self._hold(level, message, *args)
+            self._hold(level, message, *args, depth=1)
         elif self.takes(level):
             loguru.logger.opt(depth=1).log(level, message, *args)
 
     def log_exception(self, level: str, message: str, exc: BaseException, depth: int) -> None:
         """Log a message and a redacted traceback; see ``nonebot_aiohttp.log.log_exception``."""
         if self._held is not None:
-            self._hold(level, "{}\n{}", message, format_traceback(exc), depth=depth + 1)
+            self._hold(level, "{}\n{}", message, format_traceback(exc), depth=depth)
         elif self.takes(level):
             # Lazy: the traceback is formatted only if a sink takes the level.
             loguru.logger.opt(depth=depth, lazy=True).log(

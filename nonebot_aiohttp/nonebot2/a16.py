@@ -24,6 +24,7 @@ class Driver(standalone.Driver):
     ``aiohttp_allowed_origins`` is set.
     """
 
+    _is_for_nonebot = True
     _name_in_code = "nonebot.get_driver()"
     _option_defaults = {"allowed_origins": frozenset({"*"})}
 

@@ -16,6 +16,7 @@ from ..connections.unsent import UnsentWatch
 from ..exceptions import RegistrationError
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
+from ..life.blocked import debug_watches
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
@@ -99,7 +100,8 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             connections=kept.streams,
             work=work,
             hooks=websocket_handlers,
-            watches=(watch, DescriptorWatch()),
+            watches=(watch, DescriptorWatch(), *debug_watches(config)),
+            check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
@@ -114,9 +116,10 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
             guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
             fastapi_hint=FASTAPI_HINT,
             asgi_advice=ASGI_ADVICE,
+            run_advice="end the program with nonebot.run()",
         )
         if self._plugins_app is not None:
-            self._plugins_app.bot = self._host.asgi
+            self._plugins_app.bot = self._host.asgi_application
         watch.add_connections(self._host.transports)
 
     def _keep_nonebots(self, life: Lifespan) -> None:
@@ -142,6 +145,13 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         if self._plugins_app is not None:
             self._plugins_app.begin()
 
+    def _check_start(self) -> None:
+        if not self._adapters:
+            logger.warning(
+                "No adapter is registered, so no event reaches the bot: call"
+                " nonebot.get_driver().register_adapter(...) before nonebot.run()"
+            )
+
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
         return None if life.is_idle else life.deadline
@@ -153,7 +163,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         With ``aiohttp_fastapi=true`` it is a FastAPI application, which is served behind the bot's
         own paths.
         """
-        return self.aiohttp_app if self._plugins_app is None else self._plugins_app
+        return self.aiohttp_app if self._plugins_app is None else self.asgi
 
     @property
     def aiohttp_app(self) -> web.Application:
@@ -167,7 +177,8 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     @property
     def asgi(self) -> Application:
         """The driver as an ASGI 3 application; with ``aiohttp_fastapi=true`` it is FastAPI's."""
-        return super().asgi if self._plugins_app is None else self._plugins_app
+        application = super().asgi
+        return application if self._plugins_app is None else self._plugins_app
 
     def on_startup(self, func: Any) -> Any:
         """Register a function that runs at the start.

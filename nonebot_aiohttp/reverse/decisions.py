@@ -24,10 +24,10 @@ class WrongDecision(Exception):
 
     def __init__(self, adapter: type, decision: Any) -> None:
         """Describe the decision in one line, without secrets."""
-        wanted = "(id or None, HTTPResponse or None)"
-        where = f"{class_name(adapter)}.check_permission"
+        name, shown = class_name(adapter), _shown(decision)
+        text = "{}.check_permission must return (id or None, HTTPResponse or None), not {}"
         hint = "; an id is text" if _has_wrong_id(decision) else ""
-        super().__init__(f"{where} must return {wanted}, not {_shown(decision)}{hint}")
+        super().__init__(text.format(name, shown) + hint)
 
 
 def is_decision(decision: Any) -> bool:

@@ -26,6 +26,10 @@ DELIMITER = "__"
 """It stands between the names of a nested setting."""
 
 
+class PartIsNotJson(Exception):
+    """A part of a nested setting is not JSON; the argument is the name of the setting."""
+
+
 _unparsed = OnceInAWhile()
 
 
@@ -71,8 +75,12 @@ class TextSource(PydanticBaseSettingsSource):
             if not _is_unset(name.lower(), text, declared)
         }
         # Text that is not JSON is a wrong value like others, and one error names them all.
-        decode = variables.decode_complex_value
-        variables.decode_complex_value = partial(_decoded_or_text, decode)  # type: ignore[method-assign]
+        variables.prepare_field_value = partial(  # type: ignore[method-assign]
+            _prepared_or_text, variables.prepare_field_value
+        )
+        # pydantic-settings 2.0 has it not, and decodes in the other method.
+        if decode := getattr(variables, "decode_complex_value", None):
+            variables.decode_complex_value = partial(_decoded_or_text, decode)  # type: ignore[method-assign]
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Return a declared setting's text or None, its name, and whether the text must be JSON."""
@@ -125,6 +133,22 @@ def _is_unset(name: str, text: str | None, declared: Collection[str]) -> bool:
     """Tell whether a variable is empty, as compose files leave it, and so counts as not set."""
     is_empty = text is not None and not text.strip()
     return is_empty and (name in declared or name.startswith(DRIVER_PREFIX))
+
+
+def _prepared_or_text(
+    prepare: Callable[[str, FieldInfo, Any, bool], Any],
+    name: str,
+    field: FieldInfo,
+    value: Any,
+    value_is_complex: bool,
+) -> Any:
+    try:
+        return prepare(name, field, value, value_is_complex)
+    except ValueError:
+        if value is None:
+            # A part of a nested setting, with pydantic-settings 2.0.
+            raise PartIsNotJson(name) from None
+        return value
 
 
 def _decoded_or_text(

@@ -54,7 +54,7 @@ def test_every_class_of_errors_is_explained() -> None:
     rows = {row[0].strip("`"): re.findall(r"\w+", row[1]) for row in PAGE.table("class")}
     assert set(rows) == set(classes)
     for name, also in rows.items():
-        assert set(also) <= {base.__name__ for base in classes[name].__mro__[1:]}
+        assert {*also} <= {base.__name__ for base in classes[name].__mro__[1:]}
 
 
 def test_every_close_code_of_the_package_is_explained() -> None:

@@ -34,7 +34,7 @@ Socket = aiohttp.ClientWebSocketResponse | web.WebSocketResponse
 
 def make_driver(**settings: Any) -> Driver:
     config = example.Settings(_env_file=None, **settings)
-    driver = Driver(Env(_env_file=None), config)  # type: ignore[call-arg]
+    driver = Driver(Env(_env_file=None), config)
     driver.register_adapter("cqhttp", example.Bot)
     return driver
 

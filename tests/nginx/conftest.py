@@ -22,6 +22,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         parts["tests/nginx/test_*.py"] = "nginx is not installed"
     elif missed := absent.missing("nonebot2", "nonebot-adapter-onebot"):
         parts["nginx/test_nonebot2.py"] = absent.not_installed(missed)
+    elif missed := absent.missing("pydantic-settings"):
+        parts["nginx/test_*.py"] = absent.not_installed(missed)
     return absent.leave_out(config, collection_path, parts)
 
 

@@ -30,6 +30,7 @@ class Load:
     Attributes:
         answers: How often each status came as the answer to a webhook.
         connected: How often a WebSocket was connected.
+        refused: How often each status came as the answer to a WebSocket's handshake.
         closed: How often the bot closed a WebSocket with each code.
         longest: Seconds until the slowest answer.
     """
@@ -37,6 +38,7 @@ class Load:
     def __init__(self, site: Site, client: aiohttp.ClientSession, bots: range) -> None:
         self.answers: Counter[int] = Counter()
         self.connected = 0
+        self.refused: Counter[int] = Counter()
         self.closed: Counter[int] = Counter()
         self.longest = 0.0
         self._sent: dict[tuple[str, str], int] = {}
@@ -83,7 +85,7 @@ class Load:
                     self.connected += 1
                     await self._exchange(websocket, connection)
             except aiohttp.WSServerHandshakeError as error:
-                assert error.status in NOT_HANDLED
+                self.refused[error.status] += 1
             await asyncio.sleep(PAUSE)
 
     async def _exchange(self, websocket: aiohttp.ClientWebSocketResponse, connection: int) -> None:
@@ -109,6 +111,8 @@ class Load:
                 yield f"{text} of {bot} was answered {status}, and handled"
             elif status not in (ACKNOWLEDGED, *NOT_HANDLED):
                 yield f"{text} of {bot} was answered {status}"
+        if not set(self.refused) <= set(NOT_HANDLED):
+            yield f"WebSockets were refused with {set(self.refused)}"
         places = self._site.places()
         for bot in self._bots:
             if len(places[bot]) != 1:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,12 +34,17 @@ class Nginx:
     """nginx as the page starts it for a trial, in a folder with the page's files."""
 
     def __init__(self, folder: Path, port: int) -> None:
-        assert NGINX is not None
         self.port = port
+        self._folder = folder
         self._log = folder / "nginx.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; ``started`` waits until it listens."""
+        assert NGINX is not None
+        command = [NGINX, "-p", ".", "-c", "nginx.conf"]
         with self._log.open("wb") as log:
-            command = [NGINX, "-p", ".", "-c", "nginx.conf"]
-            self._process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
 
     @property
     def log(self) -> str:
@@ -48,18 +52,27 @@ class Nginx:
         return self._log.read_text("utf-8", "replace")
 
     async def started(self) -> None:
-        """Wait until it listens."""
+        """Wait until it listens, and start it if nobody has."""
+        if self._process is None:
+            self.start()
         await eventually(self._listens, PATIENCE, "nginx")
 
     def _listens(self) -> bool:
+        assert self._process is not None
         assert self._process.poll() is None, self.log
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
-        """Stop it at once."""
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        """Stop it at once, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait()
+
+    def reload(self) -> None:
+        """Have it read its files again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
 
 class BotProcess:
@@ -90,7 +103,6 @@ class BotProcess:
 
     def start(self) -> None:
         """Start it; ``started`` waits until it serves."""
-        # A dot that is expected after the end of the log so far.
         self._seen = len(self.log)
         environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
         environment |= {"PORT": str(self.port), "PYTHONUNBUFFERED": "1", **self._settings}

@@ -22,6 +22,7 @@ class Site:
 
     async def start(self) -> None:
         """Start all of them, and wait until they serve."""
+        self.nginx.start()
         for process in self.processes:
             process.start()
         await asyncio.gather(*(process.started() for process in self.processes))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.nginx.load import ACKNOWLEDGED, Load
+from tests.nginx.page import process_of
 from tests.nginx.site import Site
 from tests.support.waiting import eventually, within
 
@@ -54,3 +58,44 @@ async def test_restarting_one_at_a_time_loses_nothing(
     failed = load.answers.total() - load.answers[ACKNOWLEDGED]
     assert failed <= FEW if held else failed > FEW
     assert load.closed == {1001: len(BOTS)}
+
+
+async def test_after_a_reload_only_a_restart_moves_the_websocket(
+    make_site: Callable[..., Site], client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """A bot that a new process takes has its webhooks there at once, and its WebSocket never."""
+    site = make_site()
+    old, _, new = site.processes
+    configuration = tmp_path / "bots.conf"
+    three = configuration.read_text("utf-8")
+    names = [f"127.0.0.1:{process.port}" for process in site.processes]
+    two = three.replace(f"    server {names[2]} max_fails=0;\n", "")
+    configuration.write_text(two, "utf-8")
+    moving = (
+        str(bot)
+        for bot in BOTS
+        if process_of(str(bot), names[:2]) == names[0] and process_of(str(bot), names) == names[2]
+    )
+    bot = next(moving)
+    await site.start()
+    url, headers = site.url("/my/ws", "ws"), {"X-Self-ID": bot}
+    async with client.ws_connect(url, headers=headers) as websocket:
+        configuration.write_text(three, "utf-8")
+        site.nginx.reload()
+        for number in itertools.count():
+            # An old worker closes idle connections, even if a request is on its way.
+            with suppress(aiohttp.ServerDisconnectedError):
+                assert await site.post(client, bot, f"webhook/{number}") == 204
+                if await site.handled(f"webhook/{number}") == new.port:
+                    break
+        await websocket.send_json({"text": "message"})
+        assert await site.handled("message") == old.port
+        goodbye = asyncio.ensure_future(websocket.receive())
+        await old.stop()
+        assert (await within(goodbye)).data == 1001
+    old.start()
+    await old.started()
+    async with client.ws_connect(url, headers=headers) as websocket:
+        await websocket.send_json({"text": "afterwards"})
+        assert await site.handled("afterwards") == new.port
+    await site.stop()

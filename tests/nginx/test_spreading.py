@@ -15,7 +15,7 @@ from tests.support.waiting import within
 
 BOTS = range(10_001, 10_031)
 MANY = range(10_001, 10_201)
-HASH = "hash $bot consistent;"
+HASH = "hash $bot_key consistent;"
 
 
 def servers(ports: list[int]) -> list[str]:
@@ -110,7 +110,7 @@ async def test_two_machines_agree_if_they_write_the_servers_alike(
 
 
 @pytest.mark.parametrize(
-    ("how", "fewest", "most"), [(HASH, 0.1, 0.4), ("hash $bot;", 0.6, 0.9)], ids=["", "without"]
+    ("how", "fewest", "most"), [(HASH, 0.1, 0.4), ("hash $bot_key;", 0.6, 0.9)], ids=["", "without"]
 )
 async def test_a_fourth_process_moves_a_quarter_of_the_bots(
     make_backends: Callable[..., Backends], how: str, fewest: float, most: float

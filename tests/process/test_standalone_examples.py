@@ -71,9 +71,8 @@ def test_what_a_page_says_to_try_is_answered_as_it_says(tmp_path: Path, page: Pa
 
 
 async def test_the_settings_come_from_a_dotenv_file_and_the_environment(tmp_path: Path) -> None:
-    # The port of the environment overrides that of the file.
-    (tmp_path / ".env").write_text(f"ACCESS_TOKEN={TOKEN}\nPORT=1\n")
-    with running(tmp_path, *example("onebot_echo.py")) as bot:
+    (tmp_path / ".env").write_text("ACCESS_TOKEN=of-the-file\nSECRET=\n")
+    with running(tmp_path, *example("onebot_echo.py"), ACCESS_TOKEN=TOKEN, SECRET="") as bot:
         assert await status_of(bot, "/cqhttp/") == 401
         assert await status_of(bot, f"/cqhttp/?access_token={TOKEN}") == 204
         bot.stop()

@@ -212,9 +212,13 @@ def test_text_becomes_the_declared_type(
 
 
 @pytest.mark.parametrize("text", ["none", "None", "null"])
-def test_api_timeout_can_be_turned_off(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("API_TIMEOUT", text)
-    assert Config().api_timeout is None
+@pytest.mark.parametrize("name", ["api_timeout", "access_token", "secret"])
+def test_what_can_be_turned_off(
+    name: str, text: str, write: WriteFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(".env", f"{name}=1")
+    monkeypatch.setenv(name.upper(), text)
+    assert getattr(Config(), name) is None
 
 
 @pytest.mark.parametrize("text", ["120", "00:02:00", "PT2M"])
@@ -356,6 +360,14 @@ def test_settings_of_subclasses(line: str, said: str | None, write: WriteFile) -
         assert OwnSettings().echo.limits == [7]
     else:
         assert message_of(OwnSettings) == said
+
+
+def test_a_part_of_a_setting_that_is_not_json(write: WriteFile) -> None:
+    write(".env", "ECHO__LIMITS=[s3cret")
+    message = message_of(OwnSettings)
+    assert "echo" in message.lower()
+    assert "s3cret" not in message
+    assert len(message.splitlines()) == 1
 
 
 def test_a_setting_that_is_missing(write: WriteFile) -> None:

@@ -128,7 +128,7 @@ def commands(document: Document) -> Iterator[list[str]]:
 
 def test_the_commands_that_are_shown_exist(document: Document) -> None:
     extras, environments = project_names()
-    for command in commands(document):
+    for command in filter(None, commands(document)):
         words = [word for word in command if word != "&&"]
         for word, argument in zip(words, [*words[1:], ""], strict=True):
             if re.fullmatch(r"(examples|tests|docs|benchmarks)/.*", word):

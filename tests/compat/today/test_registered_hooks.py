@@ -22,7 +22,9 @@ def test_a_function_that_cannot_be_called_is_refused(driver: Any, where: str) ->
     def needs(database: object) -> None:
         """Do nothing."""
 
-    with pytest.raises(RegistrationError, match=r"must be callable as needs\(\), but it takes \("):
+    with pytest.raises(
+        RegistrationError, match=r"it is called as needs\(\), but takes \(database\)"
+    ):
         getattr(driver, where)(needs)
     with pytest.raises(RegistrationError, match=f"{where} takes a function, not None"):
         getattr(driver, where)(None)

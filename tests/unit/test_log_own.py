@@ -1,0 +1,184 @@
+"""The package's own records: what is filtered, what is held back, and which place they name."""
+
+from __future__ import annotations
+
+import ast
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import loguru
+import pytest
+
+import nonebot_aiohttp
+from nonebot_aiohttp import Driver, log
+from nonebot_aiohttp.log import log_exception, own
+from nonebot_aiohttp.log.own import MOST_HELD, OwnLogger, logger
+from tests.support.logs import Logs
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+ROOT = Path(nonebot_aiohttp.__file__).parent
+LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
+
+
+def log_all(own_logger: OwnLogger) -> None:
+    """Log a record of each level, by its method and by its name."""
+    for level in LEVELS:
+        getattr(own_logger, level.lower())("{} {}", level, "{by} method")
+        own_logger.log(level, "{} {}", level, "by name")
+
+
+def logged(levels: tuple[str, ...]) -> list[str]:
+    return [f"{level} {how}" for level in levels for how in ("{by} method", "by name")]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (0, LEVELS),
+        ("DEBUG", LEVELS[1:]),
+        ("info", LEVELS[2:]),
+        (25, LEVELS[3:]),
+        ("ERROR", LEVELS[5:]),
+        (100, ()),
+        # What is not a level filters nothing.
+        ("loud", LEVELS),
+        (None, LEVELS),
+        (-1, LEVELS),
+        ([], LEVELS),
+    ],
+)
+def test_what_is_below_the_level_is_not_logged(
+    level: Any, expected: tuple[str, ...], logs: Logs
+) -> None:
+    own_logger = OwnLogger()
+    own_logger.set_level(level)
+    log_all(own_logger)
+    assert logs.messages() == logged(expected)
+
+
+def test_a_record_costs_what_it_costs_with_loguru() -> None:
+    own_logger = OwnLogger()
+    for level in LEVELS:
+        assert getattr(own_logger, level.lower()) == getattr(loguru.logger, level.lower())
+
+
+def test_an_exception_is_filtered_and_formatted_only_where_it_is_logged(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger.set_level("ERROR")
+    monkeypatch.setattr(own, "format_traceback", lambda exc: pytest.fail("formatted"))
+    log_exception("WARNING", "failed", ValueError("hidden"))
+    monkeypatch.undo()
+    log_exception("ERROR", "failed", ValueError("shown"))
+    assert logs.messages() == ["failed\nValueError: shown"]
+
+
+@pytest.mark.promise("life: LOG_LEVEL filters the package's own records for every sink")
+def test_the_last_driver_decides_and_the_records_of_users_are_not_filtered(logs: Logs) -> None:
+    for level, expected in (("WARNING", []), ("DEBUG", ["Registered adapter my"]), (None, None)):
+        config = SimpleNamespace(log_level=level)
+        driver = Driver(SimpleNamespace(environment="test"), config)
+        logs.clear()
+        logger.debug("Registered adapter my")
+        assert logs.messages() == (["Registered adapter my"] if expected is None else expected)
+        driver.logger.debug("a user's")
+        log.logger.debug("a user's")
+        nonebot_aiohttp.logger.debug("a user's")
+        assert logs.messages()[-3:] == ["a user's"] * 3
+
+
+class Places(list[tuple[str | None, str, int, float]]):
+    """Where records come from and when: module, function, line and time."""
+
+    def add(self, message: Message) -> None:
+        record = message.record
+        place = (record["name"], record["function"], record["line"], record["time"].timestamp())
+        self.append(place)
+
+
+def log_here(own_logger: OwnLogger) -> int:
+    own_logger.info("by method")
+    own_logger.log("INFO", "by name")
+    own_logger.log_exception("INFO", "failed", ValueError(), depth=1)
+    return log_here.__code__.co_firstlineno
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_record_names_the_place_and_the_time_of_the_call(
+    holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_logger, places = fresh_logger(monkeypatch), Places()
+    sink = loguru.logger.add(places.add)
+    try:
+        if holds:
+            own_logger.hold_back()
+        before = time.time()
+        first = log_here(own_logger)
+        after = time.time()
+        own_logger.release()
+    finally:
+        loguru.logger.remove(sink)
+    assert [place[:3] for place in places] == [
+        (__name__, "log_here", first + line) for line in (1, 2, 3)
+    ]
+    assert all(before - 0.01 < place[3] < after + 0.01 for place in places)
+
+
+def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> OwnLogger:
+    """Make a logger that does nothing when the process ends or forks."""
+    monkeypatch.setattr("atexit.register", lambda function: None)
+    monkeypatch.delattr("os.register_at_fork", raising=False)
+    return OwnLogger()
+
+
+def test_records_are_held_back_until_the_start(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_logger = fresh_logger(monkeypatch)
+    own_logger.hold_back()
+    log_all(own_logger)
+    own_logger.set_level("INFO")
+    own_logger.hold_back()
+    own_logger.log_exception("ERROR", "failed", ValueError("{}"), depth=1)
+    assert logs == []
+    own_logger.release()
+    assert logs.messages() == [*logged(LEVELS[2:]), "failed\nValueError: {}"]
+    logs.clear()
+    own_logger.hold_back()
+    own_logger.info("at once")
+    own_logger.release()
+    assert logs.messages() == ["at once"]
+
+
+def test_not_too_many_records_are_held_back(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_logger = fresh_logger(monkeypatch)
+    own_logger.hold_back()
+    for number in range(MOST_HELD + 1):
+        own_logger.info("{}", number)
+    assert logs.messages() == [str(number) for number in range(MOST_HELD + 1)]
+
+
+async def test_a_start_releases_them(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = Driver(SimpleNamespace(environment="test"), SimpleNamespace())
+    monkeypatch.setattr(logger, "_has_started", False)
+    monkeypatch.setattr("atexit.register", lambda function: None)
+    monkeypatch.delattr("os.register_at_fork", raising=False)
+    logger.hold_back()
+    logger.warning("before")
+    assert logs.messages() == []
+    async with driver.lifespan():
+        assert logs.messages()[0] == "before"
+
+
+def test_the_package_logs_by_its_own_logger_alone() -> None:
+    users = {ROOT / "__init__.py", ROOT / "hosts" / "hosted.py", ROOT / "hosts" / "exit.py"}
+    for path in {*ROOT.rglob("*.py")} - users - {*(ROOT / "log").rglob("*.py")}:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            assert module != "loguru", path
+            assert "logger" not in names or module == "log.own", (
+                f"{path}: from .log.own import logger"
+            )
