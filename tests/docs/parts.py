@@ -6,6 +6,7 @@ _NEXT = "...; the next attempt is in ... s"
 _BOT = "bot ... of ..."
 _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
+_NEVER_RUN = "The driver that was made at ... has never run: ..."
 _SCHEME = "must have ...:// or ...s:// before the host"
 
 COMPOSED: dict[str, tuple[str, ...]] = {
@@ -43,6 +44,22 @@ COMPOSED: dict[str, tuple[str, ...]] = {
         "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount",
         "driver.asgi in a FastAPI application instead",
     ),
+    "nonebot_aiohttp is the driver without NoneBot2: write DRIVER=nonebot_aiohttp.nonebot2": (
+        "nonebot_aiohttp is the driver without NoneBot2: write",
+    ),
+    "module ... has no attribute ...: for NoneBot2 write nonebot_aiohttp.nonebot2, as in"
+    " DRIVER=~fastapi+nonebot_aiohttp.nonebot2": (
+        "module ... has no attribute ...",
+        ": for NoneBot2 write nonebot_aiohttp.nonebot2, as in",
+    ),
+    "The driver that was made at ... has never run: end the program with driver.run()": (
+        _NEVER_RUN,
+        "end the program with driver.run()",
+    ),
+    "The driver that was made at ... has never run: end the program with nonebot.run()": (
+        _NEVER_RUN,
+        "end the program with nonebot.run()",
+    ),
 }
 """Lines as users see them, and the texts of which the package makes them."""
 
@@ -54,7 +71,6 @@ FOREIGN = {
 
 INTERNAL: dict[str, set[str]] = {
     "annotations, formats and representations": {
-        "(id or None, HTTPResponse or None)",
         "... (in ..., line ...)",
         "... ... ... ... ... bytes ... s",
         "... ... lines are left out ...",
@@ -67,7 +83,7 @@ INTERNAL: dict[str, set[str]] = {
         "Exception | None",
         "Internal Server Error",
         "from ... to ...",
-        "module ... has no attribute ...",
+        "...:... in ...",
         "retry at the slowest pace",
         "str | None",
     },
@@ -82,6 +98,7 @@ INTERNAL: dict[str, set[str]] = {
         "an aiohttp application",
         "an unknown adapter",
         "an unknown peer",
+        "blocked event loop",
         "cookies of the request",
         "end of the process",
         "header of the request",
@@ -104,15 +121,8 @@ INTERNAL: dict[str, set[str]] = {
         ' pip install "nonebot-aiohttp[fastapi]"',
         "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
         " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins",
-        "be callable as ...",
-        "but it takes (...)",
         "came after the stop began",
-        "clients take it out of a path",
         "had not ended",
-        "it has a slash, which separates the parts of a path",
-        "it has characters that cannot be printed",
-        "it is empty",
-        "it is percent-encoded, but paths are decoded",
         "redirected with ...",
         "save it in UTF-8 with your editor",
         "write AIOHTTP_SSL_CERTFILE with the path of its PEM file",
