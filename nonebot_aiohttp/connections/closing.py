@@ -25,6 +25,9 @@ _SENT_INSTEAD = {NO_CODE: NORMAL, ABNORMAL: INTERNAL_ERROR, TLS_FAILED: INTERNAL
 GONE = "the connection is gone"
 """The reason when nothing else is known."""
 
+CLOSED_HERE = "closed by this side"
+"""The reason of a close by this side that gives none."""
+
 _REASON_LIMIT = 123  # A control frame carries 125 bytes, two of them the code (RFC 6455, 5.5).
 
 

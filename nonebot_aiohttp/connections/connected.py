@@ -13,6 +13,7 @@ from ..drivers import Driver
 from ..exceptions import DuplicateBotError
 from ..life.hooks import call_hooks
 from ..life.tasks import TaskSet, start_task
+from ..log.naming import bot_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .closing import POLICY_VIOLATION
@@ -171,8 +172,10 @@ class ConnectedBots:
         self._replace(old)
 
     def _replace(self, old: Bot) -> None:
-        logger.warning("A new connection of bot {} replaces the old one", old.self_id)
-        self.disconnect(old, self._owner_of(old))
+        owner = self._owner_of(old)
+        text = "A new connection of {} replaces the old one"
+        logger.warning(text, bot_name(old.self_id, owner))
+        self.disconnect(old, owner)
 
     def _owner_of(self, bot: Bot) -> str:
         # A bot that somebody has put into `driver.bots` by hand has no owner here.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..life.tasks import EAGER, TaskSet
+from ..log.naming import bot_name
 from ..log.own import logger
 
 
@@ -98,9 +99,10 @@ class MessageTasks:
         if self._running == max(self._limit // 10, 2):
             bot = getattr(self._bot, "self_id", "")
             if self._tasks.crowded.is_due(bot):
-                text = "{} {}s of bot {} of {} run at once; at {} its connection is closed"
+                text = "{} {}s of {} run at once; at {} its connection is closed"
                 tenth, kind = self._running, self._tasks.kind
-                logger.warning(text, tenth, kind, bot, self._owner, self._limit)
+                name = bot_name(bot, self._owner)
+                logger.warning(text, tenth, kind, name, self._limit)
 
     def _uncount(self, _task: asyncio.Task[Any]) -> None:
         self._running -= 1

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..life.watching import PeriodicWatch
 from ..log import OnceInAWhile
+from ..log.naming import peer_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .websocket import DriverWebSocket
@@ -157,7 +158,7 @@ class UnsentWatch(PeriodicWatch):
             peer = each.transport.get_extra_info("peername")
             logger.warning(
                 "Dropped a connection of {}: it read nothing of what was sent for {:g} s ({})",
-                peer[0] if isinstance(peer, tuple) else "a local peer",
+                peer_name(peer[0] if isinstance(peer, tuple) else ""),
                 limit,
                 each.setting,
             )

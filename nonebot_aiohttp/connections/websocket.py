@@ -14,6 +14,7 @@ from ..drivers import WebSocket
 from ..exceptions import ReceiveConflict, WebSocketClosed, WebSocketNotAccepted
 from .closing import (
     ABNORMAL,
+    CLOSED_HERE,
     GONE,
     INVALID_TEXT,
     NORMAL,
@@ -157,7 +158,7 @@ class DriverWebSocket(WebSocket):
             raise TypeError(f"The reason of a close must be text or None, not {kind}")
         code, reason = sendable_code(code), replace_surrogates(reason or "")
         encoded = encode_reason(reason)
-        self._end_as(Ending(code, reason or "closed by this side"))
+        self._end_as(Ending(code, reason or CLOSED_HERE))
         await self._close_once(code, encoded)
 
     async def _answer_close(self, code: int, reason: str) -> None:

@@ -5,6 +5,7 @@ Pure: it has no clock, no sleep and no I/O, and the random numbers are injected.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import math
 import random
@@ -16,7 +17,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from ..exceptions import DuplicateBotError, SetupError
+from ..exceptions import DuplicateBotError, SetupError, WebSocketClosed
 from ..options import DriverOptions
 
 MINIMUM_DELAY = 1.0
@@ -27,6 +28,20 @@ RETRY_AFTER_LIMIT = 3600.0
 
 _SECONDS = re.compile(r"\d+(\.\d*)?", re.ASCII)
 _WORTH_RETRYING = {408, 425, 429}
+
+REMINDER = 3600.0
+"""Seconds after which an outage that lasts is mentioned again."""
+
+MOST_KINDS = 10
+"""Kinds of failures of one outage that are told apart."""
+
+_NETWORK = (
+    aiohttp.ClientError,
+    OSError,
+    asyncio.TimeoutError,
+    HttpProcessingError,
+    DuplicateBotError,
+)
 
 
 class Verdict(enum.Enum):
@@ -101,11 +116,56 @@ def retry_after(error: BaseException, now: datetime | None = None) -> float:
     return min(max(seconds, 0.0), RETRY_AFTER_LIMIT)
 
 
+class News:
+    """Decides which failures of an outage are worth a line that an operator reads.
+
+    Those are the first of each kind, then the 2nd, 4th, 8th and so on, and one in an hour. An
+    outage of a night takes a dozen lines.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kinds: set[object] = set()
+        self._told_at = 0.0
+
+    def tell(self, failures: int, kind: object) -> tuple[bool, bool]:
+        """Tell whether a failure is news, and whether it is the first of its kind.
+
+        Args:
+            failures: Its number in its outage, from 1 on.
+            kind: Equal for failures of the same kind.
+        """
+        if failures == 1:
+            self._kinds.clear()
+        is_first = kind not in self._kinds and len(self._kinds) < MOST_KINDS
+        is_power_of_two = failures & (failures - 1) == 0
+        is_late = self._clock() - self._told_at >= REMINDER
+        is_due = is_first or is_power_of_two or is_late
+        if is_first:
+            self._kinds.add(kind)
+        if is_due:
+            self._told_at = self._clock()
+        return is_due, is_first
+
+
+def is_of_network(error: BaseException) -> bool:
+    """Tell whether an error is the network's or the peer's, so that its traceback says nothing."""
+    return isinstance(error, _NETWORK)
+
+
+def kind_of(error: BaseException) -> object:
+    """Give what failures of the same kind have in common."""
+    code = getattr(error, "code", None) if isinstance(error, WebSocketClosed) else None
+    return type(error), getattr(error, "status", code)
+
+
 class Pace:
     """The delays of one loop: they grow with failures, and begin anew after a stable time.
 
     Attributes:
         failing: Whether the last attempt failed.
+        failures: How often an attempt has failed, or a connection ended, since the last stable
+            time.
     """
 
     def __init__(
@@ -115,6 +175,8 @@ class Pace:
         rand: Callable[[], float] = random.random,
     ) -> None:
         self.failing = False
+        self.failures = 0
+        self._down_since = 0.0
         self._options = options
         self._clock = clock
         self._rand = rand
@@ -139,8 +201,14 @@ class Pace:
         )
         if stable or self._delays is None:
             self._delays = delays(interval, self._options.backoff_max, self._rand)
+            self.failures, self._down_since = 0, self._clock()
+        self.failures += 1
         self.failing, self._up_since = True, None
         return next(self._delays)
+
+    def down_for(self) -> float:
+        """Give the seconds since the first of the failures."""
+        return self._clock() - self._down_since
 
     def slowest(self, interval: float) -> float:
         """Give the seconds of the slowest pace, for a setup of that interval."""

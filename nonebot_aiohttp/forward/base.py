@@ -22,9 +22,10 @@ from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
 from ..log import describe, format_traceback, redact_url
+from ..log.naming import bot_name, disconnected_text, duration
 from ..log.own import logger
 from ..options import DriverOptions
-from .backoff import Pace, Verdict, judge, retry_after
+from .backoff import News, Pace, Verdict, is_of_network, judge, kind_of, retry_after
 from .setups import SetupKind, check_fields, check_headers, find_adapter, read_url, seconds_of
 
 
@@ -79,11 +80,16 @@ class ForwardLoop(abc.ABC):
         self._setup = setup
         self._supplies = supplies
         self._stopping = stopping
+        self._whose = "", ""
         self._closing = closing
         self._pace = Pace(supplies.options, supplies.clock)
-        self.label = f"{self.kind} of {hook_name(setup)}" if callable(setup) else self.kind
+        self.label = f"The {self.kind}"
+        if callable(setup):
+            self.label += f" of {hook_name(setup)}"
         self._interval = 0.0
-        self._explained = False
+        self._news = News(supplies.clock)
+        # Whether a failure was logged as a warning since the last success.
+        self._told = False
 
     async def run(self) -> None:
         """Make attempts until the stop."""
@@ -124,16 +130,21 @@ class ForwardLoop(abc.ABC):
 
     def connected(self, url: URL) -> bool:
         """Note a connection or an answered poll; tell whether that ends an outage."""
-        self._explained = False
         recovered = self._pace.succeeded()
         if recovered:
-            logger.info("{} is back: {}", self.label, redact_url(url))
+            level = "INFO" if self._told else "DEBUG"
+            lasted, number = duration(self._pace.down_for()), self._pace.failures
+            attempts = f"{number} attempt{'s' * (number > 1)}"
+            text = "{} is back after {}, {}: {}"
+            logger.log(level, text, self.label, lasted, attempts, redact_url(url))
+            self._told = False
         return recovered
 
     async def _attempt_and_report(self) -> float:
         try:
             setup = await self._make_setup()
             adapter, url = self._examine(setup)
+            self._whose = setup.self_id, setup.adapter
             return await self.attempt(setup, adapter, url)
         except Stopped:
             raise
@@ -150,7 +161,7 @@ class ForwardLoop(abc.ABC):
     @classmethod
     def label_of(cls, setup: Any) -> str:
         """Name the loop of a setup."""
-        return f"{cls.kind} of bot {setup.self_id} ({setup.adapter})"
+        return f"The {cls.kind} of {bot_name(setup.self_id, setup.adapter)}"
 
     @classmethod
     def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
@@ -186,12 +197,25 @@ class ForwardLoop(abc.ABC):
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
             delay = max(delay, self._pace.slowest(self._interval))
-        text = f"{self.label}: {describe(error)}; the next attempt is in {delay:.1f} s"
-        if not self._explained and not isinstance(error, WebSocketClosed):
-            self._explained = True
-            text = f"{text}\n{format_traceback(error)}"
-        logger.warning("{}", text)
+        self._log_failure(error, delay)
         return delay
+
+    def _log_failure(self, error: Exception, delay: float) -> None:
+        """Log a failure: as a warning where that is news, otherwise for whoever debugs."""
+        number, kind = self._pace.failures, kind_of(error)
+        is_due, is_first = self._news.tell(number, kind)
+        if isinstance(error, WebSocketClosed):
+            what = disconnected_text(*self._whose, self.kind, error.code, error.reason)
+        elif number == 1:
+            what = f"{self.label} failed: {describe(error)}"
+        else:
+            lasted = duration(self._pace.down_for())
+            what = f"{self.label} has failed {number} times in {lasted}: {describe(error)}"
+        text = f"{what}; the next attempt is in {delay:.1f} s"
+        if is_first and not is_of_network(error):
+            text = f"{text}\n{format_traceback(error)}"
+        self._told |= is_due
+        logger.log("WARNING" if is_due else "DEBUG", "{}", text)
 
     async def _pause(self, seconds: float) -> None:
         await race(self._supplies.sleep(seconds), self._stopping)

@@ -17,6 +17,9 @@ from ..connections.redirects import Outgoing, following
 from ..connections.sessions import check_version
 from ..drivers import Driver, HTTPRequest
 from ..exceptions import SetupError
+from ..log import redact_url
+from ..log.naming import connected_text, disconnected_text
+from ..log.own import logger
 from .base import ForwardLoop, Supplies, connection_fields
 from .encodings import accepted, read_answer
 from .setups import POLLING
@@ -35,7 +38,7 @@ class PollingLoop(ForwardLoop):
         quiet: Set when no further answer will be read.
     """
 
-    kind = "HTTP polling"
+    kind = "polling"
     takes = POLLING
     interval = "poll_interval"
 
@@ -75,12 +78,15 @@ class PollingLoop(ForwardLoop):
         # Before the poll, because an adapter that fails here must not cost an answer.
         bot = self._make_bot(setup, adapter, url)
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
-        if bot.self_id not in self._supplies.driver.bots:
+        joins = bot.self_id not in self._supplies.driver.bots
+        if joins:
             self._supplies.connected_bots.connect(bot, setup.adapter)
         # The platform takes an answer whose body was read as acknowledged, so nothing may come
         # between.
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
-        self.connected(url)
+        if not self.connected(url) and joins:
+            way = f"{self.kind}, {redact_url(url)}"
+            logger.info("{}", connected_text(bot.self_id, setup.adapter, way))
         pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
         return max(self._interval, pace, 0.0)
 
@@ -124,6 +130,8 @@ class PollingLoop(ForwardLoop):
     def _leave(self) -> None:
         bot, self._bot = self._bot, None
         if bot is not None:
+            if self._supplies.driver.bots.get(bot.self_id) is bot:
+                logger.info("{}", disconnected_text(bot.self_id, self._name, self.kind))
             self._supplies.connected_bots.disconnect(bot, self._name)
 
 

@@ -17,6 +17,7 @@ from ..connections.schemes import websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.waiting import Stopped, race
 from ..log import redact_url
+from ..log.naming import connected_text, disconnected_text
 from ..log.own import logger
 from ..options import DriverOptions
 from .base import ForwardLoop, connection_fields
@@ -26,7 +27,7 @@ from .setups import WEBSOCKET
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
-    kind = "WebSocket"
+    kind = "forward WebSocket"
     takes = WEBSOCKET
     interval = "reconnect_interval"
 
@@ -65,7 +66,8 @@ class ReconnectLoop(ForwardLoop):
                 # The stop has closed the sockets already, and would miss this one.
                 raise Stopped
             if not self.connected(url):
-                logger.info("{} is connected to {}", self.label, redact_url(url))
+                way = f"{self.kind}, {redact_url(url)}"
+                logger.info("{}", connected_text(bot.self_id, setup.adapter, way))
             tasks = MessageTasks(
                 self._supplies.handlers,
                 bot.handle_message,
@@ -78,6 +80,12 @@ class ReconnectLoop(ForwardLoop):
             except TooManyTasks as error:
                 await websocket.end(TRY_AGAIN_LATER, str(error))
                 raise WebSocketClosed(TRY_AGAIN_LATER, str(error)) from None
+        except WebSocketClosed as closed:
+            if self._stopping.is_set():
+                # Otherwise the line on the next attempt says it.
+                how = self.kind, closed.code, closed.reason
+                logger.info("{}", disconnected_text(bot.self_id, setup.adapter, *how))
+            raise
         finally:
             self._supplies.connected_bots.disconnect(bot, setup.adapter)
 

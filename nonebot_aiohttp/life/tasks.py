@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..log import OnceInAWhile
+from ..log.naming import bot_name
 from ..log.own import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .failures import Failures, is_disconnected
@@ -141,7 +142,7 @@ class TaskSet:
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
         adapter, bot = owner
         if is_disconnected(error, bot):
-            text = f"{self._a_kind} of bot {bot.self_id} of {adapter} failed"
+            text = f"{self._a_kind} of {bot_name(bot.self_id, adapter)} failed"
             self.failures.log_disconnected(text, error)
         else:
             self.failures.log(f"{self._a_kind} of {adapter} failed", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Iterator
+from types import TracebackType
 
 import aiohttp
 from yarl import URL
@@ -13,7 +14,10 @@ HIDDEN = "***"
 INVALID_URL = "<invalid URL>"
 
 _LONGEST_WORD = 16
-_LONGEST_DESCRIPTION = 500
+_LONGEST_LINE = 500
+_MOST_LINES = 200
+_LOOKED_AT = 20
+# By how much longer a text may be than what is shown of it, before it is even looked at.
 _SHORTEST_SECRET = 8
 
 # Words such as "ws", "getUpdates" and "set-webhook", and the versions "v11" and "v1.2". Tokens look
@@ -118,7 +122,7 @@ def describe(exc: BaseException) -> str:
         The name of its class, and its message if it has one.
     """
     name = type(exc).__name__
-    text = _one_line(redact_text(_message(exc)))
+    text = loggable(_message(exc))
     return f"{name}: {text}" if text else name
 
 
@@ -128,31 +132,83 @@ def _message(exc: BaseException) -> str:
         return f"{exc.status} {exc.message}"
     if isinstance(exc, aiohttp.InvalidURL):
         return f"{INVALID_URL} {exc.description or ''}"
+    if isinstance(exc, aiohttp.ServerDisconnectedError) and not isinstance(exc.message, str):
+        # aiohttp's text is then all that it has read of the answer.
+        return "Server disconnected in the head of its answer"
     try:
         return str(exc)
     except Exception:
         return "<no text: its __str__ failed>"
 
 
-def _one_line(text: str) -> str:
-    """Join the lines, drop control characters of terminals, and cut a text that is too long."""
-    line = "".join(char for char in " ".join(text.split()) if char.isprintable())
-    return line if len(line) <= _LONGEST_DESCRIPTION else f"{line[:_LONGEST_DESCRIPTION]}..."
+_TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# A sequence that controls a terminal (ECMA-48, section 5.4), such as a colour.
+
+
+def loggable(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Return what may be logged of a text that a peer can have made up; the log shows no other.
+
+    Close reasons, ids, reason phrases and messages of errors are such texts. Line breaks and
+    control characters in them would forge lines of the log, or change how a terminal shows it.
+
+    Args:
+        text: Any text.
+        longest: Characters after which it is cut.
+
+    Returns:
+        One line that holds no secrets and no control characters, not even invisible ones.
+    """
+    text = _TERMINAL.sub("", text[: _LOOKED_AT * longest])
+    line = redact_text(_printable(" ".join(text.split())))
+    return _cut(line, longest)
+
+
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else " " * each.isspace() for each in line)
+
+
+def _cut(line: str, longest: int = _LONGEST_LINE) -> str:
+    return line if len(line) <= longest else f"{line[:longest]}..."
 
 
 def format_traceback(exc: BaseException) -> str:
     """Format the traceback of an exception and of its causes, without secrets.
 
+    Each line is indented, because the message of an exception may be a peer's text of several
+    lines: no line of it can be taken for a record of the log. Frames of this package, aiohttp and
+    asyncio before the first one of a user's are left out.
+
     Args:
         exc: The exception.
 
     Returns:
-        Lines, without a newline at the end.
+        Lines without control characters, and without a newline at the end.
     """
-    text = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
+    frames = _from_users_frame(exc.__traceback__)
+    text = "".join(traceback.format_exception(type(exc), exc, frames))
     for url in _unusable_urls(exc):
         text = text.replace(url, INVALID_URL)
-    return "\n".join(map(redact_text, text.splitlines()))
+    lines = [_cut(redact_text(_printable(each))) for each in text.splitlines()]
+    if len(lines) > _MOST_LINES:
+        half = _MOST_LINES // 2
+        lines[half:-half] = [f"... {len(lines) - 2 * half} lines are left out ..."]
+    return "\n".join(f"  {each}" if each else "" for each in lines)
+
+
+_MACHINERY = frozenset({"nonebot_aiohttp", "aiohttp", "asyncio"})
+
+
+def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
+    """Skip the frames that run a user's function; all frames stay if there is none of a user."""
+    each = first
+    while each is not None:
+        module = str(each.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] not in _MACHINERY:
+            return each
+        each = each.tb_next
+    return first
 
 
 def _unusable_urls(exc: BaseException | None) -> Iterator[str]:

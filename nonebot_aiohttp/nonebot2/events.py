@@ -21,6 +21,7 @@ from nonebot.adapters import Bot
 
 from ..life.deadline import LEAST_GRACE
 from ..life.tasks import TaskSet
+from ..log.naming import bot_name
 from ..log.own import logger
 from .websocket import receive_observers
 
@@ -131,8 +132,8 @@ class EventWork:
         for (adapter, bot, is_awaited), count in sorted(counts.items()):
             why = "had not ended" if is_awaited else "came after the stop began"
             level = "ERROR" if is_awaited else "WARNING"
-            text = "Cut off {} event(s) of {}, bot {}, that {}"
-            logger.log(level, text, count, adapter, bot, why)
+            text = "Cut off {} event(s) of {} that {}"
+            logger.log(level, text, count, bot_name(bot, adapter), why)
 
     def _is_awaited(self, event: Event) -> bool:
         return self._origins is None or self._origins.awaits(event)

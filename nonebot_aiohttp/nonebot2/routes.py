@@ -14,7 +14,7 @@ from typing import Any
 import nonebot.exception
 from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 
-from ..connections.closing import INTERNAL_ERROR, NORMAL
+from ..connections.closing import CLOSED_HERE, INTERNAL_ERROR, NORMAL
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPRequest, HTTPResponse
@@ -25,7 +25,7 @@ from ..reverse.answers import Unsendable, sendable
 from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
-from ..reverse.refusals import Refused, plain
+from ..reverse.refusals import REFUSED, Refused, plain, reason_in
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -165,18 +165,21 @@ class RouteEndpoints(Endpoints):
         name: str = target.setup.name
         return name
 
-    async def http(self, target: Route, request: HTTPRequest) -> HTTPResponse:
+    async def http(self, target: Route, request: HTTPRequest, source: Any = None) -> HTTPResponse:
         """Pass a request to its handle function; see ``Endpoints.http``."""
         try:
             self.admit(target, request)
         except Refused as refused:
-            return self.refuse(target, refused)
+            return self.refuse(target, refused, source)
         name = self.name_of(target)
         self.gate.enter()
         task = self._handlers.track_current(name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
-            return sendable(response.status_code, response.content, response.headers)
+            answer = sendable(response.status_code, response.content, response.headers)
+            if answer.status >= 400:
+                self.refuse(target, Refused(answer.status, reason_in(answer)), source)
+            return answer
         except Unsendable as error:
             self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
             return plain(500, "Internal Server Error")
@@ -187,17 +190,22 @@ class RouteEndpoints(Endpoints):
             self.gate.leave()
             self._handlers.untrack(task)
 
-    async def websocket(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(
+        self, target: Route, websocket: DriverWebSocket, source: Any = None
+    ) -> HTTPResponse | None:
         """Pass a WebSocket to its handle function; see ``Endpoints.websocket``."""
         try:
             self.admit(target, websocket)
         except Refused as refused:
-            return self.refuse(target, refused)
+            return self.refuse(target, refused, source)
         self._websockets.add(websocket)
         try:
-            return await self._handle(target, websocket)
+            answer = await self._handle(target, websocket)
         finally:
             self._websockets.remove(websocket)
+        if answer is not None and answer.status < 500 and not websocket.has_left:
+            self.refuse(target, Refused(answer.status, _reason_of(websocket)), source)
+        return answer
 
     async def _handle(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:
         """Run a handle function until it ends, or until it refuses, after which it may go on."""
@@ -235,6 +243,12 @@ class RouteEndpoints(Endpoints):
 def failed(name: str) -> str:
     """Return the log's text for a handle function that has failed, by the name of its setup."""
     return f"The handle function of {name} failed"
+
+
+def _reason_of(websocket: DriverWebSocket) -> str:
+    """Read why an adapter has closed a WebSocket that it has not accepted."""
+    reason = websocket.closed_error().reason if websocket.closed else ""
+    return reason if reason not in ("", CLOSED_HERE) else REFUSED
 
 
 def _answer_with_result(

@@ -18,16 +18,21 @@ from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.tasks import TaskSet
+from ..log import describe
+from ..log.naming import connected_text, disconnected_text
 from ..log.own import logger
 from .answers import Unsendable, sendable
 from .decisions import WrongDecision, is_decision
 from .endpoints import Endpoints, Mismatch
 from .gate import Gate
 from .headers import join_headers
-from .refusals import Refused, plain
+from .refusals import Refused, plain, reason_in
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 # By what may follow an adapter's name in a path.
+
+WAY = "reverse WebSocket"
+"""How a bot is connected here, for the log."""
 
 LONGEST_ID = 256
 """Characters that a bot's id may have."""
@@ -88,7 +93,9 @@ class AdapterEndpoints(Endpoints):
         """Name the adapter; a name that is not registered is the peer's text."""
         return target.adapter if self.is_served(target) else "an unknown adapter"
 
-    async def http(self, target: AdapterTarget, request: HTTPRequest) -> HTTPResponse:
+    async def http(
+        self, target: AdapterTarget, request: HTTPRequest, source: Any = None
+    ) -> HTTPResponse:
         """Answer one webhook when the adapter has decided; see ``Endpoints.http``."""
         try:
             self.admit(target, request)
@@ -98,7 +105,7 @@ class AdapterEndpoints(Endpoints):
             finally:
                 self.gate.leave()
         except Exception as error:
-            return self._answer(target, error)
+            return self._answer(target, error, source)
 
     async def _take(self, name: str, request: HTTPRequest) -> HTTPResponse:
         """Ask the adapter, and start the handler of the event.
@@ -120,7 +127,7 @@ class AdapterEndpoints(Endpoints):
         return answer
 
     async def websocket(
-        self, target: AdapterTarget, websocket: DriverWebSocket
+        self, target: AdapterTarget, websocket: DriverWebSocket, source: Any = None
     ) -> HTTPResponse | None:
         """Serve one WebSocket from the handshake to its end; see ``Endpoints.websocket``."""
         name = target.adapter
@@ -128,22 +135,23 @@ class AdapterEndpoints(Endpoints):
         self._websockets.add(websocket)
         try:
             bot = await self._enter(target, websocket)
-            logger.info("Bot {} of {} connected", bot.self_id, name)
+            logger.info("{}", connected_text(bot.self_id, name, WAY))
             try:
                 limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
                 await websocket.pump(starter.start)
             except WebSocketClosed as closed:
-                logger.info("Bot {} of {} disconnected: {}", bot.self_id, name, closed)
+                text = disconnected_text(bot.self_id, name, WAY, closed.code, closed.reason)
+                logger.info("{}", text)
             except TooManyTasks as error:
-                text = "Closing the connection of bot {} of {}: {}"
-                logger.warning(text, bot.self_id, name, error)
+                text = disconnected_text(bot.self_id, name, WAY, TRY_AGAIN_LATER, str(error))
+                logger.warning("{}", text)
                 await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
                 self._connected_bots.disconnect(bot, name)
             return None
         except Exception as error:
-            return await self._turn_away(target, websocket, error)
+            return await self._turn_away(target, websocket, error, source)
         finally:
             self._websockets.remove(websocket)
 
@@ -180,13 +188,14 @@ class AdapterEndpoints(Endpoints):
         return self_id, response
 
     async def _turn_away(
-        self, target: AdapterTarget, websocket: DriverWebSocket, error: Exception
+        self, target: AdapterTarget, websocket: DriverWebSocket, error: Exception, source: Any
     ) -> HTTPResponse | None:
         if isinstance(error, WebSocketClosed) and websocket.gone:
-            logger.debug("A WebSocket of {} ended in its handshake: {}", target.adapter, error)
+            text = "A WebSocket of {} ended in its handshake: {}"
+            logger.debug(text, target.adapter, describe(error))
             answer = HTTPResponse(400)
         else:
-            answer = self._answer(target, error)
+            answer = self._answer(target, error, source)
         if not websocket.accepted:
             return answer
         # The adapter has accepted it itself, so only a close code can still say why.
@@ -194,12 +203,12 @@ class AdapterEndpoints(Endpoints):
         await websocket.end(code, f"refused with {answer.status}")
         return None
 
-    def _answer(self, target: AdapterTarget, error: Exception) -> HTTPResponse:
+    def _answer(self, target: AdapterTarget, error: Exception, source: Any) -> HTTPResponse:
         """Say what kept a request out, to its sender and in the log."""
         if isinstance(error, DuplicateBotError):
             error = Refused(409, str(error))
         if isinstance(error, Refused):
-            return self.refuse(target, error)
+            return self.refuse(target, error, source)
         text = f"The adapter {target.adapter}"
         if isinstance(error, Unsendable):
             self.gate.warn(f"{text} has made a response that cannot be sent: {error}")
@@ -236,7 +245,7 @@ def refusal_of(self_id: Any, response: Any) -> Refused:
     if response is None:
         return Refused(401, "the adapter refused")
     answer = sendable_of(response)
-    refused = Refused(answer.status, "the adapter refused")
+    refused = Refused(answer.status, reason_in(answer))
     refused.response = answer
     return refused
 

@@ -19,7 +19,7 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..options import DriverOptions
 from .bodies import BodyReader, NextChunk
 from .endpoints import Endpoints, Mismatch, decoded
-from .refusals import Refused, upgrade_required
+from .refusals import CLIENT_GONE, Refused, Unremarkable, upgrade_required
 from .untyped import UntypedResponse
 
 if TYPE_CHECKING:
@@ -202,7 +202,9 @@ class AiohttpTransport:
     async def mismatch(self, request: web.Request) -> web.StreamResponse:
         """Refuse a method."""
         await self._take_turn(request)
-        return aiohttp_response(self.endpoints.refuse_method(_found_for(request)))
+        upgrade = _asks_for_websocket(request)
+        found = _found_for(request)
+        return aiohttp_response(self.endpoints.refuse_method(found, request, upgrade))
 
     async def webhook(self, target: Any, received: web.BaseRequest) -> web.StreamResponse:
         """Answer an HTTP request for a webhook."""
@@ -211,15 +213,16 @@ class AiohttpTransport:
         content = received.content
         if not content.is_eof() or content.exception() is not None:
             next_chunk = _chunks_of(content)
-            answer = await self.endpoints.answer(target, request, self._bodies, next_chunk)
+            bodies = self._bodies
+            answer = await self.endpoints.answer(target, request, bodies, next_chunk, received)
             return aiohttp_response(answer)
         # Most bodies have arrived as a whole when their handler starts.
         request.body = content.read_nowait()
         try:
             self._bodies.check_size(len(request.body))
         except Refused as refused:
-            return aiohttp_response(self.endpoints.refuse(target, refused))
-        return aiohttp_response(await self.endpoints.http(target, request))
+            return aiohttp_response(self.endpoints.refuse(target, refused, received))
+        return aiohttp_response(await self.endpoints.http(target, request, received))
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket until its end."""
@@ -227,10 +230,10 @@ class AiohttpTransport:
         target, websocket = _found_for(request), self._make_websocket(request)
         refused = _not_an_upgrade(request, websocket)
         if refused is not None:
-            return aiohttp_response(self.endpoints.refuse(target, refused))
+            return aiohttp_response(self.endpoints.refuse(target, refused, request))
         self._upgraded.add(request.protocol)
         try:
-            answer = await self.endpoints.websocket(target, websocket)
+            answer = await self.endpoints.websocket(target, websocket, request)
         finally:
             self._upgraded.discard(request.protocol)
         return websocket.response if answer is None else aiohttp_response(answer)
@@ -240,7 +243,7 @@ class AiohttpTransport:
         await self._take_turn(request)
         guest, root_path = self.guest, _found_for(request)
         assert guest is not None
-        refusal = guest.refusal()
+        refusal = guest.refusal(request)
         if refusal is not None:
             return aiohttp_response(refusal)
         if request.method != "GET" or not _asks_for_websocket(request):
@@ -274,7 +277,7 @@ def _chunks_of(content: aiohttp.StreamReader) -> NextChunk:
         except (web.RequestPayloadError, HttpProcessingError, ValueError):
             raise Refused(400, "the body is malformed", connection="close") from None
         except ConnectionError:
-            raise Refused(400, "the client went away before the body was complete") from None
+            raise Unremarkable(400, CLIENT_GONE) from None
         return chunk, not content.at_eof()
 
     return next_chunk

@@ -13,7 +13,7 @@ from ..options import DriverOptions
 from .answers import FRAMING
 from .bodies import BodyReader, NextChunk
 from .endpoints import Endpoints, Mismatch, decoded, is_target
-from .refusals import Refused, upgrade_required
+from .refusals import CLIENT_GONE, Refused, Unremarkable, upgrade_required
 
 if TYPE_CHECKING:
     from .guests.guest import Guest
@@ -52,7 +52,7 @@ class AsgiTransport:
                 await send(event)
 
     async def _serve_guest(self, guest: Guest, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = guest.refusal()
+        refusal = guest.refusal(scope)
         if refusal is None:
             await guest.app(guest.with_state(scope), receive, send)
         elif scope["type"] == "websocket":
@@ -66,11 +66,12 @@ class AsgiTransport:
         if found is None:
             return Refused(404, "not found").response
         if isinstance(found, Mismatch):
-            return self._endpoints.refuse_method(found)
+            return self._endpoints.refuse_method(found, scope)
         if found.is_websocket:
-            return self._endpoints.refuse(found, upgrade_required())
+            return self._endpoints.refuse(found, upgrade_required(), scope)
         request = HTTPRequest(**self._read_fields(scope, "http"), method=scope["method"])
-        return await self._endpoints.answer(found, request, self._bodies, _chunks_of(receive))
+        next_chunk = _chunks_of(receive)
+        return await self._endpoints.answer(found, request, self._bodies, next_chunk, scope)
 
     async def _serve_websocket(
         self, found: Any, scope: Scope, receive: Receive, send: Send
@@ -82,7 +83,9 @@ class AsgiTransport:
         if is_target(found) and found.is_websocket:
             fields = self._read_fields(scope, "ws")
             websocket = AsgiWebSocket(receive, send, self._options, **fields)
-            answer = await self._endpoints.websocket(found, websocket)
+            answer = await self._endpoints.websocket(found, websocket, scope)
+        elif isinstance(found, Mismatch):
+            answer = self._endpoints.refuse_method(found, scope, upgrade=True)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 
@@ -106,7 +109,7 @@ def _chunks_of(receive: Receive) -> NextChunk:
     async def next_chunk() -> tuple[bytes, bool]:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise Refused(400, "the client went away before the body was complete")
+            raise Unremarkable(400, CLIENT_GONE)
         return event.get("body", b""), event.get("more_body", False)
 
     return next_chunk

@@ -13,10 +13,11 @@ from urllib.parse import unquote
 
 from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
+from ..log import redact_path
 from .bodies import BodyReader, NextChunk
 from .gate import Gate
 from .headers import Received
-from .refusals import Refused
+from .refusals import Refused, Unremarkable
 
 MOST_WEBHOOKS = 64
 """Paths of webhooks that are kept, because peers choose them where a route has parameters."""
@@ -106,42 +107,56 @@ class Endpoints(abc.ABC):
         """
         self.gate.admit(connection)
         if not self.is_served(target):
-            raise Refused(404, "no such adapter")
+            raise Refused(404, "no such adapter", detail=redact_path(target.adapter))
 
-    def refuse(self, target: Any, refused: Refused) -> HTTPResponse:
-        """Log a refusal, and give the response that says why."""
-        return self.gate.refuse(self.name_of(target), refused)
+    def refuse(self, target: Any, refused: Refused, source: Any) -> HTTPResponse:
+        """Log a refusal, and give the response that says why; for ``source`` see ``peer_of``."""
+        kind = "WebSocket" if target.is_websocket else "webhook"
+        return self.gate.refuse(f"a {kind} of {self.name_of(target)}", refused, source)
 
-    def refuse_method(self, found: Mismatch) -> HTTPResponse:
+    def refuse_method(self, found: Mismatch, source: Any, upgrade: bool = False) -> HTTPResponse:
         """Refuse a method (RFC 9110, section 15.5.6), or a path that no adapter serves."""
         if not self.is_served(found.target):
-            return self.refuse(found.target, Refused(404, "not found"))
+            return self.refuse(found.target, Unremarkable(404, "not found"), source)
         allow = ", ".join(sorted(found.allowed))
-        return self.refuse(found.target, Refused(405, "method not allowed", allow=allow))
+        if upgrade and not found.target.is_websocket:
+            # A platform has the URL of webhooks for its WebSocket, so somebody has to act.
+            detail = "a WebSocket came to the path of webhooks"
+            refused = Refused(405, "method not allowed", detail, allow=allow)
+        else:
+            refused = Unremarkable(405, "method not allowed", allow=allow)
+        return self.refuse(found.target, refused, source)
 
     @abc.abstractmethod
     def headers(self, received: Received) -> Any:
         """Make the header mapping that the requests of this face have."""
 
     async def answer(
-        self, target: Any, request: HTTPRequest, bodies: BodyReader, next_chunk: NextChunk
+        self,
+        target: Any,
+        request: HTTPRequest,
+        bodies: BodyReader,
+        next_chunk: NextChunk,
+        source: Any = None,
     ) -> HTTPResponse:
-        """Let a webhook in, read its body, and answer it."""
+        """Let a webhook in, read its body, and answer it; for ``source`` see ``peer_of``."""
         try:
             self.admit(target, request)
             bodies.check_declared(request.headers)
             request.body = await bodies.read(next_chunk)
         except Refused as refused:
-            return self.refuse(target, refused)
-        return await self.http(target, request)
+            return self.refuse(target, refused, source)
+        return await self.http(target, request, source)
 
     @abc.abstractmethod
-    async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
-        """Answer one HTTP request, whose body is complete."""
+    async def http(self, target: Any, request: HTTPRequest, source: Any = None) -> HTTPResponse:
+        """Answer one HTTP request, whose body is complete; for ``source`` see ``peer_of``."""
 
     @abc.abstractmethod
-    async def websocket(self, target: Any, websocket: DriverWebSocket) -> HTTPResponse | None:
-        """Serve one WebSocket from the handshake to its end.
+    async def websocket(
+        self, target: Any, websocket: DriverWebSocket, source: Any = None
+    ) -> HTTPResponse | None:
+        """Serve one WebSocket from the handshake to its end; for ``source`` see ``peer_of``.
 
         Returns:
             None after the end of an accepted connection; otherwise the response that refuses it.

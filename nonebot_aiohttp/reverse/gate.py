@@ -17,13 +17,16 @@ from yarl import URL
 from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
-from ..log import OnceInAWhile
+from ..log import OnceInAWhile, loggable
 from ..log.own import logger
 from ..options import DriverOptions
-from .refusals import RETRY_AFTER, Refused
+from .refusals import RETRY_AFTER, Refused, peer_of
 
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again, because strangers knock all day."""
+
+LONGEST_WHY = 200
+"""Characters that a line says about why; peers and adapters can make up a reason."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -51,7 +54,8 @@ class Gate:
         """
         self.check_running()
         if "origin" in connection.headers and not self._is_allowed(connection):
-            raise Refused(403, "requests of browsers are not allowed (aiohttp_allowed_origins)")
+            reason = "requests of browsers are not allowed (aiohttp_allowed_origins)"
+            raise Refused(403, reason, detail=connection.headers["origin"])
         if self._inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
@@ -73,16 +77,20 @@ class Gate:
         """Count a webhook in flight no more; serves as the callback of the handler's task."""
         self._inflight -= 1
 
-    def refuse(self, name: str, refused: Refused) -> HTTPResponse:
+    def refuse(self, what: str, refused: Refused, source: Any = None) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now, and give its response.
 
         A status below 400 is a challenge that an adapter answers, which is not logged.
 
         Args:
-            name: Whom the request was for; must not be the peer's text.
+            what: What the request was, such as ``"a webhook of my"``; must not be the peer's text.
+            source: See ``peer_of``.
         """
         if refused.status >= 400:
-            self.warn(f"Refused a request for {name} with {refused.status}: {refused.reason}")
+            why = f"{refused.reason}: {refused.detail}" if refused.detail else refused.reason
+            text = f"from {peer_of(source)} with {refused.status}: {loggable(why, LONGEST_WHY)}"
+            if self._lines.is_due(text, kind=f"{what} {refused.status}"):
+                logger.log(refused.level, "Refused {} {}", what, text)
         return refused.response
 
     def warn(self, text: str) -> None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from aiohttp import web
+
 from ..drivers import HTTPResponse
+from ..log.naming import peer_name
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
+
+
+REFUSED = "the adapter refused"
+"""Why, if the adapter does not say more."""
+
+TYPE = "content-type"
+
+CLIENT_GONE = "the client went away before the body was complete"
+"""Why a request is refused whose peer does not hear of it."""
 
 
 class Refused(Exception):
@@ -13,16 +27,41 @@ class Refused(Exception):
 
     Attributes:
         reason: Why; the body of the response and a part of the line in the log.
+        detail: What only the log says: what of the request was refused.
+        level: The level of the line in the log.
         response: The response that says so.
     """
 
-    def __init__(self, status: int, reason: str, **headers: str) -> None:
+    level = "WARNING"
+
+    def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.detail = detail
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         self.response = plain(status, reason, **fields)
+
+
+class Unremarkable(Refused):
+    """A refusal that browsers, scanners and lost connections cause every day."""
+
+    level = "INFO"
+
+
+def peer_of(source: Any) -> str:
+    """Name the peer of a request for the log.
+
+    Args:
+        source: The request of aiohttp, or the scope of ASGI; None if neither is known.
+    """
+    if source is None:
+        return peer_name(None)
+    if isinstance(source, web.BaseRequest):
+        return peer_name(source.remote)
+    client = source.get("client")
+    return peer_name(client[0] if client else "")
 
 
 def plain(status: int, text: str, **headers: str) -> HTTPResponse:
@@ -36,3 +75,16 @@ def upgrade_required() -> Refused:
     """Refuse a plain request on the path of a WebSocket (RFC 9110, section 15.5.22)."""
     reason = "this is a WebSocket endpoint: send an upgrade request"
     return Refused(426, reason, upgrade="websocket", connection="upgrade")
+
+
+_LOOKED_AT = 1000
+# Bytes of a body in which its first line must begin.
+
+
+def reason_in(answer: HTTPResponse) -> str:
+    """Read why an adapter refuses: the first line of its response, if that is text or JSON."""
+    kind = next((value for name, value in answer.headers.items() if name.lower() == TYPE), "")
+    if kind and not kind.lower().startswith(("text/plain", "application/json")):
+        return REFUSED
+    lines = (answer.body or b"")[:_LOOKED_AT].decode(errors="replace").splitlines()
+    return next(filter(None, map(str.strip, lines)), REFUSED)

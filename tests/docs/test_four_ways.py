@@ -26,8 +26,8 @@ async def test_the_program_starts_with_all_four_ways(tmp_path: Path) -> None:
     reader = reader_of(tmp_path)
     with reader.starts("python bot.py") as bot:
         await bot.shows(LISTENING)
-        await bot.shows(r"HTTP polling of bot 12345 \(my\)")
-        await bot.shows(r"WebSocket of bot 67890 \(my\)")
+        await bot.shows("HTTP polling of bot 12345")
+        await bot.shows("WebSocket of bot 67890")
         bot.stop()
         assert await bot.ended() == 0
 

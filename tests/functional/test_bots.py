@@ -75,7 +75,7 @@ async def test_probe_replaces_an_old_connection_that_is_silent(logs: Logs) -> No
             await settle()
             await driver.bots["1"].send(None, "to the new one")
             assert (await new.read_frame()).text == "to the new one"
-    assert logs.matching("A new connection of bot 1 replaces the old one", "WARNING")
+    assert logs.matching("A new connection of bot 1 of recorder replaces the old one", "WARNING")
 
 
 @pytest.mark.promise("reverse: a dead connection never blocks its owner's return")
@@ -234,7 +234,9 @@ async def test_entering_a_bot_disconnects_another_one_of_its_id(logs: Logs) -> N
         await eventually(lambda: len(seen) == 4)
         assert seen[-1] == ("disconnect", new)
         assert not driver._connected_bots._owners
-    assert logs.messages("WARNING") == ["A new connection of bot 1 replaces the old one"]
+    assert logs.messages("WARNING") == [
+        "A new connection of bot 1 of recorder replaces the old one"
+    ]
 
 
 async def test_one_put_into_bots_by_hand_is_replaced_without_hooks(logs: Logs) -> None:

@@ -321,14 +321,17 @@ async def test_a_factory_that_fails_is_an_attempt_that_failed(
         way.add(driver, factory)
         async with driver.lifespan():
             assert await fake_clock.slept(1) == 1.0
-            assert "factory: ValueError: token=***; the next attempt is in 1.0 s" in logs[0].message
+            assert (
+                "factory failed: ValueError: token=***; the next attempt is in 1.0 s"
+                in logs[0].message
+            )
             await fake_clock.advance_to_next()
             # None is not a setup.
             await fake_clock.slept(2)
             assert "TypeError: the function has returned None and not a" in warnings(logs)[1]
             await fake_clock.advance_to_next()
             await eventually(lambda: adapter.messages)
-    assert tracebacks(logs) == 1
+    assert tracebacks(logs) == 2
     assert SECRET not in logs.output
 
 

@@ -104,7 +104,7 @@ async def test_a_plain_get_is_told_to_upgrade(
         response = await host.request("GET", "/recorder/ws", BOT)
     assert (response.status, response.header("Upgrade")) == (426, "websocket")
     assert adapter.requests == []
-    assert logs.matching("Refused a request for recorder with 426", "WARNING")
+    assert logs.matching("Refused a WebSocket of recorder from 127.0.0.1 with 426", "WARNING")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ async def test_another_http_version_ends_that_loop_only(
             await eventually(lambda: adapter.messages)
             assert list(driver.bots) == ["1"]
     assert logs.messages("ERROR") == [
-        "HTTP polling of bot wrong (recorder) has ended for good: "
+        "The polling of bot wrong of recorder has ended for good: "
         f"SetupError: HTTP version {version!r} is not supported: use 1.0 or 1.1"
     ]
     assert len(server.attempts) == 1

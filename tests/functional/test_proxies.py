@@ -139,7 +139,7 @@ async def test_a_proxy_that_refuses_is_an_outage_and_its_password_no_news(
             await fake_clock.slept(2)
         assert (proxy.attempts[0].request.header("Proxy-Authorization") or "").startswith("Basic ")
         assert not server.attempts
-    assert len(logs.matching("of bot 1 (recorder): ", "WARNING")) == 2
+    assert len(logs.matching(" of bot 1 of recorder ", "WARNING")) == 2
     assert SECRET not in logs.output
 
 

@@ -59,8 +59,8 @@ async def test_a_bot_is_there_from_accept_to_close(
         with pytest.raises(WebSocketClosed) as closed:
             await socket.send("late")
         assert (closed.value.code, closed.value.reason) == (4000, "bye")
-    assert logs.matching("Bot 1 of recorder connected", "INFO")
-    assert logs.matching("Bot 1 of recorder disconnected: WebSocket closed with 4000: bye", "INFO")
+    assert logs.matching("Bot 1 of recorder connected (reverse WebSocket)", "INFO")
+    assert logs.matching("Bot 1 of recorder disconnected (reverse WebSocket, 4000: bye)", "INFO")
 
 
 @pytest.mark.promise("reverse: the reader never waits for a handler")

@@ -181,7 +181,7 @@ async def test_an_outage_of_a_socks_proxy_is_retried_and_its_password_no_news(
             async with proxy:
                 await fake_clock.advance_to_next()
                 await eventually(lambda: adapter.messages)
-    assert logs.matching("of bot 1 (recorder): ClientProxyConnectionError", "WARNING")
+    assert logs.matching("of bot 1 of recorder failed: ClientProxyConnectionError", "WARNING")
     assert PASSWORD not in logs.output
 
 

@@ -193,7 +193,7 @@ async def test_an_adapters_refusal_keeps_its_status_body_and_headers(
     assert response.header_values("X-Why") == ["because"]
     assert response.header_values("Content-Type") == ["a/b"]
     assert adapter.messages == []
-    assert bool(logs.matching("Refused a request")) == (status != 200)
+    assert bool(logs.matching("Refused a webhook")) == (status != 200)
 
 
 async def test_an_adapters_answer_goes_with_a_bot_too(serving: Serving) -> None:
@@ -252,7 +252,7 @@ async def test_a_handler_that_raises_is_logged_and_stops_nobody(
         assert (await host.post(b"2")).status == 200
     assert Recorder.messages == [b"1", b"2"]
     (explained,) = logs.messages("ERROR")
-    assert explained.startswith("A handler of recorder failed\nTraceback")
+    assert explained.startswith("A handler of recorder failed\n  Traceback")
     # The same failure again is counted.
     again = "A handler of recorder failed 1 more time(s), at last with ValueError: cannot handle 2"
     assert logs.messages("WARNING") == [again]
@@ -306,7 +306,9 @@ async def test_over_the_in_flight_limit_no_body_is_waited_for(
             # aiohttp reads the rest for a while, so that the answer is not lost to a reset.
             await client.send(b"x" * 99)
         blocking.released.set()
-    assert logs.matching("Refused a request for recorder with 503: too many", "WARNING")
+    assert logs.matching(
+        "Refused a webhook of recorder from 127.0.0.1 with 503: too many", "WARNING"
+    )
 
 
 async def test_a_path_answers_the_same_again_and_again(serving: Serving, adapter: Adapter) -> None:

@@ -53,11 +53,13 @@ class OwnPaths(Endpoints):
         """Give both paths the same name."""
         return "the bot"
 
-    async def http(self, target: Any, request: HTTPRequest) -> HTTPResponse:
+    async def http(self, target: Any, request: HTTPRequest, source: Any = None) -> HTTPResponse:
         """Answer."""
         return HTTPResponse(200, b"the bot's own")
 
-    async def websocket(self, target: Any, socket: DriverWebSocket) -> HTTPResponse | None:
+    async def websocket(
+        self, target: Any, socket: DriverWebSocket, source: Any = None
+    ) -> HTTPResponse | None:
         """Accept and close."""
         await socket.accept()
         await socket.end(1000, "the bot's own")

@@ -139,8 +139,8 @@ def test_a_refusal_is_logged_again_after_a_while(
         assert gate.refuse("one", refused) is refused.response
     gate.refuse("two", refused)
     assert logs.messages("WARNING") == [
-        "Refused a request for one with 403: {no} <markup>",
-        "Refused a request for two with 403: {no} <markup>",
+        "Refused one from an unknown peer with 403: {no} <markup>",
+        "Refused two from an unknown peer with 403: {no} <markup>",
     ]
     now[0] += gate_module.QUIET_SECONDS
     gate.refuse("one", refused)

@@ -33,7 +33,7 @@ async def test_the_same_failure_is_explained_once_and_counted(logs: Logs) -> Non
         log.log(TEXT, fail(ValueError(f"number {number}")))
     assert len(logs) == 1
     assert logs[0].level == "ERROR"
-    assert logs[0].message.startswith(f"{TEXT}\nTraceback")
+    assert logs[0].message.startswith(f"{TEXT}\n  Traceback")
     log.report()
     again = f"{TEXT} 2 more time(s), at last with ValueError: number 2"
     assert logs.messages("WARNING") == [again]

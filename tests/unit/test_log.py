@@ -179,7 +179,7 @@ class Unprintable(Exception):
     ],
 )
 def test_describe(error: BaseException, line: str | None) -> None:
-    expected = "ValueError: two lines[31m and https://api.telegram.org/***/getUpdates"
+    expected = "ValueError: two lines and https://api.telegram.org/***/getUpdates"
     assert describe(error) == (line or expected)
 
 
@@ -203,7 +203,7 @@ def test_format_traceback_hides_secrets_in_the_whole_chain() -> None:
     error.__cause__ = raised(response_error(aiohttp.ClientResponseError, f"https://other/{SECRET}"))
     error.__cause__.__cause__ = error
     text = format_traceback(error)
-    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.startswith("  Traceback (most recent call last):\n")
     assert "ClientResponseError: 404, message='Not Found', url=" in text
     assert "https://other/***" in text
     assert text.endswith("InvalidURL: <invalid URL>")
@@ -228,7 +228,7 @@ def test_log_exception_is_one_safe_record(logs: Logs) -> None:
     (record,) = logs
     assert record.level == "ERROR"
     assert record.exception is None
-    assert record.message.startswith(f"{message}\nTraceback")
+    assert record.message.startswith(f"{message}\n  Traceback")
     assert record.message.endswith("ValueError: {y} <blue>\\<z>")
 
 

@@ -96,7 +96,7 @@ def test_console_hides_secrets_in_tracebacks(capsys: pytest.CaptureFixture[str])
             logging.getLogger("other").exception("failed too")
         logger.opt(exception=cast(Any, (None, None, None))).info("nothing")
     text = capsys.readouterr().err
-    assert text.count("\nValueError: {x} <red>\\<b> https://h/***\n") == 2
+    assert text.count("\n  ValueError: {x} <red>\\<b> https://h/***\n") == 2
     assert SECRET not in text
 
 

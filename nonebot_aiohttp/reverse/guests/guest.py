@@ -171,12 +171,16 @@ class Guest:
         is_exact = is_target(found) and found.is_websocket == upgrade
         return not is_exact and self._has_route(scope())
 
-    def refusal(self) -> HTTPResponse | None:
-        """Refuse while the driver does not run; None while it runs."""
+    def refusal(self, source: Any) -> HTTPResponse | None:
+        """Refuse while the driver does not run; None while it runs.
+
+        Args:
+            source: See ``peer_of``.
+        """
         try:
             self._gate.check_running()
         except Refused as refused:
-            return self._gate.refuse(self.name, refused)
+            return self._gate.refuse(f"a request of {self.name}", refused, source)
         return None
 
     def scope_of(self, request: web.Request, upgrade: bool, root_path: str) -> Scope:

@@ -9,7 +9,7 @@ from ...connections.asgi_websocket import Event
 from ...exceptions import StartupError
 from ...life.deadline import GRACE
 from ...life.waiting import settle
-from ...log import describe, log_exception, redact_text
+from ...log import describe, log_exception, loggable
 
 if TYPE_CHECKING:
     from ..asgi_transport import Application
@@ -53,7 +53,7 @@ class GuestLifespan:
             return
         said = str((answer or {}).get("message") or "").strip().rpartition("\n")[2]
         # The last line of a traceback, which may quote a URL with its secrets.
-        message = redact_text(said)
+        message = loggable(said)
         if not message and error is not None:
             message = describe(error)
         name = self._name[0].upper() + self._name[1:]

@@ -87,6 +87,10 @@ async def fail(request: Request) -> Response:
     raise RuntimeError("this handler always fails")
 
 
+async def denied(request: Request) -> Response:
+    return Response(403, content="wrong token\nand more")
+
+
 async def late(request: Request) -> Response:
     """Add a route and a WebSocket while the server is running."""
     http("GET", "/late/added", text)
@@ -171,6 +175,7 @@ def register() -> None:
     answers = {"text": text, "binary": binary, "nothing": nothing, "twice": twice, "fail": fail}
     answers |= {"page": page, "number": number}
     http("POST", "/page", page)
+    http("POST", "/denied", denied)
     http("GET", "/order/{name}", text)
     http("GET", "/order/plain", binary)
     for name, handle in {**answers, "late": late}.items():

@@ -203,7 +203,7 @@ async def test_at_the_deadline_events_are_cut_off_before_the_shutdown_functions(
             assert await post(client, bot, message_event(f"/hang {name}")) == 204
         await bot.note("begun", 2)
         await bot.stop()
-    assert f"Cut off 2 event(s) of OneBot V11, bot {SELF_ID}, that had not ended" in bot.log
+    assert f"Cut off 2 event(s) of bot {SELF_ID} of OneBot V11 that had not ended" in bot.log
     assert len(bot.noted("cut off")) == 2
     assert is_in_order(bot)
     assert bot.log.rstrip().endswith("Stopped; not all that ran has ended")
@@ -244,7 +244,7 @@ async def test_events_that_come_over_a_socket_meanwhile_are_handled_and_prolong_
             assert await answers.end() == 1001
         assert await bot.ended() == 0
     assert handled(bot) == ["before"]
-    came = f"Cut off 1 event(s) of OneBot V11, bot {SELF_ID}, that came after the stop began"
+    came = f"Cut off 1 event(s) of bot {SELF_ID} of OneBot V11 that came after the stop began"
     assert came in bot.log
     assert bot.log.rstrip().endswith("Stopped")
 

@@ -117,7 +117,7 @@ async def test_shielded_matchers_are_cut_off(logs: Logs) -> None:
         await asyncio.sleep(0)
     await within(asyncio.wait({task}))
     assert task.cancelled()
-    assert logs.messages("ERROR") == ["Cut off 1 event(s) of Small, bot 7, that had not ended"]
+    assert logs.messages("ERROR") == ["Cut off 1 event(s) of bot 7 of Small that had not ended"]
 
 
 async def test_an_event_of_nonebots_own_function_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,53 @@
+"""How the log names bots, connections, peers and times: one grammar for all lines.
+
+- A bot is ``bot 1 of my``: its id, and the name of its adapter.
+- Its connection is a ``reverse WebSocket``, a ``forward WebSocket`` or a ``polling``:
+  ``Bot 1 of my connected (reverse WebSocket)``, ``The forward WebSocket of bot 1 of my failed``.
+- A request is ``a webhook of my`` or ``a WebSocket of my``.
+- A peer is the address of the connection. Behind a proxy that is the proxy's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .redaction import loggable
+
+_LONGEST_ID = 64
+_LONGEST_ADDRESS = 64
+
+
+def bot_name(self_id: Any, adapter: str) -> str:
+    """Name a bot; a peer can have made up its id."""
+    return f"bot {loggable(str(self_id), _LONGEST_ID)} of {adapter}"
+
+
+def connected_text(self_id: Any, adapter: str, way: str) -> str:
+    """Say that a bot has connected; ``way`` is such as ``"reverse WebSocket"``."""
+    return f"B{bot_name(self_id, adapter)[1:]} connected ({way})"
+
+
+def disconnected_text(
+    self_id: Any, adapter: str, way: str, code: int | None = None, reason: str = ""
+) -> str:
+    """Say that a bot has disconnected, with the close code and the reason if there are any."""
+    parts = [way] if code is None else [way, str(code)]
+    why = loggable(reason)
+    how = ", ".join(parts) + (f": {why}" if why else "")
+    return f"B{bot_name(self_id, adapter)[1:]} disconnected ({how})"
+
+
+def peer_name(address: Any) -> str:
+    """Name a peer by the address of its connection: empty for a Unix socket, None if unknown."""
+    if address is None:
+        return "an unknown peer"
+    return loggable(str(address), _LONGEST_ADDRESS) or "a Unix socket"
+
+
+def duration(seconds: float) -> str:
+    """Write a time as whoever reads a log wants it: ``"8 s"``, ``"10 min"``, ``"1.5 h"``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,37 @@
+"""What the log says where an adapter of NoneBot refuses a request or a WebSocket."""
+
+from contextlib import suppress
+
+import aiohttp
+import pytest
+
+from tests.support.waiting import eventually
+
+from ..support.process import Bot
+
+
+@pytest.fixture
+def ours(bot: Bot) -> Bot:
+    """A bot of this driver; the stock ones log nothing."""
+    if not bot.candidate.is_ours:
+        pytest.skip("the stock drivers leave it to their server's access log")
+    return bot
+
+
+async def test_a_webhook_that_the_adapter_refuses(client: aiohttp.ClientSession, ours: Bot) -> None:
+    async with client.post(ours.url("/denied"), data=b"x") as answer:
+        assert answer.status == 403
+    line = "Refused a webhook of POST /denied from 127.0.0.1 with 403: wrong token\n"
+    await eventually(lambda: line in ours.log)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("refuse", "not you"), ("return", "the adapter refused")]
+)
+async def test_a_websocket_that_the_adapter_refuses(
+    client: aiohttp.ClientSession, ours: Bot, path: str, why: str
+) -> None:
+    with suppress(aiohttp.WSServerHandshakeError):
+        await client.ws_connect(ours.url(f"/ws/{path}", scheme="ws"))
+    line = f"Refused a WebSocket of /ws/{path} from 127.0.0.1 with 403: {why}\n"
+    await eventually(lambda: line in ours.log)
