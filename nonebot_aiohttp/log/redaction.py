@@ -177,8 +177,8 @@ def format_traceback(exc: BaseException) -> str:
     """Format the traceback of an exception and of its causes, without secrets.
 
     Each line is indented, because the message of an exception may be a peer's text of several
-    lines: no line of it can be taken for a record of the log. Frames of this package, aiohttp and
-    asyncio before the first one of a user's are left out.
+    lines: no line of it can be taken for a record of the log. The frames before the first one of a
+    user's are left out: those of this package, and of the libraries by which it calls the user's.
 
     Args:
         exc: The exception.
@@ -197,15 +197,18 @@ def format_traceback(exc: BaseException) -> str:
     return "\n".join(f"  {each}" if each else "" for each in lines)
 
 
-_MACHINERY = frozenset({"nonebot_aiohttp", "aiohttp", "asyncio"})
+_CALLERS = re.compile(
+    r"(?:nonebot_aiohttp|aiohttp|asyncio|anyio|concurrent|contextvars"
+    r"|nonebot(?!\.(?:adapters|plugins)\b))(?:\.|$)"
+)
+# Modules through which a user's function is called; an adapter's own are like a user's.
 
 
 def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
     """Skip the frames that run a user's function; all frames stay if there is none of a user."""
     each = first
     while each is not None:
-        module = str(each.tb_frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in _MACHINERY:
+        if not _CALLERS.match(str(each.tb_frame.f_globals.get("__name__", ""))):
             return each
         each = each.tb_next
     return first
