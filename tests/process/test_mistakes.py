@@ -59,6 +59,11 @@ class Ended:
         """The last line of the traceback of an error of the package."""
         return str(re.findall(r"^nonebot_aiohttp\.exceptions\..*", self.log, re.MULTILINE)[-1])
 
+    @property
+    def frames_of_ours(self) -> int:
+        """How many lines of a traceback are in the package."""
+        return len(re.findall(r'^  File ".*nonebot_aiohttp/', self.log, re.MULTILINE))
+
     def lines(self, level: str) -> list[str]:
         """The lines of a level."""
         return [line for line in self.log.splitlines() if re.search(rf"\b{level}\b", line)]
@@ -102,7 +107,7 @@ def test_run_in_a_running_loop_says_what_to_write(tmp_path: Path) -> None:
         " `await driver.serve()` instead"
     )
     assert "never awaited" not in ended.log
-    assert ended.log.count("nonebot_aiohttp/") == 1
+    assert ended.frames_of_ours == 1
     assert "the direct cause" not in ended.log
     assert "During handling" not in ended.log
 
@@ -136,7 +141,7 @@ driver.run()
     ended = ran(tmp_path, program)
     assert ended.code == 1
     (line,) = ended.lines("ERROR")
-    assert "of bot 1 (my) can never work: its URL 127.0.0.1:6700 must have " in line
+    assert "of bot 1 of my can never work: its URL 127.0.0.1:6700 must have " in line
     assert line.endswith("://127.0.0.1:6700?")
     assert "Traceback" not in ended.log
 
@@ -158,6 +163,19 @@ driver.run()
     )
     assert "driver.setup_websocket(conn())" in ended.log
     assert "never awaited" not in ended.log
+    assert ended.frames_of_ours == 1
+
+
+@pytest.mark.promise("forward: the session names where it may be used, before and after the run")
+def test_the_session_before_the_start_is_an_error_at_that_line(tmp_path: Path) -> None:
+    ended = ran(tmp_path, "driver = make_driver()\nprint(driver.session)\n")
+    assert ended.code == 1
+    assert ended.raised.endswith(
+        "LifecycleError: driver.session does not exist before the driver starts: use it in a"
+        " startup hook, in a handler or later"
+    )
+    assert "print(driver.session)" in ended.log
+    assert ended.frames_of_ours == 1
 
 
 FAILING_HOOK = """
@@ -180,7 +198,7 @@ def test_a_startup_hook_that_fails_shows_the_users_lines_alone(tmp_path: Path, h
     assert ended.log.count("Traceback") == 1
     first, *others = ended.log.partition("Traceback (most recent call last):\n")[2].splitlines()
     assert re.search(r'my_bot\.py", line \d+, in read_token$', first)
-    assert "ValueError: there is no token" in others
+    assert "  ValueError: there is no token" in others
     assert "nonebot_aiohttp/" not in ended.log
     assert "The startup hook __main__.read_token failed" in ended.log
 
