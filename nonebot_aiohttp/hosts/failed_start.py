@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from ..exceptions import NonebotAiohttpError
 from ..log import log_exception
 from ..log.own import logger
-
-_CALLERS = frozenset(
-    {"nonebot_aiohttp", "nonebot", "anyio", "asyncio", "concurrent", "contextvars"}
-)
-"""Packages through which a user's hook is called; their lines tell its author nothing."""
 
 
 def log_failed_start(error: Exception) -> None:
@@ -22,16 +15,4 @@ def log_failed_start(error: Exception) -> None:
     elif cause is None:
         logger.error("{}", error)
     else:
-        cause.__traceback__ = users_part(cause.__traceback__)
         log_exception("ERROR", str(error), cause)
-
-
-def users_part(traceback: TracebackType | None) -> TracebackType | None:
-    """Leave out the calls that lead to the user's code; all of it stays if there is none."""
-    part = traceback
-    while part is not None:
-        name = str(part.tb_frame.f_globals.get("__name__", ""))
-        if name.partition(".")[0] not in _CALLERS:
-            return part
-        part = part.tb_next
-    return traceback

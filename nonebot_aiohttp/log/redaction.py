@@ -177,8 +177,8 @@ def format_traceback(exc: BaseException) -> str:
     """Format the traceback of an exception and of its causes, without secrets.
 
     Each line is indented, because the message of an exception may be a peer's text of several
-    lines: no line of it can be taken for a record of the log. Frames of this package, aiohttp and
-    asyncio before the first one of a user's are left out.
+    lines: no line of it can be taken for a record of the log. Frames of this package, of
+    NoneBot and of libraries that call a user's function are left out before the user's first one.
 
     Args:
         exc: The exception.
@@ -197,7 +197,7 @@ def format_traceback(exc: BaseException) -> str:
     return "\n".join(f"  {each}" if each else "" for each in lines)
 
 
-_MACHINERY = frozenset({"nonebot_aiohttp", "aiohttp", "asyncio"})
+_MACHINERY = frozenset({"nonebot_aiohttp", "nonebot", "aiohttp", "anyio", "asyncio", "concurrent"})
 
 
 def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
@@ -205,7 +205,7 @@ def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
     each = first
     while each is not None:
         module = str(each.tb_frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in _MACHINERY:
+        if module.partition(".")[0] not in _MACHINERY or module.startswith("nonebot.adapters."):
             return each
         each = each.tb_next
     return first

@@ -119,9 +119,9 @@ async def test_a_given_setup_that_can_never_work_fails_the_start(
     with pytest.raises(SetupError) as raised:
         await driver.lifespan().__aenter__()
     error = str(raised.value)
-    kind = {"polling": "HTTP polling", "websocket": "WebSocket"}[way.name]
-    assert error.startswith(f"{kind} of bot 1 (")
-    assert f") can never work: {text.format(scheme=way.scheme)}" in error
+    kind = {"polling": "polling", "websocket": "forward WebSocket"}[way.name]
+    assert error.startswith(f"The {kind} of bot 1 of ")
+    assert f" can never work: {text.format(scheme=way.scheme)}" in error
     assert SECRET not in error + logs.output
     assert "\n" not in error
     # The startup hooks had run, because they may register adapters.
@@ -164,10 +164,10 @@ async def test_one_error_names_all_setups_that_can_never_work(driver: Driver) ->
     with pytest.raises(SetupError) as raised:
         await driver.lifespan().__aenter__()
     assert str(raised.value) == (
-        "WebSocket of bot 1 (recorder) can never work: its URL 127.0.0.1:1 must have ws:// or"
-        " wss:// before the host; did you mean ws://127.0.0.1:1?; HTTP polling of bot 2 (recorder)"
-        " can never work: its method must be one of HTTP, such as GET; HTTP polling of bot 3"
-        " (recorder) can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
+        "The forward WebSocket of bot 1 of recorder can never work: its URL 127.0.0.1:1 must have"
+        " ws:// or wss:// before the host; did you mean ws://127.0.0.1:1?; The polling of bot 2 of"
+        " recorder can never work: its method must be one of HTTP, such as GET; The polling of bot"
+        " 3 of recorder can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
     )
 
 
