@@ -1,4 +1,4 @@
-"""What the log says of a start that has failed: one line, and the user's part of a traceback."""
+"""What the log says of a start that has failed: one line, and a traceback only of a hook."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from loguru import logger
 
 from .own import level_number
 from .own import logger as own_logger
-from .redaction import format_traceback, redact_text
+from .redaction import format_traceback, hanging, redact_text
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -42,8 +42,10 @@ class StdlibBridge(logging.Handler):
 
 def _redacted_text(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
+    # These two quote peers. The lines of others are their own business.
+    is_of_library = record.name.partition(".")[0] in ("aiohttp", "asyncio")
     parts = (
-        redact_text(record.getMessage()),
+        (hanging if is_of_library else redact_text)(record.getMessage()),
         format_traceback(error) if error else "",
         redact_text(record.stack_info or ""),
     )

@@ -45,9 +45,9 @@ def peer_name(address: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a time as whoever reads a log wants it: ``"8 s"``, ``"10 min"``, ``"1.5 h"``."""
-    if seconds < 60:
+    """Write a time as whoever reads a log wants it: ``"90 s"``, ``"10 min"``, ``"2.5 h"``."""
+    if seconds < 120:
         return f"{seconds:.0f} s"
-    if seconds < 3600:
+    if seconds < 7200:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"

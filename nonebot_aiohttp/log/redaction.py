@@ -163,6 +163,18 @@ def loggable(text: str, longest: int = _LONGEST_LINE) -> str:
     return _cut(line, longest)
 
 
+def hanging(text: str) -> str:
+    """Redact a text of several lines as ``loggable`` does, and indent those after the first."""
+    first, *more = text.splitlines() or [""]
+    return "\n".join([redact_text(_printable(first)), *_indented(more)])
+
+
+def _indented(lines: list[str]) -> Iterator[str]:
+    for each in lines:
+        line = _cut(redact_text(_printable(each)))
+        yield f"  {line}" if line else ""
+
+
 def _printable(line: str) -> str:
     if line.isprintable():
         return line
@@ -177,8 +189,8 @@ def format_traceback(exc: BaseException) -> str:
     """Format the traceback of an exception and of its causes, without secrets.
 
     Each line is indented, because the message of an exception may be a peer's text of several
-    lines: no line of it can be taken for a record of the log. Frames of this package, of
-    NoneBot and of libraries that call a user's function are left out before the user's first one.
+    lines: no line of it can be taken for a record of the log. The frames before the first one of a
+    user's are left out: those of this package, and of the libraries by which it calls the user's.
 
     Args:
         exc: The exception.
@@ -190,22 +202,25 @@ def format_traceback(exc: BaseException) -> str:
     text = "".join(traceback.format_exception(type(exc), exc, frames))
     for url in _unusable_urls(exc):
         text = text.replace(url, INVALID_URL)
-    lines = [_cut(redact_text(_printable(each))) for each in text.splitlines()]
+    lines = text.splitlines()
     if len(lines) > _MOST_LINES:
         half = _MOST_LINES // 2
         lines[half:-half] = [f"... {len(lines) - 2 * half} lines are left out ..."]
-    return "\n".join(f"  {each}" if each else "" for each in lines)
+    return "\n".join(_indented(lines))
 
 
-_MACHINERY = frozenset({"nonebot_aiohttp", "nonebot", "aiohttp", "anyio", "asyncio", "concurrent"})
+_CALLERS = re.compile(
+    r"(?:nonebot_aiohttp|aiohttp|asyncio|anyio|concurrent|contextvars"
+    r"|nonebot(?!\.(?:adapters|plugins)\b))(?:\.|$)"
+)
+# Modules through which a user's function is called; an adapter's own are like a user's.
 
 
 def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
     """Skip the frames that run a user's function; all frames stay if there is none of a user."""
     each = first
     while each is not None:
-        module = str(each.tb_frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in _MACHINERY or module.startswith("nonebot.adapters."):
+        if not _CALLERS.match(str(each.tb_frame.f_globals.get("__name__", ""))):
             return each
         each = each.tb_next
     return first

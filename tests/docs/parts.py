@@ -7,7 +7,6 @@ _BOT = "bot ... of ..."
 _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
 _NEVER_RUN = "The driver that was made at ... has never run: ..."
-_SCHEME = "must have ...:// or ...s:// before the host"
 
 COMPOSED: dict[str, tuple[str, ...]] = {
     "... failed: ...; the next attempt is in ... s": ("... failed: ...", _NEXT),
@@ -30,15 +29,6 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     ),
     "no adapter ... is registered; did you mean ...?": (_NO_ADAPTER, _MEANT),
     "no adapter ... is registered, only ...": (_NO_ADAPTER, "..., only ..."),
-    "its URL ... must have ...:// or ...s:// before the host; did you mean ...?": (
-        "its URL ... ...; did you mean ...?",
-        _SCHEME,
-    ),
-    "its URL ... must have ...:// or ...s:// before the host": ("its URL ... ...", _SCHEME),
-    "its URL must have ...:// or ...s:// before the host; it must look like ...": (
-        "its URL ...; it must look like ...",
-        _SCHEME,
-    ),
     "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount driver.asgi in a"
     " FastAPI application instead": (
         "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount",
@@ -115,7 +105,6 @@ INTERNAL: dict[str, set[str]] = {
     "ends of texts that the pages have, which explain themselves": {
         "... ...: write ...=... in .env",
         "; Ctrl+C again cuts it off",
-        "; an id is text",
         "; did you mean ...?",
         "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
         ' pip install "nonebot-aiohttp[fastapi]"',

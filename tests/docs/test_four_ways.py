@@ -26,8 +26,8 @@ async def test_the_program_starts_with_all_four_ways(tmp_path: Path) -> None:
     reader = reader_of(tmp_path)
     with reader.starts("python bot.py") as bot:
         await bot.shows(LISTENING)
-        await bot.shows("HTTP polling of bot 12345")
-        await bot.shows("WebSocket of bot 67890")
+        await bot.shows("The polling of bot 12345 of my failed")
+        await bot.shows("The forward WebSocket of bot 67890 of my failed")
         bot.stop()
         assert await bot.ended() == 0
 

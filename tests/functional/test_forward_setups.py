@@ -166,8 +166,8 @@ async def test_one_error_names_all_setups_that_can_never_work(driver: Driver) ->
     assert str(raised.value) == (
         "The forward WebSocket of bot 1 of recorder can never work: its URL 127.0.0.1:1 must have"
         " ws:// or wss:// before the host; did you mean ws://127.0.0.1:1?; The polling of bot 2 of"
-        " recorder can never work: its method must be one of HTTP, such as GET; The polling of bot"
-        " 3 of recorder can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
+        " recorder can never work: its method must be one of HTTP, such as GET; The polling of"
+        " bot 3 of recorder can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
     )
 
 

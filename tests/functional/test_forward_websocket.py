@@ -112,7 +112,7 @@ async def test_a_peer_that_vanishes_without_fin_is_replaced(
         await fake_clock.advance_to_next()
         await eventually(lambda: adapter.messages)
     assert Opcode.PING in [frame.opcode for frame in server.attempts[0].frames]
-    assert "WebSocketClosed: WebSocket closed with 1006" in logs.messages("WARNING")[0]
+    assert "disconnected (forward WebSocket, 1006: " in logs.messages("WARNING")[0]
 
 
 async def test_a_peer_that_answers_pings_stays_connected(
@@ -154,9 +154,9 @@ def test_no_timeout_of_aiohttp_ends_an_idle_connection(
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        (scripts.accept_then_close(4001, "go away"), "closed with 4001: go away"),
-        (scripts.accept_then_close(None), "closed with 1005"),
-        (scripts.accept_then_close(abrupt=True), "closed with 1006"),
+        (scripts.accept_then_close(4001, "go away"), "4001: go away)"),
+        (scripts.accept_then_close(None), "1005)"),
+        (scripts.accept_then_close(abrupt=True), "1006: "),
     ],
     ids=["code", "no code", "no close frame"],
 )
@@ -166,5 +166,5 @@ async def test_the_end_of_a_connection_is_one_line(
     async with WEBSOCKET.running(driver, script):
         assert await fake_clock.slept(1) == 3.0
     (warning,) = logs.messages("WARNING")
-    assert f"WebSocket of bot 1 (recorder): WebSocketClosed: WebSocket {text}" in warning
+    assert f"Bot 1 of recorder disconnected (forward WebSocket, {text}" in warning
     assert "\n" not in warning

@@ -112,6 +112,9 @@ async def test_a_header(serving: Serving, adapter: Adapter, logs: Logs, name: st
     async with serving(make_driver(adapter)) as host:
         # uvicorn refuses control characters itself.
         text = ON_ONE_LINE if host.transport == "aiohttp" else UNCONTROLLED
+        if host.transport == "asgi" and name == "Sec-WebSocket-Protocol":
+            # Old versions of uvicorn break on other characters.
+            text = text.encode("ascii", "ignore").decode()
         headers = {"X-Self-ID": "1", name: text.encode().decode("latin-1")}
         await host.post(b"x", headers)
         async with await host.client() as client:

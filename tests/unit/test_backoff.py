@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from itertools import islice
+from itertools import islice, pairwise
 
 import aiohttp
 import pytest
@@ -19,11 +19,16 @@ from yarl import URL
 from nonebot_aiohttp import DriverOptions, DuplicateBotError, SetupError, WebSocketClosed
 from nonebot_aiohttp.forward.backoff import (
     MINIMUM_DELAY,
+    MOST_KINDS,
+    REMINDER,
     RETRY_AFTER_LIMIT,
+    News,
     Pace,
     Verdict,
     delays,
+    is_of_network,
     judge,
+    kind_of,
     retry_after,
 )
 from tests.support.clock import FakeClock
@@ -217,7 +222,7 @@ async def test_a_stable_time_resets_the_delay(pace: Pace, fake_clock: FakeClock)
     assert pace.failed(3) == 6
 
 
-@pytest.mark.promise("forward: an outage is logged with one traceback, and its end with one line")
+@pytest.mark.promise("forward: an outage is logged in a few lines, and its end in one")
 def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
     assert pace.succeeded() is False
     pace.failed(3)
@@ -230,3 +235,73 @@ def test_the_end_of_an_outage_is_told_once(pace: Pace) -> None:
 @pytest.mark.parametrize(("interval", "slowest"), [(3, 50), (90, 90), (0, 50)])
 def test_the_slowest_pace(pace: Pace, interval: float, slowest: float) -> None:
     assert pace.slowest(interval) == slowest
+
+
+def test_the_failures_of_an_outage_are_counted(pace: Pace, fake_clock: FakeClock) -> None:
+    for number in (1, 2, 3):
+        pace.failed(3)
+        assert pace.failures == number
+        fake_clock._now += 10
+    assert pace.succeeded()
+    assert (pace.failures, pace.down_for()) == (3, 30)
+    # It was up for a moment only, so that the outage goes on.
+    pace.failed(3)
+    assert (pace.failures, pace.down_for()) == (4, 30)
+    pace.succeeded()
+    fake_clock._now += 30
+    pace.failed(3)
+    assert (pace.failures, pace.down_for()) == (1, 0)
+
+
+# News
+
+
+@pytest.mark.promise("forward: an outage is logged in a few lines, and its end in one")
+def test_an_outage_of_a_night_takes_a_dozen_lines(fake_clock: FakeClock) -> None:
+    news, told = News(fake_clock.clock), []
+    for number in range(1, 8 * 60):
+        if news.tell(number, "refused") != (False, False):
+            told.append(number)
+        fake_clock._now += 60
+    assert told[:7] == [1, 2, 4, 8, 16, 32, 64]
+    assert len(told) < 16
+    assert max(later - earlier for earlier, later in pairwise(told)) <= 60
+
+
+def test_another_kind_of_failure_is_news(fake_clock: FakeClock) -> None:
+    news = News(fake_clock.clock)
+    fake_clock._now += REMINDER
+    assert news.tell(1, "refused") == (True, True)
+    assert news.tell(2, "refused") == (True, False)
+    assert news.tell(3, "unauthorized") == (True, True)
+    assert news.tell(5, "refused") == (False, False)
+    assert news.tell(6, "unauthorized") == (False, False)
+    assert news.tell(1, "unauthorized") == (True, True)
+    kinds = [news.tell(3, number)[1] for number in range(100)]
+    assert sum(kinds) == MOST_KINDS - 1
+
+
+def test_kinds_are_told_apart_by_status_and_close_code() -> None:
+    errors = [refusal(401), refusal(403), WebSocketClosed(1000), WebSocketClosed(1006), OSError()]
+    assert len(set(map(kind_of, errors))) == len(errors)
+    assert kind_of(refusal(401)) == kind_of(refusal(401))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (aiohttp.ServerDisconnectedError(), True),
+        (refusal(503), True),
+        (ConnectionRefusedError(), True),
+        (ssl.SSLCertVerificationError(), True),
+        (asyncio.TimeoutError(), True),
+        (WebSocketClosed(1006), True),
+        (DuplicateBotError("1"), True),
+        (HttpProcessingError(message="garbled"), True),
+        (KeyError("a bug"), False),
+        (AttributeError("a bug"), False),
+    ],
+    ids=repr,
+)
+def test_an_error_of_the_network_needs_no_traceback(error: Exception, expected: bool) -> None:
+    assert is_of_network(error) is expected

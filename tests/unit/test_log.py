@@ -15,15 +15,25 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from nonebot_aiohttp.log import (
+    MAX_OF_A_KIND,
+    MAX_RECENT_TEXTS,
     OnceInAWhile,
     StdlibBridge,
     describe,
     format_traceback,
     log_exception,
+    loggable,
     logger,
     redact_path,
     redact_text,
     redact_url,
+)
+from nonebot_aiohttp.log.naming import (
+    bot_name,
+    connected_text,
+    disconnected_text,
+    duration,
+    peer_name,
 )
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
@@ -149,6 +159,74 @@ def test_long_texts_take_no_long_time() -> None:
         assert len(redact_text(text)) <= len(text) + 100
 
 
+@pytest.mark.promise("data: what a peer says forges no line of the log")
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("plain", "plain"),
+        (" two\n  lines\r\n\tand a tab ", "two lines and a tab"),
+        ("\u2028line\u2029separators\x85", "line separators"),
+        ("\x1b[1;31mred\x1b[0m \x1b[2J", "red"),
+        ("\x1b]0;title\x07\x9b31m", "]0;title31m"),
+        ("\u202eevil\u2066\u200b\ufeff", "evil"),
+        ("全角\u3000空格", "全角 空格"),
+        ("\udcff\ud800", ""),
+        ("to\u200bken=s3cr3t", "token=***"),
+        (f"see {TELEGRAM}", "see https://api.telegram.org/***/getUpdates"),
+        ("x" * 501, "x" * 500 + "..."),
+    ],
+)
+def test_a_peers_text_becomes_one_clean_line(text: str, line: str) -> None:
+    assert loggable(text) == line
+
+
+@given(st.text())
+def test_a_line_is_always_printable(text: str) -> None:
+    line = loggable(text, 20)
+    assert line.isprintable()
+    assert len(line) <= 23
+
+
+# Names
+
+
+def test_all_lines_name_a_bot_alike() -> None:
+    assert bot_name("1", "my") == "bot 1 of my"
+    assert connected_text("1", "my", "reverse WebSocket") == (
+        "Bot 1 of my connected (reverse WebSocket)"
+    )
+    assert disconnected_text("1\n2", "my", "polling") == "Bot 1 2 of my disconnected (polling)"
+    way = "reverse WebSocket"
+    assert disconnected_text("1", "my", way, 1006) == (
+        "Bot 1 of my disconnected (reverse WebSocket, 1006)"
+    )
+    assert disconnected_text("1", "my", way, 4000, "bye\n") == (
+        "Bot 1 of my disconnected (reverse WebSocket, 4000: bye)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::1", "::1"),
+        ("", "a Unix socket"),
+        (None, "an unknown peer"),
+        ("for\nged", "for ged"),
+    ],
+)
+def test_a_peer_is_an_address(address: str | None, name: str) -> None:
+    assert peer_name(address) == name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (86, "86 s"), (600, "10 min"), (7199, "120 min"), (9000, "2.5 h")],
+)
+def test_a_time_is_as_exact_as_its_reader_wants_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
 # Exceptions
 
 
@@ -211,6 +289,29 @@ def test_format_traceback_hides_secrets_in_the_whole_chain() -> None:
     assert SECRET not in text
 
 
+def test_format_traceback_indents_each_line_and_cuts_endless_ones() -> None:
+    error = raised(ValueError("\n".join(["2026-01-01 forged", "y" * 9_000, *"x" * 9_000])))
+    lines = format_traceback(error).splitlines()
+    assert all(not line or line.startswith("  ") for line in lines)
+    assert max(map(len, lines)) < 600
+    assert len(lines) == 201
+    assert any("lines are left out" in line for line in lines)
+
+
+def test_format_traceback_begins_at_the_users_code() -> None:
+    async def users() -> None:
+        raise ValueError("wrong")
+
+    async def run() -> None:
+        await asyncio.wait_for(users(), 1)
+
+    with pytest.raises(ValueError, match="wrong") as caught:
+        asyncio.run(run())
+    assert "in users" in format_traceback(caught.value)
+    caught.value.__traceback__ = None
+    assert format_traceback(caught.value) == "  ValueError: wrong"
+
+
 def test_format_traceback_looks_into_groups() -> None:
     group = ValueError("group")
     group.exceptions = (aiohttp.InvalidURL(f"h/{SECRET}"),)  # type: ignore[attr-defined]
@@ -250,6 +351,16 @@ def test_a_text_is_due_once_in_a_while(fake_clock: FakeClock) -> None:
     assert not lines.is_due("a")
 
 
+def test_texts_of_one_kind_leave_room_for_others(fake_clock: FakeClock) -> None:
+    lines = OnceInAWhile(10, fake_clock.clock)
+    due = [lines.is_due(str(number), "made up") for number in range(1000)]
+    assert sum(due) == MAX_OF_A_KIND
+    assert lines.is_due("another")
+    assert sum(lines.is_due(str(number)) for number in range(1000)) < MAX_RECENT_TEXTS
+    fake_clock._now += 10
+    assert lines.is_due("new", "made up")
+
+
 @pytest.fixture
 def stdlib_logger() -> Iterator[logging.Logger]:
     """Give a logger of the standard library that only the bridge hears."""
@@ -276,6 +387,17 @@ def test_bridge_keeps_level_text_and_exception(stdlib_logger: logging.Logger, lo
         ("ERROR", f"failed\n{format_traceback(error)}", None),
         ("ERROR", "nothing", None),
     ]
+
+
+@pytest.mark.promise("data: what a peer says forges no line of the log")
+def test_bridge_cleans_what_libraries_quote(
+    stdlib_logger: logging.Logger, logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quoted = "cannot read\n2026-01-01 forged \x1b[31mred"
+    stdlib_logger.warning(quoted)
+    monkeypatch.setattr(stdlib_logger, "name", "aiohttp.client")
+    stdlib_logger.warning(quoted)
+    assert logs.messages() == [quoted, "cannot read\n  2026-01-01 forged [31mred"]
 
 
 def test_bridge_names_the_caller_and_keeps_its_stack(stdlib_logger: logging.Logger) -> None:
