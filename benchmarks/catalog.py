@@ -236,7 +236,7 @@ PATHS = (
     BenchmarkPath(
         "work",
         "Webhook of OneBot 11 in, an API call over HTTP out",
-        "events/s",
+        "events/CPU s",
         working.webhook,
         WORKING,
         (),
@@ -244,7 +244,7 @@ PATHS = (
     BenchmarkPath(
         "work-reverse",
         "Message of OneBot 11 in, an API call over the same reverse WebSocket out",
-        "events/s",
+        "events/CPU s",
         working.reverse,
         WORKING,
         (),

@@ -1,9 +1,15 @@
-"""Measures how many events a bot handles that does something with them; see ``load.onebot``."""
+"""Measures how many events a bot handles that does something with them; see ``load.onebot``.
+
+The figures are for one second of processor time, so that they tell what a whole core carries,
+whatever else the machine does meanwhile.
+"""
 
 from __future__ import annotations
 
+import psutil
+
 from .measure import PATIENCE, Subject, check
-from .process import free_port, start
+from .process import Child, free_port, start
 from .settings import Settings
 
 BOTS = 64
@@ -11,12 +17,12 @@ BOTS = 64
 
 
 def webhook(subject: Subject, settings: Settings) -> float:
-    """Return the webhooks per second that were answered, and led to an API call over HTTP."""
+    """Return the webhooks that were answered, and led to an API call over HTTP."""
     return _measure("webhook", subject, settings)
 
 
 def reverse(subject: Subject, settings: Settings) -> float:
-    """Return the messages per second that led to an API call over the same reverse WebSocket."""
+    """Return the messages that led to an API call over the same reverse WebSocket."""
     return _measure("reverse", subject, settings)
 
 
@@ -27,6 +33,14 @@ def _measure(kind: str, subject: Subject, settings: Settings) -> float:
         child.wait_listening(port)
         how = (kind, port, subject.endpoint, BOTS, api, settings.warmup, settings.seconds)
         with start("load.onebot", how, "load", {}) as load:
-            result = load.hear("result", settings.warmup + settings.seconds + PATIENCE)
-            check(result, "messages")
-            return float(result["messages"] / result["seconds"])
+            load.hear("warm", settings.warmup + PATIENCE)
+            before = _processor_time(child)
+            handled = load.hear("messages", settings.seconds + PATIENCE)
+            spent = _processor_time(child) - before
+            check({"messages": handled, "errors": load.hear("errors", PATIENCE)}, "messages")
+            return float(handled / spent)
+
+
+def _processor_time(child: Child) -> float:
+    times = psutil.Process(child.process.pid).cpu_times()
+    return float(times.user + times.system)

@@ -16,7 +16,7 @@ from .connections.descriptors import DescriptorWatch
 from .connections.open_websockets import OpenWebSockets
 from .connections.sessions import SessionPool
 from .connections.unsent import UnsentWatch
-from .exceptions import RegistrationError, ValidationError
+from .exceptions import LifecycleError, RegistrationError, SetupError, ValidationError
 from .forward.base import Supplies
 from .forward.loops import ForwardLoops
 from .hosts.host import Host
@@ -139,7 +139,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         Raises:
             LifecycleError: The driver does not run.
         """
-        return self._pool.get()
+        try:
+            return self._pool.get()
+        except LifecycleError as error:
+            raise error.with_traceback(None) from None  # Only the user's line tells something.
 
     def on_startup(self, func: _Hook) -> _Hook:
         """Register a function that runs when the driver starts, after those registered before.
@@ -185,7 +188,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             SetupError: It is neither. If the driver runs, also: the setup can never work. Before,
                 that fails the start.
         """
-        self._loops.add_polling(setup)
+        try:
+            self._loops.add_polling(setup)
+        except SetupError as error:
+            raise error.with_traceback(None) from None
 
     def setup_websocket(self, setup: drivers.WebSocketSetup | WebSocketFactory) -> None:
         """Register a WebSocket connection; in a running driver it starts at once.
@@ -196,7 +202,10 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         Raises:
             SetupError: See ``setup_http_polling``.
         """
-        self._loops.add_websocket(setup)
+        try:
+            self._loops.add_websocket(setup)
+        except SetupError as error:
+            raise error.with_traceback(None) from None
 
     def _bot_connect(self, bot: Bot) -> None:
         """Register a bot that an adapter has connected by itself."""

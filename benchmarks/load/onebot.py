@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -17,7 +16,7 @@ from .loop import run
 TEXT = "a message of the usual length " * 2
 ANSWER = {"status": "ok", "retcode": 0, "data": {"message_id": 12345}}
 PATIENCE = 20.0
-"""Seconds within which the last event has to be handled."""
+"""Seconds within which the last events have to be handled."""
 
 
 class Platform:
@@ -52,6 +51,13 @@ class Platform:
         """Send the event."""
         raise NotImplementedError
 
+    def go_on(self) -> None:
+        """Send the next event, unless the measurement has ended."""
+        if Platform.ending:
+            self.idle.set()
+        else:
+            self.send()
+
     def called(self, call: bytes) -> Any:
         """Count a call; return the answer to it."""
         parsed = json.loads(call)
@@ -59,13 +65,6 @@ class Platform:
         self.errors += TEXT.strip() not in json.dumps(params["message"])
         self.calls += 1
         return {**ANSWER, "echo": parsed.get("echo")}
-
-    def go_on(self) -> None:
-        """Send the next event, unless the measurement has ended."""
-        if Platform.ending:
-            self.idle.set()
-        else:
-            self.send()
 
 
 class Socket(Platform, WSListener):
@@ -109,7 +108,7 @@ class Webhooks(Platform, MessageProtocol):
         self.came()
 
     def came(self) -> None:
-        """Go on when both have come."""
+        """Post the next one when both have come."""
         self._missing -= 1
         if not self._missing:
             self.go_on()
@@ -155,19 +154,18 @@ async def connect_poster(port: int, path: str, number: int) -> Webhooks:
 
 
 async def measure(kind: str, *where: Any, warmup: float, seconds: float) -> None:
-    """Send events, and tell the runner how many were handled in the time."""
-    platforms = await connect(kind, *where)
+    """Send events; tell the runner when it begins, how many were handled, and the errors."""
+    control, platforms = Control(), await connect(kind, *where)
     for each in platforms:
         each.send()
     await asyncio.sleep(warmup)
-    before, started = sum(each.calls for each in platforms), time.perf_counter()
+    before = sum(each.calls for each in platforms)
+    control.say(warm=True)
     await asyncio.sleep(seconds)
-    handled = sum(each.calls for each in platforms) - before
-    elapsed = time.perf_counter() - started
+    control.say(messages=sum(each.calls for each in platforms) - before)
     Platform.ending = True
     await asyncio.wait_for(asyncio.gather(*(each.idle.wait() for each in platforms)), PATIENCE)
-    errors = sum(each.errors for each in platforms)
-    Control().say(result={"messages": handled, "seconds": elapsed, "errors": errors})
+    control.say(errors=sum(each.errors for each in platforms))
 
 
 if __name__ == "__main__":

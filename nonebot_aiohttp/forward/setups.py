@@ -179,20 +179,27 @@ def read_url(text: Any, kind: SetupKind) -> URL:
         url = None
     if url is not None and url.scheme in kind.schemes and url.host:
         return url
-    text = str(text).strip()
-    # Nothing may follow the last scheme at once: the log would take that for a URL, and hide it.
-    wanted = f"must have {kind.offered}:// or {kind.offered}s:// before the host"
+    text, scheme = str(text).strip(), kind.offered
+    # No point may follow a scheme: the log would take it for a URL that it has to hide.
     if meant := _meant(text, kind):
         is_absolute = url is not None and url.scheme and url.raw_host
         shown = redact_url(text) if is_absolute else meant.partition("://")[2]
-        raise SetupError(f"its URL {shown} {wanted}; did you mean {meant}?")
+        raise SetupError(
+            f"its URL {shown} must have {scheme}:// or {scheme}s:// before the host; did you mean"
+            f" {meant}?"
+        )
     if url is None:
         raise SetupError(f"its URL cannot be parsed; it must look like {kind.example}")
     if not text:
         raise SetupError(f"its URL is empty; it must look like {kind.example}")
     if url.scheme and url.raw_host:
-        raise SetupError(f"its URL {redact_url(url)} {wanted}")
-    raise SetupError(f"its URL {wanted}; it must look like {kind.example}")
+        raise SetupError(
+            f"its URL {redact_url(url)} must have {scheme}:// or {scheme}s:// before the host"
+        )
+    raise SetupError(
+        f"its URL must have {scheme}:// or {scheme}s:// before the host; it must look like"
+        f" {kind.example}"
+    )
 
 
 def _type_name(value: object) -> str:

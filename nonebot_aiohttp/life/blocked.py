@@ -12,7 +12,8 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -84,7 +85,8 @@ class _LoopWatch:
         self._pause = pause
         self._answered: float | None = None
         self._depth = sys.maxsize
-        self._looked = (time.monotonic(), time.process_time())
+        self._busy = _busy_clock(thread)
+        self._looked = (time.monotonic(), self._busy())
         self._forget()
 
     def _forget(self) -> None:
@@ -123,7 +125,10 @@ class _LoopWatch:
             # The loop is late, because it calls many things or the machine is slow.
             self._end(time.monotonic())
             self._callback, self._since = callback, time.monotonic()
-            return
+            if callback is None or passed < self._limit:
+                return
+            # The loop's thread was busy and let no other run, as a regular expression does.
+            self._since -= passed
         self._held += passed
         if self._held >= self._limit and self._place is None:
             self._report(stack[self._depth :])
@@ -133,7 +138,7 @@ class _LoopWatch:
 
         It may have been suspended, or the machine may be too slow to run this thread in time.
         """
-        before, self._looked = self._looked, (time.monotonic(), time.process_time())
+        before, self._looked = self._looked, (time.monotonic(), self._busy())
         seconds, busy = self._looked[0] - before[0], self._looked[1] - before[1]
         return min(seconds, max(2 * self._pause, busy))
 
@@ -151,6 +156,13 @@ class _LoopWatch:
             seconds = now - self._since
             logger.warning("The event loop was blocked for {:.1f} s at {}", seconds, self._place)
         self._forget()
+
+
+def _busy_clock(thread: int) -> Callable[[], float]:
+    """Return the clock of a thread's CPU time; it stands still where the system has none."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return lambda: 0.0
+    return partial(time.clock_gettime, time.pthread_getcpuclockid(thread))
 
 
 def _stack(frame: FrameType | None) -> list[FrameType]:

@@ -6,7 +6,7 @@ _NEXT = "...; the next attempt is in ... s"
 _BOT = "bot ... of ..."
 _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
-_SCHEME = "must have ...:// or ...s:// before the host"
+_NEVER_RUN = "The driver that was made at ... has never run: ..."
 
 COMPOSED: dict[str, tuple[str, ...]] = {
     "... failed: ...; the next attempt is in ... s": ("... failed: ...", _NEXT),
@@ -29,19 +29,26 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     ),
     "no adapter ... is registered; did you mean ...?": (_NO_ADAPTER, _MEANT),
     "no adapter ... is registered, only ...": (_NO_ADAPTER, "..., only ..."),
-    "its URL ... must have ...:// or ...s:// before the host; did you mean ...?": (
-        "its URL ... ...; did you mean ...?",
-        _SCHEME,
-    ),
-    "its URL ... must have ...:// or ...s:// before the host": ("its URL ... ...", _SCHEME),
-    "its URL must have ...:// or ...s:// before the host; it must look like ...": (
-        "its URL ...; it must look like ...",
-        _SCHEME,
-    ),
     "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount driver.asgi in a"
     " FastAPI application instead": (
         "is for nonebot_aiohttp.nonebot2 under NoneBot2 2.4 or newer only; mount",
         "driver.asgi in a FastAPI application instead",
+    ),
+    "nonebot_aiohttp is the driver without NoneBot2: write DRIVER=nonebot_aiohttp.nonebot2": (
+        "nonebot_aiohttp is the driver without NoneBot2: write",
+    ),
+    "module ... has no attribute ...: for NoneBot2 write nonebot_aiohttp.nonebot2, as in"
+    " DRIVER=~fastapi+nonebot_aiohttp.nonebot2": (
+        "module ... has no attribute ...",
+        ": for NoneBot2 write nonebot_aiohttp.nonebot2, as in",
+    ),
+    "The driver that was made at ... has never run: end the program with driver.run()": (
+        _NEVER_RUN,
+        "end the program with driver.run()",
+    ),
+    "The driver that was made at ... has never run: end the program with nonebot.run()": (
+        _NEVER_RUN,
+        "end the program with nonebot.run()",
     ),
 }
 """Lines as users see them, and the texts of which the package makes them."""
@@ -54,7 +61,6 @@ FOREIGN = {
 
 INTERNAL: dict[str, set[str]] = {
     "annotations, formats and representations": {
-        "(id or None, HTTPResponse or None)",
         "... (in ..., line ...)",
         "... ... ... ... ... bytes ... s",
         "... ... lines are left out ...",
@@ -67,7 +73,7 @@ INTERNAL: dict[str, set[str]] = {
         "Exception | None",
         "Internal Server Error",
         "from ... to ...",
-        "module ... has no attribute ...",
+        "...:... in ...",
         "retry at the slowest pace",
         "str | None",
     },
@@ -82,6 +88,7 @@ INTERNAL: dict[str, set[str]] = {
         "an aiohttp application",
         "an unknown adapter",
         "an unknown peer",
+        "blocked event loop",
         "cookies of the request",
         "end of the process",
         "header of the request",
@@ -98,21 +105,13 @@ INTERNAL: dict[str, set[str]] = {
     "ends of texts that the pages have, which explain themselves": {
         "... ...: write ...=... in .env",
         "; Ctrl+C again cuts it off",
-        "; an id is text",
         "; did you mean ...?",
         "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
         ' pip install "nonebot-aiohttp[fastapi]"',
         "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
         " application of your own. The setting aiohttp_fastapi is for NoneBot2 and its plugins",
-        "be callable as ...",
-        "but it takes (...)",
         "came after the stop began",
-        "clients take it out of a path",
         "had not ended",
-        "it has a slash, which separates the parts of a path",
-        "it has characters that cannot be printed",
-        "it is empty",
-        "it is percent-encoded, but paths are decoded",
         "redirected with ...",
         "save it in UTF-8 with your editor",
         "write AIOHTTP_SSL_CERTFILE with the path of its PEM file",

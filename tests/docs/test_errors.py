@@ -13,7 +13,7 @@ from nonebot_aiohttp.connections import closing
 from tests.docs.messages import spans, templates
 from tests.docs.parts import COMPOSED, FOREIGN, INTERNAL
 from tests.support import absent
-from tests.support.documents import ROOT, Document
+from tests.support.documents import CHINESE, ROOT, Document
 
 PAGE = Document(ROOT / "docs" / "errors.md")
 WATCHING = Document(ROOT / "docs" / "watching.md")
@@ -43,6 +43,21 @@ def test_what_needs_no_explanation_is_still_there() -> None:
 
 def test_each_text_stands_once() -> None:
     assert sorted(SPANS) == sorted(set(SPANS))
+
+
+FIXED = r"`+[^`]+`+|\b(?:DEBUG|INFO|WARNING|ERROR|\d{3,4})\b"
+"""What no translation changes: code, levels of the log, statuses and close codes."""
+
+
+@pytest.mark.parametrize("page", [PAGE, WATCHING], ids=lambda page: page.path.name)
+def test_the_chinese_page_explains_the_same_texts(page: Document) -> None:
+    chinese = Document(CHINESE / page.path.name)
+    assert spans(chinese) == spans(page)
+    for ours, theirs in zip(page.rows(".*"), chinese.rows(".*"), strict=True):
+        fixed, translated = (
+            {*re.findall(FIXED, " ".join(row), re.ASCII)} for row in (ours, theirs)
+        )
+        assert fixed <= translated, theirs
 
 
 def test_every_class_of_errors_is_explained() -> None:

@@ -20,10 +20,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     parts = {}
     if NGINX is None:
         parts["tests/nginx/test_*.py"] = "nginx is not installed"
+    elif missed := absent.missing("pydantic-settings"):
+        parts["tests/nginx/test_*.py"] = absent.not_installed(missed)
     elif missed := absent.missing("nonebot2", "nonebot-adapter-onebot"):
         parts["nginx/test_nonebot2.py"] = absent.not_installed(missed)
-    elif missed := absent.missing("pydantic-settings"):
-        parts["nginx/test_*.py"] = absent.not_installed(missed)
     return absent.leave_out(config, collection_path, parts)
 
 

@@ -129,13 +129,24 @@ class BotProcess:
         assert self._process.poll() is None, self.log
         return "Listening on" in self.log[self._seen :]
 
-    async def stop(self) -> None:
-        """Stop it as systemd does, and wait for its end."""
+    async def begin_stop(self) -> None:
+        """Stop it as systemd does, and wait until it has noticed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        await eventually(lambda: "Stopping" in self.log[self._seen :], PATIENCE, "the stop")
+
+    async def ended(self) -> None:
+        """Wait for its end."""
         process = self._process
         assert process is not None
-        process.send_signal(signal.SIGTERM)
         await eventually(lambda: process.poll() is not None, PATIENCE, "the end of a process")
         assert process.returncode == 0, self.log
+
+    async def stop(self) -> None:
+        """Stop it as systemd does, and wait for its end."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        await self.ended()
 
     def close(self) -> None:
         """Kill it, and close its socket."""

@@ -99,3 +99,78 @@ async def test_after_a_reload_only_a_restart_moves_the_websocket(
         await websocket.send_json({"text": "afterwards"})
         assert await site.handled("afterwards") == new.port
     await site.stop()
+
+
+async def test_what_a_platform_has_given_up_waiting_for_is_handled_all_the_same(
+    make_site: Callable[..., Site], client: aiohttp.ClientSession
+) -> None:
+    site = make_site()
+    await site.start()
+    process = site.processes[0]
+    names = [f"127.0.0.1:{each.port}" for each in site.processes]
+    bot = next(str(bot) for bot in BOTS if process_of(str(bot), names) == names[0])
+    await process.stop()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(site.post(client, bot, "first"), 0.3)
+    second = asyncio.ensure_future(site.post(client, bot, "second"))
+    process.start()
+    assert await second == 204
+    await site.stop()
+    assert process.handled() == [(bot, "first"), (bot, "second")]
+
+
+KEPT = {
+    '    "" close;\n': '    "" "";\n',
+    "consistent;\n": "consistent;\n    keepalive 4;\n",
+    "error_page 503 = @again;": "",
+}
+"""What would let nginx keep its connections, and not ask again."""
+
+
+SLOW = """
+import asyncio
+
+import bot
+
+
+class SlowBot(bot.MyBot):
+    async def handle_message(self, message: bytes) -> None:
+        await super().handle_message(message)
+        if b"slow" in message:
+            await asyncio.sleep(1)
+
+
+driver = bot.Driver(*bot.load_config())
+driver.register_adapter("my", SlowBot)
+driver.run(sock=bot.from_systemd())
+"""
+"""A bot whose stop takes a second after an event that is called slow."""
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept", "as on the page"])
+async def test_a_connection_that_nginx_keeps_leads_into_the_stop(
+    make_site: Callable[..., Site], client: aiohttp.ClientSession, tmp_path: Path, kept: bool
+) -> None:
+    site = make_site("slow_bot.py")
+    (tmp_path / "slow_bot.py").write_text(SLOW, "utf-8")
+    configuration = tmp_path / "bots.conf"
+    text = configuration.read_text("utf-8")
+    for old, new in KEPT.items() if kept else ():
+        assert old in text
+        text = text.replace(old, new)
+    configuration.write_text(text, "utf-8")
+    await site.start()
+    names = [f"127.0.0.1:{each.port}" for each in site.processes]
+    process = site.processes[0]
+    bot = next(str(bot) for bot in BOTS if process_of(str(bot), names) == names[0])
+    assert await site.post(client, bot, "slow") == 204
+    await process.begin_stop()
+    posting = asyncio.ensure_future(site.post(client, bot, "meanwhile"))
+    if kept:
+        assert await within(posting) == 503
+    await process.ended()
+    assert posting.done() == kept
+    process.start()
+    assert await within(posting) == (503 if kept else 204)
+    await process.started()
+    await site.stop()

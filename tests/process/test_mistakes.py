@@ -55,9 +55,14 @@ class Ended:
     log: str
 
     @property
-    def last(self) -> str:
-        """The last line."""
-        return self.log.strip().splitlines()[-1]
+    def raised(self) -> str:
+        """The last line of the traceback of an error of the package."""
+        return str(re.findall(r"^nonebot_aiohttp\.exceptions\..*", self.log, re.MULTILINE)[-1])
+
+    @property
+    def frames_of_ours(self) -> int:
+        """How many lines of a traceback are in the package."""
+        return len(re.findall(r'^  File ".*nonebot_aiohttp/', self.log, re.MULTILINE))
 
     def lines(self, level: str) -> list[str]:
         """The lines of a level."""
@@ -97,12 +102,12 @@ def test_run_in_a_running_loop_says_what_to_write(tmp_path: Path) -> None:
     """Trap: 40 lines, and a coroutine that was never awaited."""
     ended = ran(tmp_path, IN_A_LOOP)
     assert ended.code == 1
-    assert ended.last.endswith(
+    assert ended.raised.endswith(
         "LifecycleError: run() makes an event loop of its own, but one runs here already: write"
         " `await driver.serve()` instead"
     )
     assert "never awaited" not in ended.log
-    assert ended.log.count("nonebot_aiohttp/") == 1
+    assert ended.frames_of_ours == 1
     assert "the direct cause" not in ended.log
     assert "During handling" not in ended.log
 
@@ -152,12 +157,25 @@ driver.run()
 """
     ended = ran(tmp_path, program)
     assert ended.code == 1
-    assert ended.last.endswith(
+    assert ended.raised.endswith(
         "SetupError: setup_websocket() calls the function itself before each attempt: pass conn,"
         " not conn()"
     )
     assert "driver.setup_websocket(conn())" in ended.log
     assert "never awaited" not in ended.log
+    assert ended.frames_of_ours == 1
+
+
+@pytest.mark.promise("forward: the session names where it may be used, before and after the run")
+def test_the_session_before_the_start_is_an_error_at_that_line(tmp_path: Path) -> None:
+    ended = ran(tmp_path, "driver = make_driver()\nprint(driver.session)\n")
+    assert ended.code == 1
+    assert ended.raised.endswith(
+        "LifecycleError: driver.session does not exist before the driver starts: use it in a"
+        " startup hook, in a handler or later"
+    )
+    assert "print(driver.session)" in ended.log
+    assert ended.frames_of_ours == 1
 
 
 FAILING_HOOK = """
@@ -320,6 +338,14 @@ SUSPENDED = """
     subprocess.Popen([sys.executable, "-c", waker])
     os.kill(os.getpid(), signal.SIGSTOP)
 """
+SLOW_EXPRESSION = """
+    import re
+    for length in range(18, 60):
+        began = time.monotonic()
+        re.match("(a+)+$", "a" * length + "b")
+        if time.monotonic() - began > 1:
+            return
+"""
 
 
 def blocking(directory: Path, work: str, loop: str = "asyncio", debug: bool = True) -> Ended:
@@ -343,6 +369,15 @@ def test_a_handler_that_blocks_the_loop_is_named_with_its_line(tmp_path: Path, l
     assert re.search(
         rf"The event loop was blocked for 1\.\d s at my_bot\.py:{number} in work$", last
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no clock of a thread")
+def test_code_that_lets_no_other_thread_run_is_named(tmp_path: Path) -> None:
+    ended = blocking(tmp_path, SLOW_EXPRESSION)
+    assert ended.code == 0, ended.log
+    first, last = ended.lines("WARNING")
+    assert re.search(r"has been blocked for \d+\.\d s at my_bot\.py:\d+ in work: await", first)
+    assert re.search(r"was blocked for \d+\.\d s at my_bot\.py:\d+ in work$", last)
 
 
 def test_a_blocked_loop_is_not_watched_without_debug(tmp_path: Path) -> None:

@@ -28,6 +28,9 @@ NONEBOT = {**Env.model_fields, **Config.model_fields}
 TABLES = {"driver": DRIVER, "nonebot": NONEBOT}
 """The fields of each table, by the name of the mark before it: ``<!-- settings: driver -->``."""
 
+BETWEEN_HAN = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""The spaces that Chinese has beside Latin text only."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -43,7 +46,8 @@ class Words:
     def one_of(self, choices: list[str]) -> str:
         """Join alternatives."""
         *others, last = choices
-        return self.comma.join(others) + self.last + last if others else last
+        joined = self.comma.join(others) + self.last + last if others else last
+        return BETWEEN_HAN.sub("", joined)
 
 
 ENGLISH_WORDS = Words(
@@ -72,11 +76,11 @@ CHINESE_WORDS = Words(
         bool: "`true` 或 `false`",
         int: "整数",
         float: "秒数",
-        str: "文本",
+        str: "字符串",
         Path: "路径",
-        frozenset[str]: "文本列表",
-        set[str]: "文本列表",
-        dict[str, str]: "文本对象",
+        frozenset[str]: "字符串列表",
+        set[str]: "字符串列表",
+        dict[str, str]: "值为字符串的对象",
         IPv4Address: "IP 地址",
         IPv6Address: "IP 地址",
         timedelta: "时长",

@@ -109,7 +109,8 @@ async def test_a_process_that_stood_still_is_not_blocked(
     loop = asyncio.get_running_loop()
     watch = blocked._LoopWatch(loop, threading.get_ident(), 0.5, 0.1)
     times = iter([60.0 * number for number in range(10)])
-    clock = SimpleNamespace(monotonic=lambda: next(times), process_time=lambda: 0.0)
+    clock = SimpleNamespace(monotonic=lambda: next(times))
+    monkeypatch.setattr(watch, "_busy", lambda: 0.0)
     watch.beat()
     # All that this thread runs counts as one call of the loop.
     watch._depth = 0
@@ -119,6 +120,14 @@ async def test_a_process_that_stood_still_is_not_blocked(
         watch._look()
     assert watch._held <= 0.4
     assert logs == []
+
+
+async def test_where_a_thread_has_no_clock_it_is_watched_all_the_same(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    async with watched():
+        block_until(lambda: logs)
 
 
 async def test_a_breakpoint_is_not_a_blockage(logs: Logs, tmp_path: Path) -> None:

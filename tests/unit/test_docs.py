@@ -15,10 +15,11 @@ import pytest
 
 import nonebot_aiohttp
 from nonebot_aiohttp.options import PREFIX, DriverOptions
-from tests.support.documents import DOCS, READMES, ROOT, Block, Document, documents, pairs
+from tests.support.documents import CHINESE, DOCS, READMES, ROOT, Block, Document, documents, pairs
 
 DOCUMENTS = documents()
 PAIRS = pairs()
+SWITCHING = [folder / "start" / "nonebot2.md" for folder in (DOCS, CHINESE)]
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -40,7 +41,7 @@ def format_figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-@pytest.mark.parametrize("page", [*READMES, DOCS / "start" / "nonebot2.md"], ids=name_of)
+@pytest.mark.parametrize("page", [*READMES, *SWITCHING], ids=name_of)
 def test_the_figures_are_those_of_the_benchmarks(page: Path) -> None:
     paths = json.loads((ROOT / "docs/benchmarks.json").read_text(encoding="utf-8"))["paths"]
     medians = {format_figure(subject["median"]) for path in paths for subject in path["subjects"]}

@@ -74,7 +74,7 @@ def test_an_exception_is_filtered_and_formatted_only_where_it_is_logged(
     log_exception("WARNING", "failed", ValueError("hidden"))
     monkeypatch.undo()
     log_exception("ERROR", "failed", ValueError("shown"))
-    assert logs.messages() == ["failed\nValueError: shown"]
+    assert logs.messages() == ["failed\n  ValueError: shown"]
 
 
 @pytest.mark.promise("life: LOG_LEVEL filters the package's own records for every sink")
@@ -144,7 +144,7 @@ def test_records_are_held_back_until_the_start(logs: Logs, monkeypatch: pytest.M
     own_logger.log_exception("ERROR", "failed", ValueError("{}"), depth=1)
     assert logs == []
     own_logger.release()
-    assert logs.messages() == [*logged(LEVELS[2:]), "failed\nValueError: {}"]
+    assert logs.messages() == [*logged(LEVELS[2:]), "failed\n  ValueError: {}"]
     logs.clear()
     own_logger.hold_back()
     own_logger.info("at once")

@@ -9,7 +9,6 @@ import math
 import re
 import sys
 import traceback
-from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nonebot_aiohttp import DriverOptions, ValidationError
+from tests.support.absent import needs
 from tests.support.logs import Logs
 
 GOOD: dict[str, tuple[Any, Any]] = {
@@ -206,9 +206,9 @@ def in_a_file(tmp_path: Path, text: str, **settings: Any) -> SimpleNamespace:
     return SimpleNamespace(_env_file=(str(tmp_path / ".env"), str(path)), **settings)
 
 
-@pytest.mark.skipif(not find_spec("dotenv"), reason="what reads dotenv files is not installed")
-def test_the_file_is_named_in_which_a_setting_stands(tmp_path: Path) -> None:
-    config = in_a_file(tmp_path, "AIOHTTP_HEARTBEAT=-1", aiohttp_heartbeat=-1)
+@pytest.mark.parametrize("value", [pytest.param(-1, marks=needs("python-dotenv"))])
+def test_the_file_is_named_in_which_a_setting_stands(value: int, tmp_path: Path) -> None:
+    config = in_a_file(tmp_path, f"AIOHTTP_HEARTBEAT={value}", aiohttp_heartbeat=value)
     with pytest.raises(ValidationError) as raised:
         DriverOptions.from_config(config)
     assert str(raised.value) == (

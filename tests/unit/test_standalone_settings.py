@@ -36,7 +36,7 @@ def test_every_setting_has_a_chinese_text_and_no_text_is_left_over() -> None:
 def test_types_and_defaults_are_words() -> None:
     heartbeat = DRIVER["aiohttp_heartbeat"]
     assert type_of("aiohttp_heartbeat", heartbeat.annotation, ENGLISH_WORDS) == "seconds or `none`"
-    assert type_of("aiohttp_heartbeat", heartbeat.annotation, CHINESE_WORDS) == "秒数 或 `none`"
+    assert type_of("aiohttp_heartbeat", heartbeat.annotation, CHINESE_WORDS) == "秒数或 `none`"
     assert default_of("aiohttp_heartbeat", 30.0, ENGLISH_WORDS) == "30 s"
     assert default_of("aiohttp_max_body_size", 32 * 1024**2, ENGLISH_WORDS) == "32 MiB"
     assert default_of("aiohttp_max_header_size", 16 * 1024, ENGLISH_WORDS) == "16 KiB"

@@ -1,4 +1,4 @@
-"""Settings and the log of programs as users run them: what they read on the console."""
+"""What users read on the console of a program with wrong settings, and in its first lines."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from tests.process.conftest import Launch
-from tests.process.hosts import GUNICORN, HOSTS, UVICORN, Host
-from tests.support.absent import missing
-
-under_each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
-
-OWN_LINE = re.compile(r"\bnonebot_aiohttp\.\w+")
-"""A line of the package's own, in loguru's default format or in that of ``run()``."""
-
-
-@pytest.mark.promise("life: LOG_LEVEL filters the package's own records for every sink")
-@under_each_host
-async def test_the_level_of_the_log_holds_under_each_host(host: Host, launch: Launch) -> None:
-    program = launch(host, log_level="ERROR", aiohttp_teapot=1)
-    await program.noted("started")
-    program.stop()
-    await program.ended()
-    assert not OWN_LINE.search(program.log)
-
-
-@pytest.mark.parametrize("host", [GUNICORN, UVICORN], ids=lambda host: host.name)
-async def test_what_is_logged_before_the_start_is_logged_once(host: Host, launch: Launch) -> None:
-    program = launch(host, log_level="INFO", aiohttp_teapot=1)
-    await program.noted("started")
-    program.stop()
-    await program.ended()
-    assert program.log.count("The setting aiohttp_teapot is unknown and ignored") == 1
-    assert "Registered adapter" not in program.log
-
 
 BOT = """
 from nonebot_aiohttp import Driver, load_config
@@ -69,12 +39,6 @@ def run(
     )
 
 
-needs_settings = pytest.mark.skipif(
-    bool(missing("pydantic-settings")), reason="the extra standalone is not installed"
-)
-
-
-@needs_settings
 @pytest.mark.promise("life: all lines of run() have one format, from the first")
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_all_lines_have_one_format(level: str, tmp_path: Path) -> None:
@@ -88,7 +52,6 @@ def test_all_lines_have_one_format(level: str, tmp_path: Path) -> None:
     assert "Listening on" in ran.stderr
 
 
-@needs_settings
 def test_what_is_logged_without_a_start_is_logged_at_the_end(tmp_path: Path) -> None:
     program = "from nonebot_aiohttp import Driver, load_config\nDriver(*load_config())\n"
     ran = run(tmp_path, b"AIOHTTP_TEAPOT=3\n", program)
@@ -96,7 +59,6 @@ def test_what_is_logged_without_a_start_is_logged_at_the_end(tmp_path: Path) -> 
     assert ran.stderr.count("The setting aiohttp_teapot is unknown and ignored") == 1
 
 
-@needs_settings
 @pytest.mark.promise("data: an error names the setting that is wrong, and what to write instead")
 @pytest.mark.parametrize(
     ("dotenv", "said"),
@@ -142,7 +104,6 @@ def test_a_wrong_setting_ends_in_a_line_below_the_users(
     assert ran.stderr.count("  File ") <= 3
 
 
-@needs_settings
 def test_a_host_may_be_a_name(tmp_path: Path) -> None:
     assert run(tmp_path, b"HOST=localhost\nLOG_LEVEL=INFO\nPORT=\n").returncode == 0
     ran = run(tmp_path, b"HOST=nothing.invalid")
