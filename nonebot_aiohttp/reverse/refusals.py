@@ -7,7 +7,6 @@ from typing import Any
 from aiohttp import web
 
 from ..drivers import HTTPResponse
-from ..log.naming import peer_name
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
@@ -50,18 +49,18 @@ class Unremarkable(Refused):
     level = "INFO"
 
 
-def peer_of(source: Any) -> str:
-    """Name the peer of a request for the log.
+def address_of(source: Any) -> Any:
+    """Return the address of a request's peer, for ``log.naming.peer_name``.
 
     Args:
         source: The request of aiohttp, or the scope of ASGI; None if neither is known.
     """
     if source is None:
-        return peer_name(None)
+        return None
     if isinstance(source, web.BaseRequest):
-        return peer_name(source.remote)
+        return source.remote
     client = source.get("client")
-    return peer_name(client[0] if client else "")
+    return client[0] if client else ""
 
 
 def plain(status: int, text: str, **headers: str) -> HTTPResponse:
