@@ -158,8 +158,8 @@ def loggable(text: str, longest: int = _LONGEST_LINE) -> str:
     Returns:
         One line that holds no secrets and no control characters, not even invisible ones.
     """
-    text = _TERMINAL.sub("", text[: _LOOKED_AT * longest])
-    line = redact_text(_printable(" ".join(text.split())))
+    words = text[: _LOOKED_AT * longest].split()
+    line = redact_text(_printable(" ".join(words)).strip())
     return _cut(line, longest)
 
 
@@ -178,6 +178,7 @@ def _indented(lines: list[str]) -> Iterator[str]:
 def _printable(line: str) -> str:
     if line.isprintable():
         return line
+    line = _TERMINAL.sub("", line)
     return "".join(each if each.isprintable() else " " * each.isspace() for each in line)
 
 

@@ -14,17 +14,26 @@ from tests.nginx.processes import NGINX, BotProcess, Nginx, free_ports
 from tests.nginx.site import Backends, Site
 from tests.support import absent
 
+NEEDED = ("nonebot2", "nonebot-adapter-onebot", "pydantic-settings")
+"""Distributions that only the environment ``nginx`` has all of."""
+
+
+def _reason() -> str:
+    """Tell why the tests cannot run here; empty if they can."""
+    if NGINX is None:
+        return "nginx is not installed"
+    missed = absent.missing(*NEEDED)
+    return absent.not_installed(missed) if missed else ""
+
+
+_REASON = _reason()
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out everything where nginx is missing, and a part where NoneBot2 is."""
-    parts = {}
-    if NGINX is None:
-        parts["tests/nginx/test_*.py"] = "nginx is not installed"
-    elif missed := absent.missing("pydantic-settings"):
-        parts["tests/nginx/test_*.py"] = absent.not_installed(missed)
-    elif missed := absent.missing("nonebot2", "nonebot-adapter-onebot"):
-        parts["nginx/test_nonebot2.py"] = absent.not_installed(missed)
-    return absent.leave_out(config, collection_path, parts)
+    """Leave out everything where something is missing."""
+    if not _REASON:
+        return None
+    return absent.leave_out(config, collection_path, {"tests/nginx/test_*.py": _REASON})
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from aiohttp import web
 
 from tests.nginx.page import files
 from tests.nginx.processes import BotProcess, free_ports
-from tests.support.absent import needs
 from tests.support.documents import ROOT
 from tests.support.waiting import eventually
 
@@ -124,11 +123,8 @@ async def test_without_a_setting_each_process_opens_all(tmp_path: Path, there: P
         await eventually(lambda: there.connected["1"] >= 3, what="the connections")
 
 
-@pytest.mark.parametrize(
-    "found", [pytest.param(True, marks=needs("nonebot2", "nonebot-adapter-onebot"))], ids=[""]
-)
 async def test_under_nonebot2_a_file_of_one_process_names_them(
-    tmp_path: Path, there: Platform, found: bool
+    tmp_path: Path, there: Platform
 ) -> None:
     (tmp_path / "bot.py").write_text(files()["nonebot2_bot.py"], "utf-8")
     common = {"DRIVER": "nonebot_aiohttp.nonebot2", **setting(".env")}

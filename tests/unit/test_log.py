@@ -397,7 +397,7 @@ def test_bridge_cleans_what_libraries_quote(
     stdlib_logger.warning(quoted)
     monkeypatch.setattr(stdlib_logger, "name", "aiohttp.client")
     stdlib_logger.warning(quoted)
-    assert logs.messages() == [quoted, "cannot read\n  2026-01-01 forged [31mred"]
+    assert logs.messages() == [quoted, "cannot read\n  2026-01-01 forged red"]
 
 
 def test_bridge_names_the_caller_and_keeps_its_stack(stdlib_logger: logging.Logger) -> None:
