@@ -126,7 +126,9 @@ def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
         yield from _parameter_problems(adapter, "check_permission", "driver", "request")
     yield from _parameter_problems(adapter, "register", "driver", "config", **arguments)
     if inspect.iscoroutinefunction(adapter.register):
-        yield "its register must not be async: nobody awaits it; use driver.on_startup for what waits"
+        yield (
+            "its register must not be async: nobody awaits it; use driver.on_startup for what waits"
+        )
     if "handle_message" not in lacking:
         yield from _message_problems(adapter)
     if not _takes(adapter.__init__, "self", "self_id", "request"):

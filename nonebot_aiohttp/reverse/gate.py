@@ -17,7 +17,7 @@ from yarl import URL
 from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
-from ..log import OnceInAWhile, loggable
+from ..log import OnceInAWhile, loggable, loggable_reason
 from ..log.naming import peer_name
 from ..log.own import logger
 from ..options import DriverOptions
@@ -92,7 +92,8 @@ class Gate:
             address, kind = address_of(source), f"{what} {refused.status}"
             # The texts are cleaned only for the log, because a flood of refusals must be cheap.
             if self._lines.is_due(f"{address} {why}", kind):
-                peer, why = peer_name(address), loggable(why, LONGEST_WHY)
+                clean = loggable_reason if refused.is_adapters else loggable
+                peer, why = peer_name(address), clean(why, LONGEST_WHY)
                 text = "Refused {} from {} with {}: {}"
                 logger.log(refused.level, text, what, peer, refused.status, why)
         return refused.response

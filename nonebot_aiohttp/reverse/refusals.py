@@ -28,10 +28,12 @@ class Refused(Exception):
         reason: Why; the body of the response and a part of the line in the log.
         detail: What only the log says: what of the request was refused.
         level: The level of the line in the log.
+        is_adapters: Whether an adapter has worded the reason.
         response: The response that says so.
     """
 
     level = "WARNING"
+    is_adapters = False
 
     def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
@@ -47,6 +49,17 @@ class Unremarkable(Refused):
     """A refusal that browsers, scanners and lost connections cause every day."""
 
     level = "INFO"
+
+
+class RefusedByAdapter(Refused):
+    """An adapter has made the response that refuses a request or a handshake."""
+
+    is_adapters = True
+
+    def __init__(self, answer: HTTPResponse, reason: str = "") -> None:
+        """Take the response, and the reason if that is not in it."""
+        super().__init__(answer.status, reason or _reason_in(answer))
+        self.response = answer
 
 
 def address_of(source: Any) -> Any:
@@ -80,7 +93,7 @@ _LOOKED_AT = 1000
 # Bytes of a body in which its first line must begin.
 
 
-def reason_in(answer: HTTPResponse) -> str:
+def _reason_in(answer: HTTPResponse) -> str:
     """Read why an adapter refuses: the first line of its response, if that is text or JSON."""
     kind = next((value for name, value in answer.headers.items() if name.lower() == TYPE), "")
     if kind and not kind.lower().startswith(("text/plain", "application/json")):
