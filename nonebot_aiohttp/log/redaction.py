@@ -45,6 +45,8 @@ _SECRETS = (
     ),
     re.compile(r"(\bbearer +)[^\s\"',]+", re.IGNORECASE),
     re.compile(r"(\b(?:QQ)?Bot +)[^\s\"',]+"),
+    # The password of a URL without its scheme: user:...@host
+    re.compile(r"(:)[^\s/:@\"'<>]+(?=@[\w\[])"),
     # A Telegram path without its scheme and host: /bot123456:ABC-def/getUpdates
     re.compile(r"(/bot)\d+:[\w-]+", re.IGNORECASE),
 )
