@@ -33,6 +33,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"url": None}, "its URL must be a text such as {scheme}://127.0.0.1:6700/, not None"),
     ({"adapter": "teapot"}, "no adapter 'teapot' is registered, only 'recorder'"),
     ({"adapter": "recoder"}, "no adapter 'recoder' is registered; did you mean 'recorder'?"),
+    ({"adapter": f"ws://u:{SECRET}@h/?token={SECRET}"}, "no adapter 'ws://h/' is registered"),
+    ({"adapter": {"token": SECRET}}, "its adapter must be the name of one, not dict"),
     ({"headers": SECRET}, "its headers must be a mapping of names to values"),
     ({"headers": {"Authorization": None}}, "its headers must be texts without line breaks"),
     ({"headers": {"X": f"{SECRET}\r\nY: 1"}}, "its headers must be texts without line breaks"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest
+from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest, SetupError
 from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
 from tests.support.bots import Adapter, RecordingBot
@@ -83,6 +83,13 @@ async def test_another_http_version_ends_that_loop_only(
         f"SetupError: HTTP version {version!r} is not supported: use 1.0 or 1.1"
     ]
     assert len(server.attempts) == 1
+
+
+async def test_what_stands_in_place_of_the_http_version_is_not_shown(driver: Driver) -> None:
+    headers: Any = {"Authorization": "s3cr3t"}
+    driver.setup_http_polling(polling("http://127.0.0.1/", http_version=headers))
+    with pytest.raises(SetupError, match="HTTP version dict is not supported"):
+        await driver.lifespan().__aenter__()
 
 
 async def test_another_scheme_ends_the_loop(driver: Driver, logs: Logs) -> None:
