@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from ..drivers import Driver
+from ..drivers import Driver, HTTPRequest
 from ..exceptions import DuplicateBotError
 from ..life.hooks import call_hooks
 from ..life.tasks import TaskSet, start_task
@@ -173,8 +173,13 @@ class ConnectedBots:
 
     def _replace(self, old: Bot) -> None:
         owner = self._owner_of(old)
-        text = "A new connection of {} replaces the old one"
-        logger.warning(text, bot_name(old.self_id, owner))
+        name = bot_name(old.self_id, owner)
+        if isinstance(old.request, HTTPRequest):
+            # Nothing was lost, because polling goes on.
+            text = "A connection of {} takes the place of its polling in driver.bots"
+            logger.info(text, name)
+        else:
+            logger.warning("A new connection of {} replaces the old one", name)
         self.disconnect(old, owner)
 
     def _owner_of(self, bot: Bot) -> str:
