@@ -81,7 +81,7 @@ class PollingLoop(ForwardLoop):
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
         joins = bot.self_id not in self._supplies.driver.bots
         if joins:
-            self._supplies.connected_bots.connect(bot, setup.adapter)
+            self._supplies.connected_bots.connect(bot, setup.adapter, polls=True)
         # The platform takes an answer whose body was read as acknowledged, so nothing may come
         # between.
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter, bot).start(body)
