@@ -73,10 +73,14 @@ class AsgiWebSocket(DriverWebSocket):
         try:
             await self._emit({"type": "websocket.send", "text": data})
         except WebSocketClosed:
-            # A server that cannot send this may or may not have closed the connection.
-            if not isinstance(data, str):
-                raise self._wrong_data(data, True, TypeError()) from None
-            raise
+            if isinstance(data, str):
+                raise
+            # The server has refused the data, and the connection may go on.
+            self._is_over = False
+            error = self._wrong_data(data, True, TypeError())
+        else:
+            return
+        raise error
 
     async def send_bytes(self, data: bytes) -> None:
         """Send one binary message; see ``AiohttpWebSocket.send``."""
