@@ -280,7 +280,9 @@ class Bot(abc.ABC, Generic[_Config_co]):
     def _hooks(cls, table: str) -> Iterator[Callable[..., Any]]:
         """Yield the hooks of this class, those of its bases first."""
         for base in reversed(cls.__mro__):
-            yield from tuple(vars(base).get(table, ()))
+            # Most bases have none, and every API call asks twice.
+            if hooks := vars(base).get(table):
+                yield from tuple(hooks)
 
     async def _run_hooks(self, table: str, kind: str, *args: Any) -> None:
         for hook in self._hooks(table):

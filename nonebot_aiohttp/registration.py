@@ -20,7 +20,8 @@ from .life.hooks import hook_name
 _NEEDED = ("check_permission", "handle_message", "register")
 """What a driver calls of an adapter, which need not be a subclass of this package's ``Bot``."""
 
-_AWAITED = ("_call_api", "check_permission", "handle_message", "send")
+_AWAITED = ("_call_api", "check_permission", "handle_message")
+"""What is awaited of an adapter; ``send`` is called by users only."""
 
 _CONSTANTS = {
     "BUILD_LIST",
@@ -91,9 +92,11 @@ def hook_problem(where: str, hook: Any, *parameters: str) -> str | None:
         return f"{where} takes the function itself: pass {name}, not {name}()"
     if not callable(hook):
         return f"{where} takes a function, not {_kind_of(hook)}"
+    name = hook_name(hook)
+    if _has_yield(_unwrapped(hook)):
+        return f"{name} cannot be a hook of {where}: it has a yield, so a call runs none of it"
     if _takes(hook, *parameters):
         return None
-    name = hook_name(hook)
     call = f"{name.rpartition('.')[2]}({', '.join(parameters)})"
     takes = _names_in(hook)
     return f"{name} cannot be a hook of {where}: it is called as {call}, but takes ({takes})"
@@ -122,6 +125,10 @@ def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
     if "check_permission" not in lacking:
         yield from _parameter_problems(adapter, "check_permission", "driver", "request")
     yield from _parameter_problems(adapter, "register", "driver", "config", **arguments)
+    if inspect.iscoroutinefunction(adapter.register):
+        yield (
+            "its register must not be async: nobody awaits it; use driver.on_startup for what waits"
+        )
     if "handle_message" not in lacking:
         yield from _message_problems(adapter)
     if not _takes(adapter.__init__, "self", "self_id", "request"):
@@ -138,7 +145,8 @@ def _parameter_problems(
         yield f"its {name} must be a method, not {_kind_of(method)}"
     elif not _takes(method, *parameters, **arguments):
         is_function = isinstance(inspect.getattr_static(adapter, name), FunctionType)
-        if is_function and _takes(method, "cls", *parameters, **arguments):
+        is_method = parameters[0] == "self"
+        if is_function and not is_method and _takes(method, "cls", *parameters, **arguments):
             yield f"its {name} lacks @classmethod"
         else:
             wanted = ", ".join([*parameters, *arguments])
@@ -151,7 +159,9 @@ def _message_problems(adapter: Any) -> Iterator[str]:
     # Only of these it is certain what the bot itself adds.
     if isinstance(found, FunctionType):
         yield from _parameter_problems(adapter, "handle_message", "self", "message")
-    elif isinstance(found, (classmethod, staticmethod)) or not callable(adapter.handle_message):
+    elif isinstance(found, (classmethod, staticmethod)) or not (
+        callable(adapter.handle_message) or hasattr(found, "__get__")
+    ):
         yield from _parameter_problems(adapter, "handle_message", "message")
 
 
@@ -180,9 +190,11 @@ def _names_in(function: Callable[..., Any]) -> str:
     """List what a function takes, by names alone: defaults may be secrets."""
     signature = _signature_of(function)
     assert signature is not None
-    stars = {"VAR_POSITIONAL": "*", "VAR_KEYWORD": "**"}
-    parameters = signature.parameters.values()
-    return ", ".join(stars.get(each.kind.name, "") + each.name for each in parameters)
+    empty = inspect.Parameter.empty
+    names = [
+        each.replace(default=empty, annotation=empty) for each in signature.parameters.values()
+    ]
+    return str(inspect.Signature(names))[1:-1]
 
 
 def _kind_of(value: Any) -> str:
@@ -195,16 +207,26 @@ def _is_never_awaitable(function: Any) -> bool:
     A plain ``def`` may return an awaitable: it may be a decorator's, or hand on to another
     function. It certainly does not if it returns constants and tuples only.
     """
-    while isinstance(function, (partial, MethodType)):
-        function = function.func if isinstance(function, partial) else function.__func__
+    function = _unwrapped(function)
     if not isinstance(function, FunctionType) or inspect.iscoroutinefunction(function):
         return False
-    code = function.__code__
-    if code.co_flags & inspect.CO_ITERABLE_COROUTINE:
+    if function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
         return False
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        return True
-    return _returns_constants(code)
+    return _has_yield(function) or _returns_constants(function.__code__)
+
+
+def _unwrapped(function: Any) -> Any:
+    """Return what a method or a ``functools.partial`` calls."""
+    while isinstance(function, (partial, MethodType)):
+        function = function.func if isinstance(function, partial) else function.__func__
+    return function
+
+
+def _has_yield(function: Any) -> bool:
+    """Tell whether a call makes a generator, and runs nothing."""
+    flags = function.__code__.co_flags if isinstance(function, FunctionType) else 0
+    is_generator = bool(flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR))
+    return is_generator and not flags & inspect.CO_ITERABLE_COROUTINE
 
 
 def _returns_constants(code: CodeType) -> bool:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import atexit
 import dis
 import os
-import sys
 from types import FrameType
 
 from ..log.own import logger
-
-_MAKERS = frozenset({"nonebot_aiohttp", "nonebot"})
-"""Packages through which a program makes its driver."""
+from ..log.program import module_name, program_frame
 
 
 class Use:
@@ -29,8 +26,8 @@ class Use:
         self._process = os.getpid()
         self._program: FrameType | None = None
         self._place = ""
-        caller = _caller()
-        if caller is None or not _is_program(caller):
+        caller = program_frame()
+        if caller is None:
             return
         path = str(caller.f_globals["__file__"])
         self._place = f"{os.path.basename(path)}:{caller.f_lineno}"
@@ -51,27 +48,11 @@ class Use:
             )
 
 
-def _caller() -> FrameType | None:
-    """Find the frame that has made the driver, outside of this package and of NoneBot."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _module_name(frame).partition(".")[0] in _MAKERS:
-        frame = frame.f_back
-    return frame
-
-
-def _is_program(frame: FrameType) -> bool:
-    """Tell whether a frame is of the program that Python runs, and not of an interactive one."""
-    is_interactive = sys.flags.interactive or hasattr(sys, "ps1")
-    # There is no file in an interactive Python, in Jupyter, and with `python -c`.
-    has_file = "__file__" in frame.f_globals
-    return _module_name(frame) == "__main__" and has_file and not is_interactive
-
-
 def _module_of(frame: FrameType) -> FrameType:
     """Find the frame in which the program's module runs."""
     found, each = frame, frame.f_back
     while each is not None:
-        if _module_name(each) == "__main__":
+        if module_name(each) == "__main__":
             found = each
         each = each.f_back
     return found
@@ -80,7 +61,3 @@ def _module_of(frame: FrameType) -> FrameType:
 def _has_ended(module: FrameType) -> bool:
     """Tell whether a module was run to its end; an error or ``sys.exit()`` speaks for itself."""
     return dis.opname[module.f_code.co_code[module.f_lasti]].startswith("RETURN_")
-
-
-def _module_name(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", ""))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .redaction import loggable
+from .redaction import loggable, loggable_reason
 
 _LONGEST_ID = 64
 _LONGEST_ADDRESS = 64
@@ -32,7 +32,7 @@ def disconnected_text(
 ) -> str:
     """Say that a bot has disconnected, with the close code and the reason if there are any."""
     parts = [way] if code is None else [way, str(code)]
-    why = loggable(reason)
+    why = loggable_reason(reason)
     how = ", ".join(parts) + (f": {why}" if why else "")
     return f"B{bot_name(self_id, adapter)[1:]} disconnected ({how})"
 

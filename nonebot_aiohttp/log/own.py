@@ -3,8 +3,9 @@
 So ``LOG_LEVEL`` holds under every host and for every sink, and no sink of anybody is touched. Users
 get loguru's own logger, because their records are not the package's.
 
-What is logged before the driver starts is held back until then: only ``run()`` has the console's
-format, and it comes later than the settings and the registrations.
+What is logged before the driver starts is held back until then, if the program itself makes the
+driver: only ``run()`` has the console's format, and it comes later than the settings and the
+registrations.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import loguru
 
+from .program import program_frame
 from .redaction import format_traceback
 
 if TYPE_CHECKING:
@@ -128,8 +130,12 @@ class OwnLogger:
             )
 
     def hold_back(self) -> None:
-        """Hold the records back until a driver of this process starts, or the process ends."""
-        if self._has_started or self._held is not None:
+        """Hold the records back until a driver of this process starts, or the process ends.
+
+        Only the program itself has them held back. Elsewhere ``run()`` may never come, and at the
+        end of a test, for one, the outputs are closed.
+        """
+        if self._has_started or self._held is not None or program_frame() is None:
             return
         self._held = []
         self._choose_methods()

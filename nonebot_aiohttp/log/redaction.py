@@ -166,6 +166,24 @@ def loggable(text: str, longest: int = _LONGEST_LINE) -> str:
     return _cut(line, longest)
 
 
+_LONG_WORD = re.compile(rf"[\w+=-]{{{_LONGEST_WORD + 1},}}", re.ASCII)
+
+
+def loggable_reason(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Return what may be logged of a reason, as ``loggable`` does.
+
+    A reason may quote what was wrong, so a long word of letters and digits counts as a secret: it
+    looks like a token or a signature.
+    """
+    return _LONG_WORD.sub(_hide_if_mixed, loggable(text, longest))
+
+
+def _hide_if_mixed(match: re.Match[str]) -> str:
+    word = match.group()
+    is_mixed = any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return HIDDEN if is_mixed else word
+
+
 def hanging(text: str) -> str:
     """Redact a text of several lines as ``loggable`` does, and indent those after the first."""
     first, *more = text.splitlines() or [""]

@@ -25,7 +25,7 @@ from ..reverse.answers import Unsendable, sendable
 from ..reverse.endpoints import Endpoints, Mismatch
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
-from ..reverse.refusals import REFUSED, Refused, plain, reason_in
+from ..reverse.refusals import REFUSED, Refused, RefusedByAdapter, plain
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
 
@@ -178,7 +178,7 @@ class RouteEndpoints(Endpoints):
             response = await target.setup.handle_func(InboundRequest(request))
             answer = sendable(response.status_code, response.content, response.headers)
             if answer.status >= 400:
-                self.refuse(target, Refused(answer.status, reason_in(answer)), source)
+                self.refuse(target, RefusedByAdapter(answer), source)
             return answer
         except Unsendable as error:
             self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
@@ -204,7 +204,7 @@ class RouteEndpoints(Endpoints):
         finally:
             self._websockets.remove(websocket)
         if answer is not None and answer.status < 500 and not websocket.has_left:
-            self.refuse(target, Refused(answer.status, _reason_of(websocket)), source)
+            self.refuse(target, RefusedByAdapter(answer, _reason_of(websocket)), source)
         return answer
 
     async def _handle(self, target: Route, websocket: DriverWebSocket) -> HTTPResponse | None:

@@ -26,7 +26,7 @@ from .decisions import WrongDecision, is_decision
 from .endpoints import Endpoints, Mismatch
 from .gate import Gate
 from .headers import join_headers
-from .refusals import Refused, plain, reason_in
+from .refusals import Refused, RefusedByAdapter, plain
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 # By what may follow an adapter's name in a path.
@@ -244,10 +244,7 @@ def refusal_of(self_id: Any, response: Any) -> Refused:
         return Refused(400, reason)
     if response is None:
         return Refused(401, "the adapter refused")
-    answer = sendable_of(response)
-    refused = Refused(answer.status, reason_in(answer))
-    refused.response = answer
-    return refused
+    return RefusedByAdapter(sendable_of(response))
 
 
 def sendable_of(response: Any) -> HTTPResponse:

@@ -110,7 +110,7 @@ class Endpoints(abc.ABC):
             raise Refused(404, "no such adapter", detail=redact_path(target.adapter))
 
     def refuse(self, target: Any, refused: Refused, source: Any) -> HTTPResponse:
-        """Log a refusal, and give the response that says why; for ``source`` see ``peer_of``."""
+        """Log a refusal, and give the response that says why; for ``source`` see ``address_of``."""
         kind = "WebSocket" if target.is_websocket else "webhook"
         return self.gate.refuse(f"a {kind} of {self.name_of(target)}", refused, source)
 
@@ -139,7 +139,7 @@ class Endpoints(abc.ABC):
         next_chunk: NextChunk,
         source: Any = None,
     ) -> HTTPResponse:
-        """Let a webhook in, read its body, and answer it; for ``source`` see ``peer_of``."""
+        """Let a webhook in, read its body, and answer it; for ``source`` see ``address_of``."""
         try:
             self.admit(target, request)
             bodies.check_declared(request.headers)
@@ -150,13 +150,13 @@ class Endpoints(abc.ABC):
 
     @abc.abstractmethod
     async def http(self, target: Any, request: HTTPRequest, source: Any = None) -> HTTPResponse:
-        """Answer one HTTP request, whose body is complete; for ``source`` see ``peer_of``."""
+        """Answer one HTTP request, whose body is complete; for ``source`` see ``address_of``."""
 
     @abc.abstractmethod
     async def websocket(
         self, target: Any, websocket: DriverWebSocket, source: Any = None
     ) -> HTTPResponse | None:
-        """Serve one WebSocket from the handshake to its end; for ``source`` see ``peer_of``.
+        """Serve one WebSocket from the handshake to its end; for ``source`` see ``address_of``.
 
         Returns:
             None after the end of an accepted connection; otherwise the response that refuses it.

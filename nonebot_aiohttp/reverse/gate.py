@@ -17,10 +17,11 @@ from yarl import URL
 from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
-from ..log import OnceInAWhile, loggable
+from ..log import OnceInAWhile, loggable, loggable_reason
+from ..log.naming import peer_name
 from ..log.own import logger
 from ..options import DriverOptions
-from .refusals import RETRY_AFTER, Refused, peer_of
+from .refusals import RETRY_AFTER, Refused, address_of
 
 QUIET_SECONDS = 10.0
 """Seconds for which the same refusal is not logged again, because strangers knock all day."""
@@ -84,13 +85,17 @@ class Gate:
 
         Args:
             what: What the request was, such as ``"a webhook of my"``; must not be the peer's text.
-            source: See ``peer_of``.
+            source: See ``address_of``.
         """
         if refused.status >= 400:
             why = f"{refused.reason}: {refused.detail}" if refused.detail else refused.reason
-            text = f"from {peer_of(source)} with {refused.status}: {loggable(why, LONGEST_WHY)}"
-            if self._lines.is_due(text, kind=f"{what} {refused.status}"):
-                logger.log(refused.level, "Refused {} {}", what, text)
+            address, kind = address_of(source), f"{what} {refused.status}"
+            # The texts are cleaned only for the log, because a flood of refusals must be cheap.
+            if self._lines.is_due(f"{address} {why}", kind):
+                clean = loggable_reason if refused.is_adapters else loggable
+                peer, why = peer_name(address), clean(why, LONGEST_WHY)
+                text = "Refused {} from {} with {}: {}"
+                logger.log(refused.level, text, what, peer, refused.status, why)
         return refused.response
 
     def warn(self, text: str) -> None:

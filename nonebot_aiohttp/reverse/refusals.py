@@ -7,7 +7,6 @@ from typing import Any
 from aiohttp import web
 
 from ..drivers import HTTPResponse
-from ..log.naming import peer_name
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
@@ -29,10 +28,12 @@ class Refused(Exception):
         reason: Why; the body of the response and a part of the line in the log.
         detail: What only the log says: what of the request was refused.
         level: The level of the line in the log.
+        is_adapters: Whether an adapter has worded the reason.
         response: The response that says so.
     """
 
     level = "WARNING"
+    is_adapters = False
 
     def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
@@ -50,18 +51,29 @@ class Unremarkable(Refused):
     level = "INFO"
 
 
-def peer_of(source: Any) -> str:
-    """Name the peer of a request for the log.
+class RefusedByAdapter(Refused):
+    """An adapter has made the response that refuses a request or a handshake."""
+
+    is_adapters = True
+
+    def __init__(self, answer: HTTPResponse, reason: str = "") -> None:
+        """Take the response, and the reason if that is not in it."""
+        super().__init__(answer.status, reason or _reason_in(answer))
+        self.response = answer
+
+
+def address_of(source: Any) -> Any:
+    """Return the address of a request's peer, for ``log.naming.peer_name``.
 
     Args:
         source: The request of aiohttp, or the scope of ASGI; None if neither is known.
     """
     if source is None:
-        return peer_name(None)
+        return None
     if isinstance(source, web.BaseRequest):
-        return peer_name(source.remote)
+        return source.remote
     client = source.get("client")
-    return peer_name(client[0] if client else "")
+    return client[0] if client else ""
 
 
 def plain(status: int, text: str, **headers: str) -> HTTPResponse:
@@ -81,7 +93,7 @@ _LOOKED_AT = 1000
 # Bytes of a body in which its first line must begin.
 
 
-def reason_in(answer: HTTPResponse) -> str:
+def _reason_in(answer: HTTPResponse) -> str:
     """Read why an adapter refuses: the first line of its response, if that is text or JSON."""
     kind = next((value for name, value in answer.headers.items() if name.lower() == TYPE), "")
     if kind and not kind.lower().startswith(("text/plain", "application/json")):

@@ -6,10 +6,11 @@ Only errors ask, so the files are read again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,12 +79,36 @@ def _places(files: Collection[str]) -> Iterator[tuple[str, Mapping[str, str | No
         yield file, _read(file)
 
 
+class _Caught(logging.Filter):
+    """Keeps a record of python-dotenv from being logged, because it names no file."""
+
+    has_caught = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record passes; see ``logging.Filter``."""
+        self.has_caught = True
+        return False
+
+
+@contextmanager
+def dotenv_silenced() -> Iterator[_Caught]:
+    """Keep python-dotenv from logging which lines it cannot parse; give whether it wanted to."""
+    caught = _Caught()
+    dotenvs = logging.getLogger("dotenv.main")
+    dotenvs.addFilter(caught)
+    try:
+        yield caught
+    finally:
+        dotenvs.removeFilter(caught)
+
+
 def _read(file: str) -> Mapping[str, str | None]:
     try:
         # Who reads dotenv files has it, as pydantic-settings and NoneBot2 do.
         from dotenv import dotenv_values
 
-        return dotenv_values(os.path.expanduser(file), encoding=FILE_ENCODING)
+        with dotenv_silenced():
+            return dotenv_values(os.path.expanduser(file), encoding=FILE_ENCODING)
     except (ImportError, OSError, ValueError):
         return {}
 

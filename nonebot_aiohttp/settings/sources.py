@@ -6,7 +6,6 @@ Like ``config`` it needs pydantic-settings.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,7 +18,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from ..log import OnceInAWhile
 from ..log.own import logger
-from .places import unparsed_lines
+from .places import dotenv_silenced, unparsed_lines
 
 DRIVER_PREFIX = "aiohttp_"
 DELIMITER = "__"
@@ -33,27 +32,11 @@ class PartIsNotJson(Exception):
 _unparsed = OnceInAWhile()
 
 
-class _Caught(logging.Filter):
-    """Keeps a record of python-dotenv from being logged, because it names no file."""
-
-    has_caught = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record passes; see ``logging.Filter``."""
-        self.has_caught = True
-        return False
-
-
 @contextmanager
 def named_lines(files: Collection[str]) -> Iterator[None]:
     """Say of which dotenv file a line is ignored, because it cannot be parsed."""
-    caught = _Caught()
-    dotenvs = logging.getLogger("dotenv.main")
-    dotenvs.addFilter(caught)
-    try:
+    with dotenv_silenced() as caught:
         yield
-    finally:
-        dotenvs.removeFilter(caught)
     if caught.has_caught:
         for text in unparsed_lines(files):
             # The first file is read for the environment's name as well.

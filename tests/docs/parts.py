@@ -30,7 +30,6 @@ COMPOSED: dict[str, tuple[str, ...]] = {
     "... of bot ... of ... failed: ...": ("... of ... failed", _BOT),
     "Bot ... of ... connected (...)": (_BOT, "B... connected (...)"),
     "Bot ... of ... disconnected (...)": (_BOT, "B... disconnected (...)"),
-    "Refused ... from ... with ...: ...": ("Refused ... ...", "from ... with ...: ..."),
     "no adapter ... is registered: call driver.register_adapter(..., ...) before the start": (
         _NO_ADAPTER,
         "...: call driver.register_adapter(..., ...) before the start",

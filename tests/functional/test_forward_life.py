@@ -260,7 +260,7 @@ async def test_a_loop_that_does_not_end_holds_up_no_stop(
     await driver._lifespan.start()
     await within(driver._lifespan.stop())
     assert logs.messages("ERROR") == [
-        "WebSocket: left something that did not end when it was cancelled"
+        "The forward WebSocket: left something that did not end when it was cancelled"
     ]
     released.set()
     await settle()

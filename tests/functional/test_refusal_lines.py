@@ -36,6 +36,7 @@ def lines(logs: Logs) -> list[tuple[str, str]]:
         (HTTPResponse(403, b"\r\n  wrong\ttoken \nand more"), 403, "wrong token"),
         (HTTPResponse(401, b'{"why": "old"}', {"Content-Type": "application/json"}), 401, "old"),
         (HTTPResponse(403, b"<html>", {"content-type": "text/html"}), 403, "the adapter refused"),
+        (HTTPResponse(403, b"expected sha1=" + b"0123abcd" * 5), 403, "expected ***"),
         (HTTPResponse(403, None), 403, "the adapter refused"),
         (None, 401, "the adapter refused"),
     ],

@@ -159,7 +159,7 @@ async def test_a_client_that_vanishes_amid_its_body_is_not_heard(
             await begin(host, client, declared(100), b"x")
             client.reset()
         gone = "400: the client went away before the body was complete"
-        await eventually(lambda: logs.matching(gone, "WARNING"))
+        await eventually(lambda: logs.matching(gone, "INFO"))
         assert (await host.post()).status == 200
     assert adapter.messages == [b"event"]
     assert logs.messages("ERROR") == []

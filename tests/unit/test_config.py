@@ -311,6 +311,14 @@ def test_the_place_is_named_that_wins(write: WriteFile, monkeypatch: pytest.Monk
     assert message_of(_env_file="custom", PORT=1).startswith("HOST=a b in custom is not ")
 
 
+def test_an_error_does_not_have_dotenv_say_its_lines(
+    write: WriteFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(".env", "no setting\nPORT=abc")
+    assert "PORT=abc in .env is not" in message_of()
+    assert caplog.messages == []
+
+
 def test_each_wrong_setting_has_a_line(write: WriteFile) -> None:
     write(".env", "PORT=abc", "SUPERUSERS=123", "API_ROOT=http://127.0.0.1/?token=s3cret")
     assert message_of(debug="x").splitlines() == [

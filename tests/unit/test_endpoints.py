@@ -147,6 +147,20 @@ def test_a_refusal_is_logged_again_after_a_while(
     assert len(logs.messages("WARNING")) == 3
 
 
+def test_a_flood_of_refusals_costs_no_redaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned = []
+
+    def loggable(text: str, longest: int) -> str:
+        cleaned.append(text)
+        return text
+
+    monkeypatch.setattr(gate_module, "loggable", loggable)
+    gate, scope = make_gate(), {"client": ("10.0.0.7", 1234)}
+    for _ in range(9):
+        gate.refuse("a webhook of my", Refused(403, "no", detail="https://a.example"), scope)
+    assert cleaned == ["no: https://a.example"]
+
+
 @pytest.mark.parametrize(("status", "logged"), [(200, 0), (399, 0), (400, 1), (503, 1)])
 def test_an_answered_challenge_is_not_logged_as_a_refusal(
     status: int, logged: int, logs: Logs

@@ -23,6 +23,7 @@ from nonebot_aiohttp.log import (
     format_traceback,
     log_exception,
     loggable,
+    loggable_reason,
     logger,
     redact_path,
     redact_text,
@@ -180,6 +181,21 @@ def test_a_peers_text_becomes_one_clean_line(text: str, line: str) -> None:
     assert loggable(text) == line
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"wrong signature sha1={'0123abcd' * 5}", "wrong signature ***"),
+        (f"unknown: 123456:{SECRET * 3}", "unknown: 123456:***"),
+        ("to\u200bken abc\u200b1234567890abcd", "token ***"),
+        ("bot 1234567890123456789 is not registered", "bot 1234567890123456789 is not registered"),
+        ("aiohttp_allowed_origins", "aiohttp_allowed_origins"),
+        ("令牌错误1234567890abcdefgh", "令牌错误***"),
+    ],
+)
+def test_a_reason_shows_no_long_words_of_letters_and_digits(text: str, line: str) -> None:
+    assert loggable_reason(text) == line
+
+
 @given(st.text())
 def test_a_line_is_always_printable(text: str) -> None:
     line = loggable(text, 20)
@@ -203,6 +219,7 @@ def test_all_lines_name_a_bot_alike() -> None:
     assert disconnected_text("1", "my", way, 4000, "bye\n") == (
         "Bot 1 of my disconnected (reverse WebSocket, 4000: bye)"
     )
+    assert disconnected_text("1", "my", way, 4001, f"not {'a1' * 20}").endswith("4001: not ***)")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,9 +131,23 @@ def test_a_record_names_the_place_and_the_time_of_the_call(
 
 def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> OwnLogger:
     """Make a logger that does nothing when the process ends or forks."""
+    be_program(monkeypatch)
+    return OwnLogger()
+
+
+def be_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold records back as for a program, but do nothing when the process ends or forks."""
+    monkeypatch.setattr(own, "program_frame", lambda: sys._getframe())
     monkeypatch.setattr("atexit.register", lambda function: None)
     monkeypatch.delattr("os.register_at_fork", raising=False)
-    return OwnLogger()
+
+
+def test_only_a_program_has_records_held_back(logs: Logs) -> None:
+    """At the end of somebody's tests the outputs are closed, and a host may start much later."""
+    own_logger = OwnLogger()
+    own_logger.hold_back()
+    own_logger.info("at once")
+    assert logs.messages() == ["at once"]
 
 
 def test_records_are_held_back_until_the_start(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,8 +178,7 @@ def test_not_too_many_records_are_held_back(logs: Logs, monkeypatch: pytest.Monk
 async def test_a_start_releases_them(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver(SimpleNamespace(environment="test"), SimpleNamespace())
     monkeypatch.setattr(logger, "_has_started", False)
-    monkeypatch.setattr("atexit.register", lambda function: None)
-    monkeypatch.delattr("os.register_at_fork", raising=False)
+    be_program(monkeypatch)
     logger.hold_back()
     logger.warning("before")
     assert logs.messages() == []

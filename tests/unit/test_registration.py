@@ -159,10 +159,13 @@ def test_a_handler_that_is_not_async(function: Any) -> None:
     assert refused("my", adapter) == f"my_adapter.MyBot cannot be an adapter: {MUST_BE_ASYNC}"
 
 
-@pytest.mark.parametrize("name", ["_call_api", "send"])
-def test_a_call_that_is_not_async(name: str) -> None:
-    adapter = with_members(**{name: lambda self, *args, **data: {}})
-    assert f"its {name} must be async (async def {name})" in refused("my", adapter)
+def test_a_call_that_is_not_async() -> None:
+    adapter = with_members(_call_api=lambda self, api, **data: {})
+    assert "its _call_api must be async (async def _call_api)" in refused("my", adapter)
+
+
+def test_send_may_be_sync_because_only_users_call_it() -> None:
+    make_driver(with_members(send=lambda self, event, message, **more: None))
 
 
 async def handle(self: Any, message: bytes) -> None:
@@ -232,10 +235,15 @@ class Handler:
         staticmethod(Handler()),
         functools.partialmethod(handle),
         partial(handle, None),
+        property(lambda self: partial(handle, self)),
     ],
 )
 def test_what_may_return_an_awaitable_passes(function: Any) -> None:
     make_driver(with_members(handle_message=function))
+
+
+async def handle_two(self: Any, event: Any, message: Any) -> None:
+    """Do nothing."""
 
 
 def test_a_handler_that_takes_something_else() -> None:
@@ -246,6 +254,8 @@ def test_a_handler_that_takes_something_else() -> None:
     assert refused("my", with_members(handle_message=handle_message)).endswith(text)
     text = "its handle_message is called with (message), but takes (self, message)"
     assert refused("my", with_members(handle_message=staticmethod(handle))).endswith(text)
+    text = "its handle_message is called with (self, message), but takes (self, event, message)"
+    assert refused("my", with_members(handle_message=handle_two)).endswith(text)
     text = "its handle_message must be a method, not int"
     assert refused("my", with_members(handle_message=5)).endswith(text)
 
@@ -312,8 +322,18 @@ def test_register_and_init_must_take_what_the_driver_gives() -> None:
     assert refused("my", adapter, token="secret").endswith(
         "its register is called with (driver, config, token), but takes (driver, config)"
     )
+    text = refused("my", with_members(__init__=lambda self, self_id, *, request=5: None))
+    assert text.endswith("(self, self_id, request), not (self, self_id, *, request)")
     text = refused("my", with_members(__init__=lambda self: None))
     assert text.endswith("its __init__ must take (self, self_id, request), not (self)")
+
+
+def test_a_register_that_nobody_would_await() -> None:
+    async def register(cls: Any, driver: Any, config: Any) -> None:
+        """Do nothing."""
+
+    text = "its register must not be async: nobody awaits it; use driver.on_startup for what waits"
+    assert refused("my", with_members(register=classmethod(register))).endswith(text)
 
 
 def test_several_problems_are_said_at_once() -> None:
@@ -425,6 +445,7 @@ class WithoutSignature:
         partial(Hooks.static, 1, 2),
         lambda *args, token="s3cret": None,
         functools.wraps(named)(lambda *args: None),
+        types.coroutine(unmarked(old_style)),
         WithoutSignature(),
         print,
         dict,

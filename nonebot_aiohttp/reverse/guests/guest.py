@@ -175,7 +175,7 @@ class Guest:
         """Refuse while the driver does not run; None while it runs.
 
         Args:
-            source: See ``peer_of``.
+            source: See ``address_of``.
         """
         try:
             self._gate.check_running()
