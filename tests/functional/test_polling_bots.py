@@ -79,3 +79,20 @@ async def test_what_a_handler_does_before_it_waits_comes_before_the_next_poll(
         async with driver.lifespan():
             await eventually(lambda: steps.count("asked") > 2)
     assert steps[:4] == ["asked", "handled", "asked", "handled"]
+
+
+async def test_a_websocket_is_refused_while_its_id_polls_if_the_setting_says_so(
+    adapter: Adapter, fake_clock: FakeClock, logs: Logs
+) -> None:
+    driver = make_driver(adapter, aiohttp_duplicate_bot="reject")
+    async with (
+        ScriptedServer(scripts.status(200, b"event")) as polled,
+        ScriptedServer(scripts.echo()) as server,
+    ):
+        driver.setup_http_polling(polling(polled.url))
+        async with driver.lifespan():
+            await eventually(lambda: "1" in driver.bots)
+            polls = driver.bots["1"]
+            driver.setup_websocket(websocket(server.ws_url))
+            await eventually(lambda: logs.matching("bot 1 is already connected", "WARNING"))
+            assert driver.bots == {"1": polls}
