@@ -148,6 +148,28 @@ def check_fields(setup: Any, kind: SetupKind) -> None:
     raise SetupError(f"{kind.adder}() takes {kind.noun}, and {given} lacks {', '.join(missing)}")
 
 
+def check_self_id(self_id: Any) -> None:
+    """Check that the id of a setup is text, as the keys of ``driver.bots`` are.
+
+    Raises:
+        SetupError: It is not.
+    """
+    if not isinstance(self_id, str):
+        raise SetupError(f"its self_id must be text, not {_type_name(self_id)}: write str(...)")
+
+
+def check_body(body: Any) -> None:
+    """Check that the body of a poll can be sent.
+
+    Raises:
+        SetupError: It is neither bytes nor text.
+    """
+    if body is not None and not isinstance(body, (bytes, bytearray, memoryview, str)):
+        raise SetupError(
+            f"its body must be bytes, not {_type_name(body)}: json.dumps(...).encode() makes them"
+        )
+
+
 def find_adapter(name: Any, adapters: Mapping[str, type[Bot]]) -> type[Bot]:
     """Find the adapter that a setup names.
 

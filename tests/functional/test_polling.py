@@ -38,6 +38,8 @@ async def test_the_request_is_the_setups_and_the_bot_sees_it(
     assert request.start_line == "POST /a%20b/%E6%9C%BA?q=%E5%99%A8&x=1+2 HTTP/1.1"
     assert request.body == b"{}\x00"
     assert (request.header("Authorization"), request.header("X-Two")) == ("Bearer x", "2")
+    # docs/four-ways.md says so.
+    assert request.header("Content-Type") == "application/octet-stream"
     assert seen == HTTPRequest(
         http_version="1.1",
         scheme="http",

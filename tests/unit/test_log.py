@@ -332,6 +332,24 @@ def test_format_traceback_begins_at_the_users_code() -> None:
     assert format_traceback(caught.value) == "  ValueError: wrong"
 
 
+async def test_format_traceback_leaves_out_what_aiohttp_has_called(
+    unused_tcp_port: int,
+) -> None:
+    """Trap: an API call that failed in a handler took 60 lines of aiohttp's."""
+    code = "async def users(session, url):\n    async with session.get(url):\n        pass\n"
+    scope: dict[str, Any] = {"__name__": "my_plugin"}
+    exec(compile(code, "my_plugin.py", "exec"), scope)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await scope["users"](session, f"http://127.0.0.1:{unused_tcp_port}/")
+    text = format_traceback(caught.value)
+    assert 'my_plugin.py", line 2, in users' in text
+    assert "direct cause" in text
+    # The innermost frame of each error stays.
+    assert text.count("aiohttp") <= 3
+    assert len(text.splitlines()) < 20
+
+
 def test_format_traceback_looks_into_groups() -> None:
     group = ValueError("group")
     group.exceptions = (aiohttp.InvalidURL(f"h/{SECRET}"),)  # type: ignore[attr-defined]
