@@ -184,7 +184,7 @@ async def test_several_setups_of_one_function_have_numbers(
     async with driver.lifespan():
         for number in (1, 2, 3):
             text = f"connection ({number} of 3) failed: ValueError: the platform does not answer"
-            await eventually(lambda text=text: logs.matching(text, "WARNING"))
+            await eventually(partial(logs.matching, text, "WARNING"))
     assert SECRET not in logs.output
 
 
