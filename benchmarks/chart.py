@@ -40,9 +40,11 @@ def _head(height: int) -> Iterator[str]:
     yield "<title>Speed of nonebot_aiohttp beside bare aiohttp and NoneBot2's stock drivers</title>"
     yield (
         "<style>text{font-size:12px;fill:#24292f}.title{font-size:14px;font-weight:600}"
-        ".caption{font-size:10.5px;fill:#57606a}.label{text-anchor:end}</style>"
+        ".caption{font-size:10.5px;fill:#57606a}.label{text-anchor:end}.paper{fill:#ffffff}"
+        "@media (prefers-color-scheme:dark){text{fill:#e6edf3}.caption{fill:#9da7b3}"
+        ".paper{fill:#0d1117}}</style>"
     )
-    yield f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
+    yield f'<rect width="{WIDTH}" height="{height}" class="paper"/>'
 
 
 def _draw_path(figure: Figures, top: int) -> Iterator[str]:

@@ -60,6 +60,10 @@ intersphinx_mapping = {
 html_theme = "furo"
 html_title = project
 html_copy_source = False
+html_static_path = [str(HERE / "_static")]
+html_css_files = ["site.css"]
+# The theme's own style underlines modules, as if they were links.
+pygments_dark_style = "github-dark"
 templates_path = [str(HERE / "_templates")]
 html_sidebars = {
     "**": [

@@ -10,4 +10,4 @@ from conf import extensions
 
 language = "zh_CN"
 exclude_patterns: list[str] = []
-extensions = [*extensions, "chinese_search"]
+extensions = [*extensions, "chinese_search", "chinese_theme"]

@@ -126,7 +126,7 @@ class AdapterEndpoints(Endpoints):
         answer = HTTPResponse(200) if response is None else sendable_of(response)
         bot = create_bot(adapter, self._driver, self_id, request)
         self.gate.check_running()
-        running = self._handlers.start(bot.handle_message(request.body), name)
+        running = self._handlers.start(bot.handle_message(request.body), name, bot)
         if running is not None:
             # The handler is in flight when its request is not any more.
             self.gate.enter()

@@ -1,6 +1,7 @@
 """Draws the two pictures of the first minute from real runs: ``python -m tests.docs.first_minute``.
 
-Each picture shows two terminals: that of the bot, and that of whoever plays its platform.
+Each picture shows two terminals: that of the bot, and that of whoever plays its platform. The
+Chinese pages have the same pictures with other names.
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ from tests.support.documents import DOCS
 IMAGES = DOCS / "images"
 COLUMNS = 100
 PROMPT = "$ "
+BOT, PLATFORM = "the bot", "the platform, from another terminal"
+ANSWERS = "A bot starts, accepts a webhook, and answers over a WebSocket"
+SWITCHED = "A NoneBot2 bot with one line in .env starts, and answers over a WebSocket"
+CHINESE = {
+    BOT: "机器人",
+    PLATFORM: "平台（另一个终端）",
+    ANSWERS: "机器人启动，接收一个 webhook，并通过 WebSocket 回复",
+    SWITCHED: "NoneBot2 机器人：.env 里的一行、启动，并通过 WebSocket 回复",
+}
+"""The names of the pictures and of the terminals, and their translations."""
 
 _MARGIN, _LINE, _COLUMN, _BAR = 20, 20, 7.83, 30
 _STYLE = """
@@ -57,7 +68,7 @@ async def standalone(directory: Path) -> Picture:
     """Try the page for authors of adapters."""
     reader = Reader(DOCS / "start" / "adapters.md", directory)
     start = reader.command("onebot_echo.py").rpartition("&& ")[2]
-    curl, client = reader.command("curl "), reader.command("client.py")
+    curl, client = reader.command("curl -i http"), reader.command("client.py")
     with reader.starts(start) as bot:
         await bot.shows(LISTENING)
         status = reader.runs(curl).splitlines()[0]
@@ -68,10 +79,10 @@ async def standalone(directory: Path) -> Picture:
     platform = [PROMPT + curl, status, PROMPT + client, *answer.splitlines()]
     return Picture(
         "first-minute-standalone.svg",
-        "A bot starts, accepts a webhook, and answers over a WebSocket",
+        ANSWERS,
         [
-            Terminal("the bot", [PROMPT + start, *log_of(reader, bot.output)]),
-            Terminal("the platform, from another terminal", platform),
+            Terminal(BOT, [PROMPT + start, *log_of(reader, bot.output)]),
+            Terminal(PLATFORM, platform),
         ],
     )
 
@@ -90,12 +101,10 @@ async def nonebot2(directory: Path) -> Picture:
     typed = [PROMPT + "cat .env", *settings, PROMPT + start]
     return Picture(
         "first-minute-nonebot2.svg",
-        "A NoneBot2 bot with one line in .env starts, and answers over a WebSocket",
+        SWITCHED,
         [
-            Terminal("the bot", [*typed, *log_of(reader, bot.output)]),
-            Terminal(
-                "the platform, from another terminal", [PROMPT + client, *answer.splitlines()]
-            ),
+            Terminal(BOT, [*typed, *log_of(reader, bot.output)]),
+            Terminal(PLATFORM, [PROMPT + client, *answer.splitlines()]),
         ],
     )
 
@@ -152,6 +161,13 @@ def _text(y: int, line: str, kind: str) -> str:
     return f'  <text class="{kind}" x="{_MARGIN}" y="{y}">{escape(line, quote=False)}</text>'
 
 
+def translate(drawing: str) -> str:
+    """Give a drawing Chinese names."""
+    for english, chinese in CHINESE.items():
+        drawing = drawing.replace(f">{english}<", f">{chinese}<")
+    return drawing
+
+
 def lines_of(drawing: str) -> list[str]:
     """Return the lines that a drawing shows, without the names of the terminals."""
     found = re.findall(r'<text class="(?:typed|out)"[^>]*>(.*?)</text>', drawing)
@@ -159,11 +175,13 @@ def lines_of(drawing: str) -> list[str]:
 
 
 async def main() -> None:
-    """Draw both."""
+    """Draw both, in both languages."""
     for try_page in (standalone, nonebot2):
         with tempfile.TemporaryDirectory() as directory:
             picture = await try_page(Path(directory))
-        (IMAGES / picture.file).write_text(draw(picture), encoding="utf-8")
+        path, drawn = IMAGES / picture.file, draw(picture)
+        path.write_text(drawn, encoding="utf-8")
+        path.with_suffix(".zh.svg").write_text(translate(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":

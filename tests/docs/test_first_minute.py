@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.first_minute import IMAGES, Picture, draw, lines_of, nonebot2, standalone
+from tests.docs.first_minute import (
+    IMAGES,
+    Picture,
+    draw,
+    lines_of,
+    nonebot2,
+    standalone,
+    translate,
+)
 from tests.docs.trying import needs_curl
 
 TIMES = re.compile(r"^(\d{4}-)?\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
@@ -24,6 +32,14 @@ async def test_a_picture_shows_what_comes_today(
     # The lines of the log have no fixed order: two tasks write them.
     same = sorted(timeless(drawn)) == sorted(timeless(draw(picture)))
     assert same, f"draw it again: python -m tests.docs.first_minute\n{draw(picture)}"
+
+
+@pytest.mark.parametrize("name", ["standalone", "nonebot2"])
+def test_the_chinese_picture_has_other_names_only(name: str) -> None:
+    path = IMAGES / f"first-minute-{name}.svg"
+    drawn = translate(path.read_text(encoding="utf-8"))
+    assert path.with_suffix(".zh.svg").read_text(encoding="utf-8") == drawn
+    assert drawn.count("机器人") >= 2
 
 
 def timeless(drawing: str) -> list[str]:

@@ -67,6 +67,12 @@ def test_no_file_loads_anything_from_elsewhere(suffix: str, pattern: str) -> Non
     assert {name: links for name, links in found.items() if links} == {}
 
 
+def test_the_theme_speaks_chinese_on_chinese_pages() -> None:
+    text = (SITE / "zh" / "four-ways.html").read_text(encoding="utf-8")
+    for words in ("Next", "Previous", "Home", "On this page", "Back to top", "Made with"):
+        assert not re.search(rf">\s*{words}\b", text), words
+
+
 def test_every_page_leads_to_the_other_language(page: Page) -> None:
     place = page.path.relative_to(SITE)
     (link,) = page.languages

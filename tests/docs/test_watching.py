@@ -67,7 +67,7 @@ async def test_the_access_log_has_the_format_of_the_page(
         assert await post(client, f"http://127.0.0.1:{port}/my/?token=secret") == 200
         line = (await bot.shows(r"nonebot_aiohttp\.access: (.*)|access.*: (127.*)"))[0]
     (shown,) = PAGE.code("text", "bytes").splitlines()
-    pattern = re.escape(shown).replace(r"0\.001", r"\d+\.\d+").replace("0\\ bytes", r"\d+\ bytes")
+    pattern = re.escape(shown).replace(r"0\.001", r"\d+\.\d+").replace("111", r"\d+")
     assert re.search(pattern, line)
     assert "secret" not in bot.output
 
