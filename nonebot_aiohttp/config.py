@@ -29,15 +29,15 @@ except ImportError as error:
 from .exceptions import ValidationError
 from .log import is_level
 from .log.own import logger
-from .settings.declared import Source, read_host, wrong_settings
+from .settings.declared import Source, check_urls, read_host, wrong_settings
 from .settings.places import FILE_ENCODING, env_files, wrong_encoding
 from .settings.sources import (
     DELIMITER,
     PartIsNotJson,
     TextSource,
+    checked_lines,
     declared_names,
     named_in,
-    named_lines,
     names_of,
 )
 
@@ -211,6 +211,12 @@ class Config(BaseSettings):
     def _address_or_name(cls, value: object) -> object:
         return read_host(value)
 
+    @field_validator("api_root")
+    @classmethod
+    def _absolute_urls(cls, value: Any) -> Any:
+        check_urls(value)
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _number_of_level(cls, value: object) -> object:
@@ -270,7 +276,7 @@ def load_config(config_class: type[Config] = Config, /, **values: Any) -> tuple[
 
     Raises:
         ValidationError: A setting has a wrong value. The error has a line for each, which says
-            where it stands and what to write instead.
+            where it stands and what to write instead. Or a line of a dotenv file cannot be parsed.
     """
     logger.hold_back()
     try:
@@ -285,7 +291,7 @@ def _errors_of(settings_class: type[BaseSettings], values: Mapping[str, Any]) ->
     """Turn the errors of reading settings into ones that name setting, place and remedy."""
     files = _files_of(settings_class, values)
     try:
-        with named_lines(files):
+        with checked_lines(files):
             yield
     except UnicodeDecodeError:
         raise wrong_encoding(files) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..exceptions import SetupError
 from ..life.deadline import Deadline
+from ..life.hooks import hook_name
 from ..life.tasks import start_task
 from ..life.waiting import settle
 from ..log import log_exception
@@ -92,14 +93,30 @@ class ForwardLoops:
             except SetupError as error:
                 problems.append(f"{loop.label_of(setup)} can never work: {error}")
         if problems:
-            raise SetupError("; ".join(problems))
+            first, *others = problems
+            others = [f"{each[:1].lower()}{each[1:]}" for each in others]
+            raise SetupError("; ".join([first, *others]))
 
     def _start(self, loop: type[ForwardLoop], setup: Any) -> None:
         if self._supplies.options.forward:
             started = loop(setup, self._supplies, *self._events())
+            started.label += self._which(loop, setup)
             task = start_task(started.run())
             self._tasks[task] = started
             task.add_done_callback(self._ended)
+
+    def _which(self, loop: type[ForwardLoop], setup: Any) -> str:
+        """Say which of several setups that functions of one name make; only they know the bot."""
+        if not callable(setup):
+            return ""
+        name = hook_name(setup)
+        alike = [
+            each
+            for kind, each in self._given
+            if kind is loop and callable(each) and hook_name(each) == name
+        ]
+        number = next(n for n, each in enumerate(alike, 1) if each is setup)
+        return f" ({number} of {len(alike)})" if len(alike) > 1 else ""
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]

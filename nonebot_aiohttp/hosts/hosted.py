@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -19,6 +20,20 @@ from .host import Host
 from .listening import Listening
 
 _Self = TypeVar("_Self", bound="HostedDriver")
+
+
+def check_arguments(names: Collection[str]) -> None:
+    """Check the arguments of a ``run`` that takes any, as NoneBot passes them on.
+
+    Raises:
+        TypeError: Some are not those of ``HostedDriver.run``; people know uvicorn's.
+    """
+    known = [*inspect.signature(HostedDriver.run).parameters][1:]
+    if unknown := [name for name in names if name not in known]:
+        text = f"run() has no argument {', '.join(unknown)}: it takes {', '.join(known)}"
+        if "reload" in unknown:
+            text = f"{text}; to reload write `nb run --reload`"
+        raise TypeError(f"{text}; settings of the server begin with AIOHTTP_ and stand in .env")
 
 
 class HostedDriver:

@@ -14,11 +14,17 @@ from typing import Any, cast
 from yarl import URL
 
 from ..exceptions import StartupError, ValidationError
+from ..log import loggable
 from ..options import DriverOptions
 
 Address = tuple[Any, ...]
 
 HIGHEST_PORT = 65535
+
+_LONGEST_SHOWN = 40
+
+OF_HERE = "HOST must be an address of this machine: 127.0.0.1, or 0.0.0.0 for all, for example"
+"""What to do if the host is another machine's, or nobody's."""
 
 BACKLOG = 1024
 """Connections that wait to be accepted; those that come while the startup hooks run wait here."""
@@ -91,7 +97,8 @@ def port_number(port: Any) -> int:
     """
     number = int(port) if isinstance(port, str) and port.strip().isdecimal() else port
     if not isinstance(number, int) or not 0 <= number <= HIGHEST_PORT:
-        raise ValidationError({"port": f"must be a number from 0 to {HIGHEST_PORT}"})
+        given = loggable(repr(port), _LONGEST_SHOWN)
+        raise ValidationError({"port": f"must be a number from 0 to {HIGHEST_PORT}, not {given}"})
     return number
 
 
@@ -111,7 +118,9 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
             if listening is not None:
                 sockets.append(listening)
         if not sockets:
-            raise StartupError(f"Cannot listen on {host}: none of its addresses is on this machine")
+            raise StartupError(
+                f"Cannot listen on {host}: none of its addresses is on this machine; {OF_HERE}"
+            )
     except BaseException:
         close_all(sockets)
         raise
@@ -129,7 +138,12 @@ def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
-        raise StartupError(f"Cannot listen on {host}: {error.strerror or error}") from None
+        name, _, port_text = (host or "").rpartition(":")
+        advice = OF_HERE
+        if port_text.isdecimal() and ":" not in name:
+            advice = f'the port is an argument of its own: run("{name}", {port_text})'
+        text = f"Cannot listen on {host}: {error.strerror or error}; {advice}"
+        raise StartupError(text) from None
     return list(dict.fromkeys((int(info[0]), cast("Address", info[4])) for info in found))
 
 
@@ -183,9 +197,10 @@ def _bind(family: int, address: Address) -> socket.socket | None:
         if error.errno == errno.EADDRNOTAVAIL and family == socket.AF_INET6:
             # "localhost" often resolves to ::1 on machines without IPv6.
             return None
-        raise StartupError(
-            f"Cannot listen on {address[0]} port {address[1]}: {error.strerror or error}"
-        ) from None
+        text = f"Cannot listen on {address[0]} port {address[1]}: {error.strerror or error}"
+        if error.errno == errno.EADDRNOTAVAIL:
+            text = f"{text}; {OF_HERE}"
+        raise StartupError(text) from None
 
 
 def _ready(listening: socket.socket) -> socket.socket:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import drivers
 from .. import standalone as standalone
+from ..hosts.hosted import check_arguments
 from ..log.own import logger
 
 # Any, because the newest NoneBot2, whose types mypy sees, does not have these names.
@@ -38,7 +39,11 @@ class Driver(standalone.Driver):
             port: TCP port to listen on; None is ``config.port``.
             app: Ignored: NoneBot's own driver passes it to uvicorn for reloading.
             **where: Further arguments of ``nonebot_aiohttp.Driver.run``.
+
+        Raises:
+            TypeError: An argument is unknown.
         """
+        check_arguments(where)
         if app is not None:
             logger.debug("This driver does not reload, so it does not need app=")
         super().run(host, port, **where)

@@ -14,7 +14,7 @@ from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
-from ..hosts.hosted import HostedDriver
+from ..hosts.hosted import HostedDriver, check_arguments
 from ..life.blocked import debug_watches
 from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
@@ -205,6 +205,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixi
             SystemExit: See ``nonebot_aiohttp.Driver.run``.
             TypeError: An argument is unknown.
         """
+        check_arguments(where)
         NonebotDriver.run(self, host, port, app=app, **where)  # type: ignore[no-untyped-call]
         if app is not None:
             logger.debug("This driver does not reload, so it does not need app=")

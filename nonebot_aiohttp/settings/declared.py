@@ -45,6 +45,27 @@ def read_host(value: Any) -> IPv4Address | IPv6Address | str:
     return str(value)
 
 
+def check_urls(values: Any) -> None:
+    """Check that the values of a mapping are absolute URLs.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for value in values.values() if isinstance(values, Mapping) else ():
+        url = URL(str(value))
+        if not url.scheme or not url.host:
+            raise ValueError("not an absolute URL")
+
+
+_ADDRESS = re.compile(r"(?:localhost|\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}")
+
+
+def _meant_url(values: Any) -> str | None:
+    """Guess the URL that is meant by an address; other texts may hold a secret."""
+    texts = map(str, values.values()) if isinstance(values, Mapping) else ()
+    return next((f"http://{text}" for text in texts if _ADDRESS.fullmatch(text)), None)
+
+
 def _host(value: Any) -> str:
     """Take the host out of a URL, or of what has a port."""
     text = str(value).strip()
@@ -152,6 +173,8 @@ def _problem(setting: str, item: Mapping[str, Any], source: Source) -> tuple[str
     is_safe = not is_secret and may_be_shown(given.value)
     example = wanted.example(given.value if is_safe else "")
     advice = f"write {given.written(example)}"
+    if setting == "api_root" and (meant := _meant_url(item["input"])):
+        advice = f"did you mean {meant}?"
     return problem, sentence(given, problem, advice, is_secret=is_secret)
 
 

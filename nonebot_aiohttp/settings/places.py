@@ -115,16 +115,49 @@ def _read(file: str) -> Mapping[str, str | None]:
         return {}
 
 
-def unparsed_lines(files: Collection[str]) -> Iterator[str]:
-    """Say which lines of dotenv files are ignored, because they cannot be parsed."""
+_BEGINNING = re.compile(r"""(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(["']?)(.*)""")
+"""The beginning of a line: a name, and a quote if there is one."""
+
+
+def check_lines(files: Collection[str]) -> None:
+    """Check that all lines of dotenv files can be parsed.
+
+    Raises:
+        ValidationError: Some cannot; it shows no value.
+    """
+    problems, lines = {}, []
+    for file, line, name, problem, advice in _unparsed(files):
+        problems[name.lower() or file] = problem
+        where = f"{name} in line {line} of {file}" if name else f"Line {line} of {file}"
+        lines.append(f"{where} {problem}: {advice}")
+    if lines:
+        raise ValidationError(problems, lines)
+
+
+def _unparsed(files: Collection[str]) -> Iterator[tuple[str, int, str, str, str]]:
+    """Yield each line that cannot be parsed: file, number, name, what is wrong, what to do."""
     from dotenv.parser import parse_stream
 
     for file in files:
         with suppress(OSError), open(os.path.expanduser(file), encoding=FILE_ENCODING) as opened:
             for binding in parse_stream(opened):
                 if binding.error:
-                    line = binding.original.line
-                    yield f"Line {line} of {file} is not NAME=value, and is ignored"
+                    text = binding.original.string.lstrip()
+                    # What is parsed begins with the empty lines above.
+                    above = binding.original.string[: -len(text) or None].count("\n")
+                    yield file, binding.original.line + above, *_line_problem(text)
+
+
+def _line_problem(text: str) -> tuple[str, str, str]:
+    """Return the name in a line that cannot be parsed, what is wrong, and what to do."""
+    found = _BEGINNING.match(text)
+    if found is None:
+        return "", "is not NAME=value", "correct it, or write # before it"
+    name, quote, rest = found.groups()
+    if quote and quote not in rest.replace(f"\\{quote}", ""):
+        return name, "has a quote that is not closed", f"write {name}={quote}...{quote}"
+    advice = f"write {name}={quote}...{quote}, and nothing behind it but a # comment"
+    return name, "is not NAME=value", advice
 
 
 def env_files(files: Any) -> tuple[str, ...]:

@@ -16,9 +16,7 @@ from pydantic import AliasChoices, AliasPath
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
-from ..log import OnceInAWhile
-from ..log.own import logger
-from .places import dotenv_silenced, unparsed_lines
+from .places import check_lines, dotenv_silenced
 
 DRIVER_PREFIX = "aiohttp_"
 DELIMITER = "__"
@@ -29,19 +27,27 @@ class PartIsNotJson(Exception):
     """A part of a nested setting is not JSON; the argument is the name of the setting."""
 
 
-_unparsed = OnceInAWhile()
-
-
 @contextmanager
-def named_lines(files: Collection[str]) -> Iterator[None]:
-    """Say of which dotenv file a line is ignored, because it cannot be parsed."""
+def checked_lines(files: Collection[str]) -> Iterator[None]:
+    """Have a line of a dotenv file that cannot be parsed fail the reading.
+
+    Otherwise its setting is not set: without a token, for one, everybody may come in.
+
+    Raises:
+        ValidationError: There is such a line; it names all of them.
+    """
     with dotenv_silenced() as caught:
-        yield
+        try:
+            yield
+        except UnicodeDecodeError:
+            raise
+        except Exception:
+            # A setting that is missing, for instance, may stand in that line.
+            if caught.has_caught:
+                check_lines(files)
+            raise
     if caught.has_caught:
-        for text in unparsed_lines(files):
-            # The first file is read for the environment's name as well.
-            if _unparsed.is_due(text):
-                logger.warning("{}", text)
+        check_lines(files)
 
 
 class TextSource(PydanticBaseSettingsSource):

@@ -6,9 +6,19 @@ _NEXT = "...; the next attempt is in ... s"
 _BOT = "bot ... of ..."
 _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
+_NO_ARGUMENT = "run() has no argument ...: it takes ..."
+_ARGUMENTS = "...; settings of the server begin with AIOHTTP_ and stand in .env"
 _NEVER_RUN = "The driver that was made at ... has never run: ..."
 
 COMPOSED: dict[str, tuple[str, ...]] = {
+    "run() has no argument ...: it takes ...; settings of the server begin with AIOHTTP_ and stand"
+    " in .env": (_NO_ARGUMENT, _ARGUMENTS),
+    "run() has no argument ...: it takes ...; to reload write `nb run --reload`; settings of the"
+    " server begin with AIOHTTP_ and stand in .env": (
+        _NO_ARGUMENT,
+        "...; to reload write `nb run --reload`",
+        _ARGUMENTS,
+    ),
     "... failed: ...; the next attempt is in ... s": ("... failed: ...", _NEXT),
     "... has failed ... times in ...: ...; the next attempt is in ... s": (
         "... has failed ... times in ...: ...",
@@ -97,6 +107,9 @@ INTERNAL: dict[str, set[str]] = {
         "str | None",
     },
     "names, which stand in other texts": {
+        "(... of ...)",
+        "... in line ... of ...",
+        "Line ... of ...",
         "The ... of ...",
         "The adapter ...",
         "The system's proxy",
@@ -126,6 +139,9 @@ INTERNAL: dict[str, set[str]] = {
         ", and its messages come to handle_message",
         "; Ctrl+C again cuts it off",
         "; did you mean ...?",
+        "correct it, or write # before it",
+        "did you mean ...?",
+        "write ...=..., and nothing behind it but a # comment",
         "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"
         ' pip install "nonebot-aiohttp[fastapi]"',
         "app.router.add_get() and the like add routes to it; or mount driver.asgi in a FastAPI"
@@ -153,6 +169,7 @@ INTERNAL: dict[str, set[str]] = {
         "an object of URLs in JSON",
         "neither an IP address nor a name",
         "not a level of loguru",
+        "not an absolute URL",
         "octal digits, as for chmod",
         "the path of a PEM file",
         "true or false",

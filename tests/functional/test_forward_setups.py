@@ -183,10 +183,27 @@ async def test_one_error_names_all_setups_that_can_never_work(driver: Driver) ->
         await driver.lifespan().__aenter__()
     assert str(raised.value) == (
         "The forward WebSocket of bot 1 of recorder can never work: its URL 127.0.0.1:1 must have"
-        " ws:// or wss:// before the host; did you mean ws://127.0.0.1:1?; The polling of bot 2 of"
-        " recorder can never work: its method must be one of HTTP, such as GET; The polling of"
+        " ws:// or wss:// before the host; did you mean ws://127.0.0.1:1?; the polling of bot 2 of"
+        " recorder can never work: its method must be one of HTTP, such as GET; the polling of"
         " bot 3 of recorder can never work: HTTP version '3' is not supported: use 1.0 or 1.1"
     )
+
+
+async def test_several_setups_of_one_function_have_numbers(
+    way: Way, driver: Driver, logs: Logs
+) -> None:
+    """Trap: each bot of ``functools.partial(connection, token)`` had the same name in the log."""
+
+    async def connection(token: str) -> Any:
+        raise ValueError("the platform does not answer")
+
+    for token in (SECRET, "two", "three"):
+        way.add(driver, partial(connection, token))
+    async with driver.lifespan():
+        for number in (1, 2, 3):
+            text = f"connection ({number} of 3) failed: ValueError: the platform does not answer"
+            await eventually(partial(logs.matching, text, "WARNING"))
+    assert SECRET not in logs.output
 
 
 async def test_an_adapter_may_be_registered_by_a_startup_hook(way: Way) -> None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nonebot_aiohttp import ValidationError
+from nonebot_aiohttp import StartupError, ValidationError
 from nonebot_aiohttp.hosts import listening
 from nonebot_aiohttp.hosts.listening import BACKLOG, close_all, port_number, resolve
 from tests.process.conftest import Launch
@@ -181,5 +181,14 @@ async def test_tls_with_a_file_that_is_not_a_certificate(launch: Launch, tls: Tl
 
 @pytest.mark.parametrize("port", ["http", "-1", 65536, 80.5, None, ""])
 def test_invalid_port(port: object) -> None:
-    with pytest.raises(ValidationError, match="port: must be a number from 0 to 65535"):
+    with pytest.raises(ValidationError) as raised:
         port_number(port)
+    assert str(raised.value) == f"port: must be a number from 0 to 65535, not {port!r}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080"])
+def test_a_port_in_the_host_is_named(host: str) -> None:
+    with pytest.raises(StartupError) as raised:
+        resolve(host, 80)
+    name = host.partition(":")[0]
+    assert str(raised.value).endswith(f'; the port is an argument of its own: run("{name}", 8080)')

@@ -42,13 +42,13 @@ def run(
 @pytest.mark.promise("life: all lines of run() have one format, from the first")
 @pytest.mark.parametrize("level", ["DEBUG", "INFO"])
 def test_all_lines_have_one_format(level: str, tmp_path: Path) -> None:
-    ran = run(tmp_path, b"no setting\nAIOHTTP_HEARBEAT=3\n", LOG_LEVEL=level)
+    ran = run(tmp_path, b"AIOHTTP_TEAPOT=3\nAIOHTTP_HEARBEAT=3\n", LOG_LEVEL=level)
     assert ran.returncode == 0, ran.stderr
     lines = ran.stderr.splitlines()
     line = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (DEBUG|INFO|WARNING) +\S+: .+")
     assert [each for each in lines if not line.fullmatch(each)] == []
-    assert "Line 1 of .env is not NAME=value, and is ignored" in lines[0]
-    assert "aiohttp_hearbeat is unknown and ignored; did you mean aiohttp_heartbeat?" in lines[1]
+    assert "aiohttp_hearbeat is unknown and ignored; did you mean aiohttp_heartbeat?" in lines[0]
+    assert "aiohttp_teapot is unknown and ignored" in lines[1]
     assert "Listening on" in ran.stderr
 
 
@@ -109,4 +109,15 @@ def test_a_host_may_be_a_name(tmp_path: Path) -> None:
     ran = run(tmp_path, b"HOST=nothing.invalid")
     assert ran.returncode == 1
     assert len(ran.stderr.splitlines()) == 1
-    assert "Cannot listen on nothing.invalid: " in ran.stderr
+    assert re.search(
+        r"Cannot listen on nothing\.invalid: .+; HOST must be an address of this machine: 127\.0\.0"
+        r"\.1, or 0\.0\.0\.0 for all, for example\n",
+        ran.stderr,
+    )
+
+
+def test_a_quote_that_is_not_closed_fails_the_start(tmp_path: Path) -> None:
+    ran = run(tmp_path, b'ACCESS_TOKEN="s3cret\nPORT=0\n')
+    assert ran.returncode == 1
+    assert "ACCESS_TOKEN in line 1 of .env has a quote that is not closed" in ran.stderr
+    assert "s3cret" not in ran.stderr

@@ -315,8 +315,83 @@ def test_an_error_does_not_have_dotenv_say_its_lines(
     write: WriteFile, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(".env", "no setting\nPORT=abc")
-    assert "PORT=abc in .env is not" in message_of()
+    assert message_of() == f"Line 1 of .env {NOT_A_SETTING}: correct it, or write # before it"
     assert caplog.messages == []
+
+
+NOT_A_SETTING = "is not NAME=value"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            '\n\nACCESS_TOKEN="s3cret\nPORT=1',
+            "ACCESS_TOKEN in line 3 of .env has a quote that is not closed:"
+            ' write ACCESS_TOKEN="..."',
+        ),
+        (
+            '# "\nexport ACCESS_TOKEN = "s3cret\\"\nNICKNAME=["s3cret"]\n',
+            "ACCESS_TOKEN in line 2 of .env has a quote that is not closed:"
+            ' write ACCESS_TOKEN="..."',
+        ),
+        (
+            "SECRET='s3cret",
+            "SECRET in line 1 of .env has a quote that is not closed: write SECRET='...'",
+        ),
+        (
+            'PORT=1\nSECRET="s3cret" s3cret',
+            f'SECRET in line 2 of .env {NOT_A_SETTING}: write SECRET="...", and nothing behind it'
+            " but a # comment",
+        ),
+        ("s3cret: s3cret", f"Line 1 of .env {NOT_A_SETTING}: correct it, or write # before it"),
+    ],
+)
+def test_a_line_that_cannot_be_parsed_is_an_error(text: str, line: str, write: WriteFile) -> None:
+    """Trap: the bot ran without its token, because the quote of its line was not closed."""
+    write(".env", text)
+    assert message_of() == line
+    with pytest.raises(ValidationError) as raised:
+        load_config()
+    assert "s3cret" not in repr(raised.value.settings)
+
+
+def test_all_lines_that_cannot_be_parsed_are_named(write: WriteFile) -> None:
+    class Needy(Config):
+        access_token: str
+
+    write(".env.prod", "PORT=abc", "ACCESS_TOKEN='s3cret", "no setting")
+    assert message_of(Needy).splitlines() == [
+        "2 settings are wrong:",
+        "ACCESS_TOKEN in line 2 of .env.prod has a quote that is not closed: write"
+        " ACCESS_TOKEN='...'",
+        f"Line 3 of .env.prod {NOT_A_SETTING}: correct it, or write # before it",
+    ]
+
+
+def test_lines_that_are_valid(write: WriteFile) -> None:
+    write(
+        ".env", "", "# a comment", "  ", "export PORT=1", 'ACCESS_TOKEN="a', 'b"', "NAME", "X= # x"
+    )
+    _, config = load_config()
+    assert (config.port, config.access_token) == (1, "a\nb")
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("127.0.0.1:5700", "did you mean http://127.0.0.1:5700?"),
+        ("localhost:5700", "did you mean http://localhost:5700?"),
+        ("s3cret:5700", 'write API_ROOT={"123456": "http://127.0.0.1:5700"}'),
+        ("127.0.0.1:5700/s3cret", 'write API_ROOT={"123456": "http://127.0.0.1:5700"}'),
+        ("", 'write API_ROOT={"123456": "http://127.0.0.1:5700"}'),
+        ("http://", 'write API_ROOT={"123456": "http://127.0.0.1:5700"}'),
+    ],
+)
+def test_an_api_root_is_an_absolute_url(value: str, advice: str, write: WriteFile) -> None:
+    """Trap: each event ended in an error of aiohttp."""
+    write(".env", f'API_ROOT={{"1": "http://127.0.0.1", "12345": "{value}"}}')
+    assert message_of() == f"API_ROOT in .env is not an object of URLs in JSON: {advice}"
 
 
 def test_each_wrong_setting_has_a_line(write: WriteFile) -> None:

@@ -173,6 +173,26 @@ def test_a_start_without_an_adapter_is_one_warning(
     assert ended.log.count(NO_ADAPTER) == count, ended.log
 
 
+# Arguments of uvicorn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("reload=True", "no argument reload"),
+        ("workers=2, reload=True", "no argument workers, reload"),
+        ("log_level='info'", "no argument log_level"),
+    ],
+)
+def test_an_argument_of_uvicorn_is_refused_with_what_to_write(
+    tmp_path: Path, arguments: str, text: str
+) -> None:
+    ended = ran(tmp_path, f"{INIT}nonebot.run({arguments})\n")
+    assert ended.code == 1
+    assert f"TypeError: run() has {text}: it takes host, port, path, " in ended.last
+    assert ("to reload write `nb run --reload`" in ended.last) == ("reload" in arguments)
+
+
 # Drivers that never run
 
 NEVER = "The driver that was made at bot.py:2 has never run: end the program with nonebot.run()"
