@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -37,6 +38,14 @@ T_CalledAPIHook = Callable[
 
 _CALLED = ("bot", "exception", "api", "data", "result")
 
+_SET_BY = {
+    "driver": "the driver sets it when it makes the bot",
+    "config": "the driver sets it when it makes the bot",
+    "self_id": "call super().__init__(self_id, request) first",
+    "request": "call super().__init__(self_id, request) first",
+}
+"""What a bot has before it is used, by which each is set. They are never names of APIs."""
+
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 _Bot = TypeVar("_Bot", bound="Bot[Any]")
 
@@ -61,16 +70,21 @@ class Bot(abc.ABC, Generic[_Config_co]):
     Hooks of ``on_calling_api`` and ``on_called_api`` belong to the class on which they are
     registered. They run for the bots of this class and of its subclasses.
 
+    An attribute that a bot does not have is an API of its platform, see ``__getattr__``.
+
     Attributes:
-        driver: The driver that has made this bot.
+        driver: The driver that has made this bot. The driver sets all four before ``__init__``.
         config: The configuration of that driver; without a parameter of the class a ``Config``.
         self_id: The id of the account.
         request: The request or the WebSocket over which the bot has connected. Its ``type`` is
-            ``"http"`` or ``"websocket"``.
+            ``"http"`` or ``"websocket"``. For a forward connection it has the scheme, path, query
+            and headers of the setup: header names are lowercase, and ``host`` is added.
     """
 
     driver: Driver[_Config_co]
     config: _Config_co
+    self_id: str
+    request: HTTPConnection
     _calling_api_hook: dict[T_CallingAPIHook, None] = {}
     _called_api_hook: dict[T_CalledAPIHook, None] = {}
 
@@ -90,10 +104,27 @@ class Bot(abc.ABC, Generic[_Config_co]):
         self.request = request
 
     def __repr__(self) -> str:
-        return f"<Bot type={self.type!r} self_id={self.self_id!r}>"
+        return f"<Bot type={self.type!r} self_id={getattr(self, 'self_id', None)!r}>"
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        """Make ``bot.some_api(**data)`` short for ``bot.call_api("some_api", **data)``."""
+        """Make ``bot.some_api(**data)`` short for ``bot.call_api("some_api", **data)``.
+
+        It serves every attribute that the bot does not have. So a misspelt attribute is an API
+        call, and neither Python nor a type checker says that it is wrong.
+
+        Args:
+            name: Name of the API.
+
+        Returns:
+            A function that takes the parameters of the API as keywords and returns an awaitable.
+
+        Raises:
+            AttributeError: The name begins with an underscore, or it is ``driver``, ``config``,
+                ``self_id`` or ``request`` and is not set yet.
+        """
+        if name in _SET_BY:
+            kind = type(self).__name__
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}: {_SET_BY[name]}")
         # A private or special name is not an API: copy, pickle and inspect probe for such names.
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -141,7 +172,12 @@ class Bot(abc.ABC, Generic[_Config_co]):
 
     @abc.abstractmethod
     async def handle_message(self, message: bytes) -> Any:
-        """Handle one message.
+        """Handle one message, in a task of its own; an error is logged.
+
+        The messages of a connection are handled at the same time. Their tasks begin in the order in
+        which the messages came, and maybe before the connect hooks have ended. What this method
+        does before its first ``await`` that waits has happened before the next poll is made: before
+        the function of ``setup_http_polling`` is called again. So keep an offset there.
 
         Args:
             message: The body of a webhook or of a poll's answer, or one WebSocket message.
@@ -149,11 +185,16 @@ class Bot(abc.ABC, Generic[_Config_co]):
 
     @abc.abstractmethod
     async def _call_api(self, api: str, **data: Any) -> Any:
-        """Call an API of the platform.
+        """Call an API of the platform; only ``call_api`` calls this, with the hooks around it.
+
+        Every adapter writes it. ``ApiNotAvailable`` is the error for a bot without a way to call.
 
         Args:
             api: Name of the API.
             **data: Parameters of the API.
+
+        Returns:
+            The platform's answer.
         """
 
     @abc.abstractmethod
@@ -261,8 +302,20 @@ def create_bot(
     The class need not be a subclass of this package's ``Bot``.
     """
     bot = adapter.__new__(adapter)
-    # They are set first, because the adapter's __init__ may use them.
-    bot.driver = driver  # type: ignore[assignment]
-    bot.config = driver.config
+    # They are set first, because the adapter's __init__ may use them, and may not call super().
+    try:
+        bot.driver = driver  # type: ignore[assignment]
+        bot.config = driver.config
+        bot.self_id = self_id
+        bot.request = request
+    except Exception:
+        _set_what_can_be(bot, driver=driver, config=driver.config, self_id=self_id, request=request)
     bot.__init__(self_id, request)  # type: ignore[misc]
     return bot
+
+
+def _set_what_can_be(bot: object, **attributes: object) -> None:
+    """Set attributes, but for those that are properties which cannot be set yet."""
+    for name, value in attributes.items():
+        with suppress(Exception):
+            setattr(bot, name, value)

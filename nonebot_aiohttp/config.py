@@ -94,7 +94,7 @@ class Config(BaseSettings):
 
     A declared setting that is empty (``PORT=``) counts as not set; so does an ``AIOHTTP_`` one.
 
-    Each field's description says what it means; docs/settings.md is made of them.
+    Each field's description says what it means; the page "Settings" shows them all.
     """
 
     model_config = SettingsConfigDict(

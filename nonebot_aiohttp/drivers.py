@@ -206,7 +206,8 @@ class ForwardDriver(Driver):
         """Register an HTTP polling connection.
 
         Args:
-            setup: The setup, or a function that is called before every poll and returns it.
+            setup: The setup, or a function that is called before every poll and returns it. What
+                ``handle_message`` does with an answer before it first waits has happened by then.
         """
 
     @abc.abstractmethod
@@ -217,7 +218,8 @@ class ForwardDriver(Driver):
 
         Args:
             setup: The setup, or a function that is called before every attempt to connect and
-                returns it.
+                returns it. ``handle_message`` has begun with each message of the last connection by
+                then, and may not have ended.
         """
 
 
@@ -243,7 +245,8 @@ class HTTPConnection(abc.ABC):
         http_version: ``"1.0"``, ``"1.1"`` or ``"2"``.
         scheme: ``"http"`` or ``"https"``, ``"ws"`` or ``"wss"``.
         path: The decoded path, with the prefix under which the driver is mounted, if any.
-        query_string: The query without the ``?``, percent-encoded as it was received.
+        query_string: The query without the ``?``, percent-encoded as it was received;
+            ``urllib.parse.parse_qs(request.query_string.decode())`` reads it.
         headers: Values by lowercase name. The values of a repeated header are joined in their
             order.
     """
@@ -285,7 +288,8 @@ class HTTPResponse:
     Attributes:
         status: The status code.
         body: The raw bytes of the body; None is an empty body.
-        headers: Values by lowercase name, in the order in which they are sent.
+        headers: Values by name, in the order in which they are sent. Names may have capitals. No
+            header is added for the body, so name its ``content-type`` where the peer needs one.
     """
 
     status: int
@@ -353,12 +357,16 @@ class WebSocket(HTTPConnection, abc.ABC):
 class HTTPPollingSetup:
     """How to poll a platform over HTTP.
 
+    A poll may last as long as ``aiohttp_poll_timeout`` says, 65 seconds by default. So a platform
+    may keep a long poll open for up to a minute.
+
     Attributes:
         adapter: Name of the registered adapter.
-        self_id: The bot's id.
+        self_id: The bot's id, as text.
         url: Absolute ``http`` or ``https`` URL.
         method: The HTTP method.
-        body: The body that each poll sends.
+        body: The bytes that each poll sends, such as ``json.dumps(...).encode()``; ``b""`` for
+            none. Their Content-Type has to be among the headers.
         headers: The headers that each poll sends.
         http_version: ``"1.0"`` or ``"1.1"``.
         poll_interval: Seconds from an answer to the next poll; 0 for long polling.
@@ -380,10 +388,12 @@ class WebSocketSetup:
 
     Attributes:
         adapter: Name of the registered adapter.
-        self_id: The bot's id.
-        url: Absolute ``ws`` or ``wss`` URL.
+        self_id: The bot's id, as text.
+        url: Absolute ``ws``, ``wss``, ``http`` or ``https`` URL; ``http`` means ``ws``, and
+            ``https`` means ``wss``.
         headers: The headers of the handshake.
-        reconnect_interval: Seconds from a failure to the first new attempt.
+        reconnect_interval: Seconds from a failure to the first new attempt, at least 1. A test that
+            waits for a new connection sets it lower than the default.
     """
 
     adapter: str

@@ -61,7 +61,7 @@ URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     """The settings of the driver, immutable; each is ``aiohttp_{name}`` in the configuration.
 
-    Each field's description says what it means; docs/settings.md is made of them.
+    Each field's description says what it means; the page "Settings" shows them all.
     """
 
     # typing.Optional rather than X | None, because pydantic 1.8 evaluates the annotations.

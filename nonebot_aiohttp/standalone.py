@@ -182,7 +182,8 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         """Register an HTTP polling connection; in a running driver it starts at once.
 
         Args:
-            setup: The setup, or a function that makes it and is called before every poll.
+            setup: The setup, or a function that makes it and is called before every poll. What
+                ``handle_message`` does with an answer before it first waits has happened by then.
 
         Raises:
             SetupError: It is neither. If the driver runs, also: the setup can never work. Before,
@@ -198,6 +199,7 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
 
         Args:
             setup: The setup, or a function that makes it and is called before every attempt.
+                ``handle_message`` has begun with each message of the last connection by then.
 
         Raises:
             SetupError: See ``setup_http_polling``.

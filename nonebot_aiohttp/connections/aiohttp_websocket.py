@@ -91,17 +91,24 @@ class AiohttpWebSocket(DriverWebSocket):
         Raises:
             WebSocketClosed: The connection has ended.
             WebSocketNotAccepted: The connection was not accepted yet.
+            TypeError: The data is not text.
         """
         if self._reader is None:
             self._raise_unread_close()
         # A character has four bytes at most (RFC 3629).
-        await self._write(self._usable().send_str, data, 4 * len(data))
+        try:
+            await self._write(self._usable().send_str, data, 4 * len(data))
+        except TypeError as error:
+            raise self._wrong_data(data, True, error) from None
 
     async def send_bytes(self, data: bytes) -> None:
         """Send one binary message, from any task; see ``send``."""
         if self._reader is None:
             self._raise_unread_close()
-        await self._write(self._usable().send_bytes, data, len(data))
+        try:
+            await self._write(self._usable().send_bytes, data, len(data))
+        except TypeError as error:
+            raise self._wrong_data(data, False, error) from None
 
     async def receive_frame(self) -> str | bytes:
         """See ``DriverWebSocket.receive_frame``."""

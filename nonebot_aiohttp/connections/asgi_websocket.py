@@ -70,12 +70,26 @@ class AsgiWebSocket(DriverWebSocket):
     async def send(self, data: str) -> None:
         """Send one text message; see ``AiohttpWebSocket.send``."""
         self._check_open()
-        await self._emit({"type": "websocket.send", "text": data})
+        try:
+            await self._emit({"type": "websocket.send", "text": data})
+        except WebSocketClosed:
+            if isinstance(data, str):
+                raise
+            # The server has refused the data, and the connection may go on.
+            self._is_over = False
+            error = self._wrong_data(data, True, TypeError())
+        else:
+            return
+        raise error
 
     async def send_bytes(self, data: bytes) -> None:
         """Send one binary message; see ``AiohttpWebSocket.send``."""
         self._check_open()
-        await self._emit({"type": "websocket.send", "bytes": bytes(data)})
+        try:
+            data = bytes(data)
+        except TypeError as error:
+            raise self._wrong_data(data, False, error) from None
+        await self._emit({"type": "websocket.send", "bytes": data})
 
     async def receive_frame(self) -> str | bytes:
         """See ``DriverWebSocket.receive_frame``."""

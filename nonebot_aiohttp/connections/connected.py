@@ -85,9 +85,10 @@ class ConnectedBots:
         self._driver = driver
         self._options = options
         self._hooks = hooks
-        # By id(bot): the name of its adapter, and its connect hooks while they run.
+        # By id(bot): the name of its adapter, its connect hooks while they run, whether it polls.
         self._owners: dict[int, str] = {}
         self._connect_hooks: dict[int, asyncio.Task[Any]] = {}
+        self._polling: set[int] = set()
         self._queues: WeakValueDictionary[str, SlotQueue] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -112,10 +113,11 @@ class ConnectedBots:
                 await self._make_room(old)
             yield
 
-    def connect(self, bot: Bot, owner: str) -> None:
+    def connect(self, bot: Bot, owner: str, *, polls: bool = False) -> None:
         """Add a bot and run its connect hooks; another bot with its id is disconnected.
 
-        ``owner`` is the adapter's name, for the log.
+        ``owner`` is the adapter's name, for the log. ``polls`` says that the bot has no connection
+        that could be lost.
         """
         driver = self._driver
         old = driver.bots.get(bot.self_id)
@@ -124,6 +126,8 @@ class ConnectedBots:
         driver.bots[bot.self_id] = bot
         hooks = start_task(call_hooks(tuple(driver._bot_connection_hook), "bot connect", bot))
         self._owners[id(bot)] = owner
+        if polls:
+            self._polling.add(id(bot))
         # Not kept when it has ended, to save memory: there are many idle connections.
         if not hooks.done():
             self._connect_hooks[id(bot)] = hooks
@@ -141,6 +145,7 @@ class ConnectedBots:
         """
         if self._driver.bots.get(bot.self_id) is bot:
             del self._driver.bots[bot.self_id]
+        self._polling.discard(id(bot))
         connect_hooks = self._connect_hooks.pop(id(bot), None)
         if self._owners.pop(id(bot), None) is not None:
             self._hooks.start(self._run_disconnect_hooks(bot, connect_hooks), owner)
@@ -173,8 +178,13 @@ class ConnectedBots:
 
     def _replace(self, old: Bot) -> None:
         owner = self._owner_of(old)
-        text = "A new connection of {} replaces the old one"
-        logger.warning(text, bot_name(old.self_id, owner))
+        name = bot_name(old.self_id, owner)
+        if id(old) in self._polling:
+            # Nothing is lost, because polling goes on.
+            text = "A connection of {} takes the place of its polling in driver.bots"
+            logger.info(text, name)
+        else:
+            logger.warning("A new connection of {} replaces the old one", name)
         self.disconnect(old, owner)
 
     def _owner_of(self, bot: Bot) -> str:

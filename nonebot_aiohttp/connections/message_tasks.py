@@ -48,7 +48,7 @@ class MessageTasks:
         Args:
             begin: Makes the coroutine of a task: the bot's ``handle_message``.
             owner: The adapter's name, for the log.
-            bot: The bot, if it has a connection of its own; None otherwise.
+            bot: The bot, for the log; None where it is unknown.
             limit: Tasks that may run at once; a tenth of it logs a warning. None means no limit.
         """
         self._limit = limit
@@ -68,9 +68,7 @@ class MessageTasks:
         try:
             task = self._new_task(self._begin(message))
         except Exception as error:
-            self._tasks.failures.log(
-                f"A {self._tasks.kind} of {self._owner} could not start", error
-            )
+            self._tasks.log_not_started(error, self._owner, self._bot)
         except (KeyboardInterrupt, SystemExit):
             self._tasks.log_lost(self._owner)
             raise

@@ -213,5 +213,8 @@ def check_version(http_version: Any) -> None:
     Raises:
         SetupError: The version is not 1.0 or 1.1.
     """
-    if http_version not in HTTP_VERSIONS:
-        raise SetupError(f"HTTP version {http_version!r} is not supported: use 1.0 or 1.1")
+    if isinstance(http_version, str) and http_version in HTTP_VERSIONS:
+        return
+    # Another argument in its place may hold a secret.
+    shown = repr(http_version) if isinstance(http_version, str) else type(http_version).__name__
+    raise SetupError(f"HTTP version {shown} is not supported: use 1.0 or 1.1")

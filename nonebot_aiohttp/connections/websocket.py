@@ -100,10 +100,22 @@ class DriverWebSocket(WebSocket):
         data = await self.receive_frame()
         return data.encode() if isinstance(data, str) else data
 
+    @staticmethod
+    def _wrong_data(data: Any, is_text: bool, error: TypeError) -> TypeError:
+        """Make the error of sending something else than text or bytes; for any other, the same."""
+        given = type(data).__name__
+        if is_text and not isinstance(data, str):
+            return TypeError(f"send() takes text, not {given}: json.dumps(...) makes it of data")
+        if not is_text and not isinstance(data, (bytes, bytearray, memoryview)):
+            return TypeError(f"send_bytes() takes bytes, not {given}: send() takes text")
+        return error
+
     def _become_reader(self, name: str = "another task") -> None:
         """Claim the connection for one reader; other readers get an error with its name."""
         if self._reader is not None:
             text = f"Cannot receive: {self._reader} receives on this WebSocket already"
+            if self._reader is DRIVERS_READER:
+                text += ", and its messages come to handle_message"
             raise ReceiveConflict(text)
         self._reader = name
 

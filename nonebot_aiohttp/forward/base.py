@@ -26,7 +26,15 @@ from ..log.naming import bot_name, disconnected_text, duration
 from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import News, Pace, Verdict, is_of_network, judge, kind_of, retry_after
-from .setups import SetupKind, check_fields, check_headers, find_adapter, read_url, seconds_of
+from .setups import (
+    SetupKind,
+    check_fields,
+    check_headers,
+    check_self_id,
+    find_adapter,
+    read_url,
+    seconds_of,
+)
 
 
 @dataclass(frozen=True)
@@ -171,6 +179,7 @@ class ForwardLoop(abc.ABC):
             SetupError: The setup can never work.
         """
         check_fields(setup, cls.takes)
+        check_self_id(setup.self_id)
         seconds_of(setup, cls.interval)
         check_headers(setup.headers)
         return find_adapter(setup.adapter, driver._adapters), read_url(setup.url, cls.takes)

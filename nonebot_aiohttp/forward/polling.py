@@ -22,7 +22,7 @@ from ..log.naming import connected_text, disconnected_text
 from ..log.own import logger
 from .base import ForwardLoop, Supplies, connection_fields
 from .encodings import accepted, read_answer
-from .setups import POLLING
+from .setups import POLLING, check_body
 
 MINIMUM_PERIOD = 0.05
 """Seconds between the starts of two polls at least, because an interval of 0 is a long poll."""
@@ -64,10 +64,11 @@ class PollingLoop(ForwardLoop):
 
     @classmethod
     def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
-        """Check the method and the HTTP version, too."""
+        """Check the method, the body and the HTTP version, too."""
         adapter, url = super().examine(setup, driver)
         if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
             raise SetupError("its method must be one of HTTP, such as GET")
+        check_body(setup.body)
         check_version(setup.http_version)
         return adapter, url
 
@@ -80,10 +81,10 @@ class PollingLoop(ForwardLoop):
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
         joins = bot.self_id not in self._supplies.driver.bots
         if joins:
-            self._supplies.connected_bots.connect(bot, setup.adapter)
+            self._supplies.connected_bots.connect(bot, setup.adapter, polls=True)
         # The platform takes an answer whose body was read as acknowledged, so nothing may come
         # between.
-        MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter).start(body)
+        MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter, bot).start(body)
         if not self.connected(url) and joins:
             way = f"{self.kind}, {redact_url(url)}"
             logger.info("{}", connected_text(bot.self_id, setup.adapter, way))

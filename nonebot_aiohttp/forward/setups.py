@@ -17,7 +17,7 @@ from ..adapters import Bot
 from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, http_scheme, websocket_scheme
 from ..drivers import HTTPPollingSetup, WebSocketSetup
 from ..exceptions import SetupError
-from ..log import redact_url
+from ..log import loggable, redact_url
 
 _BREAKS = frozenset("\r\n\0")
 """Characters that no header may hold; aiohttp refuses to send them."""
@@ -148,17 +148,43 @@ def check_fields(setup: Any, kind: SetupKind) -> None:
     raise SetupError(f"{kind.adder}() takes {kind.noun}, and {given} lacks {', '.join(missing)}")
 
 
+def check_self_id(self_id: Any) -> None:
+    """Check that the id of a setup is text, as the keys of ``driver.bots`` are.
+
+    Raises:
+        SetupError: It is not.
+    """
+    if not isinstance(self_id, str):
+        raise SetupError(f"its self_id must be text, not {_type_name(self_id)}: write str(...)")
+
+
+def check_body(body: Any) -> None:
+    """Check that the body of a poll can be sent.
+
+    Raises:
+        SetupError: It is neither bytes nor text.
+    """
+    if body is not None and not isinstance(body, (bytes, bytearray, memoryview, str)):
+        raise SetupError(
+            f"its body must be bytes, not {_type_name(body)}: json.dumps(...).encode() makes them"
+        )
+
+
 def find_adapter(name: Any, adapters: Mapping[str, type[Bot]]) -> type[Bot]:
     """Find the adapter that a setup names.
 
     Raises:
         SetupError: No such adapter is registered.
     """
+    if not isinstance(name, str):
+        raise SetupError(f"its adapter must be the name of one, not {_type_name(name)}")
     adapter = adapters.get(name)
     if adapter is not None:
         return adapter
+    # A URL with its token may stand in its place.
+    name = loggable(name)
     text = f"no adapter {name!r} is registered"
-    if close := get_close_matches(str(name), adapters, n=1):
+    if close := get_close_matches(name, adapters, n=1):
         raise SetupError(f"{text}; did you mean {close[0]!r}?")
     if adapters:
         raise SetupError(f"{text}, only {', '.join(map(repr, adapters))}")

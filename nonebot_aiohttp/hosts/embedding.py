@@ -33,7 +33,8 @@ class Embedding:
             app: The application, not started yet.
             claims_all: See ``LateResource``.
         """
-        app.router.register_resource(LateResource(self._transport, claims_all=claims_all))
+        resource = LateResource(self._transport, app.router, claims_all=claims_all)
+        app.router.register_resource(resource)
         app.on_startup.append(self._start)
         # First, because what arrives before is lost, and because the application's own shutdown may
         # close what handlers in flight need.

@@ -53,10 +53,16 @@ class Failures:
     def __init__(self) -> None:
         self._repeated: dict[object, _Repeated] = {}
 
-    def log(self, text: str, error: BaseException) -> None:
-        """Log a failure with its traceback; ``text`` is one of a limited number of texts."""
+    def log(self, text: str, error: BaseException, in_full: str = "") -> None:
+        """Log a failure with its traceback.
+
+        Args:
+            text: What failed; one of a limited number of texts. Its failures are counted together.
+            in_full: What is logged instead of it where the failure is not only counted, such as a
+                text that names the bot.
+        """
         if self._is_new((text, *_key(error)), text, error):
-            log_exception("ERROR", text, error)
+            log_exception("ERROR", in_full or text, error)
 
     def log_disconnected(self, text: str, error: BaseException) -> None:
         """Log a failure in one line, because ``is_disconnected`` explains it."""

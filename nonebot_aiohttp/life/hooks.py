@@ -47,9 +47,22 @@ def _is_being_cancelled() -> bool:
     return cancelling is None or cancelling() > 0
 
 
+_TASK_NAME = "hook "
+
+
+def running_hook(task: asyncio.Task[Any]) -> str:
+    """Return the name of the hook that ``call_hooks`` runs in a task; empty if there is none."""
+    name = task.get_name()
+    return name.removeprefix(_TASK_NAME) if name.startswith(_TASK_NAME) else ""
+
+
 async def call_hooks(hooks: Iterable[Hook], kind: str, *args: Any) -> None:
     """Call hooks one after the other, and log each failure; ``kind`` is for the log: "shutdown"."""
+    task = asyncio.current_task()
     for hook in hooks:
+        if task is not None:
+            # So that a hook that is cut off can be named.
+            task.set_name(_TASK_NAME + hook_name(hook))
         try:
             await call_hook(hook, *args)
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,9 +14,13 @@ from ..log.naming import bot_name
 from ..log.own import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .failures import Failures, is_disconnected
+from .hooks import running_hook
 
 EAGER = sys.version_info >= (3, 12)
 """Whether a task can run to its first wait while it is created (``eager_start``, Python 3.12)."""
+
+MOST_NAMES = 5
+"""Hooks that are named when they are cut off."""
 
 NewTask = Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
 
@@ -26,11 +30,17 @@ class Owner(NamedTuple):
 
     Attributes:
         adapter: The adapter's name.
-        bot: The bot, if it has a connection of its own; None otherwise.
+        bot: The bot; None where it is unknown.
     """
 
     adapter: str
     bot: Any = None
+
+    @property
+    def name(self) -> str:
+        """The bot's name, or else the adapter's, for the log."""
+        self_id = getattr(self.bot, "self_id", None)
+        return self.adapter if self_id is None else bot_name(self_id, self.adapter)
 
 
 class TaskSet:
@@ -68,10 +78,13 @@ class TaskSet:
             self._loop, self._new_task = loop, _task_maker(loop)
         return self._new_task
 
-    def start(self, coroutine: Coroutine[Any, Any, Any], owner: str) -> asyncio.Task[Any] | None:
+    def start(
+        self, coroutine: Coroutine[Any, Any, Any], owner: str, bot: Any = None
+    ) -> asyncio.Task[Any] | None:
         """Run a coroutine in a task, and return the task, or None if it has ended at once.
 
-        ``owner`` is the adapter's name, for the log; in the other methods too.
+        ``owner`` is the adapter's name, for the log, and ``bot`` the bot, if there is one; in the
+        other methods too.
         """
         try:
             if asyncio.get_running_loop() is not self._loop:
@@ -82,15 +95,15 @@ class TaskSet:
             self.log_lost(owner)
             raise
         if not task.done():
-            self.add(task, owner)
+            self.add(task, owner, bot)
             return task
         # Each webhook comes here, and most have nothing to log. So this calls nothing for them.
         if task.cancelled() or task.exception() is not None:
-            self.add(task, owner)
+            self.add(task, owner, bot)
         return None
 
     def add(self, task: asyncio.Task[Any], owner: str, bot: Any = None) -> None:
-        """Keep a task, which may have ended already; for ``bot`` see ``Owner``."""
+        """Keep a task, which may have ended already."""
         if task.done():
             self._finish(task, Owner(owner, bot))
         else:
@@ -135,17 +148,21 @@ class TaskSet:
         if error is not None:
             self._log_failure(error, owner)
         elif task.cancelled() and task not in self._cut_off:
-            logger.error(
-                "{} of {} was cancelled, but not by the driver", self._a_kind, owner.adapter
-            )
+            text = "{} of {} was cancelled, but not by the driver"
+            logger.error(text, self._a_kind, owner.name)
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
-        adapter, bot = owner
-        if is_disconnected(error, bot):
-            text = f"{self._a_kind} of {bot_name(bot.self_id, adapter)} failed"
+        text = f"{self._a_kind} of {owner.name} failed"
+        if is_disconnected(error, owner.bot):
             self.failures.log_disconnected(text, error)
         else:
-            self.failures.log(f"{self._a_kind} of {adapter} failed", error)
+            self.failures.log(f"{self._a_kind} of {owner.adapter} failed", error, text)
+
+    def log_not_started(self, error: BaseException, owner: str, bot: Any = None) -> None:
+        """Log that a handler has failed before its task was made."""
+        name = Owner(owner, bot).name
+        of_all, this = (f"{self._a_kind} of {each} could not start" for each in (owner, name))
+        self.failures.log(of_all, error, this)
 
     def describe_pending(self) -> str:
         """Return for the log how many tasks have not ended; empty if all have."""
@@ -177,7 +194,7 @@ class TaskSet:
         counts = Counter((owner.adapter, self._is_awaited(each)) for each, owner in waiting.items())
         for (owner, is_awaited), count in sorted(counts.items()):
             if is_awaited:
-                self.log_lost(owner, count)
+                self.log_lost(owner, count, _hooks_of(waiting, owner))
             else:
                 text = "Cut off {} {}(s) of {} that came after the stop began"
                 logger.warning(text, count, self.kind, owner)
@@ -190,9 +207,17 @@ class TaskSet:
         self._awaited = None
         self.failures.report()
 
-    def log_lost(self, owner: str, count: int = 1) -> None:
-        """Log that tasks of an adapter were cut off."""
-        logger.error("Cut off {} {}(s) of {} that had not ended", count, self.kind, owner)
+    def log_lost(self, owner: str, count: int = 1, names: Iterable[str] = ()) -> None:
+        """Log that tasks of an adapter were cut off; ``names`` are those of hooks."""
+        which = ", ".join(names)
+        text = "Cut off {} {}(s) of {} that had not ended{}"
+        logger.error(text, count, self.kind, owner, which and f": {which}")
+
+
+def _hooks_of(tasks: Mapping[asyncio.Task[Any], Owner], owner: str) -> list[str]:
+    """Name the hooks that run in the tasks of an adapter, each once."""
+    running = (running_hook(each) for each, whose in tasks.items() if whose.adapter == owner)
+    return sorted({name for name in running if name})[:MOST_NAMES]
 
 
 def start_task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:

@@ -17,9 +17,9 @@ _LONGEST_ID = 64
 _LONGEST_ADDRESS = 64
 
 
-def bot_name(self_id: Any, adapter: str) -> str:
-    """Name a bot; a peer can have made up its id."""
-    return f"bot {loggable(str(self_id), _LONGEST_ID)} of {adapter}"
+def bot_name(self_id: Any, adapter: Any) -> str:
+    """Name a bot; a peer can have made up its id, and a setup may have a URL for the adapter."""
+    return f"bot {loggable(str(self_id), _LONGEST_ID)} of {loggable(str(adapter), _LONGEST_ID)}"
 
 
 def connected_text(self_id: Any, adapter: str, way: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -45,6 +48,8 @@ _SECRETS = (
     ),
     re.compile(r"(\bbearer +)[^\s\"',]+", re.IGNORECASE),
     re.compile(r"(\b(?:QQ)?Bot +)[^\s\"',]+"),
+    # The password of a URL without its scheme: user:...@host
+    re.compile(r"(:)[^\s/:@\"'<>]+(?=@[\w\[])"),
     # A Telegram path without its scheme and host: /bot123456:ABC-def/getUpdates
     re.compile(r"(/bot)\d+:[\w-]+", re.IGNORECASE),
 )
@@ -210,6 +215,7 @@ def format_traceback(exc: BaseException) -> str:
     Each line is indented, because the message of an exception may be a peer's text of several
     lines: no line of it can be taken for a record of the log. The frames before the first one of a
     user's are left out: those of this package, and of the libraries by which it calls the user's.
+    Of the frames behind it those of aiohttp and asyncio are left out, but for the innermost one.
 
     Args:
         exc: The exception.
@@ -218,7 +224,10 @@ def format_traceback(exc: BaseException) -> str:
         Lines without control characters, and without a newline at the end.
     """
     frames = _from_users_frame(exc.__traceback__)
-    text = "".join(traceback.format_exception(type(exc), exc, frames))
+    formatted = traceback.TracebackException(type(exc), exc, frames, compact=True)
+    if frames is not None and not _is_of_caller(frames):
+        _leave_out_libraries(formatted)
+    text = "".join(formatted.format())
     for url in _unusable_urls(exc):
         text = text.replace(url, INVALID_URL)
     lines = text.splitlines()
@@ -239,10 +248,37 @@ def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
     """Skip the frames that run a user's function; all frames stay if there is none of a user."""
     each = first
     while each is not None:
-        if not _CALLERS.match(str(each.tb_frame.f_globals.get("__name__", ""))):
+        if not _is_of_caller(each):
             return each
         each = each.tb_next
     return first
+
+
+def _is_of_caller(frame: TracebackType) -> bool:
+    return _CALLERS.match(str(frame.tb_frame.f_globals.get("__name__", ""))) is not None
+
+
+_AIOHTTP = os.path.dirname(os.path.abspath(inspect.getfile(aiohttp)))
+_LIBRARIES = (
+    os.path.join(_AIOHTTP, ""),
+    os.path.join(os.path.dirname(_AIOHTTP), "aiohappyeyeballs", ""),
+    os.path.join(os.path.dirname(os.path.abspath(inspect.getfile(asyncio))), ""),
+)
+
+
+def _leave_out_libraries(formatted: traceback.TracebackException) -> None:
+    """Leave out the frames of aiohttp and asyncio, also of the causes, but for the innermost."""
+    seen: set[int] = set()
+    pending: list[traceback.TracebackException | None] = [formatted]
+    while pending:
+        each = pending.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        pending += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
+        each.stack[:-1] = [
+            frame for frame in each.stack[:-1] if not frame.filename.startswith(_LIBRARIES)
+        ]
 
 
 def _unusable_urls(exc: BaseException | None) -> Iterator[str]:

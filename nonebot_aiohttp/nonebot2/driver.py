@@ -13,7 +13,6 @@ from ..connections.descriptors import DescriptorWatch
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
-from ..exceptions import RegistrationError
 from ..hosts.host import Host
 from ..hosts.hosted import HostedDriver
 from ..life.blocked import debug_watches
@@ -22,13 +21,12 @@ from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
 from ..log.own import logger
 from ..options import DriverOptions
-from ..registration import hook_problem
 from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
 from ..reverse.guests.guest import Guest, Kept, Streams
 from .client import ClientHalf
 from .events import EventWork
-from .lifespan import LifespanKeeper, ShutdownFunctions
+from .lifespan import HookRegistration, LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
 
 if TYPE_CHECKING:
@@ -62,7 +60,7 @@ def read_options(config: Config) -> DriverOptions:
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
-class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
+class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
     """The driver for ``DRIVER=nonebot_aiohttp.nonebot2``: server and client on one event loop.
 
     Attributes:
@@ -180,39 +178,6 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         application = super().asgi
         return application if self._plugins_app is None else self._plugins_app
 
-    def on_startup(self, func: Any) -> Any:
-        """Register a function that runs at the start.
-
-        Args:
-            func: ``func()``, sync or async. If it fails the bot does not start.
-
-        Returns:
-            ``func``, so that this serves as a decorator.
-
-        Raises:
-            RegistrationError: ``func`` cannot be called without arguments.
-        """
-        if problem := hook_problem("on_startup", func):
-            raise RegistrationError(problem)
-        return super().on_startup(func)
-
-    def on_shutdown(self, func: Any) -> Any:
-        """Register a function that runs at the stop, before those that are there.
-
-        Args:
-            func: ``func()``, sync or async. If it fails or hangs the others run all the same.
-
-        Returns:
-            ``func``, so that this serves as a decorator.
-
-        Raises:
-            RegistrationError: ``func`` cannot be called without arguments.
-        """
-        if problem := hook_problem("on_shutdown", func):
-            raise RegistrationError(problem)
-        self._functions.add(func)
-        return func
-
     def setup_http_server(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; see ``nonebot.drivers.ASGIMixin``."""
         self._endpoints.add_http(setup)
@@ -254,7 +219,7 @@ class Driver(ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
         self._host.exit()
 
 
-class Mixin(ClientHalf):
+class Mixin(HookRegistration, ClientHalf):
     """The client half, for ``~none+nonebot_aiohttp.nonebot2`` and other servers.
 
     The server's own driver starts and stops this mixin, which then waits for the events in flight
@@ -285,40 +250,7 @@ class Mixin(ClientHalf):
         unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()
         self.on_startup(self._start_up)
-        super().on_shutdown(self._shut_down)  # type: ignore[misc]
-
-    def on_startup(self, func: Any) -> Any:
-        """Register a function that runs at the start.
-
-        Args:
-            func: ``func()``, sync or async. If it fails the bot does not start.
-
-        Returns:
-            ``func``, so that this serves as a decorator.
-
-        Raises:
-            RegistrationError: ``func`` cannot be called without arguments.
-        """
-        if problem := hook_problem("on_startup", func):
-            raise RegistrationError(problem)
-        return super().on_startup(func)  # type: ignore[misc]
-
-    def on_shutdown(self, func: Any) -> Any:
-        """Register a function that runs at the stop, after the events in flight have ended.
-
-        Args:
-            func: ``func()``, sync or async. If it fails the others run all the same.
-
-        Returns:
-            ``func``, so that this serves as a decorator.
-
-        Raises:
-            RegistrationError: ``func`` cannot be called without arguments.
-        """
-        if problem := hook_problem("on_shutdown", func):
-            raise RegistrationError(problem)
-        self._functions.add(func)
-        return func
+        super(HookRegistration, self).on_shutdown(self._shut_down)  # type: ignore[misc]
 
     async def _start_up(self) -> None:
         await self._pool.open()

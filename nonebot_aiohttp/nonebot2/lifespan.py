@@ -15,12 +15,13 @@ from typing import Any
 import anyio
 from nonebot.utils import is_coroutine_callable, run_sync
 
-from ..exceptions import StartupError
+from ..exceptions import RegistrationError, StartupError
 from ..life.deadline import GRACE, SLICE, Deadline
 from ..life.hooks import hook_name
 from ..life.lifespan import end_work
 from ..log import log_exception
 from ..log.own import logger
+from ..registration import hook_problem
 from .events import EventWork
 
 MARGIN = 0.1
@@ -104,6 +105,47 @@ class ShutdownFunctions:
         if deadline is None:
             return None
         return max(deadline.for_hooks(behind=len(self._left)) - MARGIN, 0.0)
+
+
+class HookRegistration:
+    """Registers the functions that users want to run at the start and at the stop."""
+
+    _functions: ShutdownFunctions
+
+    def on_startup(self, func: Any) -> Any:
+        """Register a function that runs at the start.
+
+        Args:
+            func: ``func()``, sync or async. If it fails the bot does not start.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_startup", func):
+            raise RegistrationError(problem)
+        return super().on_startup(func)  # type: ignore[misc]
+
+    def on_shutdown(self, func: Any) -> Any:
+        """Register a function that runs at the stop, before those that are there.
+
+        It runs after the events in flight have ended.
+
+        Args:
+            func: ``func()``, sync or async. If it fails or hangs the others run all the same.
+
+        Returns:
+            ``func``, so that this serves as a decorator.
+
+        Raises:
+            RegistrationError: ``func`` cannot be called without arguments.
+        """
+        if problem := hook_problem("on_shutdown", func):
+            raise RegistrationError(problem)
+        self._functions.add(func)
+        return func
 
 
 class _Cut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -20,14 +21,18 @@ from ..connections.websocket import DriverWebSocket
 from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
+from ..log import redact_path
 from ..log.own import logger
 from ..reverse.answers import Unsendable, sendable
-from ..reverse.endpoints import Endpoints, Mismatch
+from ..reverse.endpoints import Endpoints, Mismatch, Neighbours
 from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
 from ..reverse.refusals import REFUSED, Refused, RefusedByAdapter, plain
 from .models import InboundRequest
 from .websocket import NonebotWebSocket
+
+MOST_SHOWN = 3
+"""Paths of a kind that a line offers instead of a wrong one."""
 
 _PARAMETER = re.compile(r"\{([a-zA-Z_]\w*)(?::(\w+))?\}")
 # Starlette's convertors: adapters write paths in its notation.
@@ -56,12 +61,17 @@ class Route:
 
 
 class RouteTable:
-    """Routes by path, in the order in which they were set up: the first one that fits wins."""
+    """Routes by path, in the order in which they were set up: the first one that fits wins.
+
+    Attributes:
+        paths: The paths to which platforms send, each with its route.
+    """
 
     def __init__(self) -> None:
         self._number = itertools.count()
         self._plain: dict[str, list[tuple[int, Route]]] = {}
         self._patterns: list[tuple[Pattern[str], tuple[int, Route]]] = []
+        self.paths: list[tuple[str, Route]] = []
 
     def add(self, path: str, route: Route) -> None:
         """Add a route.
@@ -77,6 +87,8 @@ class RouteTable:
             text = "The path {!r} of the setup {!r} has no leading slash; it is served as {!r}"
             logger.warning(text, path, route.setup.name, "/" + path)
             path = "/" + path
+        if route.is_websocket or route.method != "GET":
+            self.paths.append((path, route))
         numbered = next(self._number), route
         if _PARAMETER.search(path):
             self._patterns.append((compile_path(path), numbered))
@@ -154,7 +166,17 @@ class RouteEndpoints(Endpoints):
                 return route
         if fitting:
             return fitting[0]
-        return Mismatch(routes[0], frozenset(route.method for route in routes))
+        return Mismatch(routes[0], frozenset(route.method for route in routes), path)
+
+    def neighbours(self, path: str) -> Neighbours | None:
+        """Find the routes that begin with a part of a wrong path."""
+        for part in filter(None, path.split("/")):
+            near = [each for each in self._table.paths if each[0].split("/")[1] == part]
+            if near:
+                webhooks = _few(path for path, route in near if not route.is_websocket)
+                websockets = _few(path for path, route in near if route.is_websocket)
+                return Neighbours(redact_path(part), webhooks, websockets)
+        return None
 
     def is_served(self, target: Any) -> bool:
         """Return True, because every route has a handle function."""
@@ -238,6 +260,11 @@ class RouteEndpoints(Endpoints):
             return HTTPResponse(status)
         await websocket.end(code)
         return None
+
+
+def _few(paths: Iterable[str]) -> list[str]:
+    """Choose the paths that a line offers, as the log may show them."""
+    return list(dict.fromkeys(map(redact_path, paths)))[:MOST_SHOWN]
 
 
 def failed(name: str) -> str:

@@ -23,7 +23,7 @@ from ..log.naming import connected_text, disconnected_text
 from ..log.own import logger
 from .answers import Unsendable, sendable
 from .decisions import WrongDecision, is_decision
-from .endpoints import Endpoints, Mismatch
+from .endpoints import Endpoints, Mismatch, Neighbours
 from .gate import Gate
 from .headers import join_headers
 from .refusals import Refused, RefusedByAdapter, plain
@@ -83,7 +83,14 @@ class AdapterEndpoints(Endpoints):
         if target is None:
             return None
         allowed = _ALLOWED[target.is_websocket]
-        return target if method in allowed else Mismatch(target, allowed)
+        return target if method in allowed else Mismatch(target, allowed, path)
+
+    def neighbours(self, path: str) -> Neighbours | None:
+        """Find the paths of the adapter whose name is a part of a wrong path."""
+        name = next((part for part in path.split("/") if part in self._adapters), None)
+        if name is None:
+            return None
+        return Neighbours(name, [f"/{name}/", f"/{name}/http"], [f"/{name}/ws"])
 
     def is_served(self, target: AdapterTarget) -> bool:
         """Tell whether an adapter of that name is registered."""
@@ -119,7 +126,7 @@ class AdapterEndpoints(Endpoints):
         answer = HTTPResponse(200) if response is None else sendable_of(response)
         bot = create_bot(adapter, self._driver, self_id, request)
         self.gate.check_running()
-        running = self._handlers.start(bot.handle_message(request.body), name)
+        running = self._handlers.start(bot.handle_message(request.body), name, bot)
         if running is not None:
             # The handler is in flight when its request is not any more.
             self.gate.enter()

@@ -47,15 +47,19 @@ class LateResource(web.AbstractResource):
     It lists no routes, because others must not add to them, as libraries for CORS do.
     """
 
-    def __init__(self, transport: AiohttpTransport, *, claims_all: bool) -> None:
+    def __init__(
+        self, transport: AiohttpTransport, router: web.UrlDispatcher, *, claims_all: bool
+    ) -> None:
         """Make the resource.
 
         Args:
+            router: The router of which it will be a part.
             claims_all: Whether the application has no other purpose: the driver answers unknown
                 paths, too. Otherwise they are left to the application's own routes.
         """
         super().__init__()
         self._endpoints = transport.endpoints
+        self._router = router
         self._claims_all = claims_all
         self._prefix = ""
         self._guest = transport.guest
@@ -79,6 +83,9 @@ class LateResource(web.AbstractResource):
         if self._is_for_guest(request, found, upgrade):
             return _match(self._to_guest, self._root_path), set()
         if found is None:
+            if self._claims_all and not await self._is_elsewhere(request):
+                # aiohttp's router makes the response, because there is no route.
+                self._endpoints.refuse_path(path, request, upgrade)
             return None, set()
         if isinstance(found, Mismatch):
             if self._claims_all:
@@ -89,6 +96,15 @@ class LateResource(web.AbstractResource):
         if not self._claims_all and not self._endpoints.is_served(found):
             return None, set()
         return _match(self._websocket if found.is_websocket else self._http, found), set()
+
+    async def _is_elsewhere(self, request: web.Request) -> bool:
+        """Tell whether another route of the application has the path."""
+        for each in self._router.resources():
+            if each is not self:
+                match, allowed = await each.resolve(request)
+                if match is not None or allowed:
+                    return True
+        return False
 
     def _is_for_guest(self, request: web.Request, found: Any, upgrade: bool) -> bool:
         guest = self._guest
@@ -204,7 +220,9 @@ class AiohttpTransport:
         await self._take_turn(request)
         upgrade = _asks_for_websocket(request)
         found = _found_for(request)
-        return aiohttp_response(self.endpoints.refuse_method(found, request, upgrade))
+        return aiohttp_response(
+            self.endpoints.refuse_method(found, request, request.method, upgrade)
+        )
 
     async def webhook(self, target: Any, received: web.BaseRequest) -> web.StreamResponse:
         """Answer an HTTP request for a webhook."""

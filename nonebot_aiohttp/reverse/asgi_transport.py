@@ -13,7 +13,7 @@ from ..options import DriverOptions
 from .answers import FRAMING
 from .bodies import BodyReader, NextChunk
 from .endpoints import Endpoints, Mismatch, decoded, is_target
-from .refusals import CLIENT_GONE, Refused, Unremarkable, upgrade_required
+from .refusals import CLIENT_GONE, Unremarkable, upgrade_required
 
 if TYPE_CHECKING:
     from .guests.guest import Guest
@@ -64,9 +64,9 @@ class AsgiTransport:
 
     async def _answer(self, found: Any, scope: Scope, receive: Receive) -> HTTPResponse:
         if found is None:
-            return Refused(404, "not found").response
+            return self._endpoints.refuse_path(local_path(scope), scope)
         if isinstance(found, Mismatch):
-            return self._endpoints.refuse_method(found, scope)
+            return self._endpoints.refuse_method(found, scope, scope["method"])
         if found.is_websocket:
             return self._endpoints.refuse(found, upgrade_required(), scope)
         request = HTTPRequest(**self._read_fields(scope, "http"), method=scope["method"])
@@ -79,13 +79,15 @@ class AsgiTransport:
         event = await receive()
         if event["type"] != "websocket.connect":
             return
-        answer: HTTPResponse | None = Refused(404, "not found").response
+        answer: HTTPResponse | None
         if is_target(found) and found.is_websocket:
             fields = self._read_fields(scope, "ws")
             websocket = AsgiWebSocket(receive, send, self._options, **fields)
             answer = await self._endpoints.websocket(found, websocket, scope)
         elif isinstance(found, Mismatch):
-            answer = self._endpoints.refuse_method(found, scope, upgrade=True)
+            answer = self._endpoints.refuse_method(found, scope, "GET", upgrade=True)
+        else:
+            answer = self._endpoints.refuse_path(local_path(scope), scope, upgrade=True)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..drivers import HTTPResponse
-from ..log import redact_text
+from ..log.redaction import loggable_reason
 from ..registration import class_name
 
 _FIELDS = ("status", "body", "headers")
@@ -71,5 +71,5 @@ def _shown_one(value: Any) -> str:
     if not isinstance(value, (str, bytes)):
         return type(value).__name__
     # It is cut twice: a text may be long, and its repr several times as long.
-    text = redact_text(repr(value[: 4 * _LONGEST_VALUE]))
+    text = loggable_reason(repr(value[: 4 * _LONGEST_VALUE]))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

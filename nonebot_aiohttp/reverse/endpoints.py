@@ -19,6 +19,9 @@ from .gate import Gate
 from .headers import Received
 from .refusals import Refused, Unremarkable
 
+LONGEST_PATH = 60
+"""Characters that a line shows of an unknown path."""
+
 MOST_WEBHOOKS = 64
 """Paths of webhooks that are kept, because peers choose them where a route has parameters."""
 
@@ -38,10 +41,27 @@ class Mismatch:
     Attributes:
         target: What the path leads to with another method.
         allowed: The methods that the path allows.
+        path: The path.
     """
 
     target: Any
     allowed: frozenset[str]
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What may be meant by a wrong path.
+
+    Attributes:
+        name: Whose paths they are, without text that the peer has made up.
+        webhooks: The paths of webhooks, as the log may show them.
+        websockets: The paths of WebSockets, as the log may show them.
+    """
+
+    name: str
+    webhooks: list[str]
+    websockets: list[str]
 
 
 class Endpoints(abc.ABC):
@@ -114,18 +134,46 @@ class Endpoints(abc.ABC):
         kind = "WebSocket" if target.is_websocket else "webhook"
         return self.gate.refuse(f"a {kind} of {self.name_of(target)}", refused, source)
 
-    def refuse_method(self, found: Mismatch, source: Any, upgrade: bool = False) -> HTTPResponse:
+    def neighbours(self, path: str) -> Neighbours | None:
+        """Find the paths that may be meant by a wrong one; None if nothing like it is served."""
+        return None
+
+    def refuse_path(self, path: str, source: Any, upgrade: bool = False) -> HTTPResponse:
+        """Refuse a path that no endpoint has; for ``source`` see ``address_of``.
+
+        One that is like an endpoint's is a mistake at the platform, so somebody has to act.
+        """
+        kind = "WebSocket" if upgrade else "request"
+        shown = redact_path(path)[:LONGEST_PATH]
+        near = self.neighbours(path)
+        if near is None:
+            return self.gate.refuse(f"a {kind}", Unremarkable(404, "not found", shown), source)
+        known = near.websockets if upgrade and near.websockets else near.webhooks + near.websockets
+        detail = f"{shown}{_instead(known)}"
+        return self.gate.refuse(
+            f"a {kind} of {near.name}", Refused(404, "not found", detail), source
+        )
+
+    def refuse_method(
+        self, found: Mismatch, source: Any, method: str, upgrade: bool = False
+    ) -> HTTPResponse:
         """Refuse a method (RFC 9110, section 15.5.6), or a path that no adapter serves."""
         if not self.is_served(found.target):
-            return self.refuse(found.target, Unremarkable(404, "not found"), source)
-        allow = ", ".join(sorted(found.allowed))
+            refused = Unremarkable(404, "not found", redact_path(found.path)[:LONGEST_PATH])
+            return self.refuse(found.target, refused, source)
+        near, detail = self.neighbours(found.path), ""
+        # A platform has the URL of webhooks for its WebSocket, or the other way round.
         if upgrade and not found.target.is_websocket:
-            # A platform has the URL of webhooks for its WebSocket, so somebody has to act.
-            detail = "a WebSocket came to the path of webhooks"
-            refused = Refused(405, "method not allowed", detail, allow=allow)
-        else:
-            refused = Unremarkable(405, "method not allowed", allow=allow)
-        return self.refuse(found.target, refused, source)
+            known = near.websockets if near else []
+            detail = f"a WebSocket came to the path of webhooks{_instead(known)}"
+        elif method == "POST" and found.target.is_websocket:
+            known = near.webhooks if near else []
+            detail = f"a webhook came to the path of WebSockets{_instead(known)}"
+        kind = Refused if detail else Unremarkable
+        allow = ", ".join(sorted(found.allowed))
+        return self.refuse(
+            found.target, kind(405, "method not allowed", detail, allow=allow), source
+        )
 
     @abc.abstractmethod
     def headers(self, received: Received) -> Any:
@@ -161,6 +209,13 @@ class Endpoints(abc.ABC):
         Returns:
             None after the end of an accepted connection; otherwise the response that refuses it.
         """
+
+
+def _instead(paths: list[str]) -> str:
+    """Say at the end of a line which path a platform has to use; nothing if there is none."""
+    *others, last = paths or [""]
+    path = f"{', '.join(others)} or {last}" if others else last
+    return f"; the platform has to use {path}" if path else ""
 
 
 def is_target(found: Any) -> bool:

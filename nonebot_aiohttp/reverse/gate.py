@@ -17,9 +17,10 @@ from yarl import URL
 from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
-from ..log import OnceInAWhile, loggable, loggable_reason
+from ..log import OnceInAWhile, loggable
 from ..log.naming import peer_name
 from ..log.own import logger
+from ..log.redaction import loggable_reason
 from ..options import DriverOptions
 from .refusals import RETRY_AFTER, Refused, address_of
 

@@ -21,7 +21,9 @@ FILE_ENCODING = "utf-8-sig"
 """It also reads UTF-8 after a byte order mark, as some editors on Windows write it."""
 
 _LONGEST_VALUE = 60
-_SECRET_NAME = re.compile("token|secret|key|passw|credential|cookie", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    "token|secret|key|passw|pwd|auth|signature|credential|cookie", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)

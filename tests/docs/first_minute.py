@@ -68,7 +68,7 @@ async def standalone(directory: Path) -> Picture:
     """Try the page for authors of adapters."""
     reader = Reader(DOCS / "start" / "adapters.md", directory)
     start = reader.command("onebot_echo.py").rpartition("&& ")[2]
-    curl, client = reader.command("curl "), reader.command("client.py")
+    curl, client = reader.command("curl -i http"), reader.command("client.py")
     with reader.starts(start) as bot:
         await bot.shows(LISTENING)
         status = reader.runs(curl).splitlines()[0]

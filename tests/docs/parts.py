@@ -19,6 +19,14 @@ COMPOSED: dict[str, tuple[str, ...]] = {
         "B... disconnected (...)",
         _NEXT,
     ),
+    "... object has no attribute ...: call super().__init__(self_id, request) first": (
+        "... object has no attribute ...: ...",
+        "call super().__init__(self_id, request) first",
+    ),
+    "... object has no attribute ...: the driver sets it when it makes the bot": (
+        "... object has no attribute ...: ...",
+        "the driver sets it when it makes the bot",
+    ),
     "... of bot ... of ... failed: ...": ("... of ... failed", _BOT),
     "Bot ... of ... connected (...)": (_BOT, "B... connected (...)"),
     "Bot ... of ... disconnected (...)": (_BOT, "B... disconnected (...)"),
@@ -103,6 +111,7 @@ INTERNAL: dict[str, set[str]] = {
     },
     "ends of texts that the pages have, which explain themselves": {
         "... ...: write ...=... in .env",
+        ", and its messages come to handle_message",
         "; Ctrl+C again cuts it off",
         "; did you mean ...?",
         "a plugin that wants FastAPI needs AIOHTTP_FASTAPI=true in .env, and"

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from nonebot_aiohttp import WebSocketSetup
 from tests.docs.commands import plain_environment
 from tests.docs.trying import LISTENING, Reader, needs_curl
 from tests.process.programs import PATIENCE
+from tests.support import frames
+from tests.support.bots import make_driver
 from tests.support.documents import DOCS
+from tests.support.server import Connection, ScriptedServer
+from tests.support.waiting import eventually
 
 PAGE = DOCS / "adapter.md"
 
@@ -76,6 +87,49 @@ async def test_a_setting_that_is_missing_is_named(tmp_path: Path) -> None:
     with reader.starts("python bot.py") as bot:
         assert await bot.ended() == 1
         assert said in bot.output
+
+
+async def test_a_greeting_comes_before_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ping arrives, and a hook calls an API, while the token is being fetched."""
+    package(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    greeter: Any = importlib.import_module("greeting").Greeter
+    called, pinged, sent = asyncio.Event(), asyncio.Event(), list[dict[str, Any]]()
+
+    class Slow(greeter):  # type: ignore[misc]
+        async def token(self) -> str:
+            await called.wait()
+            await pinged.wait()
+            return "secret"
+
+        async def handle_message(self, message: bytes) -> None:
+            pinged.set()
+            await super().handle_message(message)
+
+    async def call(bot: Any) -> None:
+        called.set()
+        await bot.login(name="first")
+
+    async def platform(connection: Connection) -> None:
+        await connection.upgrade()
+        await connection.send_frame(frames.text(json.dumps({"op": "ping"})))
+        while len(sent) < 3:
+            sent.append(json.loads((await connection.read_frame()).text))
+
+    driver = make_driver()
+    # An own task, so that this hook does not keep the adapter's from beginning.
+    driver.on_bot_connect(lambda bot: tasks.append(asyncio.ensure_future(call(bot))))
+    tasks: list[asyncio.Future[None]] = []
+    driver.register_adapter("slow", Slow)
+    async with ScriptedServer(platform) as server:
+        driver.setup_websocket(WebSocketSetup("slow", "1", server.ws_url))
+        async with driver.lifespan():
+            await eventually(lambda: len(sent) == 3)
+            await asyncio.gather(*tasks)
+    assert sent[0] == {"op": "hello", "token": "secret"}
+    assert {each["op"] for each in sent[1:]} == {"pong", "login"}
 
 
 def test_the_tox_file_has_the_environments_and_the_commands_of_the_page(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.docs.trying import LISTENING, Reader, needs_curl
 from tests.support.documents import DOCS, READMES
+from tests.support.ports import free_port
 from tests.support.waiting import within
 
 START = DOCS / "start"
@@ -32,14 +33,52 @@ async def test_the_echo_bot_answers_as_the_page_says(tmp_path: Path) -> None:
     reader = Reader(START / "adapters.md", tmp_path)
     with reader.starts(reader.command("onebot_echo.py")) as bot:
         await bot.shows(LISTENING)
-        answer = reader.runs(reader.command("curl "))
+        answer = reader.runs(reader.command("curl -i http"))
         assert answer.startswith(reader.page.code("text", "204 No Content").strip())
         (said,) = re.findall(r"`(Bot 12345 cannot answer: [^`]*)`", reader.page.text)
         await bot.shows(re.escape(said))
-        assert reader.runs(reader.command("client.py")) == reader.page.code("text", "send_msg")
+        assert reader.runs(reader.command("client.py")) == reader.page.code("text", "{'action'")
         bot.stop()
         assert await bot.ended() == 0
     assert "Traceback" not in bot.output
+
+
+@needs_curl
+async def test_a_webhook_is_answered_as_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "adapters.md", tmp_path)
+    api = f"127.0.0.1:{free_port()}"
+    program = tmp_path / "http_api.py"
+    program.write_text(program.read_text("utf-8").replace("port=5700", f"port={api[10:]}"), "utf-8")
+    settings = reader.page.code("ini").replace("127.0.0.1:5700", api)
+    (tmp_path / ".env").write_text(settings, "utf-8")
+    (start,) = re.findall(r"`(\S+ examples/onebot_echo\.py)`", reader.page.text)
+    with reader.starts(reader.command("python http_api.py")) as there, reader.starts(start) as bot:
+        await there.shows(LISTENING)
+        await bot.shows(LISTENING)
+        reader.runs(reader.command("curl -i http"))
+        await there.shows(re.escape(reader.page.code("text", "/send_msg")))
+        bot.stop()
+        await bot.ended()
+
+
+@needs_curl
+async def test_a_platform_with_token_and_secret_is_let_in_as_the_page_says(tmp_path: Path) -> None:
+    reader = Reader(START / "adapters.md", tmp_path)
+    rows = [row[0].strip("`") for row in reader.page.table("line")]
+    settings = [row for row in rows if row.startswith(("ACCESS_TOKEN", "SECRET"))]
+    assert len(settings) == 2 < len(rows) == 4
+    (tmp_path / ".env").write_text("\n".join(settings), "utf-8")
+    with reader.starts(reader.command("onebot_echo.py")) as bot:
+        await bot.shows(LISTENING)
+        assert "401" in reader.runs(reader.command("curl -i http")).splitlines()[0]
+        assert "204" in reader.runs(reader.page.code("sh", "openssl")).splitlines()[0]
+        (header,) = re.findall(r"`(\"Authorization\": [^`]*)`", reader.page.text)
+        client = (tmp_path / "client.py").read_text("utf-8")
+        changed = client.replace('"12345"}', f'"12345", {header}}}')
+        (tmp_path / "client.py").write_text(changed, "utf-8")
+        assert reader.runs(reader.command("client.py")) == reader.page.code("text", "{'action'")
+        bot.stop()
+        await bot.ended()
 
 
 async def test_the_bot_of_the_readme_answers(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import (
+    DriverOptions,
     HTTPConnection,
     HTTPResponse,
     ReceiveConflict,
@@ -111,6 +112,32 @@ async def test_what_is_sent_is_of_its_kind(adapter: Adapter) -> None:
         event = await call.next()
         assert event == {"type": "websocket.send", "bytes": b"bytes"}
         assert type(event["bytes"]) is bytes
+
+
+@pytest.mark.parametrize("data", [{"text": 1}, 5, b"bytes"])
+async def test_what_is_no_text_is_a_type_error_and_the_connection_goes_on(data: Any) -> None:
+    """Trap: it looked as if the connection had ended, with 1006."""
+    sent: list[Event] = []
+
+    async def send(event: Event) -> None:
+        if not isinstance(event.get("text", ""), str):
+            raise TypeError("data must be str")
+        sent.append(event)
+
+    async def receive() -> Event:
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        return await future
+
+    fields = {"http_version": "1.1", "scheme": "ws", "path": "/"}
+    websocket = AsgiWebSocket(receive, send, DriverOptions(), **fields)
+    await websocket.accept()
+    with pytest.raises(TypeError, match=rf"takes text, not {type(data).__name__}: json.dumps"):
+        await websocket.send(data)
+    with pytest.raises(TypeError, match="takes bytes, not dict"):
+        await websocket.send_bytes({"a": 1})  # type: ignore[arg-type]
+    assert not websocket.gone
+    await websocket.end(1000)
+    assert [each["type"] for each in sent] == ["websocket.accept", "websocket.close"]
 
 
 @pytest.mark.promise("reverse: every ending is WebSocketClosed with code and reason")

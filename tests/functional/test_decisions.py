@@ -28,6 +28,7 @@ WRONG: list[tuple[Any, str]] = [
     ((), "()"),
     (("1", None, 3), "('1', None, 3)"),
     (["1", None], "['1', None]"),
+    (("0123abcd" * 4, 5), "('***', 5)"),
     ({"1": None}, "dict"),
     (HTTPResponse(200), "HTTPResponse"),
     (("1", HTTPResponse), "('1', type)"),

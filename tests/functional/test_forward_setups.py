@@ -33,6 +33,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"url": None}, "its URL must be a text such as {scheme}://127.0.0.1:6700/, not None"),
     ({"adapter": "teapot"}, "no adapter 'teapot' is registered, only 'recorder'"),
     ({"adapter": "recoder"}, "no adapter 'recoder' is registered; did you mean 'recorder'?"),
+    ({"adapter": f"ws://u:{SECRET}@h/?token={SECRET}"}, "no adapter 'ws://h/' is registered"),
+    ({"adapter": {"token": SECRET}}, "its adapter must be the name of one, not dict"),
+    ({"self_id": 42}, "its self_id must be text, not int: write str(...)"),
     ({"headers": SECRET}, "its headers must be a mapping of names to values"),
     ({"headers": {"Authorization": None}}, "its headers must be texts without line breaks"),
     ({"headers": {"X": f"{SECRET}\r\nY: 1"}}, "its headers must be texts without line breaks"),
@@ -58,7 +61,7 @@ async def test_a_setup_that_can_never_work_ends_its_loop_only(
         async with driver.lifespan():
             await eventually(lambda: adapter.messages)
             (error,) = logs.messages("ERROR")
-            assert "of bot wrong" in error
+            assert f"of bot {changes.get('self_id', 'wrong')}" in error
             text = text.format(scheme=way.scheme)
             assert f"has ended for good: SetupError: {text}" in error
             assert "\n" not in error
@@ -91,6 +94,21 @@ async def test_an_invalid_method_ends_the_loop(driver: Driver, logs: Logs, metho
     assert not warnings(logs)
 
 
+@pytest.mark.parametrize("body", [{"cursor": SECRET}, 5, object()])
+async def test_a_body_that_is_not_bytes_ends_the_loop(
+    driver: Driver, logs: Logs, body: Any
+) -> None:
+    driver.setup_http_polling(making(POLLING.setup("http://127.0.0.1/", body=body)))
+    async with driver.lifespan():
+        await eventually(lambda: logs.messages("ERROR"))
+    (error,) = logs.messages("ERROR")
+    kind = type(body).__name__
+    text = f"SetupError: its body must be bytes, not {kind}: json.dumps(...).encode() makes them"
+    assert error.endswith(text)
+    assert SECRET not in logs.output
+    assert not warnings(logs)
+
+
 async def test_a_loop_that_has_ended_for_good_tries_again_after_a_restart(
     way: Way, driver: Driver, adapter: Adapter
 ) -> None:
@@ -120,7 +138,7 @@ async def test_a_given_setup_that_can_never_work_fails_the_start(
         await driver.lifespan().__aenter__()
     error = str(raised.value)
     kind = {"polling": "polling", "websocket": "forward WebSocket"}[way.name]
-    assert error.startswith(f"The {kind} of bot 1 of ")
+    assert error.startswith(f"The {kind} of bot {changes.get('self_id', 1)} of ")
     assert f" can never work: {text.format(scheme=way.scheme)}" in error
     assert SECRET not in error + logs.output
     assert "\n" not in error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest
+from nonebot_aiohttp import Driver, DriverOptions, HTTPRequest, SetupError
 from nonebot_aiohttp.adapters import create_bot
 from tests.support import scripts
 from tests.support.bots import Adapter, RecordingBot
@@ -38,6 +38,8 @@ async def test_the_request_is_the_setups_and_the_bot_sees_it(
     assert request.start_line == "POST /a%20b/%E6%9C%BA?q=%E5%99%A8&x=1+2 HTTP/1.1"
     assert request.body == b"{}\x00"
     assert (request.header("Authorization"), request.header("X-Two")) == ("Bearer x", "2")
+    # docs/four-ways.md says so.
+    assert request.header("Content-Type") == "application/octet-stream"
     assert seen == HTTPRequest(
         http_version="1.1",
         scheme="http",
@@ -83,6 +85,13 @@ async def test_another_http_version_ends_that_loop_only(
         f"SetupError: HTTP version {version!r} is not supported: use 1.0 or 1.1"
     ]
     assert len(server.attempts) == 1
+
+
+async def test_what_stands_in_place_of_the_http_version_is_not_shown(driver: Driver) -> None:
+    headers: Any = {"Authorization": "s3cr3t"}
+    driver.setup_http_polling(polling("http://127.0.0.1/", http_version=headers))
+    with pytest.raises(SetupError, match="HTTP version dict is not supported"):
+        await driver.lifespan().__aenter__()
 
 
 async def test_another_scheme_ends_the_loop(driver: Driver, logs: Logs) -> None:

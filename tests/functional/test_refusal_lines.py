@@ -79,7 +79,35 @@ REFUSALS: dict[str, tuple[Callable[[Host], object], str, str]] = {
     "a scanner": (
         partial(ask, "GET", "/wp-login.php"),
         "INFO",
-        f"a webhook of an unknown adapter {PEER} 404: not found",
+        f"a webhook of an unknown adapter {PEER} 404: not found: /***",
+    ),
+    "a scanner at the root": (
+        partial(ask, "POST", "/"),
+        "INFO",
+        f"a request {PEER} 404: not found: /",
+    ),
+    "a path that is like none": (
+        partial(ask, "GET", "/no/such/path/0123456789abcdef0123456789abcdef"),
+        "INFO",
+        f"a request {PEER} 404: not found: /no/such/path/***",
+    ),
+    "a path that is like an adapter's": (
+        partial(ask, "POST", "/v1/recorder/events"),
+        "WARNING",
+        f"a request of recorder {PEER} 404: not found: /v1/recorder/events; the platform has to"
+        " use /recorder/, /recorder/http or /recorder/ws",
+    ),
+    "a WebSocket behind an adapter's": (
+        partial(upgrade, "/recorder/ws/1"),
+        "WARNING",
+        f"a WebSocket of recorder {PEER} 404: not found: /recorder/ws/***; the platform has to"
+        " use /recorder/ws",
+    ),
+    "a webhook for a WebSocket": (
+        partial(ask, "POST", "/recorder/ws"),
+        "WARNING",
+        f"a WebSocket of recorder {PEER} 405: method not allowed: a webhook came to the path of"
+        " WebSockets; the platform has to use /recorder/ or /recorder/http",
     ),
     "a method": (
         partial(ask, "GET", "/recorder/"),
@@ -90,7 +118,7 @@ REFUSALS: dict[str, tuple[Callable[[Host], object], str, str]] = {
         partial(upgrade, "/recorder/"),
         "WARNING",
         f"a webhook of recorder {PEER} 405: method not allowed: a WebSocket came to the path of"
-        " webhooks",
+        " webhooks; the platform has to use /recorder/ws",
     ),
     "no upgrade": (
         partial(ask, "GET", "/recorder/ws"),
@@ -127,6 +155,28 @@ async def test_a_refusal_of_the_driver_names_the_peer_and_the_reason(
         assert lines(logs) == []
     else:
         assert lines(logs) == [(level, f"Refused {text}")]
+
+
+async def test_a_path_of_the_users_own_routes_is_no_refusal(logs: Logs, adapter: Adapter) -> None:
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="page")
+
+    driver = make_driver(adapter)
+    driver.server_app.router.add_get("/page", page)
+    driver.server_app.router.add_get("/{name}/some/page", page)
+    driver.server_app.router.add_get("/", page)
+    async with own_process(driver) as host:
+        for method, path, status in (
+            ("GET", "/page", 200),
+            ("GET", "/recorder/some/page", 200),
+            ("GET", "/", 200),
+            ("POST", "/recorder/some/page", 405),
+            ("GET", "/recorder/page", 404),
+        ):
+            assert (await host.request(method, path, BOT)).status == status
+    ((level, text),) = lines(logs)
+    assert level == "WARNING"
+    assert "not found: /recorder/page;" in text
 
 
 async def test_a_second_connection_of_a_bot_names_the_bot(

@@ -102,7 +102,7 @@ async def test_a_handler_that_raises_or_never_ends_stops_nobody(
         for word in ("raise", "hang", "next"):
             await client.send_frame(frames.text(word))
         await eventually(lambda: Recorder.messages == [b"raise", b"hang", b"next"])
-    assert len(logs.matching("A handler of recorder failed", "ERROR")) == 1
+    assert len(logs.matching("A handler of bot 1 of recorder failed", "ERROR")) == 1
     assert logs.matching("Cut off 1 handler(s) of recorder", "ERROR")
 
 

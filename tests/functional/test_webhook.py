@@ -252,8 +252,8 @@ async def test_a_handler_that_raises_is_logged_and_stops_nobody(
         assert (await host.post(b"2")).status == 200
     assert Recorder.messages == [b"1", b"2"]
     (explained,) = logs.messages("ERROR")
-    assert explained.startswith("A handler of recorder failed\n  Traceback")
-    # The same failure again is counted.
+    assert explained.startswith("A handler of bot 1 of recorder failed\n  Traceback")
+    # The same failure again is counted, for all bots of the adapter together.
     again = "A handler of recorder failed 1 more time(s), at last with ValueError: cannot handle 2"
     assert logs.messages("WARNING") == [again]
 

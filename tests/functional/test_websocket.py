@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from typing import Any
 
 import aiohttp
 import pytest
@@ -52,6 +53,26 @@ async def test_bytes_that_are_not_text_end_a_receive_of_text(side: Side) -> None
         assert (await ends.peer.read_close()).close_code == 1007
         with pytest.raises(WebSocketClosed, match="1007"):
             await receiving
+
+
+@pytest.mark.parametrize("data", [{"text": 1}, 5, None, b"bytes"])
+async def test_what_is_no_text_is_not_sent_and_json_is_offered(side: Side, data: Any) -> None:
+    """Trap: aiohttp says `data argument must be str`, which names no remedy."""
+    async with side() as ends:
+        text = rf"send\(\) takes text, not {type(data).__name__}: json.dumps"
+        with pytest.raises(TypeError, match=text):
+            await ends.socket.send(data)
+        await ends.socket.send("still open")
+        assert (await ends.peer.read_frame()).text == "still open"
+
+
+async def test_what_is_not_bytes_is_not_sent_as_bytes(side: Side) -> None:
+    async with side() as ends:
+        wrong: Any = "text"
+        with pytest.raises(TypeError, match=r"send_bytes\(\) takes bytes, not str: send\(\)"):
+            await ends.socket.send_bytes(wrong)
+        await ends.socket.send("still open")
+        assert (await ends.peer.read_frame()).text == "still open"
 
 
 async def test_what_is_sent_arrives_as_its_kind(side: Side) -> None:

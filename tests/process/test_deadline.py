@@ -98,9 +98,10 @@ async def test_everything_hangs(logs: Logs) -> None:
         async with await deaf_stranger(bench), await deaf_websocket(bench):
             assert await seconds_to_stop(bench) < 0.5 + CLOSE + CLOSE + CLOSE
     assert bench.notes[-2:] == SHUTDOWN
+    here = "tests.process.test_deadline.test_everything_hangs.<locals>.hang"
     assert logs.messages("ERROR") == [
         "Cut off 1 handler(s) of platform that had not ended",
-        "Cut off 1 hook(s) of platform that had not ended",
+        f"Cut off 1 hook(s) of platform that had not ended: {here}",
         "Cut off the shutdown hook tests.process.test_deadline.never that had not ended",
     ]
     assert logs.matching("Stopped; not all that ran has ended", "INFO")

@@ -67,7 +67,12 @@ def expected_of(host: Host) -> tuple[str, ...]:
     """Return patterns of the log lines of a host that closes the sockets first."""
     if exception_to("answers", host) is None:
         return ()
-    return (r"A handler of platform failed", r"^  Traceback", r"^  ", r"^  KeyError: '7'")
+    return (
+        r"A handler of bot \S+ of platform failed",
+        r"^  Traceback",
+        r"^  ",
+        r"^  KeyError: '7'",
+    )
 
 
 def stopped_in_order(program: Program) -> bool:

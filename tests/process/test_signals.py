@@ -25,7 +25,7 @@ from tests.support.waiting import eventually, within
 NOTHING_LEFT = ["run() returned", "left behind: []"]
 LOOPS = ["asyncio", pytest.param("uvloop", marks=needs("uvloop"))]
 FORCED = r"ERROR +nonebot_aiohttp.hosts.process: Forced to end by a second Ctrl\+C"
-FAILED = r"ERROR +nonebot_aiohttp.life.failures: A handler of platform failed"
+FAILED = r"ERROR +nonebot_aiohttp.life.failures: A handler of bot \S+ of platform failed"
 CUT_OFF = r"ERROR +nonebot_aiohttp.life.tasks: Cut off 1 handler\(s\) of platform"
 
 

@@ -65,7 +65,7 @@ def test_what_a_page_says_to_try_is_answered_as_it_says(tmp_path: Path, page: Pa
         code = document.files["client.py"].replace(":8080/", f":{bot.port}/")
         client.write_text(code, encoding="utf-8")
         printed = subprocess.run([sys.executable, str(client)], **CAPTURED).stdout
-        assert printed == document.code("text", "send_msg")
+        assert printed == document.code("text", "{'action'")
         bot.stop()
         assert_ends(bot)
 
@@ -98,7 +98,7 @@ CAPTURED: Any = {"check": True, "stdout": subprocess.PIPE, "encoding": "utf-8", 
 
 def curl_of(document: Document) -> list[str]:
     """Read the path, the header's name and value, and the body from the command."""
-    command, option, url, *rest = shlex.split(document.code("sh", "curl "))
+    command, option, url, *rest = shlex.split(document.code("sh", "curl -i http"))
     assert (command, option, rest[0], rest[2]) == ("curl", "-i", "-H", "-d")
     assert url.startswith("http://127.0.0.1:8080/")
     name, value = rest[1].split(": ")

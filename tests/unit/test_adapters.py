@@ -242,6 +242,65 @@ def test_a_made_bot_knows_its_own_driver_before_its_init() -> None:
     assert registered.driver is two
 
 
+def test_a_made_bot_has_its_attributes_before_its_init_and_without_super() -> None:
+    """Trap: an adapter that forgot super() died with a RecursionError in its own repr."""
+    seen: list[Any] = []
+
+    class Forgetful(RecordingBot):
+        def __init__(self, self_id: str, request: HTTPConnection) -> None:
+            seen.extend((self.driver, self.config, self.self_id, self.request))
+
+    driver = make_driver(Forgetful)
+    bot = create_bot(Forgetful, driver, "1", REQUEST)
+    assert seen == [driver, driver.config, "1", REQUEST]
+    assert (bot.self_id, bot.request) == ("1", REQUEST)
+    assert repr(bot) == "<Bot type='recording' self_id='1'>"
+
+
+@pytest.mark.parametrize("name", ["self_id", "request"])
+def test_what_the_base_sets_is_never_an_api(name: str) -> None:
+    class Forgetful(RecordingBot):
+        def __init__(self) -> None:
+            pass
+
+    bot = Forgetful()
+    assert repr(bot) == "<Bot type='recording' self_id=None>"
+    text = rf"'Forgetful' .* {name!r}: call super\(\).__init__\(self_id, request\) first"
+    with pytest.raises(AttributeError, match=text):
+        getattr(bot, name)
+
+
+@pytest.mark.parametrize("name", ["driver", "config"])
+def test_what_the_driver_sets_is_never_an_api(name: str) -> None:
+    class Alone(RecordingBot):
+        pass
+
+    bot = Alone("1", REQUEST)
+    with pytest.raises(AttributeError, match=f"{name!r}: the driver sets it when it makes the bot"):
+        getattr(bot, name)
+
+
+def test_properties_of_an_adapter_stay_its_own() -> None:
+    base: Any = RecordingBot
+
+    class Fixed(base):  # type: ignore[misc]
+        @property
+        def config(self) -> Any:
+            return "fixed"
+
+        @property
+        def self_id(self) -> str:
+            return "always"
+
+        def __init__(self, self_id: str, request: HTTPConnection) -> None:
+            self.given = self_id
+
+    driver = make_driver()
+    bot = create_bot(Fixed, driver, "1", REQUEST)
+    assert (bot.config, bot.self_id, bot.given) == ("fixed", "always", "1")
+    assert (bot.driver, bot.request) == (driver, REQUEST)
+
+
 def test_any_class_that_takes_id_and_request_can_be_made() -> None:
     class Foreign:
         def __init__(self, self_id: str, request: Any) -> None:
@@ -250,5 +309,5 @@ def test_any_class_that_takes_id_and_request_can_be_made() -> None:
     foreign: Any = Foreign
     driver = make_driver()
     bot = create_bot(foreign, driver, "1", REQUEST)
-    assert bot.key == ("1", REQUEST)
+    assert bot.key == ("1", REQUEST) == (bot.self_id, bot.request)
     assert (bot.driver, bot.config) == (driver, driver.config)

@@ -537,6 +537,7 @@ def test_keywords_override_undeclared_keys(
         ("superusers", {"hidden": 987654321}),
         ("superusers", "http://x/?token=987654321"),
         ("host", "http://x:987654321@example.org/"),
+        ("host", "x:987654321@example.org"),
     ],
 )
 def test_errors_do_not_show_secrets(name: str, value: object) -> None:

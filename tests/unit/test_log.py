@@ -23,7 +23,6 @@ from nonebot_aiohttp.log import (
     format_traceback,
     log_exception,
     loggable,
-    loggable_reason,
     logger,
     redact_path,
     redact_text,
@@ -36,6 +35,7 @@ from nonebot_aiohttp.log.naming import (
     duration,
     peer_name,
 )
+from nonebot_aiohttp.log.redaction import loggable_reason
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
 
@@ -143,6 +143,9 @@ def test_redact_path(path: str, redacted: str) -> None:
         (f"sign={SECRET}", "sign=***"),
         (f"sent Bearer {SECRET}, bearer {SECRET}", "sent Bearer ***, bearer ***"),
         (f"as Bot {SECRET} or QQBot {SECRET}", "as Bot *** or QQBot ***"),
+        (f"user:{SECRET}@example.org:80/ws", "user:***@example.org:80/ws"),
+        (f"u:{SECRET}@[::1]", "u:***@[::1]"),
+        ("at 10:30 @ home, me@example.org", "at 10:30 @ home, me@example.org"),
         ("the bot is gone", "the bot is gone"),
         (f"Authorization: Basic {SECRET}\nHost: h", "Authorization: ***\nHost: h"),
         (f"<'Authorization': 'Bot {SECRET}', 'Host': 'h'>", "<'Authorization': ***, 'Host': 'h'>"),
@@ -155,7 +158,7 @@ def test_redact_text(text: str, redacted: str) -> None:
 
 def test_long_texts_take_no_long_time() -> None:
     # A pattern that scans a word again from each of its letters would take hours.
-    for char in ("a", "a.", "token", "://", "'", " "):
+    for char in ("a", "a.", "token", "://", "'", " ", ":", ":a", "@", ":a@"):
         text = char * (1_000_000 // len(char))
         assert len(redact_text(text)) <= len(text) + 100
 
@@ -327,6 +330,24 @@ def test_format_traceback_begins_at_the_users_code() -> None:
     assert "in users" in format_traceback(caught.value)
     caught.value.__traceback__ = None
     assert format_traceback(caught.value) == "  ValueError: wrong"
+
+
+async def test_format_traceback_leaves_out_what_aiohttp_has_called(
+    unused_tcp_port: int,
+) -> None:
+    """Trap: an API call that failed in a handler took 60 lines of aiohttp's."""
+    code = "async def users(session, url):\n    async with session.get(url):\n        pass\n"
+    scope: dict[str, Any] = {"__name__": "my_plugin"}
+    exec(compile(code, "my_plugin.py", "exec"), scope)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await scope["users"](session, f"http://127.0.0.1:{unused_tcp_port}/")
+    text = format_traceback(caught.value)
+    assert 'my_plugin.py", line 2, in users' in text
+    assert "direct cause" in text
+    # The innermost frame of each error stays.
+    assert text.count("aiohttp") <= 3
+    assert len(text.splitlines()) < 20
 
 
 def test_format_traceback_looks_into_groups() -> None:

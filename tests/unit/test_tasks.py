@@ -8,6 +8,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,6 +80,23 @@ async def test_a_handler_that_fails_is_logged_with_its_owner(
     assert "Traceback" in record.message
     assert "ValueError: {wrong}" in record.message
     assert len(handlers) == 0
+
+
+@pytest.mark.parametrize("wait", [False, True])
+async def test_a_failure_names_the_bot_and_is_counted_for_all_bots(
+    eager: bool, wait: bool, logs: Logs
+) -> None:
+    handlers = TaskSet("handler")
+    for self_id in ("7", "8"):
+        bot = SimpleNamespace(self_id=self_id, request=None)
+        handlers.start(fail(ValueError("wrong"), wait), "onebot", bot)
+    await eventually(lambda: logs)
+    await turns()
+    (error,) = logs.messages("ERROR")
+    assert error.startswith("A handler of bot 7 of onebot failed\n")
+    handlers.end_stop()
+    (counted,) = logs.messages("WARNING")
+    assert counted.startswith("A handler of onebot failed 1 more time(s), at last with ValueError")
 
 
 async def test_a_handler_that_cannot_start_is_logged(logs: Logs) -> None:

@@ -35,3 +35,20 @@ async def test_a_websocket_that_the_adapter_refuses(
         await client.ws_connect(ours.url(f"/ws/{path}", scheme="ws"))
     line = f"Refused a WebSocket of /ws/{path} from 127.0.0.1 with 403: {why}\n"
     await eventually(lambda: line in ours.log)
+
+
+async def test_a_path_that_no_route_has(client: aiohttp.ClientSession, ours: Bot) -> None:
+    async with client.get(ours.url("/wss")) as answer:
+        assert answer.status == 404
+    async with client.post(ours.url("/v11/denied")) as answer:
+        assert answer.status == 404
+    with suppress(aiohttp.WSServerHandshakeError):
+        await client.ws_connect(ours.url("/ws", scheme="ws"))
+    text = (
+        "Refused a request from 127.0.0.1 with 404: not found: /wss\n",
+        "Refused a request of denied from 127.0.0.1 with 404: not found: /v11/denied; the platform"
+        " has to use /denied\n",
+        "Refused a WebSocket of ws from 127.0.0.1 with 404: not found: /ws; the platform has to use"
+        " /ws/",
+    )
+    await eventually(lambda: all(each in ours.log for each in text))
