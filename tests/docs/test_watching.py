@@ -85,7 +85,7 @@ async def test_a_question_to_no_path_gets_404_and_one_line(
                 assert got.status == 404
         bot.stop()
         assert await bot.ended() == 0
-    (line,) = [each for each in bot.output.splitlines() if "404" in each]
+    (line,) = [each for each in bot.output.splitlines() if "with 404" in each]
     assert "INFO" in line
     assert line.endswith("not found: /")
     assert "`not found: /`" in PAGE.text
