@@ -29,6 +29,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "api_names",
+    "file_names",
     "outside_links",
     "two_languages",
 ]

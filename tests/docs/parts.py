@@ -73,8 +73,20 @@ COMPOSED: dict[str, tuple[str, ...]] = {
 FOREIGN = {
     "ModuleNotFoundError: No module named 'nonebot.drivers.nonebot_aiohttp'",
     "ModuleNotFoundError: No module named 'nonebot_aiohttp'",
+    "requires a different Python: ... not in '>=3.10'",
+    "ModuleNotFoundError: No module named 'nonebot_aiohttp.nonebot'",
+    "ModuleNotFoundError: No module named 'nonebot-aiohttp'",
+    "ModuleNotFoundError: No module named 'NONEBOT_AIOHTTP'",
+    "AttributeError: module 'nonebot.drivers.fastapi' has no attribute 'Mixin'",
+    "TypeError: `driver` must be subclass of Driver",
+    "Application startup completed.",
+    "TypeError: Driver.__init__() missing 2 required positional arguments: 'env' and 'config'",
+    "TypeError: Driver.__init__() missing 1 required positional argument: 'config'",
+    "TypeError: Driver.register_adapter() missing 1 required positional argument: 'adapter'",
+    "TypeError: Bot.__init__() missing 2 required positional arguments: 'self_id' and 'request'",
+    "RuntimeWarning: coroutine 'HostedDriver.serve' was never awaited",
 }
-"""Python's own; test_nonebot2.py raises them."""
+"""Texts of Python, pip and NoneBot; test_nonebot2.py and test_errors.py raise them."""
 
 INTERNAL: dict[str, set[str]] = {
     "annotations, formats and representations": {

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import configparser
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp import exceptions
+from nonebot_aiohttp import Driver, exceptions
 from nonebot_aiohttp.connections import closing
 from tests.docs.messages import spans, templates
 from tests.docs.parts import COMPOSED, FOREIGN, INTERNAL
 from tests.support import absent
+from tests.support.bots import RecordingBot, make_driver
 from tests.support.documents import CHINESE, ROOT, Document
 
 PAGE = Document(ROOT / "docs" / "errors.md")
@@ -77,6 +80,31 @@ def test_every_close_code_of_the_package_is_explained() -> None:
     codes = {str(number) for number in numbers if 1000 <= number < 3000} - {"1004"}
     assert len(codes) > 5
     assert codes <= {row[0] for row in PAGE.table("code")}
+
+
+MISTAKES: list[Callable[[], object]] = [
+    lambda: Driver(),  # type: ignore[call-arg]
+    lambda: Driver(("env", "config")),  # type: ignore[call-arg, arg-type]
+    lambda: make_driver().register_adapter(RecordingBot),  # type: ignore[call-arg, arg-type]
+    lambda: RecordingBot(),  # type: ignore[call-arg]
+]
+
+
+@pytest.mark.parametrize("number", range(len(MISTAKES)))
+def test_what_python_refuses_is_explained_in_its_words(number: int) -> None:
+    with pytest.raises(TypeError) as raised:
+        MISTAKES[number]()
+    assert f"`TypeError: {raised.value}`" in {row[0] for row in PAGE.rows(".*")}
+
+
+def test_what_python_and_pip_say_later_is_explained_in_their_words() -> None:
+    rows = {row[0] for row in PAGE.rows(".*")}
+    name = Driver.serve.__qualname__
+    assert f"`RuntimeWarning: coroutine '{name}' was never awaited`" in rows
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    wanted = setup["options"]["python_requires"]
+    assert f"`requires a different Python: ... not in '{wanted}'`" in rows
 
 
 HIDDEN = {"API_ROOT": "API_ROOT=http://127.0.0.1:5700"}

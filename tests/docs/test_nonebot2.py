@@ -135,12 +135,33 @@ async def test_the_argument_of_uvicorn_is_ignored(tmp_path: Path) -> None:
 
 
 @needs_nonebot2
-@pytest.mark.parametrize("driver", ["~nonebot_aiohttp.nonebot2", "~nonebot_aiohttp"])
+@pytest.mark.parametrize(
+    "driver",
+    [
+        "~nonebot_aiohttp.nonebot2",
+        "~nonebot_aiohttp",
+        "nonebot_aiohttp.nonebot",
+        "nonebot-aiohttp.nonebot2",
+        "NONEBOT_AIOHTTP.NONEBOT2",
+        "nonebot_aiohttp.nonebot2+~fastapi",
+        "nonebot_aiohttp+~httpx",
+    ],
+)
 async def test_a_wrong_line_raises_what_the_page_of_errors_explains(
     tmp_path: Path, driver: str
 ) -> None:
     with started(tmp_path, f"DRIVER={driver}") as bot:
         assert await bot.ended() == 1
     error = bot.output.splitlines()[-1]
-    (row,) = (row for row in ERRORS.rows(".*") if row[0] == f"`{error}`")
+    (row,) = (row for row in ERRORS.rows(".*") if row[0].strip("`") == error)
     assert f"`{LINES[0]}`" in row[1]
+
+
+@needs_nonebot2
+async def test_nonebots_own_client_does_not_listen(tmp_path: Path) -> None:
+    with started(tmp_path, "DRIVER=~aiohttp") as bot:
+        (row,) = (row for row in ERRORS.rows(".*") if "`DRIVER=~aiohttp`" in row[1])
+        await bot.shows(re.escape(row[0].split("`")[1]))
+        bot.stop()
+        await bot.ended()
+    assert not re.search("[Ll]istening|unning on", bot.output)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from tests.support.documents import CHINESE, DOCS
+from tests.support.documents import CHINESE, DOCS, Document
 from tests.support.site import Page, read_site
 
 SITE = Path(os.environ["DOCS_SITE"])
@@ -30,6 +31,14 @@ def is_external(link: str) -> bool:
 def test_every_page_is_built() -> None:
     sources = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md")}
     assert sources <= {path.relative_to(SITE) for path in PAGES}
+
+
+@pytest.mark.parametrize("source", sorted(DOCS.rglob("*.md")), ids=str)
+def test_a_block_that_is_a_file_has_its_name_as_caption(source: Path) -> None:
+    built = (SITE / source.relative_to(DOCS).with_suffix(".html")).read_text(encoding="utf-8")
+    captions = re.findall(r'<span class="caption-text"><code[^>]*><span[^>]*>([^<]*)<', built)
+    files = [block.file for block in Document(source).blocks if block.file]
+    assert [*map(unescape, captions)] == [re.sub(r"^\w+(?=\.env$)", "", name) for name in files]
 
 
 def test_every_link_leads_to_what_there_is(page: Page) -> None:

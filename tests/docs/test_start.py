@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from nonebot_aiohttp import Driver
 from tests.docs.trying import LISTENING, Reader, needs_curl
-from tests.support.documents import DOCS, READMES
+from tests.support.documents import DOCS, READMES, Document
 from tests.support.ports import free_port
 from tests.support.waiting import within
 
@@ -98,12 +100,21 @@ async def test_a_nonebot2_bot_is_switched_by_a_line(tmp_path: Path) -> None:
         await bot.shows(LISTENING)
         answer = reader.runs(reader.command("python client.py"))
         assert answer == reader.page.code("text", "send_msg")
+        (warned,) = re.findall(r"WARNING, `([^`]*)`", reader.page.text)
+        await bot.shows(rf"\[WARNING\] .*{warned}")
         bot.stop()
         assert await bot.ended() == 0
     output = reader.as_shown(bot.output)
     assert "nonebot_aiohttp | Listening on http://127.0.0.1:8080" in output
     for text in re.findall(r"`(Stopp[^`]*)`", reader.page.text):
         assert f"nonebot_aiohttp | {text}" in output
+
+
+def test_run_takes_the_arguments_that_the_page_names() -> None:
+    page = Document(START / "nonebot2.md")
+    (taken,) = re.findall(r"`nonebot\.run\(\)` accepts (.*?) \(\[", page.text)
+    parameters = list(inspect.signature(Driver.run).parameters)
+    assert re.findall(r"`(\w+)`", taken) == parameters[1:]
 
 
 async def test_nonebots_own_drivers_log_what_the_page_says(tmp_path: Path) -> None:

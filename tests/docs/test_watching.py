@@ -72,18 +72,23 @@ async def test_the_access_log_has_the_format_of_the_page(
     assert "secret" not in bot.output
 
 
-async def test_a_question_to_no_path_gets_404_and_no_line(
+async def test_a_question_to_no_path_gets_404_and_one_line(
     tmp_path: Path, client: aiohttp.ClientSession
 ) -> None:
     (command,) = re.findall(r"`(curl .*?)` prints 404", PAGE.prose)
     deployed.write_bot(tmp_path)
     async with running_bot(tmp_path) as bot:
         port = await port_of(bot)
-        before = bot.output
         url = next(word for word in shlex.split(command) if word.startswith("http"))
-        async with client.get(url.replace("8080", str(port))) as got:
-            assert got.status == 404
-        assert bot.output == before
+        for _ in range(2):
+            async with client.get(url.replace("8080", str(port))) as got:
+                assert got.status == 404
+        bot.stop()
+        assert await bot.ended() == 0
+    (line,) = [each for each in bot.output.splitlines() if "with 404" in each]
+    assert "INFO" in line
+    assert line.endswith("not found: /")
+    assert "`not found: /`" in PAGE.text
 
 
 async def logs_json(directory: Path, client: aiohttp.ClientSession) -> str:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,21 @@ echo "client: "$({client})
 {kill}
 wait %1
 {events}
-kill %2 %3 %4
+{again}
+until curl --silent --output /dev/null http://127.0.0.1:{first}/; do sleep 0.1; done
+{events}
+{end}
+wait
+"""
+
+NONEBOT2 = """
+set -m
+{start}
+for port in {ports}; do
+    until curl --silent --output /dev/null http://127.0.0.1:$port/; do sleep 0.1; done
+done
+{client}
+{end}
 wait
 """
 
@@ -52,17 +66,16 @@ def blocks(marker: str, language: str = "sh") -> str:
 async def test_the_trial_is_as_the_page_says(tmp_path: Path) -> None:
     """All its commands in their order."""
     front, *ports = numbers = free_ports(4)
-    folder = tmp_path / "bots"
-    folder.mkdir()
-    write_files(folder, front, ports)
-    (folder / ".venv/bin").mkdir(parents=True)
-    python = folder / ".venv/bin/python"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', "utf-8")
-    python.chmod(0o755)
+    folder = write_trial(tmp_path, numbers)
+    again = "PORT=8081 .venv/bin/python bot.py &\n"
+    assert again in [block.code for block in Document(PAGE).blocks]
     script = TRIAL.format(
-        start=with_ports(blocks("nginx -p").replace("/usr/sbin/nginx", str(NGINX)), numbers),
+        start=start_of("PORT=8083 .venv/bin/python bot.py", numbers),
         ports=" ".join(map(str, ports)),
         front=front,
+        first=ports[0],
+        again=with_ports(again, numbers),
+        end=blocks("kill $(jobs -p)"),
         events=with_ports(blocks("curl -i"), numbers),
         client=blocks("client.py 10001").strip(),
         kill=blocks("kill %1"),
@@ -72,11 +85,51 @@ async def test_the_trial_is_as_the_page_says(tmp_path: Path) -> None:
     found = Counter(re.findall(LINE, shown))
     bots = {bot: process_of(bot, names)[10:] for bot in ("10001", "10002", "10004")}
     down = [bot for bot, port in bots.items() if port == str(ports[0])]
-    assert found == {(bot, port): 1 if bot in down else 2 for bot, port in bots.items()}
-    assert shown.count("HTTP/1.1 204 No Content") == 6 - len(down)
+    assert found == {(bot, port): 2 if bot in down else 3 for bot, port in bots.items()}
+    assert shown.count("HTTP/1.1 204 No Content") == 9 - len(down)
     assert shown.count("HTTP/1.1 502 Bad Gateway") == len(down)
     first, second = blocks('"pong"', "text").splitlines()
     assert f"client: {first} {second}\n" in shown
+
+
+async def test_the_trial_with_nonebot2_is_as_the_page_says(tmp_path: Path) -> None:
+    _, *ports = numbers = free_ports(4)
+    folder = write_trial(tmp_path, numbers)
+    script = NONEBOT2.format(
+        start=start_of("nonebot2_bot.py", numbers),
+        ports=" ".join([*map(str, ports), str(numbers[0])]),
+        client=blocks("nonebot2_client.py"),
+        end=blocks("kill $(jobs -p)"),
+    )
+    shown = await run(script, folder)
+    page = blocks("10001 send_msg", "text").splitlines()
+    assert [line for line in shown.splitlines() if "send_msg" in line] == page[:3]
+    assert page[3].endswith("[INFO] nonebot | OneBot V11 | Bot 10004 connected")
+    names = [f"127.0.0.1:{port}" for port in ports]
+    for bot in ("10001", "10002", "10004"):
+        line = rf"^{process_of(bot, names)[10:]}\.log:.* \[INFO\] nonebot \| .*Bot {bot} connected$"
+        assert re.search(line, shown, re.MULTILINE)
+    found = re.findall(r"^(\d+)\.log:.* Bot (\d+) connected$", "\n".join(page), re.MULTILINE)
+    assert found == [(process_of(bot, SERVERS)[10:], bot) for _, bot in found]
+    assert len(found) == 3
+
+
+def write_trial(folder: Path, ports: Sequence[int]) -> Path:
+    """Write what the reader has in the directory `bots`."""
+    folder = folder / "bots"
+    folder.mkdir()
+    write_files(folder, ports[0], ports[1:])
+    (folder / ".venv/bin").mkdir(parents=True)
+    python = folder / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', "utf-8")
+    python.chmod(0o755)
+    return folder
+
+
+def start_of(marker: str, ports: Sequence[int]) -> str:
+    """Return the commands that start the processes and nginx, with ports that are free."""
+    (start,) = (b.code for b in Document(PAGE).blocks if marker in b.code and "nginx -p" in b.code)
+    return with_ports(start.replace("/usr/sbin/nginx", str(NGINX)), ports)
 
 
 async def run(script: str, folder: Path) -> str:
@@ -111,7 +164,7 @@ def test_the_trial_needs_no_root(tmp_path: Path) -> None:
 
 
 def test_the_lines_of_the_log_on_the_page_are_right() -> None:
-    found = re.findall(LINE, blocks("Bot 10001", "text"))
+    found = re.findall(LINE, blocks("Bot 10001 on", "text"))
     assert [bot for bot, _ in found] == re.findall(r"X-Self-ID: (\d+)", blocks("curl -i"))
     assert found == [(bot, process_of(bot, SERVERS)[10:]) for bot, _ in found]
     assert dict(found)["10004"] == str(PROCESSES[0])

@@ -106,6 +106,19 @@ def essence(language: str, code: str) -> str:
     return ast.dump(tree)
 
 
+def test_the_text_above_a_file_names_it(document: Document) -> None:
+    # GitHub does not show the mark. The file ``https.env`` is saved as ``.env``.
+    first, *parts = re.split(r"^<!-- file: (\S+) -->\n", document.text, flags=re.MULTILINE)
+    for name, above in zip(parts[::2], [first, *parts[1::2]], strict=False):
+        saved = ".env" if name.endswith(".env") else name
+        assert re.search(rf"`[^`\s]*{re.escape(saved)}`", above.rpartition("```\n")[2]), name
+
+
+@pytest.mark.parametrize("placeholder", [r"\b[A-Z]+_[A-Z]\b", r"\b(TODO|TBD|FIXME|XXX)\b"])
+def test_nothing_is_left_to_fill_in(document: Document, placeholder: str) -> None:
+    assert not re.findall(placeholder, document.text)
+
+
 def test_links_lead_to_what_there_is(document: Document) -> None:
     for link in document.links:
         if not re.match(r"https?://", link):
