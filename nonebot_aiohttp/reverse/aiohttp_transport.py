@@ -85,7 +85,7 @@ class LateResource(web.AbstractResource):
         if found is None:
             if self._claims_all and not await self._is_elsewhere(request):
                 # aiohttp's router makes the response, because there is no route.
-                self._endpoints.refuse_path(path, request, upgrade)
+                self._endpoints.refuse_path(path, request, request.method, upgrade)
             return None, set()
         if isinstance(found, Mismatch):
             if self._claims_all:

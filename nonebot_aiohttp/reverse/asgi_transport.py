@@ -64,7 +64,7 @@ class AsgiTransport:
 
     async def _answer(self, found: Any, scope: Scope, receive: Receive) -> HTTPResponse:
         if found is None:
-            return self._endpoints.refuse_path(local_path(scope), scope)
+            return self._endpoints.refuse_path(local_path(scope), scope, scope["method"])
         if isinstance(found, Mismatch):
             return self._endpoints.refuse_method(found, scope, scope["method"])
         if found.is_websocket:
@@ -87,7 +87,7 @@ class AsgiTransport:
         elif isinstance(found, Mismatch):
             answer = self._endpoints.refuse_method(found, scope, "GET", upgrade=True)
         else:
-            answer = self._endpoints.refuse_path(local_path(scope), scope, upgrade=True)
+            answer = self._endpoints.refuse_path(local_path(scope), scope, "GET", upgrade=True)
         if answer is not None:
             await refuse_websocket(scope, send, answer)
 

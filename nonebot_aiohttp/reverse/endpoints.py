@@ -138,11 +138,16 @@ class Endpoints(abc.ABC):
         """Find the paths that may be meant by a wrong one; None if nothing like it is served."""
         return None
 
-    def refuse_path(self, path: str, source: Any, upgrade: bool = False) -> HTTPResponse:
+    def refuse_path(
+        self, path: str, source: Any, method: str, upgrade: bool = False
+    ) -> HTTPResponse:
         """Refuse a path that no endpoint has; for ``source`` see ``address_of``.
 
-        One that is like an endpoint's is a mistake at the platform, so somebody has to act.
+        One that is like an endpoint's is a mistake at the platform, so somebody has to act. A plain
+        GET of the root is how monitors ask whether the process is up, and has no line.
         """
+        if path == "/" and method in ("GET", "HEAD") and not upgrade:
+            return Unremarkable(404, "not found").response
         kind = "WebSocket" if upgrade else "request"
         shown = redact_path(path)[:LONGEST_PATH]
         near = self.neighbours(path)

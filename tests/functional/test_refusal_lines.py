@@ -86,6 +86,11 @@ REFUSALS: dict[str, tuple[Callable[[Host], object], str, str]] = {
         "INFO",
         f"a request {PEER} 404: not found: /",
     ),
+    "a WebSocket at the root": (
+        partial(upgrade, "/"),
+        "INFO",
+        f"a WebSocket {PEER} 404: not found: /",
+    ),
     "a path that is like none": (
         partial(ask, "GET", "/no/such/path/0123456789abcdef0123456789abcdef"),
         "INFO",
@@ -155,6 +160,16 @@ async def test_a_refusal_of_the_driver_names_the_peer_and_the_reason(
         assert lines(logs) == []
     else:
         assert lines(logs) == [(level, f"Refused {text}")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_monitor_that_asks_for_the_root_has_no_line(
+    serving: Serving, adapter: Adapter, logs: Logs, method: str
+) -> None:
+    """``docs/watching.md`` tells monitors to ask so."""
+    async with serving(make_driver(adapter)) as host:
+        assert (await host.request(method, "/")).status == 404
+    assert lines(logs) == []
 
 
 async def test_a_path_of_the_users_own_routes_is_no_refusal(logs: Logs, adapter: Adapter) -> None:
