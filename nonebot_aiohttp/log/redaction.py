@@ -19,9 +19,9 @@ INVALID_URL = "<invalid URL>"
 _LONGEST_WORD = 16
 _LONGEST_LINE = 500
 _MOST_LINES = 200
-_LOOKED_AT = 20
-# By how much longer a text may be than what is shown of it, before it is even looked at.
 _SHORTEST_SECRET = 8
+# How many times as long as what is shown of it the part of a text is that is looked at.
+_LOOKED_AT = 20
 
 # Words such as "ws", "getUpdates" and "set-webhook", and the versions "v11" and "v1.2". Tokens look
 # different.
