@@ -6,6 +6,7 @@ other language, or to the page that shows the file, or it downloads the file.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class OutsideLinks(SphinxTransform):
         """Make the link to a page of the site, or to a file."""
         page = self.page_of(target)
         if page is None:
-            path = Path(target).relative_to(Path(self.env.srcdir), walk_up=True)
+            path = Path(os.path.relpath(target, self.env.srcdir)).as_posix()
             return addnodes.download_reference(
                 "", "", *link.children, refdoc=link["refdoc"], reftarget=f"/{path}"
             )
