@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,110 @@ async def test_a_greeting_comes_before_everything_else(
             await asyncio.gather(*tasks)
     assert sent[0] == {"op": "hello", "token": "secret"}
     assert {each["op"] for each in sent[1:]} == {"pong", "login"}
+
+
+class Attic:
+    """A platform with a greeting; its script plays one connection, by the connection's number."""
+
+    def __init__(self, adapter: type[Any], script: Callable[..., Awaitable[None]]) -> None:
+        self.driver = make_driver()
+        self.driver.register_adapter("attic", adapter)
+        self.server = ScriptedServer(self._play)
+        self._numbers = itertools.count(1)
+        self._script = script
+
+    async def _play(self, connection: Connection) -> None:
+        await connection.upgrade()
+        assert json.loads((await connection.read_frame()).text)["op"] == "hello"
+        await self._script(connection, next(self._numbers))
+
+    async def connected_until(self, done: Callable[[], object]) -> None:
+        """Run the bot until something is so."""
+        async with self.server as server:
+            self.driver.setup_websocket(
+                WebSocketSetup("attic", "1", server.ws_url, reconnect_interval=1)
+            )
+            async with self.driver.lifespan():
+                await eventually(done)
+
+
+async def test_a_connection_whose_greeting_fails_is_closed_and_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    greeter: Any = importlib.import_module("greeting").Greeter
+    codes, greeted = list[int | None](), list[int]()
+
+    class Failing(greeter):  # type: ignore[misc]
+        async def say_hello(self) -> None:
+            await super().say_hello()
+            if not codes:
+                raise ConnectionError("there is no token")
+
+    async def script(connection: Connection, number: int) -> None:
+        if number == 1:
+            codes.append((await connection.read_frame()).close_code)
+        else:
+            greeted.append(number)
+
+    await Attic(Failing, script).connected_until(lambda: greeted)
+    assert codes == [1011]
+
+
+async def test_a_greeting_waits_for_its_answer_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform closes the first connection instead of an answer."""
+    package(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    answered: Any = importlib.import_module("answered")
+    monkeypatch.setattr(answered, "SECONDS", 0.1)
+    left, said = list[Any](), list[Any]()
+
+    async def script(connection: Connection, number: int) -> None:
+        if number > 1:
+            await connection.send_frame(frames.text(json.dumps({"op": "welcome"})))
+            said.append(json.loads((await connection.read_frame()).text))
+
+    async def login(bot: Any) -> None:
+        await bot.login(name="first")
+
+    attic = Attic(answered.Answered, script)
+    attic.driver.on_bot_connect(login)
+    attic.driver.on_bot_disconnect(left.append)
+    await attic.connected_until(lambda: left and said)
+    assert said == [{"op": "login", "name": "first"}]
+
+
+async def test_a_poll_without_news_is_not_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is answered by 204, so that its body is empty."""
+    package(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    pigeon: Any = importlib.import_module("pigeon")
+    taken = list[bytes]()
+
+    class Silent(pigeon.Bot):  # type: ignore[misc]
+        async def handle_message(self, message: bytes) -> None:
+            await super().handle_message(message)
+            taken.append(message)
+
+        async def on_event(self, event: dict[str, Any]) -> None:
+            raise AssertionError(event)
+
+    async def platform(connection: Connection) -> None:
+        await connection.read_request()
+        await connection.respond(204)
+
+    async with ScriptedServer(platform) as server:
+        own = {"pigeon_root": server.url, "pigeon_token": "token", "pigeon_secret": "secret"}
+        driver = make_driver(**own, pigeon_polling=["42"], pigeon_gateway=[])
+        driver.register_adapter("pigeon", Silent)
+        async with driver.lifespan():
+            await eventually(lambda: taken)
+    assert {*taken} == {b""}
 
 
 def test_the_tox_file_has_the_environments_and_the_commands_of_the_page(tmp_path: Path) -> None:
