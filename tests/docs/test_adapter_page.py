@@ -197,6 +197,8 @@ async def test_a_greeting_waits_for_its_answer_but_not_for_ever(
         if number > 1:
             await connection.send_frame(frames.text(json.dumps({"op": "welcome"})))
             said.append(json.loads((await connection.read_frame()).text))
+            # It stays open, so that only the first one leaves.
+            await connection.read_frame()
 
     async def login(bot: Any) -> None:
         await bot.login(name="first")

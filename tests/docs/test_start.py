@@ -69,10 +69,17 @@ async def test_a_platform_with_token_and_secret_is_let_in_as_the_page_says(tmp_p
     rows = [row[0].strip("`") for row in reader.page.table("line")]
     settings = [row for row in rows if row.startswith(("ACCESS_TOKEN", "SECRET"))]
     assert len(settings) == 2 < len(rows) == 4
-    (tmp_path / ".env").write_text("\n".join(settings), "utf-8")
+    (said,) = re.findall(r"`(the access token is missing)`", reader.page.text)
+    for given, wanted in ((settings[:1], said), (settings, "X-Signature is missing")):
+        (tmp_path / ".env").write_text("\n".join(given), "utf-8")
+        with reader.starts(reader.command("onebot_echo.py")) as bot:
+            await bot.shows(LISTENING)
+            answer = reader.runs(reader.command("curl -i http")).splitlines()
+            assert "401" in answer[0] and wanted in answer[-1]
+            bot.stop()
+            await bot.ended()
     with reader.starts(reader.command("onebot_echo.py")) as bot:
         await bot.shows(LISTENING)
-        assert "401" in reader.runs(reader.command("curl -i http")).splitlines()[0]
         assert "204" in reader.runs(reader.page.code("sh", "openssl")).splitlines()[0]
         (header,) = re.findall(r"`(\"Authorization\": [^`]*)`", reader.page.text)
         client = (tmp_path / "client.py").read_text("utf-8")
@@ -81,6 +88,14 @@ async def test_a_platform_with_token_and_secret_is_let_in_as_the_page_says(tmp_p
         assert reader.runs(reader.command("client.py")) == reader.page.code("text", "{'action'")
         bot.stop()
         await bot.ended()
+
+
+async def test_a_broken_way_fails_as_the_page_shows_it(tmp_path: Path) -> None:
+    reader = Reader(START / "adapters.md", tmp_path)
+    with reader.starts(reader.command("--break polling")) as example:
+        assert await example.ended() == 1
+    shown = reader.page.code("text", "FAILED")
+    assert re.sub(r" +\d+\.\d+ ms", " ms", example.output) == re.sub(r" +\d+\.\d+ ms", " ms", shown)
 
 
 async def test_the_bot_of_the_readme_answers(tmp_path: Path) -> None:
