@@ -80,6 +80,8 @@ FOREIGN = {
     "AttributeError: module 'nonebot.drivers.fastapi' has no attribute 'Mixin'",
     "TypeError: `driver` must be subclass of Driver",
     "Application startup completed.",
+    "Input should be a valid integer, unable to parse string as an integer [type=int_parsing,"
+    " input_value=..., input_type=str]",
     "TypeError: Driver.__init__() missing 2 required positional arguments: 'env' and 'config'",
     "TypeError: Driver.__init__() missing 1 required positional argument: 'config'",
     "TypeError: Driver.register_adapter() missing 1 required positional argument: 'adapter'",

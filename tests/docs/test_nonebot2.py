@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import pydantic
 import pytest
 
 from tests.docs.commands import Command
@@ -73,6 +74,7 @@ def test_the_settings_of_nonebots_fastapi_are_those_that_are_read() -> None:
 
 
 LINES = [row[0].strip("`") for row in PAGE.rows(r"`DRIVER=.*")]
+PYDANTIC_2 = not pydantic.VERSION.startswith("1.")
 BOT = Document(ROOT / "docs" / "start" / "nonebot2.md").files["bot.py"]
 
 missed = absent.missing("nonebot2", "nonebot-adapter-onebot", "fastapi")
@@ -155,6 +157,17 @@ async def test_a_wrong_line_raises_what_the_page_of_errors_explains(
     error = bot.output.splitlines()[-1]
     (row,) = (row for row in ERRORS.rows(".*") if row[0].strip("`") == error)
     assert f"`{LINES[0]}`" in row[1]
+
+
+@needs_nonebot2
+@pytest.mark.skipif(not PYDANTIC_2, reason="pydantic 1 says it in other words")
+async def test_a_wrong_port_raises_what_the_page_of_errors_explains(tmp_path: Path) -> None:
+    with started(tmp_path, f"{LINES[0]}\nPORT=abc") as bot:
+        assert await bot.ended() == 1
+    name, error, _ = bot.output.splitlines()[-3:]
+    said = re.sub("input_value=[^,]*", "input_value=...", error.strip())
+    (row,) = (row for row in ERRORS.rows(".*") if row[0].strip("`") == said)
+    assert f"`{name}`" in row[1]
 
 
 @needs_nonebot2

@@ -75,7 +75,8 @@ async def test_a_platform_with_token_and_secret_is_let_in_as_the_page_says(tmp_p
         with reader.starts(reader.command("onebot_echo.py")) as bot:
             await bot.shows(LISTENING)
             answer = reader.runs(reader.command("curl -i http")).splitlines()
-            assert "401" in answer[0] and wanted in answer[-1]
+            assert "401" in answer[0]
+            assert wanted in answer[-1]
             bot.stop()
             await bot.ended()
     with reader.starts(reader.command("onebot_echo.py")) as bot:
