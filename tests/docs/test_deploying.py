@@ -81,6 +81,16 @@ def test_every_limit_is_longer_than_a_stop() -> None:
     assert all(limit and int(limit[1]) > longest_stop() for limit in limits)
 
 
+def test_the_commands_copy_the_files_of_the_page() -> None:
+    commands = PAGE.code("sh", "useradd")
+    (copied,) = re.findall(r"^sudo cp (.+) /srv/bot/$", commands, re.MULTILINE)
+    assert {*copied.split()} <= {*FILES, ".env"}
+    assert subprocess.run(["bash", "-n", "-c", commands], check=False).returncode == 0
+    unit = FILES["bot.service"]
+    assert "WorkingDirectory=/srv/bot\n" in unit
+    assert "User=bot\n" in unit
+
+
 async def test_sigterm_is_an_orderly_stop(tmp_path: Path, client: aiohttp.ClientSession) -> None:
     write_bot(tmp_path)
     async with running_bot(tmp_path) as bot:
