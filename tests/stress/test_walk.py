@@ -72,11 +72,11 @@ async def test_a_walk_ends_over_a_driver_that_takes_no_event_any_more(
     handle, answered = AdapterEndpoints.http, itertools.count()
 
     async def refuse(
-        endpoints: AdapterEndpoints, target: Any, request: HTTPRequest
+        endpoints: AdapterEndpoints, target: Any, request: HTTPRequest, source: Any = None
     ) -> HTTPResponse:
         if next(answered) > 50:
             return HTTPResponse(503)
-        return await handle(endpoints, target, request)
+        return await handle(endpoints, target, request, source)
 
     monkeypatch.setattr(AdapterEndpoints, "http", refuse)
     outcome = await walk(1, None, seconds=1.0, virtual=True, walkers=1, patience=2.0)
