@@ -171,16 +171,10 @@ class Driver(abc.ABC):
         return func
 
     def on_bot_disconnect(self, func: _BotHook) -> _BotHook:
-        """Register a function that runs after each bot has disconnected.
+        """Register a function that runs after each bot has disconnected, as ``on_bot_connect``.
 
         Args:
             func: ``func(bot)``, sync or async.
-
-        Returns:
-            ``func``, so that the method is a decorator.
-
-        Raises:
-            RegistrationError: ``func`` cannot be called so.
         """
         if problem := hook_problem("on_bot_disconnect", func, "bot"):
             raise RegistrationError(problem)
