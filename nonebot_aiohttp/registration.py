@@ -37,7 +37,7 @@ _CONSTANTS = {
 def name_problem(name: Any) -> str | None:
     """Tell why no path can lead to an adapter of that name (``/{name}/ws``); None if one can."""
     if not isinstance(name, str):
-        return f"The name of an adapter must be text, not {_kind_of(name)}"
+        return f"The name of an adapter must be text, not {type_name(name)}"
     if not name:
         reason = "it is empty, and no part of a path is; write one, as my in /my/ws"
     elif "/" in name:
@@ -91,7 +91,7 @@ def hook_problem(where: str, hook: Any, *parameters: str) -> str | None:
         name = hook.__name__
         return f"{where} takes the function itself: pass {name}, not {name}()"
     if not callable(hook):
-        return f"{where} takes a function, not {_kind_of(hook)}"
+        return f"{where} takes a function, not {type_name(hook)}"
     name = hook_name(hook)
     if _has_yield(_unwrapped(hook)):
         return f"{name} cannot be a hook of {where}: it has a yield, so a call runs none of it"
@@ -107,7 +107,7 @@ def _not_a_class(adapter: Any) -> str:
         return f"An adapter is a class, not a module: pass {adapter.__name__}.Bot, for example"
     if all(hasattr(type(adapter), name) for name in _NEEDED):
         return f"An adapter is a class: pass {class_name(type(adapter))} itself, not an instance"
-    return f"An adapter is a class, not {_kind_of(adapter)}"
+    return f"An adapter is a class, not {type_name(adapter)}"
 
 
 def _class_problems(adapter: Any, arguments: dict[str, Any]) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _parameter_problems(
     """Find what keeps the driver from calling ``adapter.name`` with these parameters."""
     method = getattr(adapter, name)
     if not callable(method):
-        yield f"its {name} must be a method, not {_kind_of(method)}"
+        yield f"its {name} must be a method, not {type_name(method)}"
     elif not _takes(method, *parameters, **arguments):
         is_function = isinstance(inspect.getattr_static(adapter, name), FunctionType)
         is_method = parameters[0] == "self"
@@ -197,7 +197,8 @@ def _names_in(function: Callable[..., Any]) -> str:
     return str(inspect.Signature(names))[1:-1]
 
 
-def _kind_of(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """Name the type of a value in an error, but None by itself."""
     return "None" if value is None else type(value).__name__
 
 

@@ -172,17 +172,19 @@ class ForwardLoop(abc.ABC):
         return f"The {cls.kind} of {bot_name(setup.self_id, setup.adapter)}"
 
     @classmethod
-    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
-        """Check what no further attempt can mend; return the adapter and the URL.
+    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL, float]:
+        """Check what no further attempt can mend; return the adapter, the URL and the interval.
+
+        The setup has all fields: ``check_given`` or ``check_fields`` has looked.
 
         Raises:
             SetupError: The setup can never work.
         """
-        check_fields(setup, cls.takes)
         check_self_id(setup.self_id)
-        seconds_of(setup, cls.interval)
+        interval = seconds_of(setup, cls.interval)
         check_headers(setup.headers)
-        return find_adapter(setup.adapter, driver._adapters), read_url(setup.url, cls.takes)
+        adapter = find_adapter(setup.adapter, driver._adapters)
+        return adapter, read_url(setup.url, cls.takes), interval
 
     def _examine(self, setup: Any) -> tuple[type[Bot], URL]:
         if setup is None:
@@ -190,8 +192,8 @@ class ForwardLoop(abc.ABC):
             raise TypeError(f"the function has returned None and not {self.takes.noun}")
         check_fields(setup, self.takes)
         self.label = self.label_of(setup)
-        self._interval = seconds_of(setup, self.interval)
-        return self.examine(setup, self._supplies.driver)
+        adapter, url, self._interval = self.examine(setup, self._supplies.driver)
+        return adapter, url
 
     def _report(self, error: Exception) -> float:
         """Log a failure, and give the seconds until the next attempt.

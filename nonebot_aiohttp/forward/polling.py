@@ -63,14 +63,14 @@ class PollingLoop(ForwardLoop):
             self._leave()
 
     @classmethod
-    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL]:
+    def examine(cls, setup: Any, driver: Driver) -> tuple[type[Bot], URL, float]:
         """Check the method, the body and the HTTP version, too."""
-        adapter, url = super().examine(setup, driver)
+        found = super().examine(setup, driver)
         if not isinstance(setup.method, str) or not _METHOD.fullmatch(setup.method):
             raise SetupError("its method must be one of HTTP, such as GET")
         check_body(setup.body)
         check_version(setup.http_version)
-        return adapter, url
+        return found
 
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
         """Poll once."""

@@ -18,6 +18,7 @@ from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, http_scheme, 
 from ..drivers import HTTPPollingSetup, WebSocketSetup
 from ..exceptions import SetupError
 from ..log import loggable, redact_url
+from ..registration import type_name
 
 _BREAKS = frozenset("\r\n\0")
 """Characters that no header may hold; aiohttp refuses to send them."""
@@ -42,7 +43,7 @@ class SetupKind:
         made: The class of the setups; any object with its attributes will do.
         adder: The method of a driver that takes them.
         schemes: The schemes that the URL may have.
-        offered: The scheme that an error offers where there is none.
+        offered: The scheme that an error suggests for a URL without a scheme.
     """
 
     made: type[Any]
@@ -155,7 +156,7 @@ def check_self_id(self_id: Any) -> None:
         SetupError: It is not.
     """
     if not isinstance(self_id, str):
-        raise SetupError(f"its self_id must be text, not {_type_name(self_id)}: write str(...)")
+        raise SetupError(f"its self_id must be text, not {type_name(self_id)}: write str(...)")
 
 
 def check_body(body: Any) -> None:
@@ -166,7 +167,7 @@ def check_body(body: Any) -> None:
     """
     if body is not None and not isinstance(body, (bytes, bytearray, memoryview, str)):
         raise SetupError(
-            f"its body must be bytes, not {_type_name(body)}: json.dumps(...).encode() makes them"
+            f"its body must be bytes, not {type_name(body)}: json.dumps(...).encode() makes them"
         )
 
 
@@ -177,7 +178,7 @@ def find_adapter(name: Any, adapters: Mapping[str, type[Bot]]) -> type[Bot]:
         SetupError: No such adapter is registered.
     """
     if not isinstance(name, str):
-        raise SetupError(f"its adapter must be the name of one, not {_type_name(name)}")
+        raise SetupError(f"its adapter must be the name of one, not {type_name(name)}")
     adapter = adapters.get(name)
     if adapter is not None:
         return adapter
@@ -198,7 +199,7 @@ def read_url(text: Any, kind: SetupKind) -> URL:
         SetupError: It is not an absolute URL of this kind; the error shows no secret of it.
     """
     if not isinstance(text, (str, URL)):
-        raise SetupError(f"its URL must be a text such as {kind.example}, not {_type_name(text)}")
+        raise SetupError(f"its URL must be a text such as {kind.example}, not {type_name(text)}")
     try:
         url = URL(text)
     except ValueError:
@@ -226,10 +227,6 @@ def read_url(text: Any, kind: SetupKind) -> URL:
         f"its URL must have {scheme}:// or {scheme}s:// before the host; it must look like"
         f" {kind.example}"
     )
-
-
-def _type_name(value: object) -> str:
-    return "None" if value is None else type(value).__name__
 
 
 def _meant(text: str, kind: SetupKind) -> str | None:
