@@ -51,7 +51,7 @@ _TASK_NAME = "hook "
 
 
 def running_hook(task: asyncio.Task[Any]) -> str:
-    """Return the name of the hook that ``call_hooks`` runs in a task; empty if there is none."""
+    """Return the name of the hook that ``call_hooks`` runs in a task; empty if it runs no hook."""
     name = task.get_name()
     return name.removeprefix(_TASK_NAME) if name.startswith(_TASK_NAME) else ""
 

@@ -28,6 +28,6 @@ def module_name(frame: FrameType) -> str:
 def _is_program(frame: FrameType) -> bool:
     """Tell whether a frame is of the program that Python runs, and not of an interactive one."""
     is_interactive = sys.flags.interactive or hasattr(sys, "ps1")
-    # There is no file in an interactive Python, in Jupyter, and with `python -c`.
+    # An interactive Python, Jupyter and `python -c` run no file.
     has_file = "__file__" in frame.f_globals
     return module_name(frame) == "__main__" and has_file and not is_interactive

@@ -245,7 +245,7 @@ _CALLERS = re.compile(
 
 
 def _from_users_frame(first: TracebackType | None) -> TracebackType | None:
-    """Skip the frames that run a user's function; all frames stay if there is none of a user."""
+    """Skip the frames before the first one of the user's code; without such a frame skip none."""
     each = first
     while each is not None:
         if not _is_of_caller(each):

@@ -157,7 +157,7 @@ def _client_timeout(total: Any, connect: Any, read: Any) -> aiohttp.ClientTimeou
 def default_timeout() -> aiohttp.ClientTimeout:
     """Read NoneBot's default timeout, which users may change at any time.
 
-    Before NoneBot 2.5, which has no default, there is no limit.
+    NoneBot before 2.5 has no such default. Requests have no limit then.
     """
     return to_timeout(getattr(model, "DEFAULT_TIMEOUT", None), NO_LIMIT)
 

@@ -84,7 +84,7 @@ class LateResource(web.AbstractResource):
             return _match(self._to_guest, self._root_path), set()
         if found is None:
             if self._claims_all and not await self._is_elsewhere(request):
-                # aiohttp's router makes the response, because there is no route.
+                # Only for its line in the log: without a match aiohttp's router answers 404 itself.
                 self._endpoints.refuse_path(path, request, request.method, upgrade)
             return None, set()
         if isinstance(found, Mismatch):

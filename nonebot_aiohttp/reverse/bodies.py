@@ -109,7 +109,7 @@ class BodyReader:
             self.check_size(int(declared.lstrip("0")[:20] or "0"))
 
     def _check_memory(self, size: int) -> None:
-        """Refuse a body for which there is no room; small ones may take as much again."""
+        """Refuse a body when unfinished ones hold too much, and a small one at twice as much."""
         limit = self._max_memory if size > SMALL else 2 * self._max_memory
         if self.held > limit:
             reason = f"unfinished bodies hold {self._max_memory} bytes (aiohttp_max_body_memory)"

@@ -217,7 +217,7 @@ class Endpoints(abc.ABC):
 
 
 def _instead(paths: list[str]) -> str:
-    """Say at the end of a line which path a platform has to use; nothing if there is none."""
+    """Say at the end of a line which path a platform has to use; without paths say nothing."""
     *others, last = paths or [""]
     path = f"{', '.join(others)} or {last}" if others else last
     return f"; the platform has to use {path}" if path else ""

@@ -47,7 +47,7 @@ def bounds(field: Any) -> dict[str, float]:
 def wanted_of(
     annotation: Any, default: Any, limits: Mapping[str, float], unit: str = ""
 ) -> Wanted | None:
-    """Say what a setting of a type must be; None if the type is none of the usual ones.
+    """Say what a setting of a type must be; None for an unusual type.
 
     Args:
         annotation: The type.
