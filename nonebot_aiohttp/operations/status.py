@@ -186,6 +186,7 @@ class Status(_Plain):
             rest counts as ``other``.
         messages: The WebSocket messages of each adapter.
         work: Tasks in flight, failed and cut off, of each kind.
+        connected: How many bots of each adapter are connected.
         bots: The bots that are connected.
         gone: The bots that have disconnected and not come back, the latest last; 100 at most.
         loops: The forward connections.
@@ -206,6 +207,7 @@ class Status(_Plain):
     refused: Mapping[str, int]
     messages: tuple[MessageStatus, ...]
     work: tuple[WorkStatus, ...]
+    connected: Mapping[str, int]
     bots: tuple[BotStatus, ...]
     gone: tuple[GoneStatus, ...]
     loops: tuple[LoopStatus, ...]
