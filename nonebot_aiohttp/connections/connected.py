@@ -17,14 +17,11 @@ from ..log.naming import bot_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .closing import POLICY_VIOLATION
-from .records import BotRecords
+from .records import POLLING, BotRecords
 from .websocket import DriverWebSocket
 
 if TYPE_CHECKING:
     from ..adapters import Bot
-
-POLLING = "polling"
-"""How a bot is connected that has no connection which could be lost."""
 
 MAX_QUEUE = 4
 """Connections that may wait for one bot's id, because each of them may wait for a probe."""

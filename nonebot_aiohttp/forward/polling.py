@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..connections.connected import POLLING as POLLED
+from ..connections import records
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
 from ..connections.sessions import check_version
@@ -39,7 +39,7 @@ class PollingLoop(ForwardLoop):
         quiet: Set when no further answer will be read.
     """
 
-    kind = POLLED
+    kind = records.POLLING
     takes = POLLING
     interval = "poll_interval"
 

@@ -164,6 +164,11 @@ class TaskSet:
         else:
             self.failures.log(f"{self._a_kind} of {owner.adapter} failed", error, text)
 
+    def log_failed(self, text: str, error: BaseException) -> None:
+        """Log that a handler has failed that is not a task of its own."""
+        self.failed += 1
+        self.failures.log(text, error)
+
     def log_not_started(self, error: BaseException, owner: str, bot: Any = None) -> None:
         """Log that a handler has failed before its task was made."""
         self.failed += 1

@@ -29,7 +29,7 @@ from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
 from ..reverse.refusals import REFUSED, Refused, RefusedByAdapter, plain
 from .models import InboundRequest
-from .websocket import NonebotWebSocket
+from .websocket import NonebotWebSocket, current_websocket
 
 MOST_SHOWN = 3
 """Paths of a kind that a line offers instead of a wrong one."""
@@ -201,16 +201,18 @@ class RouteEndpoints(Endpoints):
             answer = sendable(response.status_code, response.content, response.headers)
             if answer.status >= 400:
                 self.refuse(target, RefusedByAdapter(answer), source)
+            else:
+                self.count(name, answer.status)
             return answer
         except Unsendable as error:
             self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
-            return plain(500, "Internal Server Error")
         except Exception as error:
-            self._handlers.failures.log(failed(name), error)
-            return plain(500, "Internal Server Error")
+            self._handlers.log_failed(failed(name), error)
         finally:
             self.gate.leave()
             self._handlers.untrack(task)
+        self.count(name, 500)
+        return plain(500, "Internal Server Error")
 
     async def websocket(
         self, target: Route, websocket: DriverWebSocket, source: Any = None
@@ -249,12 +251,14 @@ class RouteEndpoints(Endpoints):
     ) -> HTTPResponse | None:
         """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
+        # This task is the WebSocket's own.
+        current_websocket.set(websocket)
         try:
             await target.setup.handle_func(nonebot_websocket)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
-            self._websocket_handlers.failures.log(failed(target.setup.name), error)
+            self._websocket_handlers.log_failed(failed(target.setup.name), error)
             status, code = 500, INTERNAL_ERROR
         if not websocket.accepted:
             return HTTPResponse(status)

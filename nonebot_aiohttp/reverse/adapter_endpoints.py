@@ -14,6 +14,7 @@ from ..connections.closing import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LA
 from ..connections.connected import ConnectedBots
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.open_websockets import OpenWebSockets
+from ..connections.records import REVERSE
 from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
@@ -30,9 +31,6 @@ from .refusals import Refused, RefusedByAdapter, plain
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 # By what may follow an adapter's name in a path.
-
-WAY = "reverse WebSocket"
-"""How a bot is connected here, for the log."""
 
 LONGEST_ID = 256
 """Characters that a bot's id may have."""
@@ -144,16 +142,16 @@ class AdapterEndpoints(Endpoints):
         self._websockets.add(websocket)
         try:
             bot = await self._enter(target, websocket)
-            logger.info("{}", connected_text(bot.self_id, name, WAY))
+            logger.info("{}", connected_text(bot.self_id, name, REVERSE))
             try:
                 limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
                 await websocket.pump(starter.start)
             except WebSocketClosed as closed:
-                text = disconnected_text(bot.self_id, name, WAY, closed.code, closed.reason)
+                text = disconnected_text(bot.self_id, name, REVERSE, closed.code, closed.reason)
                 logger.info("{}", text)
             except TooManyTasks as error:
-                text = disconnected_text(bot.self_id, name, WAY, TRY_AGAIN_LATER, str(error))
+                text = disconnected_text(bot.self_id, name, REVERSE, TRY_AGAIN_LATER, str(error))
                 logger.warning("{}", text)
                 await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
@@ -178,7 +176,7 @@ class AdapterEndpoints(Endpoints):
             bot = create_bot(adapter, self._driver, self_id, websocket)
             await websocket.accept()
             websocket.owner = target.adapter
-            self._connected_bots.connect(bot, target.adapter, WAY)
+            self._connected_bots.connect(bot, target.adapter, REVERSE)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
