@@ -78,7 +78,13 @@ class Host:
         self._app_is_taken = False
         self._app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
+        self._server: Server | None = None
         self._stop_asked = False
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate of the own process expires, in Unix seconds; None if unknown."""
+        return None if self._server is None else self._server.certificate_expires
 
     @property
     def asgi(self) -> AsgiApplication:
@@ -188,9 +194,11 @@ class Host:
             where = where.completed(self._config)
             with limited_loggers():
                 server = Server(app, self._transport, self.lifespan, self._options, where)
+                self._server = server
                 await self._serve_until(stop, server, started, hint)
         finally:
             self._exit = None
+            self._server = None
             self._stop_asked = False
             self._embedding.own = None
 
