@@ -130,7 +130,7 @@ class Driver(
                 records=self._connected_bots.records,
                 descriptors=descriptors,
                 loops=self._loops,
-                certificate=lambda: getattr(self._host, "certificate_expires", None),
+                certificate=lambda: self._host.certificate_expires,
             ),
         )
         self._host = Host(

@@ -91,7 +91,13 @@ class Host:
         self._app_is_taken = False
         self._app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
+        self._server: Server | _Nowhere | None = None
         self._stop_asked = False
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate of the own process expires, in Unix seconds; None if unknown."""
+        return None if self._server is None else self._server.certificate_expires
 
     @property
     def asgi(self) -> AsgiApplication:
@@ -197,15 +203,17 @@ class Host:
             with limited_loggers():
                 await self._listener.open(strict=True)
                 try:
-                    await self._serve_until(stop, self._server(where), started, hint)
+                    self._server = self._make_server(where)
+                    await self._serve_until(stop, self._server, started, hint)
                 finally:
                     await self._listener.close()
         finally:
             self._exit = None
+            self._server = None
             self._stop_asked = False
             self._embedding.own = None
 
-    def _server(self, where: Listening | None) -> Server | _Nowhere:
+    def _make_server(self, where: Listening | None) -> Server | _Nowhere:
         if where is None:
             return _Nowhere(self.lifespan)
         app = self._embedding.own = self._app_to_serve()
@@ -245,6 +253,8 @@ class Host:
 
 class _Nowhere:
     """Stands for the server of a process that only connects to platforms."""
+
+    certificate_expires = None
 
     def __init__(self, lifespan: Lifespan) -> None:
         self._lifespan = lifespan

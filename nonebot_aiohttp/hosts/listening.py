@@ -66,22 +66,6 @@ class Listening:
             return [listen_unix(self.path, mode)]
         return listen(self.host, port_number(self.port))
 
-    def context(self, options: DriverOptions) -> ssl.SSLContext | None:
-        """Return the TLS context to serve with; None serves plain.
-
-        Raises:
-            ValidationError: The files that the settings name are not a certificate and its key.
-        """
-        if self.ssl_context is not None or options.ssl_certfile is None:
-            return self.ssl_context
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
-        except OSError as error:
-            text = f"cannot be used with its key: {error.strerror or error}"
-            raise ValidationError({"aiohttp_ssl_certfile": text}) from None
-        return context
-
     def remove_file(self) -> None:
         """Remove the file of a Unix socket, because a later start expects none."""
         if self.path is not None:

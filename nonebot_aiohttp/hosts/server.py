@@ -20,6 +20,7 @@ from ..log.own import logger
 from ..options import DriverOptions
 from ..reverse.aiohttp_transport import AiohttpTransport
 from .access_log import AccessLog
+from .certificates import Certificates
 from .draining import DrainingConnections
 from .fast_path import FastPath
 from .library_loggers import SERVER
@@ -57,7 +58,10 @@ class Server:
         self._lifespan = lifespan
         self._options = options
         self._where = where
-        self._context = where.context(options)
+        self._certificates = None if where.ssl_context is not None else Certificates.of(options)
+        self._context = where.ssl_context
+        if self._certificates is not None:
+            self._context = self._certificates.context
         self._sockets = where.open(options)
         self._runner = make_runner(app, options)
         self._servers: list[asyncio.AbstractServer] = []
@@ -74,8 +78,15 @@ class Server:
         await self._accept()
         for each in self._sockets:
             logger.info("Listening on {}", url_of(each, self._context))
+        if self._certificates is not None:
+            self._certificates.start()
         if started is not None:
             started([each.getsockname() for each in self._sockets])
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate expires, in Unix seconds; None if it is unknown, or not of files."""
+        return None if self._certificates is None else self._certificates.expires
 
     async def _start(self) -> None:
         await self._lifespan.start()
@@ -106,6 +117,8 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, stop the driver, then end the application and every connection."""
         try:
+            if self._certificates is not None:
+                self._certificates.stop()
             for server in self._servers:
                 server.close()
             if self._runner.server is not None:
