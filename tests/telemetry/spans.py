@@ -114,7 +114,8 @@ class Platform:
         if request.path == "/moved":
             raise web.HTTPFound("/poll")
         if "upgrade" not in request.headers:
-            return web.Response(text="{}")
+            status = 404 if request.path.endswith("/missing") else 200
+            return web.Response(status=status, text="{}", content_type="application/json")
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.sockets.append(socket)
