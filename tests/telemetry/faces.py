@@ -31,7 +31,7 @@ def standalone(platform: Platform) -> Any:
 
 def nonebot2(platform: Platform) -> Any:
     """Make a driver of NoneBot2, and an adapter's routes with the paths of the other face."""
-    driver = Nonebot2Driver(Env(environment="test"), Config(_env_file=None))  # type: ignore[call-arg]
+    driver = Nonebot2Driver(Env(environment="test"), Config(_env_file=None))
     events: set[asyncio.Task[Any]] = set()
 
     def begin_event() -> None:

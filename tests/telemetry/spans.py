@@ -34,7 +34,8 @@ class Spans:
     @property
     def all(self) -> tuple[ReadableSpan, ...]:
         """All that have ended."""
-        return self._exporter.get_finished_spans()
+        found: tuple[ReadableSpan, ...] = self._exporter.get_finished_spans()
+        return found
 
     def of(self, kind: SpanKind) -> list[ReadableSpan]:
         """Return those of a kind."""
@@ -60,12 +61,12 @@ def number(span: ReadableSpan) -> int:
     """Return the id of a span."""
     context = span.get_span_context()
     assert context is not None
-    return context.span_id
+    return int(context.span_id)
 
 
 def parent(span: ReadableSpan) -> int | None:
     """Return the id of the parent of a span; None for the first one of a trace."""
-    return None if span.parent is None else span.parent.span_id
+    return None if span.parent is None else int(span.parent.span_id)
 
 
 @contextmanager
