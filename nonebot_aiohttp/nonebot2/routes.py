@@ -187,6 +187,11 @@ class RouteEndpoints(Endpoints):
         name: str = target.setup.name
         return name
 
+    def path_of(self, target: Route) -> str:
+        """Return the path of the setup; see ``Endpoints.path_of``."""
+        path: str = target.setup.path.path
+        return "/" + path.removeprefix("/")
+
     async def http(self, target: Route, request: HTTPRequest, source: Any = None) -> HTTPResponse:
         """Pass a request to its handle function; see ``Endpoints.http``."""
         try:

@@ -98,6 +98,10 @@ class AdapterEndpoints(Endpoints):
         """Name the adapter; a name that is not registered is the peer's text."""
         return target.adapter if self.is_served(target) else "an unknown adapter"
 
+    def path_of(self, target: AdapterTarget) -> str:
+        """Return one path for all spellings of it; see ``Endpoints.path_of``."""
+        return f"/{target.adapter}/{'ws' if target.is_websocket else ''}"
+
     async def http(
         self, target: AdapterTarget, request: HTTPRequest, source: Any = None
     ) -> HTTPResponse:

@@ -122,6 +122,10 @@ class Endpoints(abc.ABC):
     def name_of(self, target: Any) -> str:
         """Name a target for the log, without text that the peer has made up."""
 
+    @abc.abstractmethod
+    def path_of(self, target: Any) -> str:
+        """Return the path of a target below the prefix, with ``{name}`` where paths differ."""
+
     def admit(self, target: Any, connection: HTTPConnection) -> None:
         """Decide, before a body is waited for, whether a request or a handshake comes in.
 
