@@ -115,7 +115,12 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
             self, Gate(self.options, self._lifespan), self._connected_bots, websockets, handlers
         )
         self._host = Host(
-            endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
+            endpoints,
+            self._lifespan,
+            self.options,
+            config,
+            counts=lambda: (len(self.bots), len(handlers)),
+            fastapi_hint=FASTAPI_HINT,
         )
         watch.add_connections(self._host.transports)
 

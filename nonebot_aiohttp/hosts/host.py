@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -25,6 +26,7 @@ from .library_loggers import limited_loggers
 from .listening import Listening
 from .process import DEFAULT_LEVEL, serve_process
 from .server import Server, Started
+from .systemd import Counts, Systemd, supervision
 from .unused import Use
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Host:
     Attributes:
         lifespan: The order of starting and stopping.
         asgi_application: The endpoints as an ASGI 3 application.
+        systemd: What may have started this process, and given it sockets; within ``run()`` only.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Host:
         config: Any,
         *,
         guest: Guest | None = None,
+        counts: Counts = lambda: (0, None),
         fastapi_hint: str,
         asgi_advice: str = "",
         run_advice: str = "end the program with driver.run()",
@@ -56,6 +60,7 @@ class Host:
         Args:
             config: The configuration, for ``host``, ``port`` and ``log_level``.
             guest: An ASGI application behind the endpoints' own paths; None serves these alone.
+            counts: Counts the connected bots and the events in flight, for systemd.
             fastapi_hint: See ``DriverApplication``.
             asgi_advice: See ``AsgiApplication``.
             run_advice: What to do, for a program that does not run its driver.
@@ -79,6 +84,8 @@ class Host:
         self._app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
         self._stop_asked = False
+        self._counts = counts
+        self.systemd = Systemd()
 
     @property
     def asgi(self) -> AsgiApplication:
@@ -148,13 +155,15 @@ class Host:
     def run(self, where: Listening | None) -> None:
         """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
         self._use.begin()
-        serve_process(
-            self.serve(where, hint="; Ctrl+C again cuts it off"),
-            self.lifespan,
-            loop=self._options.loop,
-            log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
-            stop=self._stop_by_signal,
-        )
+        with supervision(self._counts) as self.systemd:
+            serve_process(
+                self.serve(where, hint="; Ctrl+C again cuts it off"),
+                self.lifespan,
+                loop=self._options.loop,
+                log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
+                stop=self._stop_by_signal,
+                failed=self.systemd.failed,
+            )
 
     async def serve(
         self, where: Listening | None, started: Started | None = None, hint: str = ""
@@ -185,7 +194,7 @@ class Host:
                 await self._serve_until(stop, _Nowhere(self.lifespan), started, hint)
                 return
             app = self._embedding.own = self._app_to_serve()
-            where = where.completed(self._config)
+            where = replace(where.completed(self._config), given=self.systemd.sockets)
             with limited_loggers():
                 server = Server(app, self._transport, self.lifespan, self._options, where)
                 await self._serve_until(stop, server, started, hint)
@@ -197,14 +206,17 @@ class Host:
     async def _serve_until(
         self, stop: asyncio.Event, server: Server | _Nowhere, started: Started | None, hint: str
     ) -> None:
+        self.systemd.starting()
         try:
             await server.start(stop, started)
+            self.systemd.ready()
             await stop.wait()
             seconds = self._options.drain_timeout
             logger.info("Stopping, up to {:g} s for what runs{}", seconds, hint)
         except Stopped:
             logger.info("Stopped before the startup had ended")
         finally:
+            self.systemd.stopping(self.lifespan.stop_limit)
             await server.stop()
         all_ended = self.lifespan.deadline.all_ended
         logger.info("Stopped" if all_ended else "Stopped; not all that ran has ended")

@@ -23,7 +23,7 @@ from .access_log import AccessLog
 from .draining import DrainingConnections
 from .fast_path import FastPath
 from .library_loggers import SERVER
-from .listening import BACKLOG, Listening, close_all, url_of
+from .listening import Listening, close_all, url_of
 
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio accepts in one turn of the event loop."""
@@ -101,7 +101,7 @@ class Server:
             self._servers.append(server)
             await server.start_serving()
             # It has set the backlog to what it accepts at once.
-            each.listen(BACKLOG)
+            each.listen(self._where.backlog)
 
     async def stop(self) -> None:
         """Stop accepting, stop the driver, then end the application and every connection."""
