@@ -191,6 +191,7 @@ class Host:
             stop.set()
         try:
             if where is None:
+                self._warn_of_sockets()
                 await self._serve_until(stop, _Nowhere(self.lifespan), started, hint)
                 return
             app = self._embedding.own = self._app_to_serve()
@@ -202,6 +203,13 @@ class Host:
             self._exit = None
             self._stop_asked = False
             self._embedding.own = None
+
+    def _warn_of_sockets(self) -> None:
+        if self.systemd.sockets.for_public:
+            logger.warning(
+                "systemd has opened sockets, but run(listen=False) serves none of them, so whoever"
+                " connects waits for ever: disable the socket unit"
+            )
 
     async def _serve_until(
         self, stop: asyncio.Event, server: Server | _Nowhere, started: Started | None, hint: str

@@ -22,7 +22,7 @@ FIRST_DESCRIPTOR = 3
 OPERATIONS = "operations"
 """The ``FileDescriptorName=`` of sockets on which only operators are served."""
 
-LOOK_PAUSE = 5.0
+LOOK_PAUSE = 3.0
 """Seconds between two looks at whether the status has changed."""
 
 RETRY_PAUSE = 1.0
