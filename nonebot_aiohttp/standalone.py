@@ -139,6 +139,7 @@ class Driver(
             self.options,
             config,
             listener=self._operations.listener,
+            counts=lambda: (len(self.bots), len(handlers)),
             fastapi_hint=FASTAPI_HINT,
         )
         watch.add_connections(self._host.transports)

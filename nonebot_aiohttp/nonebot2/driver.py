@@ -136,6 +136,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
             config,
             listener=self._operations.listener,
             guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
+            counts=lambda: (len(self.bots), work.count()),
             fastapi_hint=FASTAPI_HINT,
             asgi_advice=ASGI_ADVICE,
             run_advice="end the program with nonebot.run()",

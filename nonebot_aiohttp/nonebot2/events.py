@@ -35,6 +35,9 @@ FIRST_TURNS = 3
 LOOK_PAUSE = 0.02
 """Least seconds between two looks at the tasks."""
 
+MOST_TASKS = 1000
+"""Tasks of the loop beyond which events are counted at the stop only: looking takes 4 ms."""
+
 LOOKS_SHARE = 0.1
 """Largest share of the time that looks take if there are many tasks."""
 
@@ -103,6 +106,13 @@ class EventWork:
         events = len(events_in_flight(asyncio.get_running_loop()))
         texts = (self._requests.describe_pending(), f"{events} event(s)" if events else "")
         return " and ".join(filter(None, texts))
+
+    def count(self) -> int | None:
+        """Count the work in flight; None where many tasks would make that hold up the loop."""
+        loop = asyncio.get_running_loop()
+        if len(asyncio.all_tasks(loop)) > MOST_TASKS:
+            return None
+        return len({*self._requests, *(each.task for each in events_in_flight(loop))})
 
     async def drain(self, timeout: float) -> None:
         """Wait for requests and events, ``timeout`` seconds at most; see ``lifespan.Work``.
