@@ -57,11 +57,13 @@ class Neighbours:
         name: Whose paths they are, without text that the peer has made up.
         webhooks: The paths of webhooks, as the log may show them.
         websockets: The paths of WebSockets, as the log may show them.
+        adapter: The name of the adapter.
     """
 
     name: str
     webhooks: list[str]
     websockets: list[str]
+    adapter: str
 
 
 class Endpoints(abc.ABC):
@@ -119,6 +121,10 @@ class Endpoints(abc.ABC):
     def name_of(self, target: Any) -> str:
         """Name a target for the log, without text that the peer has made up."""
 
+    @abc.abstractmethod
+    def adapter_of(self, target: Any) -> str:
+        """Return the name of a target's adapter; empty if there is none."""
+
     def admit(self, target: Any, connection: HTTPConnection) -> None:
         """Decide, before a body is waited for, whether a request or a handshake comes in.
 
@@ -132,7 +138,8 @@ class Endpoints(abc.ABC):
     def refuse(self, target: Any, refused: Refused, source: Any) -> HTTPResponse:
         """Log a refusal, and give the response that says why; for ``source`` see ``address_of``."""
         kind = "WebSocket" if target.is_websocket else "webhook"
-        return self.gate.refuse(f"a {kind} of {self.name_of(target)}", refused, source)
+        what = f"a {kind} of {self.name_of(target)}"
+        return self.gate.refuse(what, refused, source, self.adapter_of(target))
 
     def neighbours(self, path: str) -> Neighbours | None:
         """Find the paths that may be meant by a wrong one; None if nothing like it is served."""
@@ -155,9 +162,8 @@ class Endpoints(abc.ABC):
             return self.gate.refuse(f"a {kind}", Unremarkable(404, "not found", shown), source)
         known = near.websockets if upgrade and near.websockets else near.webhooks + near.websockets
         detail = f"{shown}{_instead(known)}"
-        return self.gate.refuse(
-            f"a {kind} of {near.name}", Refused(404, "not found", detail), source
-        )
+        refused = Refused(404, "not found", detail)
+        return self.gate.refuse(f"a {kind} of {near.name}", refused, source, near.adapter)
 
     def refuse_method(
         self, found: Mismatch, source: Any, method: str, upgrade: bool = False

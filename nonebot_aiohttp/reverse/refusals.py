@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ..drivers import HTTPResponse
+from ..exceptions import DuplicateBotError
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
@@ -29,11 +30,13 @@ class Refused(Exception):
         detail: What only the log says: what of the request was refused.
         level: The level of the line in the log.
         is_adapters: Whether an adapter has worded the reason.
+        bot: The id of the bot that the reason names; empty if it names none.
         response: The response that says so.
     """
 
     level = "WARNING"
     is_adapters = False
+    bot = ""
 
     def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
@@ -49,6 +52,15 @@ class Unremarkable(Refused):
     """A refusal that browsers, scanners and lost connections cause every day."""
 
     level = "INFO"
+
+
+class AlreadyConnected(Refused):
+    """Another connection holds the bot's id."""
+
+    def __init__(self, error: DuplicateBotError) -> None:
+        """Refuse as the error says."""
+        super().__init__(409, str(error))
+        self.bot = error.self_id
 
 
 class RefusedByAdapter(Refused):

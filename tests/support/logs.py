@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -21,6 +21,7 @@ class LogRecord:
     message: str
     exception: BaseException | None
     output: str
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Logs(list[LogRecord]):
@@ -43,7 +44,8 @@ class Logs(list[LogRecord]):
         """Add a record; this is the sink."""
         record = message.record
         error = record["exception"].value if record["exception"] else None
-        self.append(LogRecord(record["level"].name, record["message"], error, str(message)))
+        level, extra = record["level"].name, dict(record["extra"])
+        self.append(LogRecord(level, record["message"], error, str(message), extra))
 
 
 @contextmanager
