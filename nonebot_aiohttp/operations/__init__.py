@@ -1,0 +1,1 @@
+"""What operators see: the status of a driver, and the applications that show it."""
