@@ -22,7 +22,7 @@ from nonebot.adapters import Bot
 
 from ..life.deadline import LEAST_GRACE
 from ..life.tasks import TaskSet
-from ..log.naming import bot_name
+from ..log.naming import about, bot_name
 from ..log.own import logger
 from .websocket import receive_observers
 
@@ -168,7 +168,7 @@ class EventWork:
 
     def _log_events(self, events: list[Event]) -> None:
         counts = Counter(
-            (*_owner(each), self._is_awaited(each))
+            (*(_owner(each) or ("", "")), self._is_awaited(each))
             for each in events
             if each.task not in self._cut_off
         )
@@ -177,8 +177,9 @@ class EventWork:
         for (adapter, bot, is_awaited), count in sorted(counts.items()):
             why = "had not ended" if is_awaited else "came after the stop began"
             level = "ERROR" if is_awaited else "WARNING"
+            name = bot_name(bot or "unknown", adapter or "an unknown adapter")
             text = "Cut off {} event(s) of {} that {}"
-            logger.log(level, text, count, bot_name(bot, adapter), why)
+            logger.log(level, text, count, name, why, **about(adapter, bot))
 
     def _is_awaited(self, event: Event) -> bool:
         return self._origins is None or self._origins.awaits(event)
@@ -288,12 +289,12 @@ def _awaited(task: asyncio.Task[Any]) -> Iterator[Any]:
             each = getattr(each, "gi_yieldfrom", None) or getattr(each, "ag_await", None)
 
 
-def _owner(event: Event) -> tuple[str, str]:
+def _owner(event: Event) -> tuple[str, str] | None:
     """Return the adapter's name and the bot's id: the first argument of a handler is the bot."""
     code, frame = event.handling.cr_code, event.handling.cr_frame
     bot = frame.f_locals.get(code.co_varnames[0]) if frame and code.co_varnames else None
     if not isinstance(bot, Bot):
-        return "an unknown adapter", "unknown"
+        return None
     return bot.adapter.get_name(), bot.self_id
 
 
