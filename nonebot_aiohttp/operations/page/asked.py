@@ -48,7 +48,7 @@ class Asked:
         """Make the address of another part, relative to the page; None keeps what is."""
         other = replace(
             self,
-            query=self.query if query is None else query,
+            query=self.query if query is None else query[:LONGEST_QUERY],
             page=page,
             refreshes=self.refreshes if refreshes is None else refreshes,
         )
