@@ -94,7 +94,8 @@ class ReconnectLoop(ForwardLoop):
         try:
             async with self._supplies.connected_bots.slot(setup.self_id):
                 bot = create_bot(adapter, driver, setup.self_id, websocket)
-                self._supplies.connected_bots.connect(bot, setup.adapter)
+                websocket.owner = setup.adapter
+                self._supplies.connected_bots.connect(bot, setup.adapter, self.kind)
         except DuplicateBotError:
             await websocket.end(NORMAL, "the bot is connected already")
             raise

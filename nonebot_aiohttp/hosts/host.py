@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
     from ..reverse.guests.guest import Guest
 
 
+class StrictListener(Protocol):
+    """A listener that several may have open at once."""
+
+    async def open(self, *, strict: bool = False) -> None:
+        """Listen; if ``strict``, raise ``StartupError`` if that cannot be."""
+
+    async def close(self) -> None:
+        """Listen no more, unless another one has it open."""
+
+
 class Host:
     """Runs endpoints and their life in a process of their own, in an application, or under ASGI.
 
@@ -46,6 +56,7 @@ class Host:
         options: DriverOptions,
         config: Any,
         *,
+        listener: StrictListener,
         guest: Guest | None = None,
         fastapi_hint: str,
         asgi_advice: str = "",
@@ -55,6 +66,7 @@ class Host:
 
         Args:
             config: The configuration, for ``host``, ``port`` and ``log_level``.
+            listener: The operators' own, which the own process opens before anything else.
             guest: An ASGI application behind the endpoints' own paths; None serves these alone.
             fastapi_hint: See ``DriverApplication``.
             asgi_advice: See ``AsgiApplication``.
@@ -71,6 +83,7 @@ class Host:
         )
         self._transport = AiohttpTransport(endpoints, options, bodies, guest)
         self._fastapi_hint = fastapi_hint
+        self._listener = listener
         self._embedding = Embedding(self._transport, lifespan)
         self._options = options
         self._config = config
@@ -181,18 +194,23 @@ class Host:
         if self._stop_asked:
             stop.set()
         try:
-            if where is None:
-                await self._serve_until(stop, _Nowhere(self.lifespan), started, hint)
-                return
-            app = self._embedding.own = self._app_to_serve()
-            where = where.completed(self._config)
             with limited_loggers():
-                server = Server(app, self._transport, self.lifespan, self._options, where)
-                await self._serve_until(stop, server, started, hint)
+                await self._listener.open(strict=True)
+                try:
+                    await self._serve_until(stop, self._server(where), started, hint)
+                finally:
+                    await self._listener.close()
         finally:
             self._exit = None
             self._stop_asked = False
             self._embedding.own = None
+
+    def _server(self, where: Listening | None) -> Server | _Nowhere:
+        if where is None:
+            return _Nowhere(self.lifespan)
+        app = self._embedding.own = self._app_to_serve()
+        where = where.completed(self._config)
+        return Server(app, self._transport, self.lifespan, self._options, where)
 
     async def _serve_until(
         self, stop: asyncio.Event, server: Server | _Nowhere, started: Started | None, hint: str

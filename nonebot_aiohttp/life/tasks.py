@@ -51,12 +51,16 @@ class TaskSet:
     Attributes:
         kind: What the tasks are, for the log: ``"handler"``.
         failures: Logs the failures.
+        failed: How many tasks have failed.
+        cut_off: How many were cut off.
         crowded: Limits the warnings that a bot has many tasks.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.failures = Failures()
+        self.failed = 0
+        self.cut_off = 0
         self.crowded = OnceInAWhile()
         self._tasks: dict[asyncio.Task[Any], Owner] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
@@ -92,6 +96,7 @@ class TaskSet:
             task = self._new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # An eager task raises them in its caller, so the task is not there to be logged later.
+            self.cut_off += 1
             self.log_lost(owner)
             raise
         if not task.done():
@@ -152,6 +157,7 @@ class TaskSet:
             logger.error(text, self._a_kind, owner.name)
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
+        self.failed += 1
         text = f"{self._a_kind} of {owner.name} failed"
         if is_disconnected(error, owner.bot):
             self.failures.log_disconnected(text, error)
@@ -160,6 +166,7 @@ class TaskSet:
 
     def log_not_started(self, error: BaseException, owner: str, bot: Any = None) -> None:
         """Log that a handler has failed before its task was made."""
+        self.failed += 1
         name = Owner(owner, bot).name
         of_all, this = (f"{self._a_kind} of {each} could not start" for each in (owner, name))
         self.failures.log(of_all, error, this)
@@ -192,6 +199,7 @@ class TaskSet:
         waiting = {each: owner for each, owner in self._tasks.items() if each not in self._cut_off}
         self._cut_off.update(waiting)
         counts = Counter((owner.adapter, self._is_awaited(each)) for each, owner in waiting.items())
+        self.cut_off += len(waiting)
         for (owner, is_awaited), count in sorted(counts.items()):
             if is_awaited:
                 self.log_lost(owner, count, _hooks_of(waiting, owner))

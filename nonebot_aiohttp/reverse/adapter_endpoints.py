@@ -108,9 +108,11 @@ class AdapterEndpoints(Endpoints):
             self.admit(target, request)
             self.gate.enter()
             try:
-                return await self._take(target.adapter, request)
+                answer = await self._take(target.adapter, request)
             finally:
                 self.gate.leave()
+            self.count(target.adapter, answer.status)
+            return answer
         except Exception as error:
             return self._answer(target, error, source)
 
@@ -175,7 +177,8 @@ class AdapterEndpoints(Endpoints):
             self.gate.check_running()
             bot = create_bot(adapter, self._driver, self_id, websocket)
             await websocket.accept()
-            self._connected_bots.connect(bot, target.adapter)
+            websocket.owner = target.adapter
+            self._connected_bots.connect(bot, target.adapter, WAY)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
@@ -213,7 +216,7 @@ class AdapterEndpoints(Endpoints):
     def _answer(self, target: AdapterTarget, error: Exception, source: Any) -> HTTPResponse:
         """Say what kept a request out, to its sender and in the log."""
         if isinstance(error, DuplicateBotError):
-            error = Refused(409, str(error))
+            error = Refused(409, str(error), kind="the bot is connected already")
         if isinstance(error, Refused):
             return self.refuse(target, error, source)
         text = f"The adapter {target.adapter}"
@@ -223,6 +226,8 @@ class AdapterEndpoints(Endpoints):
             self.gate.warn(str(error))
         else:
             self._handlers.failures.log(f"{text} failed on a request", error)
+        if not target.is_websocket:
+            self.count(self.name_of(target), 500)
         return plain(500, "the adapter failed")
 
 

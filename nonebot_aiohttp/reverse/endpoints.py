@@ -72,6 +72,8 @@ class Endpoints(abc.ABC):
     Attributes:
         decode_text: Whether this face wants text frames as str rather than as bytes.
         gate: Decides who comes in.
+        answered: For each adapter how many webhooks were answered with each class of status, by its
+            first digit.
         webhooks: The webhooks that ``find`` has found, by path, and would find again: the own
             process takes them past aiohttp's router.
     """
@@ -80,6 +82,7 @@ class Endpoints(abc.ABC):
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.answered: dict[str, list[int]] = {}
         self.webhooks: dict[str, Any] = {}
 
     def find(self, path: str, method: str, upgrade: bool) -> Any:
@@ -131,8 +134,17 @@ class Endpoints(abc.ABC):
 
     def refuse(self, target: Any, refused: Refused, source: Any) -> HTTPResponse:
         """Log a refusal, and give the response that says why; for ``source`` see ``address_of``."""
-        kind = "WebSocket" if target.is_websocket else "webhook"
-        return self.gate.refuse(f"a {kind} of {self.name_of(target)}", refused, source)
+        kind, name = "WebSocket" if target.is_websocket else "webhook", self.name_of(target)
+        if not target.is_websocket:
+            self.count(name, refused.status)
+        return self.gate.refuse(f"a {kind} of {name}", refused, source)
+
+    def count(self, name: str, status: int) -> None:
+        """Count the answer to a webhook; ``name`` is that of its target."""
+        counts = self.answered.get(name)
+        if counts is None:
+            counts = self.answered[name] = [0] * 6
+        counts[status // 100] += 1
 
     def neighbours(self, path: str) -> Neighbours | None:
         """Find the paths that may be meant by a wrong one; None if nothing like it is served."""

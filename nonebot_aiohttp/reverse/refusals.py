@@ -28,6 +28,7 @@ class Refused(Exception):
         reason: Why; the body of the response and a part of the line in the log.
         detail: What only the log says: what of the request was refused.
         level: The level of the line in the log.
+        kind: The reason without what differs each time, for the count of refusals.
         is_adapters: Whether an adapter has worded the reason.
         response: The response that says so.
     """
@@ -35,9 +36,12 @@ class Refused(Exception):
     level = "WARNING"
     is_adapters = False
 
-    def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
+    def __init__(
+        self, status: int, reason: str, detail: str = "", kind: str = "", **headers: str
+    ) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
         super().__init__(reason)
+        self.kind = kind or reason
         self.status = status
         self.reason = reason
         self.detail = detail
@@ -58,7 +62,7 @@ class RefusedByAdapter(Refused):
 
     def __init__(self, answer: HTTPResponse, reason: str = "") -> None:
         """Take the response, and the reason if that is not in it."""
-        super().__init__(answer.status, reason or _reason_in(answer))
+        super().__init__(answer.status, reason or _reason_in(answer), kind=REFUSED)
         self.response = answer
 
 
