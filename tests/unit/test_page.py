@@ -217,8 +217,8 @@ def views() -> Iterator[tuple[FakeSource, Asked, list[Warned]]]:
     for after in (-1, 50, 7_000, 86_400, 86_400 * 4):
         loops = (loop(next_attempt=NOW + after),) * 101
         expires, uptime = NOW + after, abs(after)
-        changed = {"loops": loops, "certificate_expires": expires, "uptime": uptime}
-        told = changed(QUIET, state_since=NOW - after, descriptor_limit=None, **changed)
+        told = changed(QUIET, loops=loops, certificate_expires=expires, uptime=uptime)
+        told = changed(told, state_since=NOW - after, descriptor_limit=None)
         yield FakeSource(told), Asked(), []
 
 
