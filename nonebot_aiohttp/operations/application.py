@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
+from ..log.own import logger
 from ..options import DriverOptions
 from .access import Access
 from .observer import Observer
+from .page import page_response
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
@@ -39,6 +41,7 @@ class _Application:
         self._add("/readyz", self._readyz)
         if access.has_token:
             self._add("/status", self._status)
+            self._add("/", self._page)
 
     def _add(self, path: str, handler: _Handler) -> None:
         self.app.router.add_get(path, handler, allow_head=False)
@@ -74,6 +77,11 @@ class _Application:
         status = self._observer.status().asdict()
         text = json.dumps(status, ensure_ascii=False)
         return web.Response(text=text, content_type="application/json")
+
+    async def _page(self, request: web.Request) -> web.Response:
+        """Give the page that people look at."""
+        await self._observer.refresh()
+        return page_response(self._observer, request, getattr(logger, "recent", ()))
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

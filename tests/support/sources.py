@@ -93,6 +93,18 @@ TROUBLED = replace(
 """A driver to which everything has happened that the page has words for."""
 
 
+@dataclass(frozen=True)
+class Warned:
+    """A warning that was logged, as the page takes it."""
+
+    when: float = NOW - 60
+    level: str = "WARNING"
+    text: str = "Bot 1 of my disconnected (polling)"
+    adapter: str = ""
+    bot: str = ""
+    peer: str = ""
+
+
 def some_bots(number: int) -> list[BotStatus]:
     """Make bots, each with another id."""
     ways = "reverse WebSocket", "forward WebSocket", "polling", ""

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
@@ -27,22 +27,13 @@ from tests.support.sources import (
     QUIET,
     TROUBLED,
     FakeSource,
+    Warned,
     loop,
     some_bots,
     some_seconds,
 )
 
 HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>&amp; {0} {count}"
-
-
-@dataclass(frozen=True)
-class Warned:
-    when: float = NOW - 60
-    level: str = "WARNING"
-    text: str = "Bot 1 of my disconnected (polling)"
-    adapter: str = ""
-    bot: str = ""
-    peer: str = ""
 
 
 class Parsed(HTMLParser):
