@@ -12,7 +12,6 @@ from ..options import DriverOptions
 from .access import Access
 from .metrics import exposition
 from .observer import Observer
-from .page import page_response
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
@@ -44,7 +43,6 @@ class _Application:
             self._add("/", self._page)
             self._add("/status", self._status)
             self._add("/metrics", self._metrics)
-            self._add("/", self._page)
 
     def _add(self, path: str, handler: _Handler) -> None:
         self.app.router.add_get(path, handler, allow_head=False)
@@ -80,11 +78,6 @@ class _Application:
         status = self._observer.status().asdict()
         text = json.dumps(status, ensure_ascii=False)
         return web.Response(text=text, content_type="application/json")
-
-    async def _page(self, request: web.Request) -> web.Response:
-        """Give the page that people look at."""
-        await self._observer.refresh()
-        return page_response(self._observer, request, getattr(logger, "recent", ()))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Give the metrics of all drivers of this process; with ``bots=1`` of each bot."""
