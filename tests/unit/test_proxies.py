@@ -66,7 +66,7 @@ def test_no_text_breaks_the_reading(text: str) -> None:
 
 
 def test_a_socks_proxy_without_the_extra_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "HAS_SOCKS", False)
+    monkeypatch.setattr("nonebot_aiohttp.settings.proxy.HAS_SOCKS", False)
     problem = proxy_problem(f"socks5://user:{SECRET}@proxy:1080")
     assert problem == 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
 
