@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from nonebot_aiohttp import options
 from nonebot_aiohttp.connections import proxies
 from nonebot_aiohttp.connections.proxies import NoProxy, Proxies, UnusableProxy, is_loopback
 from nonebot_aiohttp.options import proxy_problem, read_proxy
