@@ -58,7 +58,7 @@ async def test_the_paths_that_need_no_token(place: Looking, adapter: Adapter) ->
             assert response.header("Cache-Control") == "no-store"
             assert response.header("X-Content-Type-Options") == "nosniff"
             assert response.header("Set-Cookie") is None
-            assert response.header("X-Site") == (prefix and "here" or None)
+            assert response.header("X-Site") == ((prefix and "here") or None)
 
 
 async def test_the_paths_that_need_the_token(place: Looking, adapter: Adapter) -> None:
@@ -123,7 +123,7 @@ async def test_status_is_what_the_driver_says(place: Looking, adapter: Adapter) 
 
 
 async def test_status_shows_a_bot_with_any_name(adapter: Adapter) -> None:
-    driver, name = operated(adapter), '<script>"机器人\'&amp;'
+    driver, name = operated(adapter), "<script>\"机器人'&amp;"
     sent = {"X-Self-ID": name.encode().decode("latin-1")}
     async with own_process(driver) as host, host.bot_connected(sent):
         (bot,) = (await read_status(port_of(driver)))["bots"]
