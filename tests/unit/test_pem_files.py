@@ -41,9 +41,9 @@ def problem(certificate: bytes | None, key: bytes | None, live: RenewedFiles) ->
     with pytest.raises(UnusableFileError) as raised:
         PemFiles(live.cert_file, live.key_file).load()
     error = raised.value
-    path = {"aiohttp_ssl_certfile": live.cert_file, "aiohttp_ssl_keyfile": live.key_file}
+    paths = {"aiohttp_ssl_certfile": live.cert_file, "aiohttp_ssl_keyfile": live.key_file}
     assert str(error) == f"{error.setting}: {error.text}"
-    assert error.text.startswith(f"{path[error.setting]} ")
+    assert error.text.startswith(f"{paths[error.setting]} ")
     return error.setting.removeprefix("aiohttp_ssl_"), error.text.partition(" ")[2]
 
 
