@@ -24,10 +24,13 @@ from .certificates import Certificates
 from .draining import DrainingConnections
 from .fast_path import FastPath
 from .library_loggers import SERVER
-from .listening import BACKLOG, Listening, close_all, url_of
+from .listening import Listening, close_all, url_of
 
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio accepts in one turn of the event loop."""
+
+LAST_REQUESTS = 0.1
+"""Seconds in which requests of the last connections arrive, if systemd keeps the sockets open."""
 
 SHORTEST_TIMEOUT = 0.01
 """Seconds for which aiohttp waits where none are left, because it takes 0 for no limit."""
@@ -112,18 +115,17 @@ class Server:
             self._servers.append(server)
             await server.start_serving()
             # It has set the backlog to what it accepts at once.
-            each.listen(BACKLOG)
+            each.listen(self._where.backlog)
 
     async def stop(self) -> None:
         """Stop accepting, stop the driver, then end the application and every connection."""
         try:
             if self._certificates is not None:
                 self._certificates.stop()
-            for server in self._servers:
-                server.close()
-            if self._runner.server is not None:
-                self._draining.add(each.transport for each in self._runner.server.connections)
-            await self._lifespan.stop()
+            try:
+                await self._stop_accepting()
+            finally:
+                await self._lifespan.stop()
         finally:
             try:
                 await self._end()
@@ -131,6 +133,23 @@ class Server:
                 close_all(self._sockets)
                 self._where.remove_file()
                 self._transport.server = None
+
+    async def _stop_accepting(self) -> None:
+        # Whoever comes from now on waits in systemd's socket. So nobody shall be refused who came
+        # just before, and whose request is on its way.
+        is_for_later = self._where.is_given and self._lifespan.takes_events
+        loop = asyncio.get_running_loop()
+        if is_for_later and isinstance(loop, asyncio.SelectorEventLoop):
+            # The close() below drops what asyncio has accepted in this turn of its loop.
+            for each in self._sockets:
+                loop.remove_reader(each)
+            await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
+        if is_for_later:
+            await asyncio.sleep(LAST_REQUESTS)
+        if self._runner.server is not None:
+            self._draining.add(each.transport for each in self._runner.server.connections)
 
     async def _end(self) -> None:
         server = self._runner.server
