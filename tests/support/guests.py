@@ -57,6 +57,10 @@ class OwnPaths(Endpoints):
         """Return the path of the webhook or of the WebSocket."""
         return "/own/ws" if target.is_websocket else "/own"
 
+    def adapter_of(self, target: Any) -> str:
+        """Give both paths the same adapter."""
+        return "own"
+
     async def http(self, target: Any, request: HTTPRequest, source: Any = None) -> HTTPResponse:
         """Answer."""
         return HTTPResponse(200, b"the bot's own")
