@@ -173,7 +173,9 @@ async def test_the_former_certificate_stays_and_one_line_says_why(
             await look(host)
         assert await shown(host, live) == former
         (line,) = logs.messages("WARNING")
-        assert line.startswith(f"The former certificate stays. aiohttp_ssl_{setting}: {path.parent}")
+        assert line.startswith(
+            f"The former certificate stays. aiohttp_ssl_{setting}: {path.parent}"
+        )
         live.renew()
         await look(host)
         assert await shown(host, live) != former
@@ -296,7 +298,9 @@ def watch_at(live: RenewedFiles, calendar: Calendar) -> Certificates:
     return Certificates(PemFiles(live.cert_file, live.key_file), calendar.clock)
 
 
-@pytest.mark.promise("life: an expiry of the certificate is logged once a day from two weeks before")
+@pytest.mark.promise(
+    "life: an expiry of the certificate is logged once a day from two weeks before"
+)
 async def test_the_expiry_is_said_once_a_day(live: RenewedFiles, logs: Logs) -> None:
     calendar = Calendar()
     live.renew(calendar.date(16))

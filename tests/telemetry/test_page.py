@@ -18,12 +18,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.docs.commands import Command
-from tests.support.bots import new_adapter, running
+from tests.support.bots import make_driver, new_adapter, running
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 from tests.telemetry.faces import APPLICATIONS, nonebot2_driver, serving, standalone
-from tests.telemetry.spans import Platform, Spans
+from tests.telemetry.spans import Platform, Spans, traced
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM kills there")
 
@@ -265,3 +265,27 @@ async def test_a_host_that_is_none_is_answered_by_the_instrumentation(
         answer = await served.post(headers=[("Host", "x:y:z"), ("X-Self-ID", "1")])
     assert answer.status == 500
     assert not spans.servers
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+async def test_what_monitors_ask_is_a_span_unless_it_is_left_out(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, left_out: bool
+) -> None:
+    (paths,) = re.findall(r"`(/livez\S+)`", PAGE.prose)
+    if left_out:
+        monkeypatch.setenv("OTEL_PYTHON_AIOHTTP_SERVER_EXCLUDED_URLS", paths)
+    names = [path.rstrip("$") for path in paths.split(",")]
+    with traced() as spans:
+        token, port = "token-of-the-operators", free_port()
+        driver = make_driver(new_adapter(), aiohttp_ops_port=port, aiohttp_ops_token=token)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with serving("own_process", driver, spans):
+            for name in names:
+                url = f"http://127.0.0.1:{port}{name}"
+                async with client.get(url, headers=headers) as answer:
+                    assert answer.status in (200, 404)
+                    await answer.read()
+    assert [span.name for span in spans.servers] == (
+        [] if left_out else [f"GET {n}" for n in names]
+    )
+    assert not any(token in span.to_json() for span in spans.servers)
