@@ -20,6 +20,7 @@ import pytest
 from nonebot_aiohttp.log.naming import FIELDS
 from tests.docs.commands import Command, needs_program, plain_environment
 from tests.docs.deployed import port_of, post
+from tests.support import absent
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -39,7 +40,8 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 def started(directory: Path, program: str, **environment: str) -> Command:
     """Start a program of the page in its own process."""
     PAGE.write_files(directory)
-    return Command(directory, [sys.executable, program], HOST="127.0.0.1", PORT="0", **environment)
+    variables = {"HOST": "127.0.0.1", "PORT": "0", **environment}
+    return Command(directory, [sys.executable, program], **variables)
 
 
 async def visit(client: aiohttp.ClientSession, bot: Command, port: int, *more: str) -> None:
@@ -223,18 +225,34 @@ def test_lines_with_fields(tmp_path: Path) -> None:
     assert second.endswith("INFO __main__: {x}")
 
 
+missed = absent.missing("nonebot2", "nonebot-adapter-onebot")
+needs_nonebot2 = pytest.mark.absent(absent.not_installed(missed)) if missed else pytestmark
+
+
+@needs_nonebot2
 async def test_under_nonebot2(tmp_path: Path, client: aiohttp.ClientSession) -> None:
-    pytest.importorskip("nonebot")
-    with started(tmp_path, "nonebot_bot.py", LOG_LEVEL="INFO") as bot:
-        port = await port_of(bot)
-        url = f"http://127.0.0.1:{port}/onebot/v11/"
-        assert await post(client, url) == 400
+    PAGE.write_files(tmp_path)
+    code = PAGE.files["nonebot_bot.py"].replace("    nonebot.run()", FROM_NONEBOT)
+    (tmp_path / "more.py").write_text(code, "utf-8")
+    # NoneBot takes no port 0.
+    with started(tmp_path, "more.py", PORT=str(free_port())) as bot:
+        url = f"http://127.0.0.1:{await port_of(bot)}/onebot/v11/"
+        async with client.post(url) as answer:
+            assert answer.status == 400
         await bot.shows("Refused")
-        output = await ended(bot)
-    records = of_loguru(output)
-    assert about(records, "Refused a webhook of OneBot V11") == {
-        "adapter": "OneBot V11",
-        "peer": "127.0.0.1",
-    }
-    assert {record["nonebot_log_level"] for record in records[-3:]} == {"INFO"}
-    assert "Refused a webhook" in (tmp_path / "bot.log").read_text("utf-8")
+        records = of_loguru(await ended(bot))
+    whose = {"adapter": "OneBot V11", "peer": "127.0.0.1"}
+    assert about(records, "Refused a webhook of OneBot V11") == whose
+    assert {record["module"] for record in records} == {"nonebot", "nonebot_aiohttp", "echo"}
+    assert records[-1]["nonebot_log_level"] == "DEBUG"
+    assert "DEBUG" not in {record["level"] for record in records}
+    lines = (tmp_path / "bot.log").read_text("utf-8").splitlines()
+    assert [line for line in lines if "Refused a webhook" in line]
+    assert [line for line in lines if "it does not need app=" in line]
+    assert not [line for line in lines if "quiet" in line or ("DEBUG" in line and "Loaded" in line)]
+
+
+FROM_NONEBOT = """\
+    eval("logger.info('quiet')", {"__name__": "nonebot.plugins.echo", "logger": logger})
+    nonebot.run(app="bot:app")
+"""
