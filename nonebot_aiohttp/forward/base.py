@@ -22,7 +22,7 @@ from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
 from ..log import describe, format_traceback, redact_url
-from ..log.naming import bot_name, disconnected_text, duration
+from ..log.naming import about, bot_name, disconnected_text, duration
 from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import News, Pace, Verdict, is_of_network, judge, kind_of, retry_after
@@ -66,6 +66,8 @@ class ForwardLoop(abc.ABC):
 
     Attributes:
         label: Whose loop it is, for the log.
+        last_error: What failed last, as the log says it; empty if nothing has.
+        about: Whose it is, as extra fields of its records; none until the setup is made.
         kind: What the loop does, for the label.
         takes: The kind of its setups.
         interval: The field of a setup that has the seconds until the next attempt.
@@ -89,12 +91,16 @@ class ForwardLoop(abc.ABC):
         self._supplies = supplies
         self._stopping = stopping
         self._whose = "", ""
+        self.about: dict[str, str] = {}
         self._closing = closing
         self._pace = Pace(supplies.options, supplies.clock)
         self.label = f"The {self.kind}"
         if callable(setup):
             self.label += f" of {hook_name(setup)}"
         self._interval = 0.0
+        self.last_error = ""
+        self._next_attempt: float | None = None
+        self._given_up = False
         self._news = News(supplies.clock)
         # Whether a failure was logged as a warning since the last success.
         self._told = False
@@ -106,6 +112,30 @@ class ForwardLoop(abc.ABC):
                 await self._pause(await self._attempt_and_report())
         except (Stopped, _GivenUp):
             pass
+
+    @property
+    def state(self) -> str:
+        """``connected``, ``connecting``, ``waiting``, or ``ended`` if it can never work."""
+        if self._given_up:
+            return "ended"
+        if self._pace.is_up:
+            return "connected"
+        return "connecting" if self._next_attempt is None else "waiting"
+
+    @property
+    def attempts(self) -> int:
+        """Failed attempts, and connections that have ended, of this outage."""
+        return 0 if self._pace.is_up else self._pace.failures
+
+    def down_for(self) -> float | None:
+        """Give the seconds since this outage began; None if there is no outage."""
+        return self._pace.down_for() if self._pace.failing else None
+
+    def next_attempt_in(self) -> float | None:
+        """Give the seconds until the next attempt; None unless a failure is waited after."""
+        if self._next_attempt is None or self.state != "waiting":
+            return None
+        return max(self._next_attempt - self._supplies.clock(), 0.0)
 
     @abc.abstractmethod
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
@@ -130,7 +160,7 @@ class ForwardLoop(abc.ABC):
             name: The setting that the seconds come from, for the error.
         """
         try:
-            return await race(coroutine, self._stopping, timeout, self.label)
+            return await race(coroutine, self._stopping, timeout, self.label, about=self.about)
         except asyncio.TimeoutError as error:
             if str(error):
                 raise
@@ -144,7 +174,7 @@ class ForwardLoop(abc.ABC):
             lasted, number = duration(self._pace.down_for()), self._pace.failures
             attempts = f"{number} attempt{'s' * (number > 1)}"
             text = "{} is back after {}, {}: {}"
-            logger.log(level, text, self.label, lasted, attempts, redact_url(url))
+            logger.log(level, text, self.label, lasted, attempts, redact_url(url), **self.about)
             self._told = False
         return recovered
 
@@ -152,7 +182,6 @@ class ForwardLoop(abc.ABC):
         try:
             setup = await self._make_setup()
             adapter, url = self._examine(setup)
-            self._whose = setup.self_id, setup.adapter
             return await self.attempt(setup, adapter, url)
         except Stopped:
             raise
@@ -164,7 +193,7 @@ class ForwardLoop(abc.ABC):
     async def _make_setup(self) -> Any:
         if not callable(self._setup):
             return self._setup
-        return await race(_call(self._setup), self._stopping, label=self.label)
+        return await race(_call(self._setup), self._stopping, label=self.label, about=self.about)
 
     @classmethod
     def label_of(cls, setup: Any) -> str:
@@ -191,7 +220,10 @@ class ForwardLoop(abc.ABC):
             # Not for good, because the function may have nothing to connect to yet.
             raise TypeError(f"the function has returned None and not {self.takes.noun}")
         check_fields(setup, self.takes)
-        self.label = self.label_of(setup)
+        whose = setup.self_id, setup.adapter
+        if whose != self._whose:
+            self._whose, self.label = whose, self.label_of(setup)
+            self.about = about(setup.adapter, setup.self_id)
         adapter, url, self._interval = self.examine(setup, self._supplies.driver)
         return adapter, url
 
@@ -203,7 +235,9 @@ class ForwardLoop(abc.ABC):
         """
         verdict = judge(error)
         if verdict is Verdict.FATAL:
-            logger.error("{} has ended for good: {}", self.label, describe(error))
+            self._given_up, self.last_error = True, describe(error)
+            text = "{} has ended for good: {}"
+            logger.error(text, self.label, self.last_error, **self.about)
             raise _GivenUp
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
@@ -215,21 +249,26 @@ class ForwardLoop(abc.ABC):
         """Log a failure: as a warning where that is news, otherwise for whoever debugs."""
         number, kind = self._pace.failures, kind_of(error)
         is_due, is_first = self._news.tell(number, kind)
+        self.last_error = describe(error)
         if isinstance(error, WebSocketClosed):
             what = disconnected_text(*self._whose, self.kind, error.code, error.reason)
         elif number == 1:
-            what = f"{self.label} failed: {describe(error)}"
+            what = f"{self.label} failed: {self.last_error}"
         else:
             lasted = duration(self._pace.down_for())
-            what = f"{self.label} has failed {number} times in {lasted}: {describe(error)}"
+            what = f"{self.label} has failed {number} times in {lasted}: {self.last_error}"
         text = f"{what}; the next attempt is in {delay:.1f} s"
         if is_first and not is_of_network(error):
             text = f"{text}\n{format_traceback(error)}"
         self._told |= is_due
-        logger.log("WARNING" if is_due else "DEBUG", "{}", text)
+        logger.log("WARNING" if is_due else "DEBUG", "{}", text, **self.about)
 
     async def _pause(self, seconds: float) -> None:
-        await race(self._supplies.sleep(seconds), self._stopping)
+        self._next_attempt = self._supplies.clock() + seconds
+        try:
+            await race(self._supplies.sleep(seconds), self._stopping)
+        finally:
+            self._next_attempt = None
 
 
 class _GivenUp(Exception):

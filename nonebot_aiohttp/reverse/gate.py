@@ -18,7 +18,7 @@ from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, loggable
-from ..log.naming import peer_name
+from ..log.naming import about, peer_name
 from ..log.own import logger
 from ..log.redaction import loggable_reason
 from ..options import DriverOptions
@@ -30,6 +30,12 @@ QUIET_SECONDS = 10.0
 LONGEST_WHY = 200
 """Characters that a line says about why; peers and adapters can make up a reason."""
 
+MOST_REASONS = 64
+"""Reasons for which refusals are counted one by one."""
+
+OTHER = "other"
+"""Stands for all further reasons."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,13 +44,16 @@ class Gate:
 
     Attributes:
         lifespan: Tells whether the driver runs.
+        inflight: Webhooks that an adapter decides on, or whose handler runs.
+        refused: How many requests and handshakes were refused, by the reason.
         limit: Webhooks that may be in flight at once, and events of one WebSocket.
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
-        self._inflight = 0
+        self.inflight = 0
+        self.refused: dict[str, int] = {}
         self.limit = options.max_inflight
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
@@ -58,7 +67,7 @@ class Gate:
         if "origin" in connection.headers and not self._is_allowed(connection):
             reason = "requests of browsers are not allowed (aiohttp_allowed_origins)"
             raise Refused(403, reason, detail=connection.headers["origin"])
-        if self._inflight >= self.limit and isinstance(connection, HTTPRequest):
+        if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def check_running(self) -> None:
@@ -73,13 +82,15 @@ class Gate:
 
     def enter(self) -> None:
         """Count a webhook in flight: a request that an adapter decides on, or its handler."""
-        self._inflight += 1
+        self.inflight += 1
 
     def leave(self, _task: asyncio.Task[Any] | None = None) -> None:
         """Count a webhook in flight no more; serves as the callback of the handler's task."""
-        self._inflight -= 1
+        self.inflight -= 1
 
-    def refuse(self, what: str, refused: Refused, source: Any = None) -> HTTPResponse:
+    def refuse(
+        self, what: str, refused: Refused, source: Any = None, adapter: str = ""
+    ) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now, and give its response.
 
         A status below 400 is a challenge that an adapter answers, which is not logged.
@@ -87,22 +98,29 @@ class Gate:
         Args:
             what: What the request was, such as ``"a webhook of my"``; must not be the peer's text.
             source: See ``address_of``.
+            adapter: The adapter's name; empty if none is meant.
         """
         if refused.status >= 400:
+            self._count(refused.kind)
             why = f"{refused.reason}: {refused.detail}" if refused.detail else refused.reason
             address, kind = address_of(source), f"{what} {refused.status}"
             # The texts are cleaned only for the log, because a flood of refusals must be cheap.
             if self._lines.is_due(f"{address} {why}", kind):
                 clean = loggable_reason if refused.is_adapters else loggable
                 peer, why = peer_name(address), clean(why, LONGEST_WHY)
-                text = "Refused {} from {} with {}: {}"
-                logger.log(refused.level, text, what, peer, refused.status, why)
+                text, whose = "Refused {} from {} with {}: {}", about(adapter, refused.bot, address)
+                logger.log(refused.level, text, what, peer, refused.status, why, **whose)
         return refused.response
 
-    def warn(self, text: str) -> None:
-        """Log a line, unless the same one was logged just now."""
+    def _count(self, kind: str) -> None:
+        if kind not in self.refused and len(self.refused) >= MOST_REASONS:
+            kind = OTHER
+        self.refused[kind] = self.refused.get(kind, 0) + 1
+
+    def warn(self, text: str, adapter: str, source: Any = None) -> None:
+        """Log a line about an adapter, unless the same one was logged just now."""
         if self._lines.is_due(text):
-            logger.warning("{}", text)
+            logger.warning("{}", text, **about(adapter, peer=address_of(source)))
 
     def _is_allowed(self, connection: HTTPConnection) -> bool:
         origin, allowed = connection.headers["origin"], self._allowed_origins
