@@ -84,7 +84,7 @@ def _paging(view: View, found: Found) -> Markup:
 
 
 def _table(view: View, found: Found) -> Markup:
-    names = ("Bot", "Connected", "Messages")
+    names = ("Bot", "Since", "Messages")
     heads = (element("th", view.texts(name), scope="col") for name in names)
     rows = element("tbody", *_rows(view, found.bots))
     return element("table", element("thead", element("tr", *heads)), rows)

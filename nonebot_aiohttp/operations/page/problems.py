@@ -76,7 +76,7 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
     heading = element(
         "h1", texts(state).capitalize(), class_="good" if state == "running" else None
     )
-    since = texts("since {when}", when=view.moments.both(status.state_since))
+    since = view.moments.lasting(status.state_since)
     bots = texts("bots connected: {count}", count=f"{sum(status.connected.values()):,}")
     listed = [element("li", element("a", text, href=anchor)) for anchor, text in found]
     told = element("ul", *listed, class_="problems") if listed else NOTHING
