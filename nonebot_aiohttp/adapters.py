@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from .exceptions import MockApiException, RegistrationError
 from .life.hooks import call_hook, hook_name
 from .log import log_exception
+from .log.naming import about
 from .registration import hook_problem
 
 if TYPE_CHECKING:
@@ -291,7 +292,15 @@ class Bot(abc.ABC, Generic[_Config_co]):
             except MockApiException:
                 raise
             except Exception as error:
-                log_exception("ERROR", f"The {kind}-API hook {hook_name(hook)} failed", error)
+                text = f"The {kind}-API hook {hook_name(hook)} failed"
+                whose = about(_adapter_of(self), getattr(self, "self_id", None))
+                log_exception("ERROR", text, error, **whose)
+
+
+def _adapter_of(bot: Bot[Any]) -> str:
+    """Return the name under which a bot's class is registered, or else its own."""
+    adapters = getattr(getattr(bot, "driver", None), "_adapters", {})
+    return next((name for name, each in adapters.items() if each is type(bot)), bot.type)
 
 
 def create_bot(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .exceptions import RegistrationError
+from .log.naming import about
 from .log.own import logger as package_logger
 from .registration import adapter_problem, class_name, hook_problem
 
@@ -139,7 +140,7 @@ class Driver(abc.ABC):
         except BaseException:
             del self._adapters[name]
             raise
-        package_logger.debug("Registered adapter {}", name)
+        package_logger.debug("Registered adapter {}", name, **about(name))
 
     @abc.abstractmethod
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -184,10 +185,11 @@ class Driver(abc.ABC):
 
 def _log_taken(name: str, first: type[Bot], adapter: type[Bot]) -> None:
     if adapter is first:
-        package_logger.debug("Adapter {} is registered already; the first one stays", name)
+        text = "Adapter {} is registered already; the first one stays"
+        package_logger.debug(text, name, **about(name))
         return
     text = "The name {} belongs to {}, so {} is not registered: register it under another name"
-    package_logger.warning(text, name, class_name(first), class_name(adapter))
+    package_logger.warning(text, name, class_name(first), class_name(adapter), **about(name))
 
 
 class ForwardDriver(Driver):

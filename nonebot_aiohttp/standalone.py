@@ -130,7 +130,7 @@ class Driver(
                 records=self._connected_bots.records,
                 descriptors=descriptors,
                 loops=self._loops,
-                certificate=lambda: getattr(self._host, "certificate_expires", None),
+                certificate=lambda: self._host.certificate_expires,
             ),
         )
         self._host = Host(
@@ -139,6 +139,7 @@ class Driver(
             self.options,
             config,
             listener=self._operations.listener,
+            counts=lambda: (len(self.bots), len(handlers)),
             fastapi_hint=FASTAPI_HINT,
         )
         watch.add_connections(self._host.transports)

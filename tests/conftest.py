@@ -131,9 +131,10 @@ async def loop_left_clean() -> AsyncIterator[None]:
 
 @pytest.fixture
 def logs() -> Iterator[Logs]:
-    """Collect what the test logs through loguru."""
+    """Collect what the test logs through loguru, and check whom the records are about."""
     with collected_logs() as collected:
         yield collected
+    collected.check_fields()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,20 +11,17 @@ from weakref import WeakValueDictionary
 
 from ..drivers import Driver
 from ..exceptions import DuplicateBotError
-from ..life.hooks import call_hooks
+from ..life.hooks import Hook, call_hooks
 from ..life.tasks import TaskSet, start_task
-from ..log.naming import bot_name
+from ..log.naming import about, bot_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .closing import POLICY_VIOLATION
-from .records import BotRecords
+from .records import POLLING, BotRecords
 from .websocket import DriverWebSocket
 
 if TYPE_CHECKING:
     from ..adapters import Bot
-
-POLLING = "polling"
-"""How a bot is connected that has no connection which could be lost."""
 
 MAX_QUEUE = 4
 """Connections that may wait for one bot's id, because each of them may wait for a probe."""
@@ -129,7 +126,7 @@ class ConnectedBots:
         if old is not None and old is not bot:
             self._replace(old)
         driver.bots[bot.self_id] = bot
-        hooks = start_task(call_hooks(tuple(driver._bot_connection_hook), "bot connect", bot))
+        hooks = start_task(self._call_hooks(driver._bot_connection_hook, "bot connect", bot, owner))
         websocket = getattr(bot, "request", None)
         self.records.add(
             bot, owner, way, websocket if isinstance(websocket, DriverWebSocket) else None
@@ -153,14 +150,21 @@ class ConnectedBots:
             del self._driver.bots[bot.self_id]
         connect_hooks = self._connect_hooks.pop(id(bot), None)
         if self.records.remove(bot) is not None:
-            self._hooks.start(self._run_disconnect_hooks(bot, connect_hooks), owner)
+            self._hooks.start(self._run_disconnect_hooks(bot, owner, connect_hooks), owner)
 
     async def _run_disconnect_hooks(
-        self, bot: Bot, connect_hooks: asyncio.Task[Any] | None
+        self, bot: Bot, owner: str, connect_hooks: asyncio.Task[Any] | None
     ) -> None:
         if connect_hooks is not None:
             await asyncio.wait({connect_hooks})
-        await call_hooks(tuple(self._driver._bot_disconnection_hook), "bot disconnect", bot)
+        hooks = self._driver._bot_disconnection_hook
+        await self._call_hooks(hooks, "bot disconnect", bot, owner)
+
+    @staticmethod
+    def _call_hooks(
+        hooks: Iterable[Hook], kind: str, bot: Bot, owner: str
+    ) -> Coroutine[Any, Any, None]:
+        return call_hooks(tuple(hooks), kind, bot, adapter=owner, bot=bot.self_id)
 
     async def _make_room(self, old: Bot) -> None:
         """Remove the old connection of an id, or refuse the new one with ``DuplicateBotError``."""
@@ -183,14 +187,14 @@ class ConnectedBots:
 
     def _replace(self, old: Bot) -> None:
         owner = self._owner_of(old)
-        name = bot_name(old.self_id, owner)
+        name, whose = bot_name(old.self_id, owner), about(owner, old.self_id)
         record = self.records.get(old)
         if record is not None and record.way == POLLING:
             # Nothing is lost, because polling goes on.
             text = "A connection of {} takes the place of its polling in driver.bots"
-            logger.info(text, name)
+            logger.info(text, name, **whose)
         else:
-            logger.warning("A new connection of {} replaces the old one", name)
+            logger.warning("A new connection of {} replaces the old one", name, **whose)
         self.disconnect(old, owner)
 
     def _owner_of(self, bot: Bot) -> str:

@@ -107,9 +107,9 @@ class DescriptorWatch(PeriodicWatch):
             logger.error(
                 "No file descriptor is left: no peer can connect until others have gone. {}", ADVICE
             )
-        self._looks += 1
         if self._looks % LOOKS_PER_COUNT == 0:
             self._count()
+        self._looks += 1
 
     def _count(self) -> None:
         self.in_use = count_in_use()

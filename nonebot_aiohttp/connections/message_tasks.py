@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..life.tasks import EAGER, TaskSet
-from ..log.naming import bot_name
+from ..log.naming import about, bot_name
 from ..log.own import logger
 
 
@@ -101,7 +101,7 @@ class MessageTasks:
                 text = "{} {}s of {} run at once; at {} its connection is closed"
                 tenth, kind = self._running, self._tasks.kind
                 name = bot_name(bot, self._owner)
-                logger.warning(text, tenth, kind, name, self._limit)
+                logger.warning(text, tenth, kind, name, self._limit, **about(self._owner, bot))
 
     def _uncount(self, _task: asyncio.Task[Any]) -> None:
         self._running -= 1

@@ -16,6 +16,9 @@ MOST_GONE = 100
 """Bots that are remembered after they have disconnected; peers make up ids."""
 
 
+REVERSE, FORWARD, POLLING = "reverse WebSocket", "forward WebSocket", "polling"
+"""How a bot is connected, for the log."""
+
 _LONGEST_SHOWN = 64
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..life.watching import PeriodicWatch
 from ..log import OnceInAWhile
-from ..log.naming import peer_name
+from ..log.naming import about, peer_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .websocket import DriverWebSocket
@@ -155,13 +155,10 @@ class UnsentWatch(PeriodicWatch):
 
     def _drop(self, each: Watched, limit: float) -> None:
         if self._lines.is_due(each.setting):
-            peer = each.transport.get_extra_info("peername")
-            logger.warning(
-                "Dropped a connection of {}: it read nothing of what was sent for {:g} s ({})",
-                peer_name(peer[0] if isinstance(peer, tuple) else ""),
-                limit,
-                each.setting,
-            )
+            name = each.transport.get_extra_info("peername")
+            peer = name[0] if isinstance(name, tuple) else ""
+            text = "Dropped a connection of {}: it read nothing of what was sent for {:g} s ({})"
+            logger.warning(text, peer_name(peer), limit, each.setting, **about(peer=peer))
         reset(each.transport, each.drop)
 
 

@@ -22,7 +22,7 @@ from ..life.hooks import hook_name
 from ..life.tasks import TaskSet
 from ..life.waiting import Stopped, race
 from ..log import describe, format_traceback, redact_url
-from ..log.naming import bot_name, disconnected_text, duration
+from ..log.naming import about, bot_name, disconnected_text, duration
 from ..log.own import logger
 from ..options import DriverOptions
 from .backoff import News, Pace, Verdict, is_of_network, judge, kind_of, retry_after
@@ -67,6 +67,7 @@ class ForwardLoop(abc.ABC):
     Attributes:
         label: Whose loop it is, for the log.
         last_error: What failed last, as the log says it; empty if nothing has.
+        about: Whose it is, as extra fields of its records; none until the setup is made.
         kind: What the loop does, for the label.
         takes: The kind of its setups.
         interval: The field of a setup that has the seconds until the next attempt.
@@ -90,6 +91,7 @@ class ForwardLoop(abc.ABC):
         self._supplies = supplies
         self._stopping = stopping
         self._whose = "", ""
+        self.about: dict[str, str] = {}
         self._closing = closing
         self._pace = Pace(supplies.options, supplies.clock)
         self.label = f"The {self.kind}"
@@ -158,7 +160,7 @@ class ForwardLoop(abc.ABC):
             name: The setting that the seconds come from, for the error.
         """
         try:
-            return await race(coroutine, self._stopping, timeout, self.label)
+            return await race(coroutine, self._stopping, timeout, self.label, about=self.about)
         except asyncio.TimeoutError as error:
             if str(error):
                 raise
@@ -172,7 +174,7 @@ class ForwardLoop(abc.ABC):
             lasted, number = duration(self._pace.down_for()), self._pace.failures
             attempts = f"{number} attempt{'s' * (number > 1)}"
             text = "{} is back after {}, {}: {}"
-            logger.log(level, text, self.label, lasted, attempts, redact_url(url))
+            logger.log(level, text, self.label, lasted, attempts, redact_url(url), **self.about)
             self._told = False
         return recovered
 
@@ -180,7 +182,6 @@ class ForwardLoop(abc.ABC):
         try:
             setup = await self._make_setup()
             adapter, url = self._examine(setup)
-            self._whose = setup.self_id, setup.adapter
             return await self.attempt(setup, adapter, url)
         except Stopped:
             raise
@@ -192,7 +193,7 @@ class ForwardLoop(abc.ABC):
     async def _make_setup(self) -> Any:
         if not callable(self._setup):
             return self._setup
-        return await race(_call(self._setup), self._stopping, label=self.label)
+        return await race(_call(self._setup), self._stopping, label=self.label, about=self.about)
 
     @classmethod
     def label_of(cls, setup: Any) -> str:
@@ -219,7 +220,10 @@ class ForwardLoop(abc.ABC):
             # Not for good, because the function may have nothing to connect to yet.
             raise TypeError(f"the function has returned None and not {self.takes.noun}")
         check_fields(setup, self.takes)
-        self.label = self.label_of(setup)
+        whose = setup.self_id, setup.adapter
+        if whose != self._whose:
+            self._whose, self.label = whose, self.label_of(setup)
+            self.about = about(setup.adapter, setup.self_id)
         adapter, url, self._interval = self.examine(setup, self._supplies.driver)
         return adapter, url
 
@@ -232,7 +236,8 @@ class ForwardLoop(abc.ABC):
         verdict = judge(error)
         if verdict is Verdict.FATAL:
             self._given_up, self.last_error = True, describe(error)
-            logger.error("{} has ended for good: {}", self.label, self.last_error)
+            text = "{} has ended for good: {}"
+            logger.error(text, self.label, self.last_error, **self.about)
             raise _GivenUp
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
@@ -256,7 +261,7 @@ class ForwardLoop(abc.ABC):
         if is_first and not is_of_network(error):
             text = f"{text}\n{format_traceback(error)}"
         self._told |= is_due
-        logger.log("WARNING" if is_due else "DEBUG", "{}", text)
+        logger.log("WARNING" if is_due else "DEBUG", "{}", text, **self.about)
 
     async def _pause(self, seconds: float) -> None:
         self._next_attempt = self._supplies.clock() + seconds

@@ -78,8 +78,10 @@ class ForwardLoops:
                 seconds = max(seconds, deadline.for_grace)
                 _, late = await asyncio.wait(tuple(self._tasks), timeout=seconds)
             with deadline.grace() as grace:
-                labels = {task: self._tasks[task].label for task in late}
-                await asyncio.gather(*(settle(task, labels[task], grace) for task in late))
+                loops = [(task, self._tasks[task]) for task in late]
+                await asyncio.gather(
+                    *(settle(task, loop.label, grace, loop.about) for task, loop in loops)
+                )
         self._stopping = self._closing = None
 
     def _add(self, loop: type[ForwardLoop], setup: Any) -> None:
@@ -130,7 +132,8 @@ class ForwardLoops:
         if loop.state == "ended":
             self._given_up.append(loop)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log_exception("CRITICAL", "A forward loop broke, which is a bug", error)
+            text = "A forward loop broke, which is a bug"
+            log_exception("CRITICAL", text, error, **loop.about)
 
     def _events(self) -> tuple[asyncio.Event, asyncio.Event]:
         assert self._stopping is not None

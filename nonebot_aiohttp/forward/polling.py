@@ -12,14 +12,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..adapters import Bot, create_bot
-from ..connections.connected import POLLING as POLLED
+from ..connections import records
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
 from ..connections.sessions import check_version
 from ..drivers import Driver, HTTPRequest
 from ..exceptions import SetupError
 from ..log import redact_url
-from ..log.naming import connected_text, disconnected_text
+from ..log.naming import about, connected_text, disconnected_text
 from ..log.own import logger
 from .base import ForwardLoop, Supplies, connection_fields
 from .encodings import accepted, read_answer
@@ -39,7 +39,7 @@ class PollingLoop(ForwardLoop):
         quiet: Set when no further answer will be read.
     """
 
-    kind = POLLED
+    kind = records.POLLING
     takes = POLLING
     interval = "poll_interval"
 
@@ -89,7 +89,7 @@ class PollingLoop(ForwardLoop):
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter, bot).start(body)
         if not self.connected(url) and joins:
             way = f"{self.kind}, {redact_url(url)}"
-            logger.info("{}", connected_text(bot.self_id, setup.adapter, way))
+            logger.info("{}", connected_text(bot.self_id, setup.adapter, way), **self.about)
         pace = MINIMUM_PERIOD - (self._supplies.clock() - started)
         return max(self._interval, pace, 0.0)
 
@@ -134,7 +134,8 @@ class PollingLoop(ForwardLoop):
         bot, self._bot = self._bot, None
         if bot is not None:
             if self._supplies.driver.bots.get(bot.self_id) is bot:
-                logger.info("{}", disconnected_text(bot.self_id, self._name, self.kind))
+                text = disconnected_text(bot.self_id, self._name, self.kind)
+                logger.info("{}", text, **about(self._name, bot.self_id))
             self._supplies.connected_bots.disconnect(bot, self._name)
 
 

@@ -12,6 +12,7 @@ from ..connections.client_websocket import ClientWebSocket
 from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..connections.handshakes import decoding
 from ..connections.message_tasks import MessageTasks, TooManyTasks
+from ..connections.records import FORWARD
 from ..connections.redirects import Outgoing, following
 from ..connections.schemes import websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
@@ -27,7 +28,7 @@ from .setups import WEBSOCKET
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
-    kind = "forward WebSocket"
+    kind = FORWARD
     takes = WEBSOCKET
     interval = "reconnect_interval"
 
@@ -39,7 +40,7 @@ class ReconnectLoop(ForwardLoop):
         self._supplies.websockets.add(websocket)
         try:
             entering = self._enter(setup, adapter, websocket)
-            bot = await race(entering, self._stopping, label=self.label)
+            bot = await race(entering, self._stopping, label=self.label, about=self.about)
             await self._serve(setup, url, bot, websocket)
         except Exception:
             # Nothing may read it: the stop came in between, or the adapter could not make the bot.
@@ -67,7 +68,7 @@ class ReconnectLoop(ForwardLoop):
                 raise Stopped
             if not self.connected(url):
                 way = f"{self.kind}, {redact_url(url)}"
-                logger.info("{}", connected_text(bot.self_id, setup.adapter, way))
+                logger.info("{}", connected_text(bot.self_id, setup.adapter, way), **self.about)
             tasks = MessageTasks(
                 self._supplies.handlers,
                 bot.handle_message,
@@ -84,7 +85,8 @@ class ReconnectLoop(ForwardLoop):
             if self._stopping.is_set():
                 # Otherwise the line on the next attempt says it.
                 how = self.kind, closed.code, closed.reason
-                logger.info("{}", disconnected_text(bot.self_id, setup.adapter, *how))
+                text = disconnected_text(bot.self_id, setup.adapter, *how)
+                logger.info("{}", text, **self.about)
             raise
         finally:
             self._supplies.connected_bots.disconnect(bot, setup.adapter)

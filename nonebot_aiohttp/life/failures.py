@@ -14,6 +14,7 @@ from typing import Any
 
 from ..exceptions import WebSocketClosed
 from ..log import describe, log_exception
+from ..log.naming import about
 from ..log.own import logger
 
 QUIET_SECONDS = 10.0
@@ -38,11 +39,13 @@ class _Repeated:
         timer: Reports the count.
         again: How often the same has failed since.
         last: The last error in one line.
+        whose: Whose failures are counted: extra fields of the record.
     """
 
     text: str
     due: float
     timer: asyncio.TimerHandle
+    whose: dict[str, str]
     again: int = 0
     last: str = ""
 
@@ -53,28 +56,42 @@ class Failures:
     def __init__(self) -> None:
         self._repeated: dict[object, _Repeated] = {}
 
-    def log(self, text: str, error: BaseException, in_full: str = "") -> None:
+    def log(
+        self,
+        text: str,
+        error: BaseException,
+        in_full: str = "",
+        *,
+        adapter: str = "",
+        bot: Any = None,
+    ) -> None:
         """Log a failure with its traceback.
 
         Args:
             text: What failed; one of a limited number of texts. Its failures are counted together.
             in_full: What is logged instead of it where the failure is not only counted, such as a
                 text that names the bot.
+            adapter: Whose failures are counted together.
+            bot: The id of the bot that ``in_full`` names.
         """
-        if self._is_new((text, *_key(error)), text, error):
-            log_exception("ERROR", in_full or text, error)
+        if self._is_new((text, *_key(error)), text, error, adapter):
+            log_exception("ERROR", in_full or text, error, **about(adapter, bot))
 
-    def log_disconnected(self, text: str, error: BaseException) -> None:
+    def log_disconnected(
+        self, text: str, error: BaseException, *, adapter: str = "", bot: Any = None
+    ) -> None:
         """Log a failure in one line, because ``is_disconnected`` explains it."""
-        if self._is_new((text, WebSocketClosed), text, error):
-            logger.warning("{}: {}", text, describe(error))
+        if self._is_new((text, WebSocketClosed), text, error, adapter, bot):
+            logger.warning("{}: {}", text, describe(error), **about(adapter, bot))
 
     def report(self) -> None:
         """Log all counts now, and forget all failures."""
         for key in tuple(self._repeated):
             self._report(key)
 
-    def _is_new(self, key: object, text: str, error: BaseException) -> bool:
+    def _is_new(
+        self, key: object, text: str, error: BaseException, adapter: str, bot: Any = None
+    ) -> bool:
         """Return whether to log a failure; count it if it was logged just now."""
         now = time.monotonic()
         known = self._repeated.get(key)
@@ -83,19 +100,19 @@ class Failures:
             self._report(key)
             known = None
         if known is None and len(self._repeated) < MAX_KINDS:
-            self._repeated[key] = self._begin(key, text, now)
+            self._repeated[key] = self._begin(key, text, now, about(adapter, bot))
             return True
         if known is None:
-            known = self._repeated.get(_OTHERS) or self._begin(_OTHERS, _OTHERS, now)
+            known = self._repeated.get(_OTHERS) or self._begin(_OTHERS, _OTHERS, now, {})
             self._repeated[_OTHERS] = known
         known.again += 1
         # Not the error itself: its traceback would keep alive everything that it refers to.
         known.last = f"{text}: {describe(error)}" if known.text is _OTHERS else describe(error)
         return False
 
-    def _begin(self, key: object, text: str, now: float) -> _Repeated:
+    def _begin(self, key: object, text: str, now: float, whose: dict[str, str]) -> _Repeated:
         timer = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._report, key)
-        return _Repeated(text, now + QUIET_SECONDS, timer)
+        return _Repeated(text, now + QUIET_SECONDS, timer, whose)
 
     def _report(self, key: object) -> None:
         repeated = self._repeated.pop(key, None)
@@ -104,7 +121,7 @@ class Failures:
         repeated.timer.cancel()
         if repeated.again:
             text = "{} {} more time(s), at last with {}"
-            logger.warning(text, repeated.text, repeated.again, repeated.last)
+            logger.warning(text, repeated.text, repeated.again, repeated.last, **repeated.whose)
 
 
 def is_disconnected(error: BaseException, bot: Any) -> bool:

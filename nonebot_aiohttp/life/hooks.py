@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..log import log_exception
+from ..log.naming import about
 
 Hook = Callable[..., Any]
 
@@ -56,8 +57,14 @@ def running_hook(task: asyncio.Task[Any]) -> str:
     return name.removeprefix(_TASK_NAME) if name.startswith(_TASK_NAME) else ""
 
 
-async def call_hooks(hooks: Iterable[Hook], kind: str, *args: Any) -> None:
-    """Call hooks one after the other, and log each failure; ``kind`` is for the log: "shutdown"."""
+async def call_hooks(
+    hooks: Iterable[Hook], kind: str, *args: Any, adapter: str = "", bot: Any = None
+) -> None:
+    """Call hooks one after the other, and log each failure.
+
+    For the log ``kind`` is such as ``"shutdown"``. ``adapter`` is the adapter's name and ``bot``
+    the id of the bot, where the hooks are about one.
+    """
     task = asyncio.current_task()
     for hook in hooks:
         if task is not None:
@@ -66,4 +73,5 @@ async def call_hooks(hooks: Iterable[Hook], kind: str, *args: Any) -> None:
         try:
             await call_hook(hook, *args)
         except Exception as error:
-            log_exception("ERROR", f"The {kind} hook {hook_name(hook)} failed", error)
+            text = f"The {kind} hook {hook_name(hook)} failed"
+            log_exception("ERROR", text, error, **about(adapter, bot))

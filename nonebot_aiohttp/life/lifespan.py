@@ -241,6 +241,11 @@ class Lifespan:
         """Seconds at most until a start that was given up has stopped what had started."""
         return 2 * self._close_timeout + GRACE
 
+    @property
+    def stop_limit(self) -> float:
+        """Seconds at most until a stop has ended."""
+        return self._drain_timeout + 2 * self._close_timeout + GRACE
+
     async def stop(self) -> None:
         """Stop in order; a second call waits for the end of the first.
 

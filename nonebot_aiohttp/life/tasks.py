@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..log import OnceInAWhile
-from ..log.naming import bot_name
+from ..log.naming import about, bot_name
 from ..log.own import logger
 from .deadline import GRACE as CANCEL_GRACE
 from .failures import Failures, is_disconnected
@@ -29,18 +29,30 @@ class Owner(NamedTuple):
     """Whose a task is.
 
     Attributes:
-        adapter: The adapter's name.
+        adapter: The adapter's name; empty for a task that is no adapter's.
         bot: The bot; None where it is unknown.
+        label: What the log calls the owner; empty is the adapter's name.
     """
 
     adapter: str
     bot: Any = None
+    label: str = ""
 
     @property
     def name(self) -> str:
-        """The bot's name, or else the adapter's, for the log."""
-        self_id = getattr(self.bot, "self_id", None)
-        return self.adapter if self_id is None else bot_name(self_id, self.adapter)
+        """The bot's name, or else ``shown``, for the log."""
+        self_id = self.self_id
+        return self.shown if self_id is None else bot_name(self_id, self.adapter)
+
+    @property
+    def shown(self) -> str:
+        """The adapter's name, or the label, for the log."""
+        return self.label or self.adapter
+
+    @property
+    def self_id(self) -> Any:
+        """The bot's id; None where it is unknown."""
+        return getattr(self.bot, "self_id", None)
 
 
 class TaskSet:
@@ -107,15 +119,15 @@ class TaskSet:
             self.add(task, owner, bot)
         return None
 
-    def add(self, task: asyncio.Task[Any], owner: str, bot: Any = None) -> None:
-        """Keep a task, which may have ended already."""
+    def add(self, task: asyncio.Task[Any], owner: str, bot: Any = None, label: str = "") -> None:
+        """Keep a task, which may have ended already; for ``label`` see ``Owner``."""
         if task.done():
-            self._finish(task, Owner(owner, bot))
+            self._finish(task, Owner(owner, bot, label))
         else:
-            self._tasks[task] = Owner(owner, bot)
+            self._tasks[task] = Owner(owner, bot, label)
             task.add_done_callback(self._forget)
 
-    def track_current(self, owner: str) -> asyncio.Task[Any] | None:
+    def track_current(self, owner: str, label: str = "") -> asyncio.Task[Any] | None:
         """Keep the current task, a server's own, while it runs a handler, and return it.
 
         The server itself bounds what it does afterwards: sending the answer. The result is None if
@@ -124,7 +136,7 @@ class TaskSet:
         task = asyncio.current_task()
         if task is None or task in self._tasks:
             return None
-        self._tasks[task] = Owner(owner)
+        self._tasks[task] = Owner(owner, None, label)
         return task
 
     def untrack(self, task: asyncio.Task[Any] | None) -> None:
@@ -138,7 +150,7 @@ class TaskSet:
         owner = self._tasks.pop(task, None)
         if owner is not None:
             task.remove_done_callback(self._forget)
-            other.add(task, owner.adapter, owner.bot)
+            other.add(task, *owner)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._finish(task, self._tasks.pop(task))
@@ -154,22 +166,28 @@ class TaskSet:
             self._log_failure(error, owner)
         elif task.cancelled() and task not in self._cut_off:
             text = "{} of {} was cancelled, but not by the driver"
-            logger.error(text, self._a_kind, owner.name)
+            logger.error(text, self._a_kind, owner.name, **about(owner.adapter, owner.self_id))
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
         self.failed += 1
         text = f"{self._a_kind} of {owner.name} failed"
         if is_disconnected(error, owner.bot):
-            self.failures.log_disconnected(text, error)
+            self.failures.log_disconnected(text, error, adapter=owner.adapter, bot=owner.self_id)
         else:
-            self.failures.log(f"{self._a_kind} of {owner.adapter} failed", error, text)
+            of_all = f"{self._a_kind} of {owner.shown} failed"
+            self.failures.log(of_all, error, text, adapter=owner.adapter, bot=owner.self_id)
+
+    def log_failed(self, text: str, error: BaseException, adapter: str) -> None:
+        """Log that a handler of an adapter has failed that is not a task of its own."""
+        self.failed += 1
+        self.failures.log(text, error, adapter=adapter)
 
     def log_not_started(self, error: BaseException, owner: str, bot: Any = None) -> None:
         """Log that a handler has failed before its task was made."""
         self.failed += 1
-        name = Owner(owner, bot).name
-        of_all, this = (f"{self._a_kind} of {each} could not start" for each in (owner, name))
-        self.failures.log(of_all, error, this)
+        whose = Owner(owner, bot)
+        of_all, this = (f"{self._a_kind} of {each} could not start" for each in (owner, whose.name))
+        self.failures.log(of_all, error, this, adapter=owner, bot=whose.self_id)
 
     def describe_pending(self) -> str:
         """Return for the log how many tasks have not ended; empty if all have."""
@@ -198,14 +216,16 @@ class TaskSet:
         """Log how many tasks of each adapter are about to be cut off, each task once."""
         waiting = {each: owner for each, owner in self._tasks.items() if each not in self._cut_off}
         self._cut_off.update(waiting)
-        counts = Counter((owner.adapter, self._is_awaited(each)) for each, owner in waiting.items())
         self.cut_off += len(waiting)
-        for (owner, is_awaited), count in sorted(counts.items()):
+        counts = Counter(
+            (owner.shown, owner.adapter, self._is_awaited(each)) for each, owner in waiting.items()
+        )
+        for (shown, adapter, is_awaited), count in sorted(counts.items()):
             if is_awaited:
-                self.log_lost(owner, count, _hooks_of(waiting, owner))
+                self.log_lost(adapter, count, _hooks_of(waiting, adapter), shown)
             else:
                 text = "Cut off {} {}(s) of {} that came after the stop began"
-                logger.warning(text, count, self.kind, owner)
+                logger.warning(text, count, self.kind, shown, **about(adapter))
 
     def _is_awaited(self, task: asyncio.Task[Any]) -> bool:
         return self._awaited is None or task in self._awaited
@@ -215,11 +235,13 @@ class TaskSet:
         self._awaited = None
         self.failures.report()
 
-    def log_lost(self, owner: str, count: int = 1, names: Iterable[str] = ()) -> None:
+    def log_lost(
+        self, owner: str, count: int = 1, names: Iterable[str] = (), label: str = ""
+    ) -> None:
         """Log that tasks of an adapter were cut off; ``names`` are those of hooks."""
         which = ", ".join(names)
-        text = "Cut off {} {}(s) of {} that had not ended{}"
-        logger.error(text, count, self.kind, owner, which and f": {which}")
+        text, shown = "Cut off {} {}(s) of {} that had not ended{}", label or owner
+        logger.error(text, count, self.kind, shown, which and f": {which}", **about(owner))
 
 
 def _hooks_of(tasks: Mapping[asyncio.Task[Any], Owner], owner: str) -> list[str]:

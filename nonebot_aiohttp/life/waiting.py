@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from ..log.own import logger
@@ -24,6 +24,7 @@ async def race(
     timeout: float | None = None,
     label: str = "",
     grace: float | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Any:
     """Wait for a coroutine until the stop or the timeout comes, and return its result.
 
@@ -34,6 +35,7 @@ async def race(
         timeout: Seconds; None means no limit.
         label: Names the coroutine in the log; empty is its own name.
         grace: Seconds for the coroutine to end when it is cancelled; None is ``CANCEL_GRACE``.
+        about: The extra fields of the line, by ``log.naming.about``.
 
     Raises:
         Stopped: The stop came first.
@@ -47,7 +49,8 @@ async def race(
     finally:
         interrupted = stopping.done()
         await settle(stopping)
-        await settle(task, label or str(getattr(coroutine, "__qualname__", "A wait")), grace)
+        label = label or str(getattr(coroutine, "__qualname__", "A wait"))
+        await settle(task, label, grace, about)
     if task.done() and not task.cancelled():
         return task.result()
     if interrupted:
@@ -77,12 +80,15 @@ async def end_within(
 
 
 async def settle(
-    task: asyncio.Future[Any], label: str = "A task", grace: float | None = None
+    task: asyncio.Future[Any],
+    label: str = "A task",
+    grace: float | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> None:
     """Cancel a task unless it has ended, and wait for its end, but not for its result.
 
     A task that has not ended after ``grace`` seconds (None is ``CANCEL_GRACE``) is logged under its
-    label and left running.
+    label and left running. ``about`` has the extra fields of that line, by ``log.naming.about``.
     """
     if not task.done():
         task.cancel()
@@ -90,7 +96,8 @@ async def settle(
     if task.done():
         _forget(task)
     else:
-        logger.error("{}: left something that did not end when it was cancelled", label)
+        text = "{}: left something that did not end when it was cancelled"
+        logger.error(text, label, **(about or {}))
         _left.add(task)
         task.add_done_callback(_forget)
 

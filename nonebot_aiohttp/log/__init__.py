@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-def log_exception(level: str, message: str, exc: BaseException) -> None:
+def log_exception(level: str, message: str, exc: BaseException, **about: str) -> None:
     """Log a message and the redacted traceback of an exception, as one record.
 
     The record does not carry the exception object, because a sink would print it with its secrets.
@@ -52,8 +52,9 @@ def log_exception(level: str, message: str, exc: BaseException) -> None:
         level: Name of the level, such as ``"ERROR"``.
         message: What failed. Braces and markup in it are logged as they are.
         exc: The exception.
+        **about: Extra fields of the record, such as ``bot="12345"``.
     """
-    own_logger.log_exception(level, message, exc, depth=2)
+    own_logger.log_exception(level, message, exc, depth=2, **about)
 
 
 MAX_RECENT_TEXTS = 100

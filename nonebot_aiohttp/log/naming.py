@@ -5,6 +5,8 @@
   ``Bot 1 of my connected (reverse WebSocket)``, ``The forward WebSocket of bot 1 of my failed``.
 - A request is ``a webhook of my`` or ``a WebSocket of my``.
 - A peer is the address of the connection. Behind a proxy that is the proxy's.
+
+The same three, adapter, bot and peer, are extra fields of each record that is about one of them.
 """
 
 from __future__ import annotations
@@ -42,6 +44,26 @@ def peer_name(address: Any) -> str:
     if address is None:
         return "an unknown peer"
     return loggable(str(address), _LONGEST_ADDRESS) or "a Unix socket"
+
+
+def about(adapter: Any = None, bot: Any = None, peer: Any = None) -> dict[str, str]:
+    """Make the extra fields of a record, by which sinks can be asked: ``**about("my", "1")``.
+
+    They show what the text of the record shows. A record that is about nobody has none.
+
+    Args:
+        adapter: The adapter's name; empty or None if it is unknown.
+        bot: The bot's id; empty or None if it is unknown.
+        peer: The address of the connection, as for ``peer_name``; None if it is unknown.
+    """
+    fields = {}
+    if adapter:
+        fields["adapter"] = loggable(str(adapter), _LONGEST_ID)
+    if bot:
+        fields["bot"] = loggable(str(bot), _LONGEST_ID)
+    if peer is not None:
+        fields["peer"] = peer_name(peer)
+    return fields
 
 
 def duration(seconds: float) -> str:

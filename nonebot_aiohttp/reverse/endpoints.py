@@ -57,11 +57,13 @@ class Neighbours:
         name: Whose paths they are, without text that the peer has made up.
         webhooks: The paths of webhooks, as the log may show them.
         websockets: The paths of WebSockets, as the log may show them.
+        adapter: The name of the adapter.
     """
 
     name: str
     webhooks: list[str]
     websockets: list[str]
+    adapter: str
 
 
 class Endpoints(abc.ABC):
@@ -122,6 +124,14 @@ class Endpoints(abc.ABC):
     def name_of(self, target: Any) -> str:
         """Name a target for the log, without text that the peer has made up."""
 
+    @abc.abstractmethod
+    def path_of(self, target: Any) -> str:
+        """Return the path of a target below the prefix, with ``{name}`` where paths differ."""
+
+    @abc.abstractmethod
+    def adapter_of(self, target: Any) -> str:
+        """Return the name of a target's adapter; empty if there is none."""
+
     def admit(self, target: Any, connection: HTTPConnection) -> None:
         """Decide, before a body is waited for, whether a request or a handshake comes in.
 
@@ -137,7 +147,8 @@ class Endpoints(abc.ABC):
         kind, name = "WebSocket" if target.is_websocket else "webhook", self.name_of(target)
         if not target.is_websocket:
             self.count(name, refused.status)
-        return self.gate.refuse(f"a {kind} of {name}", refused, source)
+        what = f"a {kind} of {name}"
+        return self.gate.refuse(what, refused, source, self.adapter_of(target))
 
     def count(self, name: str, status: int) -> None:
         """Count the answer to a webhook; ``name`` is that of its target."""
@@ -167,9 +178,8 @@ class Endpoints(abc.ABC):
             return self.gate.refuse(f"a {kind}", Unremarkable(404, "not found", shown), source)
         known = near.websockets if upgrade and near.websockets else near.webhooks + near.websockets
         detail = f"{shown}{_instead(known)}"
-        return self.gate.refuse(
-            f"a {kind} of {near.name}", Refused(404, "not found", detail), source
-        )
+        refused = Refused(404, "not found", detail)
+        return self.gate.refuse(f"a {kind} of {near.name}", refused, source, near.adapter)
 
     def refuse_method(
         self, found: Mismatch, source: Any, method: str, upgrade: bool = False

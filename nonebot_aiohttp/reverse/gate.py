@@ -18,7 +18,7 @@ from ..connections.schemes import http_scheme
 from ..drivers import HTTPConnection, HTTPRequest, HTTPResponse
 from ..life.lifespan import Lifespan
 from ..log import OnceInAWhile, loggable
-from ..log.naming import peer_name
+from ..log.naming import about, peer_name
 from ..log.own import logger
 from ..log.redaction import loggable_reason
 from ..options import DriverOptions
@@ -88,7 +88,9 @@ class Gate:
         """Count a webhook in flight no more; serves as the callback of the handler's task."""
         self.inflight -= 1
 
-    def refuse(self, what: str, refused: Refused, source: Any = None) -> HTTPResponse:
+    def refuse(
+        self, what: str, refused: Refused, source: Any = None, adapter: str = ""
+    ) -> HTTPResponse:
         """Log a refusal, unless the same one was logged just now, and give its response.
 
         A status below 400 is a challenge that an adapter answers, which is not logged.
@@ -96,6 +98,7 @@ class Gate:
         Args:
             what: What the request was, such as ``"a webhook of my"``; must not be the peer's text.
             source: See ``address_of``.
+            adapter: The adapter's name; empty if none is meant.
         """
         if refused.status >= 400:
             self._count(refused.kind)
@@ -105,8 +108,8 @@ class Gate:
             if self._lines.is_due(f"{address} {why}", kind):
                 clean = loggable_reason if refused.is_adapters else loggable
                 peer, why = peer_name(address), clean(why, LONGEST_WHY)
-                text = "Refused {} from {} with {}: {}"
-                logger.log(refused.level, text, what, peer, refused.status, why)
+                text, whose = "Refused {} from {} with {}: {}", about(adapter, refused.bot, address)
+                logger.log(refused.level, text, what, peer, refused.status, why, **whose)
         return refused.response
 
     def _count(self, kind: str) -> None:
@@ -114,10 +117,10 @@ class Gate:
             kind = OTHER
         self.refused[kind] = self.refused.get(kind, 0) + 1
 
-    def warn(self, text: str) -> None:
-        """Log a line, unless the same one was logged just now."""
+    def warn(self, text: str, adapter: str, source: Any = None) -> None:
+        """Log a line about an adapter, unless the same one was logged just now."""
         if self._lines.is_due(text):
-            logger.warning("{}", text)
+            logger.warning("{}", text, **about(adapter, peer=address_of(source)))
 
     def _is_allowed(self, connection: HTTPConnection) -> bool:
         origin, allowed = connection.headers["origin"], self._allowed_origins

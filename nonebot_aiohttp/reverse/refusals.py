@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from ..drivers import HTTPResponse
+from ..exceptions import DuplicateBotError
 
 RETRY_AFTER = 5
 """Seconds after which a platform should send an event again that was refused with 503."""
@@ -30,11 +31,13 @@ class Refused(Exception):
         level: The level of the line in the log.
         kind: The reason without what differs each time, for the count of refusals.
         is_adapters: Whether an adapter has worded the reason.
+        bot: The id of the bot that the reason names; empty if it names none.
         response: The response that says so.
     """
 
     level = "WARNING"
     is_adapters = False
+    bot = ""
 
     def __init__(
         self, status: int, reason: str, detail: str = "", kind: str = "", **headers: str
@@ -53,6 +56,15 @@ class Unremarkable(Refused):
     """A refusal that browsers, scanners and lost connections cause every day."""
 
     level = "INFO"
+
+
+class AlreadyConnected(Refused):
+    """Another connection holds the bot's id."""
+
+    def __init__(self, error: DuplicateBotError) -> None:
+        """Refuse as the error says."""
+        super().__init__(409, str(error), kind="the bot is connected already")
+        self.bot = error.self_id
 
 
 class RefusedByAdapter(Refused):

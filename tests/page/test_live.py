@@ -73,8 +73,8 @@ async def test_an_outage_has_its_next_attempt(tab: Tab) -> None:
     assert "Connections down: 1" in text
     assert re.search(
         r"The forward WebSocket of bot 1 of recorder\s+"
-        r"waiting · down for \d s \(since [\d:]{8}\) · attempts: 1\s+"
-        r"next attempt in \d s \([\d:]{8}\)\s+.*503",
+        r"waiting · down for \d s \(since [\d:]{8}\)\s+"
+        r"next attempt in \d s \([\d:]{8}\) · attempts: 1\s+.*503",
         text,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogRecord:
-    """One log call; `output` is the text that a sink writes, with the traceback."""
+    """One log call; `output` is the text that a sink writes, with the traceback.
+
+    `module` is what has logged it, and `extra` has its extra fields.
+    """
 
     level: str
     message: str
     exception: BaseException | None
     output: str
+    module: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class Logs(list[LogRecord]):
@@ -34,6 +40,18 @@ class Logs(list[LogRecord]):
         """Return the records whose message contains the text."""
         return [r for r in self if text in r.message and level in (None, r.level)]
 
+    def about(self, text: str) -> list[dict[str, Any]]:
+        """Return the extra fields of the records whose message contains the text."""
+        return [record.extra for record in self.matching(text)]
+
+    def check_fields(self) -> None:
+        """Check that each record of the package about a bot or a peer says so in its fields."""
+        for record in self:
+            if record.module.startswith("nonebot_aiohttp."):
+                line = record.message.partition("\n")[0]
+                _check(_NAMES_BOT, "bot", line, record.extra)
+                _check(_NAMES_PEER, "peer", line, record.extra)
+
     @property
     def output(self) -> str:
         """All text that a sink has written, which must not contain a secret."""
@@ -43,7 +61,21 @@ class Logs(list[LogRecord]):
         """Add a record; this is the sink."""
         record = message.record
         error = record["exception"].value if record["exception"] else None
-        self.append(LogRecord(record["level"].name, record["message"], error, str(message)))
+        level, extra = record["level"].name, dict(record["extra"])
+        module = record["name"] or ""
+        self.append(LogRecord(level, record["message"], error, str(message), module, extra))
+
+
+_NAMES_BOT = re.compile(r"(?:^B|^[^:]*\bb)ot \S+ of \S+")
+_NAMES_PEER = re.compile(
+    r"^Refused .* from (?!an unknown peer).+ with \d{3}: |^Dropped a connection"
+)
+
+
+def _check(pattern: re.Pattern[str], field: str, line: str, extra: dict[str, Any]) -> None:
+    if pattern.search(line):
+        assert field in extra, line
+        assert extra[field] in line
 
 
 @contextmanager

@@ -44,14 +44,14 @@ def _connection(view: View, loop: LoopStatus) -> Markup:
     said = [texts(loop.state)]
     if loop.down_since is not None:
         said.append(texts("down {lasting}", lasting=moments.lasting(loop.down_since)))
-    if loop.attempts:
-        said.append(texts("attempts: {count}", count=f"{loop.attempts:,}"))
-    coming = ""
+    coming = []
     if loop.next_attempt is not None:
         when = moments.both(max(loop.next_attempt, moments.now))
-        coming = texts("next attempt {when}", when=when)
+        coming.append(texts("next attempt {when}", when=when))
+    if loop.attempts:
+        coming.append(texts("attempts: {count}", count=f"{loop.attempts:,}"))
     error = _english(loop.last_error) if loop.last_error else ""
-    return item(given(loop.label), " · ".join(said), coming, error, is_down=True)
+    return item(given(loop.label), " · ".join(said), " · ".join(coming), error, is_down=True)
 
 
 def _gone(view: View, gone: tuple[GoneStatus, ...]) -> Iterator[Markup]:

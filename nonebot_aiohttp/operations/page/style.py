@@ -47,7 +47,7 @@ dd { margin: 0; }
   gap: .75rem; }
 figure { margin: 0; padding: .5rem .6rem; background: var(--panel); }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; }
-svg { display: block; width: 100%; height: 3rem; }
+svg { display: block; width: 100%; height: 2.25rem; }
 svg .area { fill: var(--area); }
 svg .top { fill: none; stroke: var(--link); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 svg .bad-top { stroke: var(--bad); }

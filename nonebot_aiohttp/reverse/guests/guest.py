@@ -207,7 +207,7 @@ class Guest:
     async def _until_over(
         self, exchange: Exchange, task: asyncio.Task[None], tasks: TaskSet
     ) -> None:
-        tasks.add(task, self.name)
+        tasks.add(task, "", label=self.name)
         # Also when the task is cancelled before it has begun.
         task.add_done_callback(lambda _: exchange.over.set())
         self._clients.add(exchange)

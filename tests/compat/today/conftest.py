@@ -32,6 +32,7 @@ def logs() -> Iterator[Logs]:
     """What the test logs."""
     with collected_logs() as collected:
         yield collected
+    collected.check_fields()
 
 
 @pytest.fixture
