@@ -10,8 +10,8 @@ from aiohttp import hdrs, web
 from ..log.own import logger
 from ..options import DriverOptions
 from .access import Access
+from .metrics import exposition
 from .observer import Observer
-from .page import page_response
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
@@ -40,8 +40,9 @@ class _Application:
         self._add("/livez", self._livez)
         self._add("/readyz", self._readyz)
         if access.has_token:
-            self._add("/status", self._status)
             self._add("/", self._page)
+            self._add("/status", self._status)
+            self._add("/metrics", self._metrics)
 
     def _add(self, path: str, handler: _Handler) -> None:
         self.app.router.add_get(path, handler, allow_head=False)
@@ -78,10 +79,23 @@ class _Application:
         text = json.dumps(status, ensure_ascii=False)
         return web.Response(text=text, content_type="application/json")
 
-    async def _page(self, request: web.Request) -> web.Response:
-        """Give the page that people look at."""
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Give the metrics of all drivers of this process; with ``bots=1`` of each bot."""
         await self._observer.refresh()
-        return page_response(self._observer, request, getattr(logger, "recent", ()))
+        accept = ", ".join(request.headers.getall(hdrs.ACCEPT, []))
+        try:
+            body, kind = await exposition(accept, request.query.get("bots") == "1")
+        except ImportError as error:
+            raise web.HTTPNotImplemented(text=f"{error}\n") from None
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: kind})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        """Show the page."""
+        # Not at the top, because most processes never show it.
+        from .page import page_response
+
+        await self._observer.refresh()
+        return page_response(self._observer, request, logger.recent)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

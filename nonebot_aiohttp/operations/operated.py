@@ -7,6 +7,7 @@ from aiohttp import web
 from ..options import DriverOptions
 from .application import make_application
 from .listener import OperatorsListener
+from .metrics import add as add_to_metrics
 from .observer import Observed, Observer
 from .status import Status
 
@@ -23,6 +24,7 @@ class Operations:
         """Take the parts of the driver; nothing is bound to an event loop yet."""
         self._options = options
         self.observer = Observer(observed)
+        add_to_metrics(self.observer)
         self.listener = OperatorsListener(options, self._make)
         observed.lifespan.be_operated(self.listener, self.observer.sampler)
         self._app: web.Application | None = None
