@@ -77,6 +77,10 @@ async def test_an_outage_has_its_next_attempt(tab: Tab) -> None:
         r"next attempt in \d s \([\d:]{8}\) · attempts: 1\s+.*503",
         text,
     )
+    assert re.search(
+        r"WARNING · \d s ago · recorder · bot 1\s+The forward WebSocket of bot 1 of .* failed",
+        text,
+    )
 
 
 @pytest.mark.promise("operations: the page loads itself again, and its plots move")

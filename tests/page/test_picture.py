@@ -21,12 +21,21 @@ def size_of(picture: bytes) -> tuple[int, ...]:
     return struct.unpack(">II", picture[16:24])
 
 
-async def test_the_run_shows_what_the_picture_is_about(tab: Tab) -> None:
+@pytest.fixture
+def pictures() -> Path:
+    """Make the directory in which people find the pictures."""
     directory = Path(os.environ["PAGE_PICTURES"])
     directory.mkdir(parents=True, exist_ok=True)
-    await take(tab, directory, 4)
+    return directory
+
+
+async def test_the_run_shows_what_the_picture_is_about(tab: Tab, pictures: Path) -> None:
+    await take(tab, pictures, 4)
     for name in NAMES:
-        assert size_of((directory / name).read_bytes()) == (round(WIDTH * SCALE), round(HEIGHT * SCALE))
+        assert size_of((pictures / name).read_bytes()) == (
+            round(WIDTH * SCALE),
+            round(HEIGHT * SCALE),
+        )
     text = await tab.text()
     for shown in (
         "Running\n",
