@@ -18,7 +18,7 @@ from tests.support.documents import DOCS
 SECONDS = 300
 """How long the run goes on before the pictures are taken."""
 
-WIDTH, HEIGHT, SCALE = 390, 1000, 1.5
+WIDTH, HEIGHT, SCALE = 390, 900, 1.5
 """The screen, in pixels of CSS, and how many dots of the picture one of them is."""
 
 NAMES = {"operations.png": False, "operations-dark.png": True}

@@ -57,7 +57,7 @@ def _about_search(view: View, found: Found) -> Markup:
     if not found.connected:
         return NOTHING
     how = "To search, add ?q= and a part of an id, an adapter or a way to the address, such as"
-    return element("p", texts(how), " ", element("code", "/?q=12345"), class_="quiet")
+    return element("p", texts(how), " ", element("code", "?q=12345"), class_="quiet")
 
 
 def _adapters(view: View, status: Status) -> Markup:

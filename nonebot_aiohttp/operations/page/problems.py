@@ -82,9 +82,8 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
     told = element("ul", *listed, class_="problems") if listed else NOTHING
     calm = state == "running" and not listed
     quiet = element("p", texts("Nothing is down.")) if calm else NOTHING
-    return element(
-        "header", heading, element("p", f"{since} · {bots}"), told, quiet, _contents(view)
-    )
+    lines = element("p", since), element("p", bots)
+    return element("header", heading, *lines, told, quiet, _contents(view))
 
 
 def _contents(view: View) -> Markup:
