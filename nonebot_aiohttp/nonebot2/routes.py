@@ -216,7 +216,7 @@ class RouteEndpoints(Endpoints):
             if answer.status >= 400:
                 self.refuse(target, RefusedByAdapter(answer), source)
             else:
-                self.count(name, answer.status)
+                self.count(target, answer.status)
             return answer
         except Unsendable as error:
             text = f"{name} has made a response that cannot be sent: {error}"
@@ -226,7 +226,7 @@ class RouteEndpoints(Endpoints):
         finally:
             self.gate.leave()
             self._handlers.untrack(task)
-        self.count(name, 500)
+        self.count(target, 500)
         return plain(500, "Internal Server Error")
 
     async def websocket(

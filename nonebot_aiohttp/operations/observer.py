@@ -34,6 +34,9 @@ from .status import (
     WorkStatus,
 )
 
+UNKNOWN = "unknown"
+"""Stands for an adapter that is not registered, or that has not said yet who it is."""
+
 LONGEST_ERROR = 300
 """Characters that the status shows of an error."""
 
@@ -139,13 +142,13 @@ class Observer:
             uptime=now - life.since if life.takes_events else None,
             loop_lag=self.sampler.lag,
             webhooks=tuple(
-                WebhookStatus(shown(name), _by_class(counts))
+                WebhookStatus(shown(name) or UNKNOWN, _by_class(counts))
                 for name, counts in sorted(observed.endpoints.answered.items())
             ),
             webhooks_in_work=observed.endpoints.gate.inflight,
             refused=dict(observed.endpoints.gate.refused),
             messages=tuple(
-                MessageStatus(shown(name), *counts)
+                MessageStatus(shown(name) or UNKNOWN, *counts)
                 for name, counts in sorted(self._messages().items())
             ),
             work=tuple(self._work()),

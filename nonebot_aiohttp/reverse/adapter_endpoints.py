@@ -117,7 +117,7 @@ class AdapterEndpoints(Endpoints):
                 answer = await self._take(target.adapter, request)
             finally:
                 self.gate.leave()
-            self.count(target.adapter, answer.status)
+            self.count(target, answer.status)
             return answer
         except Exception as error:
             return self._answer(target, error, source)
@@ -237,7 +237,7 @@ class AdapterEndpoints(Endpoints):
         else:
             self._handlers.failures.log(f"{text} failed on a request", error, adapter=name)
         if not target.is_websocket:
-            self.count(self.name_of(target), 500)
+            self.count(target, 500)
         return plain(500, "the adapter failed")
 
 

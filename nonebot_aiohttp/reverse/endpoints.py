@@ -75,7 +75,7 @@ class Endpoints(abc.ABC):
         decode_text: Whether this face wants text frames as str rather than as bytes.
         gate: Decides who comes in.
         answered: For each adapter how many webhooks were answered with each class of status, by its
-            first digit.
+            first digit; an empty name stands for adapters that are not registered.
         webhooks: The webhooks that ``find`` has found, by path, and would find again: the own
             process takes them past aiohttp's router.
     """
@@ -146,12 +146,13 @@ class Endpoints(abc.ABC):
         """Log a refusal, and give the response that says why; for ``source`` see ``address_of``."""
         kind, name = "WebSocket" if target.is_websocket else "webhook", self.name_of(target)
         if not target.is_websocket:
-            self.count(name, refused.status)
+            self.count(target, refused.status)
         what = f"a {kind} of {name}"
         return self.gate.refuse(what, refused, source, self.adapter_of(target))
 
-    def count(self, name: str, status: int) -> None:
-        """Count the answer to a webhook; ``name`` is that of its target."""
+    def count(self, target: Any, status: int) -> None:
+        """Count the answer to a webhook."""
+        name = self.adapter_of(target)
         counts = self.answered.get(name)
         if counts is None:
             counts = self.answered[name] = [0] * 6
