@@ -241,7 +241,7 @@ async def test_a_datagram_socket_fails_the_start(launch: Launch, told: Notified)
         assert await program.ended() == 1
     text = (
         "The descriptor 3 of systemd (bot.socket) is not a stream socket: write ListenStream= into"
-        " the socket unit"
+        " its unit"
     )
     assert text in program.log
     assert told.read()[-1] == f"STATUS=Cannot start: {text}"
