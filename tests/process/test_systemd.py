@@ -206,7 +206,7 @@ async def test_serves_on_all_sockets_but_those_for_operators(
                 assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
         assert f"server: Listening on http://127.0.0.1:{operations[1]}" not in program.log
         async with await RawClient.connect(operations[1]) as client:
-            assert (await post(client, RUN, b"{}")).status == 404
+            assert (await post(client, RUN, b"{}")).status in (404, 421)
         program.stop()
         assert await program.exit_code() == 0
         assert program.journal[-2:] == NOTHING_LEFT
