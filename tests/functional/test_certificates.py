@@ -330,6 +330,7 @@ async def test_it_is_said_at_the_start(live: RenewedFiles, logs: Logs) -> None:
         live.renew(datetime(2041, 1, 1))
         await look(host)
         assert host.driver._host.certificate_expires == 2240611200.0
+        assert host.driver.status().certificate_expires == 2240611200.0
     assert host.driver._host.certificate_expires is None
     assert len(logs.messages("WARNING")) == 1
 
