@@ -10,52 +10,44 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Optional, get_type_hints
 
 import pydantic
 from pydantic import BaseModel, Field
-from yarl import URL
 
 from .exceptions import ValidationError
 from .log.own import logger
 from .settings.driver import (
     NO_CERTIFICATE,
     NO_FILE,
+    SECRETS,
+    SHORT_TOKEN,
+    SHORTEST_TOKEN,
     UNKNOWN,
     WRONG_ORIGIN,
     Problem,
+    is_host_name,
     is_origin,
     not_wanted,
+    ports_of,
     wrong_proxy,
 )
 from .settings.places import env_files
+from .settings.proxy import HAS_SOCKS as HAS_SOCKS
+from .settings.proxy import SOCKS_MISSING, proxy_problem
+from .settings.proxy import SOCKS_PORT as SOCKS_PORT
+from .settings.proxy import URL_SCHEME as URL_SCHEME
+from .settings.proxy import is_socks as is_socks
+from .settings.proxy import read_proxy as read_proxy
+
+# Their values may be digits alone.
+_TEXTS = ("socket_mode", "ops_port", "ops_token")
 
 _MODE = re.compile("0?[0-7]{3}")
 
 PREFIX = "aiohttp_"
 MIB = 1024 * 1024
-
-HAS_SOCKS = find_spec("aiohttp_socks") is not None
-"""Whether the extra ``socks`` is installed."""
-
-SOCKS_MISSING = 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
-
-# The proxy resolves all names, whatever the scheme says, because local DNS answers are forged where
-# many of the users live. Desktops write socks:// into ALL_PROXY.
-_PROXY_SCHEMES = {
-    "http": "http",
-    "https": "https",
-    "socks": "socks5",
-    "socks5": "socks5",
-    "socks5h": "socks5",
-}
-
-SOCKS_PORT = 1080
-"""Port of a SOCKS proxy if its URL has no port (RFC 1928, section 3)."""
-
-URL_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class DriverOptions(BaseModel, frozen=True, extra="forbid"):
@@ -187,6 +179,26 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         default="0666",
         description="Mode of the Unix socket of `run(path=...)`, in octal digits as for `chmod`.",
     )
+    ops_port: Optional[str] = Field(
+        default=None,
+        description="Port on which operators find `/livez`, `/readyz`, `/status`, `/metrics` and"
+        " the page; or a range such as `9100-9107`, whose first free port is taken. `none` listens"
+        " nowhere.",
+    )
+    ops_host: str = Field(
+        default="127.0.0.1", description="Host name or address on which that port listens."
+    )
+    ops_token: Optional[str] = Field(
+        default=None,
+        description="Token that operators have to show for everything but `/livez` and `/readyz`,"
+        " as a bearer token or as the password of the basic scheme; 8 characters or more. With"
+        " `none` only these two exist.",
+    )
+    ops_names: frozenset[str] = Field(
+        default=frozenset(),
+        description='Host names by which operators reach these pages, as `["status.example.org"]`;'
+        " addresses and `localhost` are always allowed.",
+    )
     loop: Literal["auto", "uvloop", "asyncio"] = Field(
         default="auto",
         description="Event loop of `run()`: `uvloop`, `asyncio`, or `auto`, which is uvloop if it"
@@ -227,9 +239,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             if name not in _field_names():
                 _warn_unknown(name)
             elif not _is_empty(value):
-                # NoneBot reads digits in a dotenv file as a number.
-                is_digits = name == "socket_mode" and isinstance(value, int)
-                given[name] = str(value) if is_digits else _none_or(value)
+                given[name] = _none_or(value)
         try:
             return cls._validated(given, env_files(getattr(config, "_env_file", None)))
         except ValidationError as error:
@@ -248,6 +258,8 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _validated(cls, values: Mapping[str, Any], files: Collection[str] | None) -> DriverOptions:
         """Validate settings; None as files means that they come from code alone."""
+        # NoneBot reads digits in a dotenv file as a number.
+        values = {n: str(v) if n in _TEXTS and _is_number(v) else v for n, v in values.items()}
         try:
             options = cls(**values)
         except pydantic.ValidationError as error:
@@ -273,8 +285,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         return not_wanted(name, get_type_hints(cls)[name], field)
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
-        # Without the proxy's URL, which may hold a password.
-        return [(name, value) for name, value in self if name != "proxy"]
+        return [(name, value) for name, value in self if PREFIX + name not in SECRETS]
 
     def replaced(self, **changes: Any) -> DriverOptions:
         """Return a copy with other values for the settings that are named, without prefix.
@@ -300,8 +311,17 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
             yield "proxy", wrong_proxy(problem, has_extra=problem != SOCKS_MISSING)
         if not _MODE.fullmatch(self.socket_mode):
             yield "socket_mode", self._not_wanted("socket_mode")
+        yield from self._operators_problems()
         if not all(origin == "*" or is_origin(origin) for origin in self.allowed_origins):
             yield "allowed_origins", WRONG_ORIGIN
+
+    def _operators_problems(self) -> Iterator[tuple[str, Problem]]:
+        if self.ops_port is not None and ports_of(self.ops_port) is None:
+            yield "ops_port", self._not_wanted("ops_port")
+        if self.ops_token is not None and len(self.ops_token) < SHORTEST_TOKEN:
+            yield "ops_token", SHORT_TOKEN
+        if not all(map(is_host_name, self.ops_names)):
+            yield "ops_names", self._not_wanted("ops_names")
 
 
 def _field_names() -> Mapping[str, Any]:
@@ -320,6 +340,10 @@ def _prefixed(config: Any) -> list[tuple[str, Any]]:
     ]
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _none_or(value: Any) -> Any:
     """Read the words that stand for None in an environment variable."""
     if isinstance(value, str) and value.strip().lower() in ("none", "null"):
@@ -336,42 +360,3 @@ def _warn_unknown(name: str) -> None:
     close = get_close_matches(name, _field_names(), n=1)
     hint = f"; did you mean {PREFIX}{close[0]}?" if close else ""
     logger.warning("The setting {} is unknown and ignored{}", PREFIX + name, hint)
-
-
-def read_proxy(text: str) -> URL:
-    """Read the URL of a proxy, from a setting, from the environment or from a request.
-
-    Args:
-        text: The URL. Without a scheme it is an ``http`` URL, as in curl and httpx.
-
-    Returns:
-        A URL with a host, a port, and the scheme ``http``, ``https`` or ``socks5``.
-
-    Raises:
-        ValueError: The text is not such a URL. The error does not show it, because it may hold a
-            password.
-    """
-    text = text.strip()
-    try:
-        url = URL(text if URL_SCHEME.match(text) else f"http://{text}")
-        port = url.port
-    except ValueError:
-        raise ValueError("is not a valid URL") from None
-    if url.scheme not in _PROXY_SCHEMES or not url.host:
-        raise ValueError("must be a URL of http, https, socks5 or socks5h")
-    url = url.with_scheme(_PROXY_SCHEMES[url.scheme])
-    return url.with_port(SOCKS_PORT) if port is None else url
-
-
-def proxy_problem(text: str) -> str | None:
-    """Say why a proxy cannot be used, without showing its URL; None if it can."""
-    try:
-        proxy = read_proxy(text)
-    except ValueError as error:
-        return str(error)
-    return SOCKS_MISSING if is_socks(proxy) and not HAS_SOCKS else None
-
-
-def is_socks(proxy: URL) -> bool:
-    """Tell whether a proxy that ``read_proxy`` has read speaks SOCKS."""
-    return proxy.scheme == "socks5"

@@ -167,7 +167,7 @@ def _message_problems(adapter: Any) -> Iterator[str]:
 
 def _takes(function: Callable[..., Any], *parameters: Any, **arguments: Any) -> bool:
     """Tell whether a function can be called so; it counts as callable if that cannot be seen."""
-    signature = _signature_of(function)
+    signature = signature_of(function)
     if signature is None:
         return True
     try:
@@ -177,7 +177,8 @@ def _takes(function: Callable[..., Any], *parameters: Any, **arguments: Any) -> 
     return True
 
 
-def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return what a call of a function takes; None if that cannot be seen."""
     try:
         # A decorator's own signature counts, because it may supply arguments to what it wraps.
         return inspect.signature(function, follow_wrapped=False)
@@ -188,7 +189,7 @@ def _signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
 
 def _names_in(function: Callable[..., Any]) -> str:
     """List what a function takes, by names alone: defaults may be secrets."""
-    signature = _signature_of(function)
+    signature = signature_of(function)
     assert signature is not None
     empty = inspect.Parameter.empty
     names = [

@@ -25,6 +25,8 @@ from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
 from .log.own import logger
+from .operations.observer import Observed
+from .operations.operated import Operated, Operations
 from .options import DriverOptions
 from .registration import hook_problem
 from .reverse.adapter_endpoints import AdapterEndpoints
@@ -53,7 +55,9 @@ class _Environment(Protocol):
         """The name, such as ``"prod"``."""
 
 
-class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic[_Config_co]):
+class Driver(
+    HostedDriver, Operated, drivers.ForwardDriver, drivers.ReverseDriver, Generic[_Config_co]
+):
     """Speaks all four ways on one event loop, inbound and outbound, HTTP and WebSocket.
 
     It runs in a process of its own (``run``, ``serve``), in an aiohttp application (``attach``, or
@@ -100,13 +104,14 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         )
         watch = UnsentWatch(self.options)
         watch.add_websockets(websockets)
+        descriptors = DescriptorWatch()
         self._lifespan = Lifespan(
             pool=self._pool,
             loops=self._loops,
             connections=websockets,
             work=handlers,
             hooks=hooks,
-            watches=(watch, DescriptorWatch(), *debug_watches(config)),
+            watches=(watch, descriptors, *debug_watches(config)),
             check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
@@ -114,8 +119,28 @@ class Driver(HostedDriver, drivers.ForwardDriver, drivers.ReverseDriver, Generic
         endpoints = AdapterEndpoints(
             self, Gate(self.options, self._lifespan), self._connected_bots, websockets, handlers
         )
+        self._operations = Operations(
+            self.options,
+            Observed(
+                lifespan=self._lifespan,
+                endpoints=endpoints,
+                pool=self._pool,
+                websockets=(websockets,),
+                work=(handlers, hooks),
+                records=self._connected_bots.records,
+                descriptors=descriptors,
+                loops=self._loops,
+                certificate=lambda: self._host.certificate_expires,
+            ),
+        )
         self._host = Host(
-            endpoints, self._lifespan, self.options, config, fastapi_hint=FASTAPI_HINT
+            endpoints,
+            self._lifespan,
+            self.options,
+            config,
+            listener=self._operations.listener,
+            counts=lambda: (len(self.bots), len(handlers)),
+            fastapi_hint=FASTAPI_HINT,
         )
         watch.add_connections(self._host.transports)
 

@@ -72,6 +72,7 @@ class AsgiWebSocket(DriverWebSocket):
         self._check_open()
         try:
             await self._emit({"type": "websocket.send", "text": data})
+            self.sent += 1
         except WebSocketClosed:
             if isinstance(data, str):
                 raise
@@ -90,6 +91,7 @@ class AsgiWebSocket(DriverWebSocket):
         except TypeError as error:
             raise self._wrong_data(data, False, error) from None
         await self._emit({"type": "websocket.send", "bytes": data})
+        self.sent += 1
 
     async def receive_frame(self) -> str | bytes:
         """See ``DriverWebSocket.receive_frame``."""
@@ -178,6 +180,7 @@ class AsgiWebSocket(DriverWebSocket):
             self._is_over = True
             self._end_as(Ending.by_peer(event.get("code"), event.get("reason")))
             raise self.closed_error()
+        self.received += 1
         text: str | None = event.get("text")
         if text is not None:
             return text

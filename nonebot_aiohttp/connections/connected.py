@@ -17,6 +17,7 @@ from ..log.naming import about, bot_name
 from ..log.own import logger
 from ..options import DriverOptions
 from .closing import POLICY_VIOLATION
+from .records import POLLING, BotRecords
 from .websocket import DriverWebSocket
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class ConnectedBots:
 
     It guards two rules. The late cleanup of an old connection never removes its successor. The
     disconnect hooks of a bot start only after its connect hooks have ended.
+
+    Attributes:
+        records: Since when each bot is connected, and over what.
     """
 
     def __init__(self, driver: Driver, options: DriverOptions, hooks: TaskSet) -> None:
@@ -85,10 +89,9 @@ class ConnectedBots:
         self._driver = driver
         self._options = options
         self._hooks = hooks
-        # By id(bot): the name of its adapter, its connect hooks while they run, whether it polls.
-        self._owners: dict[int, str] = {}
+        self.records = BotRecords()
+        # By id(bot): its connect hooks while they run.
         self._connect_hooks: dict[int, asyncio.Task[Any]] = {}
-        self._polling: set[int] = set()
         self._queues: WeakValueDictionary[str, SlotQueue] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -113,11 +116,10 @@ class ConnectedBots:
                 await self._make_room(old)
             yield
 
-    def connect(self, bot: Bot, owner: str, *, polls: bool = False) -> None:
+    def connect(self, bot: Bot, owner: str, way: str = "") -> None:
         """Add a bot and run its connect hooks; another bot with its id is disconnected.
 
-        ``owner`` is the adapter's name, for the log. ``polls`` says that the bot has no connection
-        that could be lost.
+        ``owner`` is the adapter's name, and ``way`` such as ``"reverse WebSocket"``, for the log.
         """
         driver = self._driver
         old = driver.bots.get(bot.self_id)
@@ -125,9 +127,10 @@ class ConnectedBots:
             self._replace(old)
         driver.bots[bot.self_id] = bot
         hooks = start_task(self._call_hooks(driver._bot_connection_hook, "bot connect", bot, owner))
-        self._owners[id(bot)] = owner
-        if polls:
-            self._polling.add(id(bot))
+        websocket = getattr(bot, "request", None)
+        self.records.add(
+            bot, owner, way, websocket if isinstance(websocket, DriverWebSocket) else None
+        )
         # Not kept when it has ended, to save memory: there are many idle connections.
         if not hooks.done():
             self._connect_hooks[id(bot)] = hooks
@@ -145,9 +148,8 @@ class ConnectedBots:
         """
         if self._driver.bots.get(bot.self_id) is bot:
             del self._driver.bots[bot.self_id]
-        self._polling.discard(id(bot))
         connect_hooks = self._connect_hooks.pop(id(bot), None)
-        if self._owners.pop(id(bot), None) is not None:
+        if self.records.remove(bot) is not None:
             self._hooks.start(self._run_disconnect_hooks(bot, owner, connect_hooks), owner)
 
     async def _run_disconnect_hooks(
@@ -186,7 +188,8 @@ class ConnectedBots:
     def _replace(self, old: Bot) -> None:
         owner = self._owner_of(old)
         name, whose = bot_name(old.self_id, owner), about(owner, old.self_id)
-        if id(old) in self._polling:
+        record = self.records.get(old)
+        if record is not None and record.way == POLLING:
             # Nothing is lost, because polling goes on.
             text = "A connection of {} takes the place of its polling in driver.bots"
             logger.info(text, name, **whose)
@@ -196,4 +199,5 @@ class ConnectedBots:
 
     def _owner_of(self, bot: Bot) -> str:
         # A bot that somebody has put into `driver.bots` by hand has no owner here.
-        return self._owners.get(id(bot)) or bot.type
+        record = self.records.get(bot)
+        return bot.type if record is None else record.adapter

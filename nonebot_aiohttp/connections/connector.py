@@ -17,7 +17,8 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..options import HAS_SOCKS, SOCKS_MISSING, SOCKS_PORT, is_socks
+from ..settings.proxy import HAS_SOCKS, SOCKS_MISSING, SOCKS_PORT, is_socks
+from .calls import CallCounts
 from .cookies import own_header
 from .interim import guard
 from .locations import as_it_stands
@@ -32,12 +33,14 @@ class ProxiedRequest(aiohttp.ClientRequest):
 
     Attributes:
         socks: The SOCKS proxy, which aiohttp itself does not support; None for no SOCKS proxy.
+        calls: Counts the request if it cannot connect; None counts nothing.
     """
 
     socks: URL | None = None
+    calls: CallCounts | None = None
 
 
-def request_class(proxies: Proxies) -> type[ProxiedRequest]:
+def request_class(proxies: Proxies, counts: CallCounts | None = None) -> type[ProxiedRequest]:
     """Make the class of a session's requests, with the proxies for requests that name no proxy.
 
     It replaces aiohttp's ``trust_env``, which also reads passwords from ``.netrc``. The target of a
@@ -46,6 +49,8 @@ def request_class(proxies: Proxies) -> type[ProxiedRequest]:
     """
 
     class Request(ProxiedRequest):
+        calls = counts
+
         # Not the constructor: to pass on its twenty arguments takes half as long as all it does.
         def update_host(self, url: URL) -> None:
             self.url = as_it_stands(self.url)
@@ -113,6 +118,8 @@ class Connector(aiohttp.TCPConnector):
                 connection = await self._connect_through(socks, req, traces, timeout)
         except BaseException:
             self._forget(socks or req.proxy or req.url)
+            if (calls := getattr(req, "calls", None)) is not None:
+                calls.failed(req.url)
             raise
         guard(connection)
         return connection

@@ -74,22 +74,32 @@ def are_left() -> bool:
     return True
 
 
-def fraction_in_use() -> float:
-    """Return the fraction of the descriptors that is in use, from 0 to 1; 0 if it is unknown."""
+def count_in_use() -> int | None:
+    """Count the descriptors in use; None if that is unknown."""
     try:
-        return len(os.listdir("/dev/fd")) / _limits()[0]
+        return len(os.listdir("/dev/fd"))
     except OSError:
-        return 0.0
+        return None
+
+
+def limit() -> int:
+    """Return how many descriptors this process may have."""
+    return _limits()[0]
 
 
 class DescriptorWatch(PeriodicWatch):
-    """Logs that few or no descriptors are left, because some hosts refuse peers without a word."""
+    """Logs that few or no descriptors are left, because some hosts refuse peers without a word.
+
+    Attributes:
+        in_use: How many were in use when they were last counted; None where that is unknown.
+    """
 
     def __init__(self) -> None:
         super().__init__(LOOK_INTERVAL, "file descriptors")
         self._lines = OnceInAWhile()
         self._warned = False
         self._looks = 0
+        self.in_use: int | None = None
 
     async def look(self) -> None:
         """Check whether any is left; count them less often, because that takes longer."""
@@ -97,15 +107,16 @@ class DescriptorWatch(PeriodicWatch):
             logger.error(
                 "No file descriptor is left: no peer can connect until others have gone. {}", ADVICE
             )
-        self._looks += 1
         if self._looks % LOOKS_PER_COUNT == 0:
             self._count()
+        self._looks += 1
 
     def _count(self) -> None:
-        if not self._warned and fraction_in_use() >= WARNING_THRESHOLD:
+        self.in_use = count_in_use()
+        if not self._warned and (self.in_use or 0) >= WARNING_THRESHOLD * limit():
             self._warned = True
             logger.warning(
                 "Three quarters of the {} file descriptors are in use, one for each connection. {}",
-                _limits()[0],
+                limit(),
                 ADVICE,
             )

@@ -16,6 +16,8 @@ class OpenWebSockets:
     def __init__(self) -> None:
         # A future is made only for a task that waits for it: there are many idle connections.
         self._ended: dict[DriverWebSocket, asyncio.Future[None] | None] = {}
+        # Messages in and out of those that are removed, by the adapter's name.
+        self._past: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._ended)
@@ -30,8 +32,17 @@ class OpenWebSockets:
     def remove(self, websocket: DriverWebSocket) -> None:
         """Remove a WebSocket whose reader has ended."""
         ended = self._ended.pop(websocket, None)
+        if websocket.received or websocket.sent:
+            _add(self._past, websocket)
         if ended is not None:
             _resolve(ended)
+
+    def messages(self) -> dict[str, list[int]]:
+        """Count the messages in and out, by the adapter's name, of all WebSockets there were."""
+        counts = {name: [*counts] for name, counts in self._past.items()}
+        for websocket in self._ended:
+            _add(counts, websocket)
+        return counts
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
         """Close all, drop those that take too long, and wait until their readers have ended."""
@@ -56,6 +67,14 @@ class OpenWebSockets:
         if ended is None:
             ended = self._ended[websocket] = asyncio.get_running_loop().create_future()
         return ended
+
+
+def _add(counts: dict[str, list[int]], websocket: DriverWebSocket) -> None:
+    of_owner = counts.get(websocket.owner)
+    if of_owner is None:
+        of_owner = counts[websocket.owner] = [0, 0]
+    of_owner[0] += websocket.received
+    of_owner[1] += websocket.sent
 
 
 def _forget(closing: asyncio.Future[None]) -> None:

@@ -14,7 +14,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from ..options import URL_SCHEME, read_proxy
+from ..settings.proxy import URL_SCHEME, read_proxy
 from .schemes import http_scheme
 
 _HOST_AND_PORT = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?")

@@ -10,6 +10,7 @@ import aiohttp
 
 from ..exceptions import LifecycleError, SetupError, ValidationError
 from ..options import DriverOptions
+from .calls import CallCounts, response_class
 from .connector import Connector, request_class
 from .cookies import ExactCookieJar
 from .interim import BoundedResponse
@@ -45,16 +46,22 @@ class SessionPool:
     session, and another one for the forward loops, which have rules of their own. Shared sessions
     keep no cookies, because the cookies of one bot must not reach another. The proxies of the
     environment are read when the pool opens.
+
+    Attributes:
+        calls: Counts the requests of adapters.
     """
 
-    def __init__(self, options: DriverOptions) -> None:
+    def __init__(self, options: DriverOptions, calls: CallCounts | None = None) -> None:
+        """Make a pool that is not open; ``calls`` are the counts of another pool."""
         self._options = options
+        self.calls = calls or CallCounts()
         self._connector: aiohttp.BaseConnector | None = None
         self._sessions: dict[str, aiohttp.ClientSession] = {}
         self._loop_sessions: dict[str, aiohttp.ClientSession] = {}
         self._spare: list[aiohttp.ClientSession] = []
         self._proxies = Proxies(options.proxy)
-        self._request_class = request_class(self._proxies)
+        self._request_class = request_class(self._proxies, self.calls)
+        self._response_class = response_class(self.calls)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders: dict[aiohttp.BaseConnector, int] = {}
 
@@ -65,7 +72,7 @@ class SessionPool:
 
     def another(self) -> SessionPool:
         """Make a pool with the same settings, which is not open yet."""
-        return SessionPool(self._options)
+        return SessionPool(self._options, self.calls)
 
     async def open(self) -> None:
         """Create the connector on the running loop.
@@ -128,6 +135,9 @@ class SessionPool:
             timeout=aiohttp.ClientTimeout(),
             trace_configs=[raising()],
             auto_decompress=False,
+            # Their state is the loops' own, so they do not count as calls.
+            request_class=request_class(self._proxies),
+            response_class=BoundedResponse,
         )
 
     def _shared(
@@ -150,11 +160,11 @@ class SessionPool:
         Raises:
             LifecycleError: The pool is not open.
         """
+        kwargs.setdefault("request_class", self._request_class)
+        kwargs.setdefault("response_class", self._response_class)
         return aiohttp.ClientSession(
             connector=self._open_connector(),
             connector_owner=False,
-            request_class=self._request_class,
-            response_class=BoundedResponse,
             # Instead the request class quotes what must be quoted.
             requote_redirect_url=False,
             max_line_size=MAX_HEADER,

@@ -47,6 +47,15 @@ class DriverWebSocket(WebSocket):
     _closing: asyncio.Task[None] | None = None
     """The closing handshake that this side has begun."""
 
+    owner = ""
+    """The name of the adapter whose messages these are; empty until that is known."""
+
+    received = 0
+    """Messages that have come in."""
+
+    sent = 0
+    """Messages that have gone out."""
+
     @property
     @abc.abstractmethod
     def accepted(self) -> bool:

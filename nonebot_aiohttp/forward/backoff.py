@@ -206,6 +206,11 @@ class Pace:
         self.failing, self._up_since = True, None
         return next(self._delays)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the last attempt has succeeded, and its connection stands."""
+        return self._up_since is not None
+
     def down_for(self) -> float:
         """Give the seconds since the first of the failures."""
         return self._clock() - self._down_since

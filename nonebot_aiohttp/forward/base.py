@@ -66,6 +66,7 @@ class ForwardLoop(abc.ABC):
 
     Attributes:
         label: Whose loop it is, for the log.
+        last_error: What failed last, as the log says it; empty if nothing has.
         about: Whose it is, as extra fields of its records; none until the setup is made.
         kind: What the loop does, for the label.
         takes: The kind of its setups.
@@ -97,6 +98,9 @@ class ForwardLoop(abc.ABC):
         if callable(setup):
             self.label += f" of {hook_name(setup)}"
         self._interval = 0.0
+        self.last_error = ""
+        self._next_attempt: float | None = None
+        self._given_up = False
         self._news = News(supplies.clock)
         # Whether a failure was logged as a warning since the last success.
         self._told = False
@@ -108,6 +112,30 @@ class ForwardLoop(abc.ABC):
                 await self._pause(await self._attempt_and_report())
         except (Stopped, _GivenUp):
             pass
+
+    @property
+    def state(self) -> str:
+        """``connected``, ``connecting``, ``waiting``, or ``ended`` if it can never work."""
+        if self._given_up:
+            return "ended"
+        if self._pace.is_up:
+            return "connected"
+        return "connecting" if self._next_attempt is None else "waiting"
+
+    @property
+    def attempts(self) -> int:
+        """Failed attempts, and connections that have ended, of this outage."""
+        return 0 if self._pace.is_up else self._pace.failures
+
+    def down_for(self) -> float | None:
+        """Give the seconds since this outage began; None if there is no outage."""
+        return self._pace.down_for() if self._pace.failing else None
+
+    def next_attempt_in(self) -> float | None:
+        """Give the seconds until the next attempt; None unless a failure is waited after."""
+        if self._next_attempt is None or self.state != "waiting":
+            return None
+        return max(self._next_attempt - self._supplies.clock(), 0.0)
 
     @abc.abstractmethod
     async def attempt(self, setup: Any, adapter: type[Bot], url: URL) -> float:
@@ -207,8 +235,9 @@ class ForwardLoop(abc.ABC):
         """
         verdict = judge(error)
         if verdict is Verdict.FATAL:
+            self._given_up, self.last_error = True, describe(error)
             text = "{} has ended for good: {}"
-            logger.error(text, self.label, describe(error), **self.about)
+            logger.error(text, self.label, self.last_error, **self.about)
             raise _GivenUp
         delay = max(self._pace.failed(self._interval), retry_after(error))
         if verdict is Verdict.SLOWLY:
@@ -220,13 +249,14 @@ class ForwardLoop(abc.ABC):
         """Log a failure: as a warning where that is news, otherwise for whoever debugs."""
         number, kind = self._pace.failures, kind_of(error)
         is_due, is_first = self._news.tell(number, kind)
+        self.last_error = describe(error)
         if isinstance(error, WebSocketClosed):
             what = disconnected_text(*self._whose, self.kind, error.code, error.reason)
         elif number == 1:
-            what = f"{self.label} failed: {describe(error)}"
+            what = f"{self.label} failed: {self.last_error}"
         else:
             lasted = duration(self._pace.down_for())
-            what = f"{self.label} has failed {number} times in {lasted}: {describe(error)}"
+            what = f"{self.label} has failed {number} times in {lasted}: {self.last_error}"
         text = f"{what}; the next attempt is in {delay:.1f} s"
         if is_first and not is_of_network(error):
             text = f"{text}\n{format_traceback(error)}"
@@ -234,7 +264,11 @@ class ForwardLoop(abc.ABC):
         logger.log("WARNING" if is_due else "DEBUG", "{}", text, **self.about)
 
     async def _pause(self, seconds: float) -> None:
-        await race(self._supplies.sleep(seconds), self._stopping)
+        self._next_attempt = self._supplies.clock() + seconds
+        try:
+            await race(self._supplies.sleep(seconds), self._stopping)
+        finally:
+            self._next_attempt = None
 
 
 class _GivenUp(Exception):

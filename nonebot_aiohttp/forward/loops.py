@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 from ..exceptions import SetupError
@@ -24,8 +25,13 @@ class ForwardLoops:
         self._supplies = supplies
         self._given: list[tuple[type[ForwardLoop], Any]] = []
         self._tasks: dict[asyncio.Task[None], ForwardLoop] = {}
+        # Those whose setups can never work.
+        self._given_up: list[ForwardLoop] = []
         self._stopping: asyncio.Event | None = None
         self._closing: asyncio.Event | None = None
+
+    def __iter__(self) -> Iterator[ForwardLoop]:
+        return iter((*self._given_up, *self._tasks.values()))
 
     def add_polling(self, setup: Any) -> None:
         """Add a polling setup, or the function that makes it; a running driver starts its loop.
@@ -50,6 +56,7 @@ class ForwardLoops:
     def start(self) -> None:
         """Start a loop for each setup, unless ``aiohttp_forward`` is off."""
         self._stopping, self._closing = asyncio.Event(), asyncio.Event()
+        self._given_up.clear()
         for loop, setup in self._given:
             self._start(loop, setup)
 
@@ -122,6 +129,8 @@ class ForwardLoops:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         loop = self._tasks.pop(task)
+        if loop.state == "ended":
+            self._given_up.append(loop)
         if not task.cancelled() and (error := task.exception()) is not None:
             text = "A forward loop broke, which is a bug"
             log_exception("CRITICAL", text, error, **loop.about)

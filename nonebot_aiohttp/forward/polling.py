@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..adapters import Bot, create_bot
+from ..connections import records
 from ..connections.message_tasks import MessageTasks
 from ..connections.redirects import Outgoing, following
 from ..connections.sessions import check_version
@@ -38,7 +39,7 @@ class PollingLoop(ForwardLoop):
         quiet: Set when no further answer will be read.
     """
 
-    kind = "polling"
+    kind = records.POLLING
     takes = POLLING
     interval = "poll_interval"
 
@@ -81,7 +82,8 @@ class PollingLoop(ForwardLoop):
         body = await self.within(self._poll(setup, url), timeout, "aiohttp_poll_timeout")
         joins = bot.self_id not in self._supplies.driver.bots
         if joins:
-            self._supplies.connected_bots.connect(bot, setup.adapter, polls=True)
+            self._supplies.connected_bots.connect(bot, setup.adapter, self.kind)
+        self._supplies.connected_bots.records.polled(bot)
         # The platform takes an answer whose body was read as acknowledged, so nothing may come
         # between.
         MessageTasks(self._supplies.handlers, bot.handle_message, setup.adapter, bot).start(body)

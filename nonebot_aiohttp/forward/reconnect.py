@@ -12,6 +12,7 @@ from ..connections.client_websocket import ClientWebSocket
 from ..connections.closing import GOING_AWAY, NORMAL, TRY_AGAIN_LATER
 from ..connections.handshakes import decoding
 from ..connections.message_tasks import MessageTasks, TooManyTasks
+from ..connections.records import FORWARD
 from ..connections.redirects import Outgoing, following
 from ..connections.schemes import websocket_scheme
 from ..exceptions import DuplicateBotError, WebSocketClosed
@@ -27,7 +28,7 @@ from .setups import WEBSOCKET
 class ReconnectLoop(ForwardLoop):
     """Keeps one WebSocket connected."""
 
-    kind = "forward WebSocket"
+    kind = FORWARD
     takes = WEBSOCKET
     interval = "reconnect_interval"
 
@@ -95,7 +96,8 @@ class ReconnectLoop(ForwardLoop):
         try:
             async with self._supplies.connected_bots.slot(setup.self_id):
                 bot = create_bot(adapter, driver, setup.self_id, websocket)
-                self._supplies.connected_bots.connect(bot, setup.adapter)
+                websocket.owner = setup.adapter
+                self._supplies.connected_bots.connect(bot, setup.adapter, self.kind)
         except DuplicateBotError:
             await websocket.end(NORMAL, "the bot is connected already")
             raise

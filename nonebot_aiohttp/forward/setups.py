@@ -18,7 +18,7 @@ from ..connections.schemes import HTTP_SCHEMES, WEBSOCKET_SCHEMES, http_scheme, 
 from ..drivers import HTTPPollingSetup, WebSocketSetup
 from ..exceptions import SetupError
 from ..log import loggable, redact_url
-from ..registration import type_name
+from ..registration import signature_of, type_name
 
 _BREAKS = frozenset("\r\n\0")
 """Characters that no header may hold; aiohttp refuses to send them."""
@@ -98,15 +98,13 @@ def check_given(setup: Any, kind: SetupKind) -> None:
 
 def _check_function(function: Any, kind: SetupKind) -> None:
     """Check that a function, or a class, can be called without arguments."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (ValueError, TypeError):
-        # Some functions that are written in C do not tell.
+    signature = signature_of(function)
+    if signature is None:
         return
     variadic = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
     needed = [
         each.name
-        for each in parameters
+        for each in signature.parameters.values()
         if each.default is inspect.Parameter.empty and each.kind not in variadic
     ]
     if not needed:

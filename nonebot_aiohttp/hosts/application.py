@@ -69,6 +69,12 @@ class DriverApplication(_Quiet, web.Application):
 
     ATTRS = web.Application.ATTRS | {"_fastapi_hint"}
 
+    def __new__(cls, fastapi_hint: str) -> DriverApplication:
+        """Make it of what ``web.Application`` is now, because tracing libraries replace that."""
+        if not issubclass(cls, web.Application):
+            cls = type(cls)(cls.__name__, (cls, web.Application), {})
+        return super().__new__(cls)
+
     def __init__(self, fastapi_hint: str) -> None:
         """Make an application; ``fastapi_hint`` says what to do instead, for the error."""
         super().__init__()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
@@ -25,10 +27,25 @@ from .library_loggers import limited_loggers
 from .listening import Listening
 from .process import DEFAULT_LEVEL, serve_process
 from .server import Server, Started
+from .systemd import OPERATIONS, Counts, Systemd, supervision
 from .unused import Use
 
 if TYPE_CHECKING:
     from ..reverse.guests.guest import Guest
+
+
+class StrictListener(Protocol):
+    """A listener that several may have open at once."""
+
+    async def open(self, given: Sequence[socket.socket] = (), *, strict: bool = False) -> None:
+        """Listen, on the given sockets if there are any.
+
+        Raises:
+            StartupError: It cannot, and is ``strict``.
+        """
+
+    async def close(self) -> None:
+        """Listen no more, unless another one has it open."""
 
 
 class Host:
@@ -37,6 +54,7 @@ class Host:
     Attributes:
         lifespan: The order of starting and stopping.
         asgi_application: The endpoints as an ASGI 3 application.
+        systemd: What may have started this process, and given it sockets; within ``run()`` only.
     """
 
     def __init__(
@@ -46,7 +64,9 @@ class Host:
         options: DriverOptions,
         config: Any,
         *,
+        listener: StrictListener,
         guest: Guest | None = None,
+        counts: Counts = lambda: (0, None),
         fastapi_hint: str,
         asgi_advice: str = "",
         run_advice: str = "end the program with driver.run()",
@@ -55,7 +75,9 @@ class Host:
 
         Args:
             config: The configuration, for ``host``, ``port`` and ``log_level``.
+            listener: The operators' own, which the own process opens before anything else.
             guest: An ASGI application behind the endpoints' own paths; None serves these alone.
+            counts: Counts the connected bots and the events in flight, for systemd.
             fastapi_hint: See ``DriverApplication``.
             asgi_advice: See ``AsgiApplication``.
             run_advice: What to do, for a program that does not run its driver.
@@ -71,6 +93,7 @@ class Host:
         )
         self._transport = AiohttpTransport(endpoints, options, bodies, guest)
         self._fastapi_hint = fastapi_hint
+        self._listener = listener
         self._embedding = Embedding(self._transport, lifespan)
         self._options = options
         self._config = config
@@ -78,7 +101,15 @@ class Host:
         self._app_is_taken = False
         self._app_loop: asyncio.AbstractEventLoop | None = None
         self._exit: Callable[[], object] | None = None
+        self._server: Server | _Nowhere | None = None
         self._stop_asked = False
+        self._counts = counts
+        self.systemd = Systemd()
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate of the own process expires, in Unix seconds; None if unknown."""
+        return None if self._server is None else self._server.certificate_expires
 
     @property
     def asgi(self) -> AsgiApplication:
@@ -148,13 +179,15 @@ class Host:
     def run(self, where: Listening | None) -> None:
         """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
         self._use.begin()
-        serve_process(
-            self.serve(where, hint="; Ctrl+C again cuts it off"),
-            self.lifespan,
-            loop=self._options.loop,
-            log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
-            stop=self._stop_by_signal,
-        )
+        with supervision(self._counts) as self.systemd:
+            serve_process(
+                self.serve(where, hint="; Ctrl+C again cuts it off"),
+                self.lifespan,
+                loop=self._options.loop,
+                log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
+                stop=self._stop_by_signal,
+                failed=self.systemd.failed,
+            )
 
     async def serve(
         self, where: Listening | None, started: Started | None = None, hint: str = ""
@@ -181,30 +214,48 @@ class Host:
         if self._stop_asked:
             stop.set()
         try:
-            if where is None:
-                await self._serve_until(stop, _Nowhere(self.lifespan), started, hint)
-                return
-            app = self._embedding.own = self._app_to_serve()
-            where = where.completed(self._config)
             with limited_loggers():
-                server = Server(app, self._transport, self.lifespan, self._options, where)
-                await self._serve_until(stop, server, started, hint)
+                await self._listener.open(self.systemd.sockets.named(OPERATIONS), strict=True)
+                try:
+                    self._server = self._make_server(where)
+                    await self._serve_until(stop, self._server, started, hint)
+                finally:
+                    await self._listener.close()
         finally:
             self._exit = None
+            self._server = None
             self._stop_asked = False
             self._embedding.own = None
+
+    def _make_server(self, where: Listening | None) -> Server | _Nowhere:
+        if where is None:
+            self._warn_of_sockets()
+            return _Nowhere(self.lifespan)
+        app = self._embedding.own = self._app_to_serve()
+        where = replace(where.completed(self._config), given=self.systemd.sockets)
+        return Server(app, self._transport, self.lifespan, self._options, where)
+
+    def _warn_of_sockets(self) -> None:
+        if self.systemd.sockets.for_public:
+            logger.warning(
+                "systemd has opened sockets, but run(listen=False) serves none of them, so whoever"
+                " connects waits for ever: disable the socket unit"
+            )
 
     async def _serve_until(
         self, stop: asyncio.Event, server: Server | _Nowhere, started: Started | None, hint: str
     ) -> None:
+        self.systemd.starting()
         try:
             await server.start(stop, started)
+            self.systemd.ready()
             await stop.wait()
             seconds = self._options.drain_timeout
             logger.info("Stopping, up to {:g} s for what runs{}", seconds, hint)
         except Stopped:
             logger.info("Stopped before the startup had ended")
         finally:
+            self.systemd.stopping(self.lifespan.stop_limit)
             await server.stop()
         all_ended = self.lifespan.deadline.all_ended
         logger.info("Stopped" if all_ended else "Stopped; not all that ran has ended")
@@ -227,6 +278,8 @@ class Host:
 
 class _Nowhere:
     """Stands for the server of a process that only connects to platforms."""
+
+    certificate_expires = None
 
     def __init__(self, lifespan: Lifespan) -> None:
         self._lifespan = lifespan

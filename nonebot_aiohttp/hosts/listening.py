@@ -8,14 +8,16 @@ import socket
 import ssl
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from yarl import URL
 
 from ..exceptions import StartupError, ValidationError
 from ..log import loggable
+from ..log.own import logger
 from ..options import DriverOptions
+from .systemd import GivenSockets
 
 Address = tuple[Any, ...]
 
@@ -29,6 +31,9 @@ OF_HERE = "HOST must be an address of this machine: 127.0.0.1, or 0.0.0.0 for al
 BACKLOG = 1024
 """Connections that wait to be accepted; those that come while the startup hooks run wait here."""
 
+SYSTEMD_BACKLOG = 65_535
+"""The same for sockets of systemd, which wait longer; the system's own limit is lower."""
+
 
 @dataclass(frozen=True)
 class Listening:
@@ -37,6 +42,7 @@ class Listening:
     Attributes:
         host: A name or an address; None is the configuration's ``host``.
         port: The port, or its digits as text; None is the configuration's ``port``.
+        given: The sockets of systemd, which are used instead of a host, a port or a path.
     """
 
     host: str | None = None
@@ -45,6 +51,17 @@ class Listening:
     mode: int | None = None
     sock: socket.socket | None = None
     ssl_context: ssl.SSLContext | None = None
+    given: GivenSockets = field(default_factory=lambda: GivenSockets({}))
+
+    @property
+    def is_given(self) -> bool:
+        """Whether systemd has opened the sockets, and keeps them open."""
+        return self.sock is None and self.given.for_public
+
+    @property
+    def backlog(self) -> int:
+        """Connections that may wait to be accepted."""
+        return SYSTEMD_BACKLOG if self.is_given else BACKLOG
 
     def completed(self, config: Any) -> Listening:
         """Fill in what the configuration says of host and port."""
@@ -56,35 +73,22 @@ class Listening:
         """Bind and listen.
 
         Raises:
-            StartupError: An address cannot be bound.
+            StartupError: An address cannot be bound, or a socket of systemd cannot be used.
             ValidationError: The port is not a valid port number.
         """
         if self.sock is not None:
             return [self.sock]
+        if self.is_given:
+            logger.info("systemd has opened the sockets, so HOST, PORT and path= are not used")
+            return self.given.public()
         if self.path is not None:
             mode = int(options.socket_mode, 8) if self.mode is None else self.mode
             return [listen_unix(self.path, mode)]
         return listen(self.host, port_number(self.port))
 
-    def context(self, options: DriverOptions) -> ssl.SSLContext | None:
-        """Return the TLS context to serve with; None serves plain.
-
-        Raises:
-            ValidationError: The files that the settings name are not a certificate and its key.
-        """
-        if self.ssl_context is not None or options.ssl_certfile is None:
-            return self.ssl_context
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
-        except OSError as error:
-            text = f"cannot be used with its key: {error.strerror or error}"
-            raise ValidationError({"aiohttp_ssl_certfile": text}) from None
-        return context
-
     def remove_file(self) -> None:
         """Remove the file of a Unix socket, because a later start expects none."""
-        if self.path is not None:
+        if self.path is not None and not self.is_given:
             with suppress(FileNotFoundError):
                 os.unlink(self.path)
 
@@ -232,4 +236,7 @@ def url_of(listening: socket.socket, context: ssl.SSLContext | None) -> str:
     name = listening.getsockname()
     if isinstance(name, tuple):
         return str(URL.build(scheme=scheme, host=name[0], port=name[1]))
+    if isinstance(name, bytes):
+        # An abstract address, which begins with a NUL.
+        name = f"@{os.fsdecode(name[1:])}"
     return f"{scheme}://unix:{name}"

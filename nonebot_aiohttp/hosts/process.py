@@ -146,6 +146,7 @@ def serve_process(
     loop: str,
     log_level: int | str,
     stop: Callable[[], None],
+    failed: Callable[[BaseException], None] = lambda _: None,
 ) -> None:
     """Run a server as the main thing that this process does.
 
@@ -155,6 +156,7 @@ def serve_process(
         loop: The setting ``aiohttp_loop``.
         log_level: The lowest level that the console shows; a name or a number of loguru's.
         stop: Makes ``serving`` stop; thread-safe.
+        failed: Called with why the start has failed, when that is logged.
 
     Raises:
         SystemExit: With 1 when the start failed, with 130 when a second Ctrl+C forced the end.
@@ -167,6 +169,7 @@ def serve_process(
             _run(serving, lifespan, loop_factory(loop), stop)
         except NonebotAiohttpError as error:
             log_failed_start(error)
+            failed(error)
             _leave_threads(FAILED, threads, lifespan.deadline)
             raise SystemExit(FAILED) from error
         except _Forced:

@@ -20,13 +20,17 @@ from ..log.own import logger
 from ..options import DriverOptions
 from ..reverse.aiohttp_transport import AiohttpTransport
 from .access_log import AccessLog
+from .certificates import Certificates
 from .draining import DrainingConnections
 from .fast_path import FastPath
 from .library_loggers import SERVER
-from .listening import BACKLOG, Listening, close_all, url_of
+from .listening import Listening, close_all, url_of
 
 ACCEPTED_AT_ONCE = 128
 """Connections that asyncio accepts in one turn of the event loop."""
+
+LAST_REQUESTS = 0.1
+"""Seconds in which requests of the last connections arrive, if systemd keeps the sockets open."""
 
 SHORTEST_TIMEOUT = 0.01
 """Seconds for which aiohttp waits where none are left, because it takes 0 for no limit."""
@@ -57,7 +61,10 @@ class Server:
         self._lifespan = lifespan
         self._options = options
         self._where = where
-        self._context = where.context(options)
+        self._certificates = None if where.ssl_context is not None else Certificates.of(options)
+        self._context = where.ssl_context
+        if self._certificates is not None:
+            self._context = self._certificates.context
         self._sockets = where.open(options)
         self._runner = make_runner(app, options)
         self._servers: list[asyncio.AbstractServer] = []
@@ -74,8 +81,15 @@ class Server:
         await self._accept()
         for each in self._sockets:
             logger.info("Listening on {}", url_of(each, self._context))
+        if self._certificates is not None:
+            self._certificates.start()
         if started is not None:
             started([each.getsockname() for each in self._sockets])
+
+    @property
+    def certificate_expires(self) -> float | None:
+        """When the certificate expires, in Unix seconds; None if it is unknown, or not of files."""
+        return None if self._certificates is None else self._certificates.expires
 
     async def _start(self) -> None:
         await self._lifespan.start()
@@ -101,16 +115,17 @@ class Server:
             self._servers.append(server)
             await server.start_serving()
             # It has set the backlog to what it accepts at once.
-            each.listen(BACKLOG)
+            each.listen(self._where.backlog)
 
     async def stop(self) -> None:
         """Stop accepting, stop the driver, then end the application and every connection."""
         try:
-            for server in self._servers:
-                server.close()
-            if self._runner.server is not None:
-                self._draining.add(each.transport for each in self._runner.server.connections)
-            await self._lifespan.stop()
+            if self._certificates is not None:
+                self._certificates.stop()
+            try:
+                await self._stop_accepting()
+            finally:
+                await self._lifespan.stop()
         finally:
             try:
                 await self._end()
@@ -118,6 +133,23 @@ class Server:
                 close_all(self._sockets)
                 self._where.remove_file()
                 self._transport.server = None
+
+    async def _stop_accepting(self) -> None:
+        # Whoever comes from now on waits in systemd's socket. So nobody shall be refused who came
+        # just before, and whose request is on its way.
+        is_for_later = self._where.is_given and self._lifespan.takes_events
+        loop = asyncio.get_running_loop()
+        if is_for_later and isinstance(loop, asyncio.SelectorEventLoop):
+            # The close() below drops what asyncio has accepted in this turn of its loop.
+            for each in self._sockets:
+                loop.remove_reader(each)
+            await asyncio.sleep(0)
+        for server in self._servers:
+            server.close()
+        if is_for_later:
+            await asyncio.sleep(LAST_REQUESTS)
+        if self._runner.server is not None:
+            self._draining.add(each.transport for each in self._runner.server.connections)
 
     async def _end(self) -> None:
         server = self._runner.server

@@ -93,6 +93,16 @@ class Work(Protocol):
         """Log the failures that were only counted, and be ready for the next stop."""
 
 
+class Listener(Protocol):
+    """A listener of its own for those who operate the driver."""
+
+    async def open(self) -> None:
+        """Begin to answer, before anything else starts."""
+
+    async def close(self) -> None:
+        """Answer no more, when everything else has stopped."""
+
+
 class Watch(Protocol):
     """Looks after connections while the driver runs."""
 
@@ -115,6 +125,7 @@ class Lifespan:
 
     Attributes:
         state: Where the driver is in its life.
+        since: When it came into that state, in Unix seconds.
         deadline: The deadline of the current stop, or of the last one.
     """
 
@@ -131,6 +142,7 @@ class Lifespan:
         drain_timeout: float,
         close_timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
     ) -> None:
         """Take the parts; for the timeouts in seconds see ``Deadline``.
 
@@ -141,8 +153,10 @@ class Lifespan:
             check: Called when the startup hooks have ended. What it raises fails the start.
             watches: They look from the end of the startup hooks until the end of the stop.
         """
-        self.state = State.IDLE
+        self._time_of_day = time_of_day
+        self._enter(State.IDLE)
         self.deadline = Deadline(0, close_timeout, clock)
+        self._listener: Listener | None = None
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._pool = pool
@@ -150,12 +164,15 @@ class Lifespan:
         self._connections = connections
         self._work = work
         self._hooks = hooks
-        self._watches = watches
+        self._watches = [*watches]
         self._check = check
         self._drain_timeout = drain_timeout
         self._close_timeout = close_timeout
         self._clock = clock
         self._stopped: asyncio.Future[None] | None = None
+
+    def _enter(self, state: State) -> None:
+        self.state, self.since = state, self._time_of_day()
 
     @property
     def takes_events(self) -> bool:
@@ -175,20 +192,33 @@ class Lifespan:
         """Add a hook that runs at the stop, before the hooks that were added before."""
         self._shutdown.append(hook)
 
+    def be_operated(self, listener: Listener, watch: Watch) -> None:
+        """Take what serves operators.
+
+        Args:
+            listener: It is open from before the pool is opened until after it is closed.
+            watch: One more watch.
+        """
+        self._listener = listener
+        self._watches.append(watch)
+
     async def start(self) -> None:
         """Open the pool, run the startup hooks, take events, start the forward loops.
 
         Raises:
             LifecycleError: The driver is not idle.
+            StartupError: The operators' listener cannot listen; no hook has run.
             ValidationError: The pool cannot be opened with these settings; no hook has run.
             StartupError: A startup hook failed; everything that had started is stopped again.
             SetupError: A forward connection can never work; stopped again as well.
         """
         if not self.is_idle:
             raise LifecycleError(f"The driver cannot start while it is {self.state.value}")
-        self.state = State.STARTING
+        self._enter(State.STARTING)
         logger.release()
         try:
+            if self._listener is not None:
+                await self._listener.open()
             await self._pool.open()
         except BaseException:
             # The shutdown hooks do not run, because no startup hook has.
@@ -201,7 +231,7 @@ class Lifespan:
             # There are no events to wait for, because none was taken.
             await self._close(self._new_deadline(0))
             raise
-        self.state = State.RUNNING
+        self._enter(State.RUNNING)
         for watch in self._watches:
             watch.start()
         self._loops.start()
@@ -210,6 +240,11 @@ class Lifespan:
     def start_grace(self) -> float:
         """Seconds at most until a start that was given up has stopped what had started."""
         return 2 * self._close_timeout + GRACE
+
+    @property
+    def stop_limit(self) -> float:
+        """Seconds at most until a stop has ended."""
+        return self._drain_timeout + 2 * self._close_timeout + GRACE
 
     async def stop(self) -> None:
         """Stop in order; a second call waits for the end of the first.
@@ -221,7 +256,7 @@ class Lifespan:
             await asyncio.shield(self._stopped)
         if self.state is not State.RUNNING:
             return
-        self.state = State.STOPPING
+        self._enter(State.STOPPING)
         self._stopped = asyncio.get_running_loop().create_future()
         deadline = self._new_deadline(self._drain_timeout)
         try:
@@ -280,7 +315,13 @@ class Lifespan:
         finally:
             for watch in self._watches:
                 watch.stop()
-            self.state = State.IDLE
+            try:
+                if self._listener is not None:
+                    with deadline.grace() as grace:
+                        closing = self._listener.close()
+                        await end_within(closing, grace, deadline, "the operators' listener")
+            finally:
+                self._enter(State.IDLE)
 
     def cut_off(self) -> None:
         """Log what a forced end of the process cuts off."""

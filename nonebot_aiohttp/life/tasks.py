@@ -63,12 +63,16 @@ class TaskSet:
     Attributes:
         kind: What the tasks are, for the log: ``"handler"``.
         failures: Logs the failures.
+        failed: How many tasks have failed.
+        cut_off: How many were cut off.
         crowded: Limits the warnings that a bot has many tasks.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.failures = Failures()
+        self.failed = 0
+        self.cut_off = 0
         self.crowded = OnceInAWhile()
         self._tasks: dict[asyncio.Task[Any], Owner] = {}
         self._cut_off: set[asyncio.Task[Any]] = set()
@@ -104,6 +108,7 @@ class TaskSet:
             task = self._new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # An eager task raises them in its caller, so the task is not there to be logged later.
+            self.cut_off += 1
             self.log_lost(owner)
             raise
         if not task.done():
@@ -164,6 +169,7 @@ class TaskSet:
             logger.error(text, self._a_kind, owner.name, **about(owner.adapter, owner.self_id))
 
     def _log_failure(self, error: BaseException, owner: Owner) -> None:
+        self.failed += 1
         text = f"{self._a_kind} of {owner.name} failed"
         if is_disconnected(error, owner.bot):
             self.failures.log_disconnected(text, error, adapter=owner.adapter, bot=owner.self_id)
@@ -171,8 +177,14 @@ class TaskSet:
             of_all = f"{self._a_kind} of {owner.shown} failed"
             self.failures.log(of_all, error, text, adapter=owner.adapter, bot=owner.self_id)
 
+    def log_failed(self, text: str, error: BaseException, adapter: str) -> None:
+        """Log that a handler of an adapter has failed that is not a task of its own."""
+        self.failed += 1
+        self.failures.log(text, error, adapter=adapter)
+
     def log_not_started(self, error: BaseException, owner: str, bot: Any = None) -> None:
         """Log that a handler has failed before its task was made."""
+        self.failed += 1
         whose = Owner(owner, bot)
         of_all, this = (f"{self._a_kind} of {each} could not start" for each in (owner, whose.name))
         self.failures.log(of_all, error, this, adapter=owner, bot=whose.self_id)
@@ -204,6 +216,7 @@ class TaskSet:
         """Log how many tasks of each adapter are about to be cut off, each task once."""
         waiting = {each: owner for each, owner in self._tasks.items() if each not in self._cut_off}
         self._cut_off.update(waiting)
+        self.cut_off += len(waiting)
         counts = Counter(
             (owner.shown, owner.adapter, self._is_awaited(each)) for each, owner in waiting.items()
         )

@@ -24,6 +24,7 @@ from yarl import URL
 
 from ..connections.client_websocket import ClientWebSocket
 from ..connections.cookies import ExactCookieJar, given_cookies, given_header
+from ..connections.open_websockets import OpenWebSockets
 from ..connections.proxies import proxy_of_request
 from ..connections.redirects import Outgoing, following, raising
 from ..connections.sessions import SessionPool
@@ -39,7 +40,7 @@ from .calls import (
     with_login,
 )
 from .models import HAS_UNSET, NO_LIMIT, UNSET, Timeout, default_timeout, merge_query, to_timeout
-from .websocket import NonebotWebSocket
+from .websocket import NonebotWebSocket, current_websocket
 
 NEVER = 10.0 * 365 * 24 * 3600
 """Seconds that stand for no limit, because a timer of an event loop must be finite."""
@@ -175,7 +176,7 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
     """
 
     _pool: SessionPool
-    _client_websockets: set[ClientWebSocket]
+    _client_websockets: OpenWebSockets
     options: DriverOptions
 
     async def request(self, setup: Request) -> Response:
@@ -253,10 +254,13 @@ class ClientHalf(HTTPClientMixin, WebSocketClientMixin):
             connected = await asyncio.wait_for(handshake, limits.handshake)
             websocket = NonebotWebSocket(setup, connected, limits.receive)
             self._client_websockets.add(connected)
+            before = current_websocket.get()
+            current_websocket.set(connected)
             try:
                 yield websocket
             finally:
-                self._client_websockets.discard(connected)
+                current_websocket.set(before)
+                self._client_websockets.remove(connected)
                 await connected.close()
 
     async def _handshake(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from nonebot.adapters import Bot
 from nonebot.config import Config, Env
 from nonebot.drivers import ASGIMixin, HTTPServerSetup, WebSocketServerSetup
 from nonebot.drivers import Driver as NonebotDriver
 
+from ..connections.client_websocket import ClientWebSocket
 from ..connections.descriptors import DescriptorWatch
 from ..connections.open_websockets import OpenWebSockets
+from ..connections.records import FORWARD, REVERSE, BotRecords
 from ..connections.sessions import SessionPool
 from ..connections.unsent import UnsentWatch
 from ..hosts.host import Host
@@ -20,6 +24,8 @@ from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
 from ..log.own import logger
+from ..operations.observer import Observed
+from ..operations.operated import Operated, Operations
 from ..options import DriverOptions
 from ..reverse.asgi_transport import Application
 from ..reverse.gate import Gate
@@ -28,6 +34,7 @@ from .client import ClientHalf
 from .events import EventWork
 from .lifespan import HookRegistration, LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
+from .websocket import current_websocket
 
 if TYPE_CHECKING:
     from .plugins_app import PluginsApp
@@ -60,7 +67,7 @@ def read_options(config: Config) -> DriverOptions:
     return DriverOptions.from_config(config, allowed_origins=frozenset({"*"}))
 
 
-class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixin):
+class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver, ASGIMixin):
     """The driver for ``DRIVER=nonebot_aiohttp.nonebot2``: server and client on one event loop.
 
     Attributes:
@@ -88,7 +95,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixi
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
         watch = UnsentWatch(self.options)
-        self._client_websockets = set()
+        self._client_websockets = OpenWebSockets()
+        self._records, descriptors = BotRecords(), DescriptorWatch()
         kept = Kept(handlers, websocket_handlers, websockets, Streams(websockets))
         watch.add_websockets(websockets)
         watch.add_websockets(self._client_websockets)
@@ -98,7 +106,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixi
             connections=kept.streams,
             work=work,
             hooks=websocket_handlers,
-            watches=(watch, DescriptorWatch(), *debug_watches(config)),
+            watches=(watch, descriptors, *debug_watches(config)),
             check=self._check_start,
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
@@ -106,12 +114,29 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixi
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
+        self._operations = Operations(
+            self.options,
+            Observed(
+                lifespan=life,
+                endpoints=self._endpoints,
+                pool=self._pool,
+                websockets=(websockets, self._client_websockets),
+                work=(handlers, websocket_handlers),
+                records=self._records,
+                descriptors=descriptors,
+                events=work,
+                certificate=lambda: self._host.certificate_expires,
+                versions=(("nonebot2", version("nonebot2")),),
+            ),
+        )
         self._host = Host(
             self._endpoints,
             life,
             self.options,
             config,
+            listener=self._operations.listener,
             guest=self._make_guest(config, gate, kept) if self.options.fastapi else None,
+            counts=lambda: (len(self.bots), work.count()),
             fastapi_hint=FASTAPI_HINT,
             asgi_advice=ASGI_ADVICE,
             run_advice="end the program with nonebot.run()",
@@ -149,6 +174,19 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, NonebotDriver, ASGIMixi
                 "No adapter is registered, so no event reaches the bot: call"
                 " nonebot.get_driver().register_adapter(...) before nonebot.run()"
             )
+
+    def _bot_connect(self, bot: Bot) -> None:
+        super()._bot_connect(bot)
+        websocket, name = current_websocket.get(), bot.adapter.get_name()
+        way = ""
+        if websocket is not None:
+            websocket.owner = name
+            way = FORWARD if isinstance(websocket, ClientWebSocket) else REVERSE
+        self._records.add(bot, name, way, websocket)
+
+    def _bot_disconnect(self, bot: Bot) -> None:
+        self._records.remove(bot)
+        super()._bot_disconnect(bot)
 
     def _deadline(self) -> Deadline | None:
         life = self._host.lifespan
@@ -246,7 +284,7 @@ class Mixin(HookRegistration, ClientHalf):
         super().__init__(env, config)  # type: ignore[call-arg]
         self.options = read_options(config)
         self._pool = SessionPool(self.options)
-        self._client_websockets = set()
+        self._client_websockets = OpenWebSockets()
         unsent = UnsentWatch(self.options)
         unsent.add_websockets(self._client_websockets)
         self._watches = unsent, DescriptorWatch()

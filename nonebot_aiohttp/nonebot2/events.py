@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import Counter
 from collections.abc import Iterator
 from types import CodeType
@@ -34,8 +35,18 @@ FIRST_TURNS = 3
 LOOK_PAUSE = 0.02
 """Least seconds between two looks at the tasks."""
 
+MOST_TASKS = 1000
+"""Tasks of the loop beyond which events are counted at the stop only: looking takes 4 ms."""
+
 LOOKS_SHARE = 0.1
 """Largest share of the time that looks take if there are many tasks."""
+
+
+COUNT_LASTS = 1.0
+"""Seconds for which a count of the events in flight holds."""
+
+TASKS_A_TURN = 500
+"""Tasks that are looked at before the rest of the loop has its turn."""
 
 
 class Event(NamedTuple):
@@ -55,6 +66,9 @@ class EventWork:
 
     Events that an adapter handles within a WebSocket's handle function count as well. The task of
     that function is not cancelled with them; it ends when its WebSocket is closed.
+
+    Attributes:
+        cut_off: How many events were cut off.
     """
 
     def __init__(self, requests: TaskSet, websockets: TaskSet) -> None:
@@ -63,12 +77,42 @@ class EventWork:
         # The tasks whose events have been logged as cut off.
         self._cut_off: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._origins: _Origins | None = None
+        self.cut_off = 0
+        # How many events are in flight, and the monotonic time when they were counted.
+        self._counted = 0, -COUNT_LASTS
+
+    def in_flight(self) -> int:
+        """Count the events that are being handled; a count holds for a second."""
+        count, when = self._counted
+        if time.monotonic() - when < COUNT_LASTS:
+            return count
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return 0
+        return len(events_in_flight(loop))
+
+    async def recount(self) -> None:
+        """Count in turns with the rest of the loop, because there may be ten thousand tasks."""
+        codes, count = set(_codes_of_handle_event()), 0
+        for number, task in enumerate(asyncio.all_tasks(), 1):
+            count += _event_of(task, codes) is not None
+            if number % TASKS_A_TURN == 0:
+                await asyncio.sleep(0)
+        self._counted = count, time.monotonic()
 
     def describe_pending(self) -> str:
         """Describe the work in flight; see ``lifespan.Work``."""
         events = len(events_in_flight(asyncio.get_running_loop()))
         texts = (self._requests.describe_pending(), f"{events} event(s)" if events else "")
         return " and ".join(filter(None, texts))
+
+    def count(self) -> int | None:
+        """Count the work in flight; None where many tasks would make that hold up the loop."""
+        loop = asyncio.get_running_loop()
+        if len(asyncio.all_tasks(loop)) > MOST_TASKS:
+            return None
+        return len({*self._requests, *(each.task for each in events_in_flight(loop))})
 
     async def drain(self, timeout: float) -> None:
         """Wait for requests and events, ``timeout`` seconds at most; see ``lifespan.Work``.
@@ -128,6 +172,7 @@ class EventWork:
             for each in events
             if each.task not in self._cut_off
         )
+        self.cut_off += sum(counts.values())
         self._cut_off.update(each.task for each in events)
         for (adapter, bot, is_awaited), count in sorted(counts.items()):
             why = "had not ended" if is_awaited else "came after the stop began"
@@ -204,10 +249,15 @@ def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
     codes = set(_codes_of_handle_event())
     events = []
     for task in asyncio.all_tasks(loop) - {asyncio.current_task(loop)}:
-        handling = next((each for each in _awaited(task) if each.cr_code in codes), None)
-        if handling is not None:
-            events.append(Event(task, handling))
+        event = _event_of(task, codes)
+        if event is not None:
+            events.append(event)
     return events
+
+
+def _event_of(task: asyncio.Task[Any], codes: set[CodeType]) -> Event | None:
+    handling = next((each for each in _awaited(task) if each.cr_code in codes), None)
+    return None if handling is None else Event(task, handling)
 
 
 def _codes_of_handle_event() -> Iterator[CodeType]:

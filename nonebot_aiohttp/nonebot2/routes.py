@@ -31,7 +31,7 @@ from ..reverse.gate import Gate
 from ..reverse.headers import keep_headers
 from ..reverse.refusals import REFUSED, Refused, RefusedByAdapter, plain
 from .models import InboundRequest
-from .websocket import NonebotWebSocket
+from .websocket import NonebotWebSocket, current_websocket
 
 MOST_SHOWN = 3
 """Paths of a kind that a line offers instead of a wrong one."""
@@ -192,6 +192,11 @@ class RouteEndpoints(Endpoints):
         name: str = target.setup.name
         return name
 
+    def path_of(self, target: Route) -> str:
+        """Return the path of the setup; see ``Endpoints.path_of``."""
+        path: str = target.setup.path.path
+        return "/" + path.removeprefix("/")
+
     def adapter_of(self, target: Route) -> str:
         """Return the name of the adapter."""
         return target.adapter
@@ -210,17 +215,19 @@ class RouteEndpoints(Endpoints):
             answer = sendable(response.status_code, response.content, response.headers)
             if answer.status >= 400:
                 self.refuse(target, RefusedByAdapter(answer), source)
+            else:
+                self.count(target, answer.status)
             return answer
         except Unsendable as error:
             text = f"{name} has made a response that cannot be sent: {error}"
             self.gate.warn(text, target.adapter, source)
-            return plain(500, "Internal Server Error")
         except Exception as error:
-            self._handlers.failures.log(failed(name), error, adapter=target.adapter)
-            return plain(500, "Internal Server Error")
+            self._handlers.log_failed(failed(name), error, target.adapter)
         finally:
             self.gate.leave()
             self._handlers.untrack(task)
+        self.count(target, 500)
+        return plain(500, "Internal Server Error")
 
     async def websocket(
         self, target: Route, websocket: DriverWebSocket, source: Any = None
@@ -259,13 +266,15 @@ class RouteEndpoints(Endpoints):
     ) -> HTTPResponse | None:
         """Run a handle function, and close the WebSocket if it has left it open."""
         status, code = 403, NORMAL
+        # This task is the WebSocket's own.
+        current_websocket.set(websocket)
         try:
             await target.setup.handle_func(nonebot_websocket)
         except nonebot.exception.WebSocketClosed:
             pass
         except Exception as error:
-            failures = self._websocket_handlers.failures
-            failures.log(failed(target.setup.name), error, adapter=target.adapter)
+            text = failed(target.setup.name)
+            self._websocket_handlers.log_failed(text, error, target.adapter)
             status, code = 500, INTERNAL_ERROR
         if not websocket.accepted:
             return HTTPResponse(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import nonebot.exception
@@ -12,6 +13,9 @@ from nonebot.drivers import Request, WebSocket
 from ..connections.closing import NORMAL
 from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
+
+current_websocket: ContextVar[DriverWebSocket | None] = ContextVar("websocket", default=None)
+"""The WebSocket for which the current task runs; a bot that connects in it is connected over it."""
 
 receive_observers: list[Callable[[], object]] = []
 """Called in each task that receives a message, while a driver waits for events to end."""

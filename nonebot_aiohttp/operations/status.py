@@ -44,7 +44,7 @@ class WebhookStatus(_Plain):
     """The webhooks of an adapter.
 
     Attributes:
-        adapter: The adapter's name.
+        adapter: The adapter's name; ``unknown`` for all that are not registered.
         answered: How many were answered, by the class of the status: ``{"2xx": 12}``.
     """
 
@@ -57,7 +57,7 @@ class MessageStatus(_Plain):
     """The WebSocket messages of an adapter, of connections that stand and that have ended.
 
     Attributes:
-        adapter: The adapter's name; empty where it is unknown.
+        adapter: The adapter's name; ``unknown`` where no bot has connected yet.
         received: Messages that came in.
         sent: Messages that went out.
     """

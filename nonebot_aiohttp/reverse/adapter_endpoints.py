@@ -14,6 +14,7 @@ from ..connections.closing import INTERNAL_ERROR, POLICY_VIOLATION, TRY_AGAIN_LA
 from ..connections.connected import ConnectedBots
 from ..connections.message_tasks import MessageTasks, TooManyTasks
 from ..connections.open_websockets import OpenWebSockets
+from ..connections.records import REVERSE
 from ..connections.websocket import DriverWebSocket
 from ..drivers import Driver, HTTPConnection, HTTPRequest, HTTPResponse
 from ..exceptions import DuplicateBotError, WebSocketClosed
@@ -30,9 +31,6 @@ from .refusals import AlreadyConnected, Refused, RefusedByAdapter, address_of, p
 
 _IS_WEBSOCKET = {"": False, "/": False, "/http": False, "/http/": False, "/ws": True, "/ws/": True}
 # By what may follow an adapter's name in a path.
-
-WAY = "reverse WebSocket"
-"""How a bot is connected here, for the log."""
 
 LONGEST_ID = 256
 """Characters that a bot's id may have."""
@@ -104,6 +102,10 @@ class AdapterEndpoints(Endpoints):
         """Return the adapter's name if it is registered."""
         return target.adapter if self.is_served(target) else ""
 
+    def path_of(self, target: AdapterTarget) -> str:
+        """Return one path for all spellings of it; see ``Endpoints.path_of``."""
+        return f"/{target.adapter}/{'ws' if target.is_websocket else ''}"
+
     async def http(
         self, target: AdapterTarget, request: HTTPRequest, source: Any = None
     ) -> HTTPResponse:
@@ -112,9 +114,11 @@ class AdapterEndpoints(Endpoints):
             self.admit(target, request)
             self.gate.enter()
             try:
-                return await self._take(target.adapter, request)
+                answer = await self._take(target.adapter, request)
             finally:
                 self.gate.leave()
+            self.count(target, answer.status)
+            return answer
         except Exception as error:
             return self._answer(target, error, source)
 
@@ -147,16 +151,16 @@ class AdapterEndpoints(Endpoints):
         try:
             bot = await self._enter(target, websocket)
             whose = about(name, bot.self_id, address_of(source))
-            logger.info("{}", connected_text(bot.self_id, name, WAY), **whose)
+            logger.info("{}", connected_text(bot.self_id, name, REVERSE), **whose)
             try:
                 limit = self.gate.limit
                 starter = MessageTasks(self._handlers, bot.handle_message, name, bot, limit)
                 await websocket.pump(starter.start)
             except WebSocketClosed as closed:
-                text = disconnected_text(bot.self_id, name, WAY, closed.code, closed.reason)
+                text = disconnected_text(bot.self_id, name, REVERSE, closed.code, closed.reason)
                 logger.info("{}", text, **whose)
             except TooManyTasks as error:
-                text = disconnected_text(bot.self_id, name, WAY, TRY_AGAIN_LATER, str(error))
+                text = disconnected_text(bot.self_id, name, REVERSE, TRY_AGAIN_LATER, str(error))
                 logger.warning("{}", text, **whose)
                 await websocket.end(TRY_AGAIN_LATER, str(error))
             finally:
@@ -180,7 +184,8 @@ class AdapterEndpoints(Endpoints):
             self.gate.check_running()
             bot = create_bot(adapter, self._driver, self_id, websocket)
             await websocket.accept()
-            self._connected_bots.connect(bot, target.adapter)
+            websocket.owner = target.adapter
+            self._connected_bots.connect(bot, target.adapter, REVERSE)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:
@@ -231,6 +236,8 @@ class AdapterEndpoints(Endpoints):
             self.gate.warn(str(error), name, source)
         else:
             self._handlers.failures.log(f"{text} failed on a request", error, adapter=name)
+        if not target.is_websocket:
+            self.count(target, 500)
         return plain(500, "the adapter failed")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -25,6 +26,9 @@ from .untyped import UntypedResponse
 if TYPE_CHECKING:
     from .guests.guest import Guest
 
+ANY_PATH = "/{target}"
+"""The path of a resource that stands for all paths of the endpoints."""
+
 MOST_SEEN = 100
 """Connections of other hosts that are noted before those that have ended are forgotten."""
 
@@ -39,6 +43,13 @@ class Match(web.UrlMappingMatchInfo):
     __slots__ = ("found",)
 
     found: Any
+
+    @property
+    def route(self) -> web.AbstractRoute:
+        """The route; its resource has the path that was found, by which tracing names a span."""
+        route: Any = super().route
+        resource: LateResource = route.resource
+        return resource.named(route, self.found)
 
 
 class LateResource(web.AbstractResource):
@@ -62,6 +73,8 @@ class LateResource(web.AbstractResource):
         self._router = router
         self._claims_all = claims_all
         self._prefix = ""
+        self._path = ANY_PATH
+        self._named: dict[tuple[web.ResourceRoute, str], web.ResourceRoute] = {}
         self._guest = transport.guest
         handlers = transport.http, transport.websocket, transport.mismatch, transport.to_guest
         self._http, self._websocket, self._mismatch, self._to_guest = (
@@ -71,7 +84,24 @@ class LateResource(web.AbstractResource):
     @property
     def canonical(self) -> str:
         """The path as aiohttp's router indexes it."""
-        return f"{self._prefix}/{{target}}"
+        return self._prefix + self._path
+
+    def named(self, route: web.ResourceRoute, found: Any) -> web.ResourceRoute:
+        """Return a route of a resource with the path of what was found.
+
+        It is the route itself where a peer has made up the path.
+        """
+        target = found.target if isinstance(found, Mismatch) else found
+        # A guest's has the path below which it is served instead.
+        if isinstance(target, str) or not self._endpoints.is_served(target):
+            return route
+        path = self._endpoints.path_of(target)
+        known = self._named.get((route, path))
+        if known is None:
+            resource = copy(self)
+            resource._path = path
+            known = self._named[route, path] = web.ResourceRoute("*", route.handler, resource)
+        return known
 
     async def resolve(
         self, request: web.Request

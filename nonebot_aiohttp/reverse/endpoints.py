@@ -74,6 +74,8 @@ class Endpoints(abc.ABC):
     Attributes:
         decode_text: Whether this face wants text frames as str rather than as bytes.
         gate: Decides who comes in.
+        answered: For each adapter how many webhooks were answered with each class of status, by its
+            first digit; an empty name stands for adapters that are not registered.
         webhooks: The webhooks that ``find`` has found, by path, and would find again: the own
             process takes them past aiohttp's router.
     """
@@ -82,6 +84,7 @@ class Endpoints(abc.ABC):
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
+        self.answered: dict[str, list[int]] = {}
         self.webhooks: dict[str, Any] = {}
 
     def find(self, path: str, method: str, upgrade: bool) -> Any:
@@ -122,6 +125,10 @@ class Endpoints(abc.ABC):
         """Name a target for the log, without text that the peer has made up."""
 
     @abc.abstractmethod
+    def path_of(self, target: Any) -> str:
+        """Return the path of a target below the prefix, with ``{name}`` where paths differ."""
+
+    @abc.abstractmethod
     def adapter_of(self, target: Any) -> str:
         """Return the name of a target's adapter; empty if there is none."""
 
@@ -137,9 +144,19 @@ class Endpoints(abc.ABC):
 
     def refuse(self, target: Any, refused: Refused, source: Any) -> HTTPResponse:
         """Log a refusal, and give the response that says why; for ``source`` see ``address_of``."""
-        kind = "WebSocket" if target.is_websocket else "webhook"
-        what = f"a {kind} of {self.name_of(target)}"
+        kind, name = "WebSocket" if target.is_websocket else "webhook", self.name_of(target)
+        if not target.is_websocket:
+            self.count(target, refused.status)
+        what = f"a {kind} of {name}"
         return self.gate.refuse(what, refused, source, self.adapter_of(target))
+
+    def count(self, target: Any, status: int) -> None:
+        """Count the answer to a webhook."""
+        name = self.adapter_of(target)
+        counts = self.answered.get(name)
+        if counts is None:
+            counts = self.answered[name] = [0] * 6
+        counts[status // 100] += 1
 
     def neighbours(self, path: str) -> Neighbours | None:
         """Find the paths that may be meant by a wrong one; None if nothing like it is served."""

@@ -30,6 +30,12 @@ QUIET_SECONDS = 10.0
 LONGEST_WHY = 200
 """Characters that a line says about why; peers and adapters can make up a reason."""
 
+MOST_REASONS = 64
+"""Reasons for which refusals are counted one by one."""
+
+OTHER = "other"
+"""Stands for all further reasons."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,13 +44,16 @@ class Gate:
 
     Attributes:
         lifespan: Tells whether the driver runs.
+        inflight: Webhooks that an adapter decides on, or whose handler runs.
+        refused: How many requests and handshakes were refused, by the reason.
         limit: Webhooks that may be in flight at once, and events of one WebSocket.
     """
 
     def __init__(self, options: DriverOptions, lifespan: Lifespan) -> None:
         self._allowed_origins = options.allowed_origins
         self.lifespan = lifespan
-        self._inflight = 0
+        self.inflight = 0
+        self.refused: dict[str, int] = {}
         self.limit = options.max_inflight
         self._lines = OnceInAWhile(QUIET_SECONDS, time.monotonic)
 
@@ -58,7 +67,7 @@ class Gate:
         if "origin" in connection.headers and not self._is_allowed(connection):
             reason = "requests of browsers are not allowed (aiohttp_allowed_origins)"
             raise Refused(403, reason, detail=connection.headers["origin"])
-        if self._inflight >= self.limit and isinstance(connection, HTTPRequest):
+        if self.inflight >= self.limit and isinstance(connection, HTTPRequest):
             raise Refused(503, "too many events in flight", retry_after=str(RETRY_AFTER))
 
     def check_running(self) -> None:
@@ -73,11 +82,11 @@ class Gate:
 
     def enter(self) -> None:
         """Count a webhook in flight: a request that an adapter decides on, or its handler."""
-        self._inflight += 1
+        self.inflight += 1
 
     def leave(self, _task: asyncio.Task[Any] | None = None) -> None:
         """Count a webhook in flight no more; serves as the callback of the handler's task."""
-        self._inflight -= 1
+        self.inflight -= 1
 
     def refuse(
         self, what: str, refused: Refused, source: Any = None, adapter: str = ""
@@ -92,6 +101,7 @@ class Gate:
             adapter: The adapter's name; empty if none is meant.
         """
         if refused.status >= 400:
+            self._count(refused.kind)
             why = f"{refused.reason}: {refused.detail}" if refused.detail else refused.reason
             address, kind = address_of(source), f"{what} {refused.status}"
             # The texts are cleaned only for the log, because a flood of refusals must be cheap.
@@ -101,6 +111,11 @@ class Gate:
                 text, whose = "Refused {} from {} with {}: {}", about(adapter, refused.bot, address)
                 logger.log(refused.level, text, what, peer, refused.status, why, **whose)
         return refused.response
+
+    def _count(self, kind: str) -> None:
+        if kind not in self.refused and len(self.refused) >= MOST_REASONS:
+            kind = OTHER
+        self.refused[kind] = self.refused.get(kind, 0) + 1
 
     def warn(self, text: str, adapter: str, source: Any = None) -> None:
         """Log a line about an adapter, unless the same one was logged just now."""

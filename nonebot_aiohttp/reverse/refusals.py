@@ -29,6 +29,7 @@ class Refused(Exception):
         reason: Why; the body of the response and a part of the line in the log.
         detail: What only the log says: what of the request was refused.
         level: The level of the line in the log.
+        kind: The reason without what differs each time, for the count of refusals.
         is_adapters: Whether an adapter has worded the reason.
         bot: The id of the bot that the reason names; empty if it names none.
         response: The response that says so.
@@ -38,9 +39,12 @@ class Refused(Exception):
     is_adapters = False
     bot = ""
 
-    def __init__(self, status: int, reason: str, detail: str = "", **headers: str) -> None:
+    def __init__(
+        self, status: int, reason: str, detail: str = "", kind: str = "", **headers: str
+    ) -> None:
         """Make the response; the names of further headers have underscores for hyphens."""
         super().__init__(reason)
+        self.kind = kind or reason
         self.status = status
         self.reason = reason
         self.detail = detail
@@ -59,7 +63,7 @@ class AlreadyConnected(Refused):
 
     def __init__(self, error: DuplicateBotError) -> None:
         """Refuse as the error says."""
-        super().__init__(409, str(error))
+        super().__init__(409, str(error), kind="the bot is connected already")
         self.bot = error.self_id
 
 
@@ -70,7 +74,7 @@ class RefusedByAdapter(Refused):
 
     def __init__(self, answer: HTTPResponse, reason: str = "") -> None:
         """Take the response, and the reason if that is not in it."""
-        super().__init__(answer.status, reason or _reason_in(answer))
+        super().__init__(answer.status, reason or _reason_in(answer), kind=REFUSED)
         self.response = answer
 
 

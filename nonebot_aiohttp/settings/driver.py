@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -12,7 +13,14 @@ from yarl import URL
 from .places import Given, find, sentence, unplaced
 from .wanted import Wanted, as_list, bounds, wanted_of
 
-_SECRET = "aiohttp_proxy"
+SECRETS = frozenset({"aiohttp_proxy", "aiohttp_ops_token"})
+"""The settings whose values nobody may see."""
+
+SHORTEST_TOKEN = 8
+"""Characters that ``aiohttp_ops_token`` has at least."""
+
+HIGHEST_PORT = 65535
+
 _NO_UNIT = "max_inflight"
 
 
@@ -44,7 +52,7 @@ class Problem:
         advice = self.advice
         if self.example is not None:
             advice = f"write {given.written(self.example(given.value))}"
-        is_secret = self.hides_value or name == _SECRET
+        is_secret = self.hides_value or name in SECRETS
         return sentence(given, self.text, advice, is_secret=is_secret)
 
 
@@ -90,6 +98,42 @@ def wrong_proxy(text: str, *, has_extra: bool) -> Problem:
     return Problem(f"cannot be used, because {text}")
 
 
+_PORTS = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?", re.ASCII)
+
+
+def ports_of(text: str) -> range | None:
+    """Read a port, or a range of ports such as ``9100-9107``; None if it is neither."""
+    found = _PORTS.fullmatch(text)
+    if found is None:
+        return None
+    first = int(found[1])
+    last = first if found[2] is None else int(found[2])
+    if last > HIGHEST_PORT or last < first or (found[2] is not None and first == 0):
+        return None
+    return range(first, last + 1)
+
+
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)*", re.ASCII | re.IGNORECASE)
+
+
+def is_host_name(text: str) -> bool:
+    """Tell whether a text is a host name, without a scheme and a port."""
+    return _HOST_NAME.fullmatch(text) is not None
+
+
+def _host_names(value: Any) -> list[str]:
+    """Make the list of host names that was probably meant."""
+    found = []
+    for text in as_list(value):
+        try:
+            url = URL(text if "://" in text else f"https://{text}")
+        except ValueError:
+            continue
+        if url.host and is_host_name(url.host):
+            found.append(url.host)
+    return found or ["status.example.org"]
+
+
 def is_origin(text: str) -> bool:
     """Tell whether a text is an origin exactly as browsers send it: it is compared as text."""
     try:
@@ -129,6 +173,10 @@ _WANTED = {
     "allowed_origins": Wanted("a list of origins in JSON", _origins),
     "proxy": Wanted("a URL", _example_of_proxy),
     "socket_mode": Wanted("octal digits, as for chmod", _example_of_mode),
+    "ops_host": Wanted("a host name or an address", lambda value: "127.0.0.1"),
+    "ops_names": Wanted("a list of host names in JSON", _host_names),
+    "ops_port": Wanted("a port, or a range of ports", lambda value: "9100-9107"),
+    "ops_token": Wanted("text", lambda value: "", is_plain=False),
     "ssl_certfile": _A_PATH,
     "ssl_keyfile": _A_PATH,
     "ssl_cafile": _A_PATH,
@@ -137,6 +185,11 @@ _WANTED = {
 UNKNOWN = Problem("is unknown", hides_value=True)
 NO_FILE = Problem(
     "is not a file that can be read", advice="write the whole path of a PEM file that exists"
+)
+SHORT_TOKEN = Problem(
+    f"must have {SHORTEST_TOKEN} characters or more",
+    advice="make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
+    hides_value=True,
 )
 NO_CERTIFICATE = Problem(
     "needs the certificate, too", advice="write AIOHTTP_SSL_CERTFILE with the path of its PEM file"

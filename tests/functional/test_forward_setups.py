@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -387,3 +387,11 @@ async def test_a_factory_may_be_sync_and_bound_to_a_secret(
             await eventually(lambda: adapter.messages)
         assert server.attempts[0].request.header("Authorization") == SECRET
     assert SECRET not in logs.output
+
+
+def test_a_decorator_may_supply_the_arguments(way: Way, driver: Driver) -> None:
+    @wraps(Other("").make)
+    def factory() -> Any:
+        return way.setup("http://127.0.0.1/")
+
+    way.add(driver, factory)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +25,14 @@ class Host:
         arguments: The module to run and its arguments; ``{port}`` stands for the port.
         prefix: The path below which the bot is served.
         ignored: Filters for the warnings that the host itself raises.
+        descriptors: The file descriptors that it inherits.
     """
 
     name: str
     arguments: tuple[str, ...]
     prefix: str = ""
     ignored: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
 
     def command(self, port: int) -> list[str]:
         return [argument.replace("{port}", str(port)) for argument in self.arguments]
@@ -37,6 +41,13 @@ class Host:
 def own_process(**arguments: Any) -> Host:
     """Make the host that calls ``run()`` with arguments; see ``tests.process.bots.own``."""
     return Host("run()", (f"{_BOTS}.own", json.dumps(arguments)))
+
+
+def activated(sockets: Mapping[str, socket.socket], **arguments: Any) -> Host:
+    """Make the host that calls ``run()`` with sockets of systemd, whose names may be empty."""
+    descriptors = tuple(each.fileno() for each in sockets.values())
+    given = (":".join(sockets), ",".join(map(str, descriptors)), json.dumps(arguments))
+    return Host("run()", (f"{_BOTS}.activated", *given), descriptors=descriptors)
 
 
 _BOTS = "tests.process.bots"

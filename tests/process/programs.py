@@ -53,8 +53,9 @@ class PythonProcess:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         folder: Path = ROOT,
+        descriptors: Sequence[int] = (),
     ) -> None:
-        """Start it with ``folder`` as its working directory."""
+        """Start it with ``folder`` as its working directory, and with some file descriptors."""
         self._stderr, self._stdout = directory / "stderr", directory / "stdout"
         with self._stderr.open("wb") as stderr, self._stdout.open("wb") as stdout:
             self.process = subprocess.Popen(
@@ -69,6 +70,7 @@ class PythonProcess:
                 },
                 stdout=stdout,
                 stderr=stderr,
+                pass_fds=descriptors,
             )
 
     @property
@@ -119,7 +121,8 @@ class Program(PythonProcess):
         self.journal_file.touch()
         filters = [part for each in ("error", *host.ignored) for part in ("-W", each)]
         environment = {"BOT_SETTINGS": json.dumps(settings), "BOT_JOURNAL": str(self.journal_file)}
-        super().__init__(directory, [*filters, "-m", *host.command(port)], environment)
+        arguments = [*filters, "-m", *host.command(port)]
+        super().__init__(directory, arguments, environment, descriptors=host.descriptors)
 
     @property
     def journal(self) -> list[str]:

@@ -24,8 +24,6 @@ _OPTIONS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Time runs as fast as the page needs it.
-    "--virtual-time-budget=10000",
 )
 
 
@@ -48,12 +46,18 @@ def serving(directory: Path) -> Iterator[str]:
             thread.join()
 
 
-def rendered(url: str, profile: Path) -> str:
-    """Return a page as it stands when its scripts have run."""
+def command(profile: Path, *options: str) -> list[str]:
+    """Make the command that starts the browser, with a directory of its own for what it keeps."""
     assert CHROMIUM is not None
     # It has no sandbox for root.
     sandbox = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
-    command = [CHROMIUM, *_OPTIONS, *sandbox, f"--user-data-dir={profile}", "--dump-dom", url]
-    ran = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60)
+    return [CHROMIUM, *_OPTIONS, *sandbox, f"--user-data-dir={profile}", *options]
+
+
+def rendered(url: str, profile: Path) -> str:
+    """Return a page as it stands when its scripts have run."""
+    # Time runs as fast as the page needs it.
+    dump = command(profile, "--virtual-time-budget=10000", "--dump-dom", url)
+    ran = subprocess.run(dump, capture_output=True, encoding="utf-8", timeout=60)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout

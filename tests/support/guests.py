@@ -53,6 +53,10 @@ class OwnPaths(Endpoints):
         """Give both paths the same name."""
         return "the bot"
 
+    def path_of(self, target: Any) -> str:
+        """Return the path of the webhook or of the WebSocket."""
+        return "/own/ws" if target.is_websocket else "/own"
+
     def adapter_of(self, target: Any) -> str:
         """Give both paths the same adapter."""
         return "own"

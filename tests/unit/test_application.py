@@ -71,6 +71,28 @@ def test_aiohttp_warns_of_nothing_even_in_development_mode() -> None:
     assert subprocess.run(command, capture_output=True, text=True).stderr == ""
 
 
+def test_it_is_made_of_what_aiohttps_application_is_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tracing replaces the class, often after this package has been imported."""
+    with pytest.warns(DeprecationWarning, match="Inheritance class Traced"):
+
+        class Traced(web.Application):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, middlewares=[web.normalize_path_middleware()], **kwargs)
+
+    monkeypatch.setattr(web, "Application", Traced)
+    app = make().server_app
+    # gunicorn's worker asks for this.
+    assert isinstance(app, Traced)
+    assert isinstance(app, DriverApplication)
+    assert len(app.middlewares) == 1
+    with pytest.raises(FastAPINeeded):
+        app.get("/x")
+    monkeypatch.undo()
+    assert not make().server_app.middlewares
+
+
 def make(**settings: Any) -> Driver:
     """Make a driver of this package's own face."""
     return Driver(SimpleNamespace(environment="test"), SimpleNamespace(**settings))  # type: ignore[arg-type]

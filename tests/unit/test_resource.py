@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from tests.support.bots import make_driver, new_adapter
@@ -28,3 +30,29 @@ def test_below_a_prefix_its_urls_have_it() -> None:
     (resource,) = app.router.resources()
     assert resource.canonical == "/site/bot/{target}"
     assert resource.url_for(target="recorder/") == URL("/site/bot/recorder/")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "canonical"),
+    [
+        ("POST", "/recorder", "/site/bot/recorder/"),
+        ("POST", "/recorder/http/", "/site/bot/recorder/"),
+        ("PUT", "/recorder/http", "/site/bot/recorder/"),
+        ("GET", "/recorder/ws", "/site/bot/recorder/ws"),
+        # A stranger has made it up.
+        ("POST", "/unknown/", "/site/bot/{target}"),
+    ],
+)
+async def test_the_route_of_a_request_has_the_path_that_was_found(
+    method: str, path: str, canonical: str
+) -> None:
+    """Tracing names the span of a request by it."""
+    site, driver = web.Application(), make_driver(new_adapter())
+    site.add_subapp("/site/bot", app := driver.server_app)
+    headers = {"upgrade": "websocket"} if path.endswith("ws") else {}
+    match = await app.router.resolve(make_mocked_request(method, "/site/bot" + path, headers))
+    resource = match.route.resource
+    assert resource is not None
+    assert resource.canonical == canonical
+    # The next request gets the same one.
+    assert match.route is match.route

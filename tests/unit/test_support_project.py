@@ -40,8 +40,9 @@ def workflow_runs() -> Iterator[list[str]]:
 def test_the_lowest_versions_allowed_are_those_tested() -> None:
     setup = read("setup.cfg")
     lines = setup["options"]["install_requires"].strip().splitlines()
-    # The extra that the driver has a part of its own for.
-    lines += setup["options.extras_require"]["socks"].strip().splitlines()
+    # The extras that the driver has a part of its own for.
+    for extra in ("metrics", "socks"):
+        lines += setup["options.extras_require"][extra].strip().splitlines()
     newer_python = 'python_version >= "3.14"'
     allowed = [line.partition(";")[0] for line in lines if newer_python not in line]
     tested = read("tox.ini")["testenv:lowest"]["deps"].split()

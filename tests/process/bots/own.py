@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import Any
 
+from nonebot_aiohttp.hosts import certificates
 from tests.process.bots.common import driver_of_test, note_in_journal
 from tests.support.leaks import changes, open_clients, open_sockets, process_state
 
@@ -35,6 +36,7 @@ def main() -> None:
     """Run the bot, and note what ``run()`` did not restore."""
     given = run_arguments(json.loads(sys.argv[1]))
     in_thread = given.pop("in_thread", False)
+    certificates.LOOK_INTERVAL = given.pop("look_interval", certificates.LOOK_INTERVAL)
     driver = driver_of_test()
     before, sockets = observed_state(), open_sockets()
 

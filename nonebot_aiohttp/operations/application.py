@@ -1,0 +1,103 @@
+"""The application of operators: health, status, metrics and the page, for GET alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import hdrs, web
+
+from ..log.own import logger
+from ..options import DriverOptions
+from .access import Access
+from .metrics import exposition
+from .observer import Observer
+
+MOST_IDS = 1000
+"""Bots that ``/readyz?bots=`` asks for at most."""
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_HEADERS = {
+    hdrs.CACHE_CONTROL: "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def make_application(observer: Observer, options: DriverOptions) -> web.Application:
+    """Make an application that tells of one driver; see ``Operated.operations``."""
+    return _Application(observer, Access(options)).app
+
+
+class _Application:
+    def __init__(self, observer: Observer, access: Access) -> None:
+        self._observer = observer
+        self._access = access
+        self.app = web.Application(middlewares=[self._guard])
+        self.app.on_response_prepare.append(_add_headers)
+        # Whatever needs the token is not in this set. So a path that leads to nothing needs it.
+        self._open: set[object] = {self._livez, self._readyz}
+        self._add("/livez", self._livez)
+        self._add("/readyz", self._readyz)
+        if access.has_token:
+            self._add("/", self._page)
+            self._add("/status", self._status)
+            self._add("/metrics", self._metrics)
+
+    def _add(self, path: str, handler: _Handler) -> None:
+        self.app.router.add_get(path, handler, allow_head=False)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        self._access.check_host(request)
+        is_open = request.match_info.handler in self._open and "bots" not in request.query
+        if self._access.has_token and not is_open:
+            self._access.check_token(request)
+        return await handler(request)
+
+    async def _livez(self, request: web.Request) -> web.Response:
+        """Answer while the event loop turns."""
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        """Answer whether events are taken in, and whether certain bots are connected."""
+        if not self._observer.takes_events:
+            return web.Response(status=503, text=f"{self._observer.state}\n")
+        asked = request.query.get("bots")
+        if asked is not None:
+            if not self._access.has_token:
+                raise web.HTTPNotFound
+            ids = [each for each in asked.split(",") if each][:MOST_IDS]
+            if missing := self._observer.missing(ids):
+                return web.Response(status=503, text=f"not connected: {', '.join(missing)}\n")
+        return web.Response(text="ok\n")
+
+    async def _status(self, request: web.Request) -> web.Response:
+        """Give the status as JSON."""
+        await self._observer.refresh()
+        status = self._observer.status().asdict()
+        text = json.dumps(status, ensure_ascii=False)
+        return web.Response(text=text, content_type="application/json")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Give the metrics of all drivers of this process; with ``bots=1`` of each bot."""
+        await self._observer.refresh()
+        accept = ", ".join(request.headers.getall(hdrs.ACCEPT, []))
+        try:
+            body, kind = await exposition(accept, request.query.get("bots") == "1")
+        except ImportError as error:
+            raise web.HTTPNotImplemented(text=f"{error}\n") from None
+        return web.Response(body=body, headers={hdrs.CONTENT_TYPE: kind})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        """Show the page."""
+        # Not at the top, because most processes never show it.
+        from .page import page_response
+
+        await self._observer.refresh()
+        return page_response(self._observer, request, logger.recent)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)

@@ -1,0 +1,101 @@
+"""``OperatorsListener``: the application of operators on a port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from socket import socket
+
+from aiohttp import web
+
+from ..exceptions import StartupError
+from ..hosts.listening import close_all, listen, url_of
+from ..log.own import logger
+from ..options import DriverOptions
+from ..settings.driver import ports_of
+
+KEEPALIVE = 15.0
+"""Seconds after which an idle connection is closed: health checks make new ones."""
+
+SHUTDOWN = 0.2
+"""Seconds that answers in flight get at the end."""
+
+
+class OperatorsListener:
+    """Listens from before the startup hooks until after the shutdown hooks.
+
+    Who opens it again while it is open shares it: it closes with the last of them.
+
+    Attributes:
+        addresses: Where it listens, as ``socket.getsockname`` has it.
+    """
+
+    def __init__(self, options: DriverOptions, make: Callable[[], web.Application]) -> None:
+        """Take the settings, and what makes the application."""
+        self._ports = ports_of(options.ops_port or "")
+        self._host = options.ops_host
+        self._make = make
+        self._users = 0
+        self._runner: web.AppRunner | None = None
+        self.addresses: list[tuple[str, int]] = []
+
+    async def open(self, given: Sequence[socket] = (), *, strict: bool = False) -> None:
+        """Listen, if there is a port to listen on.
+
+        Args:
+            given: Sockets that listen already, which take the place of the port.
+            strict: Whether it is an error if no port is free; otherwise it is a warning, because
+                the workers of a server share their settings.
+
+        Raises:
+            StartupError: No port is free, and that is an error.
+        """
+        self._users += 1
+        if self._users > 1 or (self._ports is None and not given):
+            return
+        try:
+            sockets = [*given] or self._listen(self._ports or range(0))
+        except StartupError as error:
+            if strict:
+                self._users -= 1
+                raise
+            text = "Operators cannot look at this process, and its bots go on: {}"
+            logger.warning(text, error)
+            return
+        try:
+            await self._serve(sockets)
+        except BaseException:
+            close_all(sockets)
+            raise
+
+    async def _serve(self, sockets: list[socket]) -> None:
+        self._runner = web.AppRunner(
+            self._make(),
+            handle_signals=False,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE,
+            shutdown_timeout=SHUTDOWN,
+        )
+        await self._runner.setup()
+        for each in sockets:
+            await web.SockSite(self._runner, each).start()
+            logger.info("Operators look at {}", url_of(each, None))
+        self.addresses = [each.getsockname() for each in sockets]
+
+    def _listen(self, ports: range) -> list[socket]:
+        text = ""
+        for port in ports:
+            try:
+                return listen(self._host, port)
+            except StartupError as error:
+                text = str(error)
+        if len(ports) > 1:
+            text = f"{text}; nor on any other of the ports {ports[0]}-{ports[-1]}"
+        raise StartupError(f"{text} (aiohttp_ops_port)")
+
+    async def close(self) -> None:
+        """Listen no more, unless another one still has it open."""
+        self._users -= 1
+        runner = self._runner
+        if self._users == 0 and runner is not None:
+            self._runner, self.addresses = None, []
+            await runner.cleanup()

@@ -1,0 +1,239 @@
+"""``Observer``: makes the status of a driver of the counters that its parts keep."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import aiohttp
+
+from ..connections.descriptors import DescriptorWatch, limit
+from ..connections.open_websockets import OpenWebSockets
+from ..connections.records import BotRecord, BotRecords, shown
+from ..connections.sessions import SessionPool
+from ..forward.base import ForwardLoop
+from ..life.lifespan import Lifespan
+from ..life.tasks import TaskSet
+from ..log import loggable
+from ..reverse.endpoints import Endpoints
+from .sampling import Sampler
+from .source import Found
+from .status import (
+    BotStatus,
+    CallStatus,
+    GoneStatus,
+    LoopStatus,
+    MessageStatus,
+    Second,
+    Status,
+    WebhookStatus,
+    WorkStatus,
+)
+
+UNKNOWN = "unknown"
+"""Stands for an adapter that is not registered, or that has not said yet who it is."""
+
+LONGEST_ERROR = 300
+"""Characters that the status shows of an error."""
+
+
+class Events(Protocol):
+    """The events that NoneBot handles.
+
+    Attributes:
+        cut_off: How many were cut off.
+    """
+
+    cut_off: int
+
+    def in_flight(self) -> int:
+        """Count the events that are being handled."""
+
+    async def recount(self) -> None:
+        """Have ``in_flight`` give a number that is counted now, without blocking the loop."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The parts of a driver that count.
+
+    Attributes:
+        lifespan: The order of starting and stopping.
+        websockets: The open WebSockets, by their sets.
+        work: The sets of handlers' and hooks' tasks.
+        records: The records of the connected bots.
+        loops: The forward connections; empty where adapters connect by themselves.
+        events: The events of NoneBot; None on the face without it.
+        certificate: Gives the time when the certificate expires, in Unix seconds; None if there is
+            none.
+        versions: Versions besides those of the package, aiohttp and Python.
+    """
+
+    lifespan: Lifespan
+    endpoints: Endpoints
+    pool: SessionPool
+    websockets: Sequence[OpenWebSockets]
+    work: Sequence[TaskSet]
+    records: BotRecords
+    descriptors: DescriptorWatch
+    loops: Iterable[ForwardLoop] = ()
+    events: Events | None = None
+    certificate: Callable[[], float | None] = lambda: None
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+class Observer:
+    """Tells of one driver; see ``Source``.
+
+    Attributes:
+        sampler: Looks once a second; a watch of the lifespan.
+    """
+
+    def __init__(self, observed: Observed, time_of_day: Callable[[], float] = time.time) -> None:
+        """Take the parts; ``time_of_day`` gives Unix seconds."""
+        self._observed = observed
+        self._time_of_day = time_of_day
+        self.sampler = Sampler(self._totals, observed.records, time_of_day=time_of_day)
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether events are taken in."""
+        return self._observed.lifespan.takes_events
+
+    @property
+    def state(self) -> str:
+        """The state, as ``Status`` has it."""
+        return self._observed.lifespan.state.value
+
+    def history(self) -> Sequence[Second]:
+        """Give the last five minutes; see ``Source``."""
+        return self.sampler.history()
+
+    async def refresh(self) -> None:
+        """Count now what takes long to count, in turns with the rest of the loop."""
+        if self._observed.events is not None:
+            await self._observed.events.recount()
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Tell which of these bots are not connected."""
+        connected = {record.self_id for record in self._observed.records} if ids else set()
+        return [each for each in ids if each not in connected]
+
+    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+        """Find connected bots; see ``Source``."""
+        records = self._observed.records
+        found = list(records)
+        if query:
+            found = [each for each in found if _matches(each, query.casefold())]
+        shown = tuple(map(_bot, found[start : start + count]))
+        return Found(shown, len(found), len(records))
+
+    def status(self, *, bots: bool = True) -> Status:
+        """Make the status; see ``Source``."""
+        observed, life, now = self._observed, self._observed.lifespan, self._time_of_day()
+        return Status(
+            state=life.state.value,
+            state_since=life.since,
+            versions=self._versions(),
+            uptime=now - life.since if life.takes_events else None,
+            loop_lag=self.sampler.lag,
+            webhooks=tuple(
+                WebhookStatus(shown(name) or UNKNOWN, _by_class(counts))
+                for name, counts in sorted(observed.endpoints.answered.items())
+            ),
+            webhooks_in_work=observed.endpoints.gate.inflight,
+            refused=dict(observed.endpoints.gate.refused),
+            messages=tuple(
+                MessageStatus(shown(name) or UNKNOWN, *counts)
+                for name, counts in sorted(self._messages().items())
+            ),
+            work=tuple(self._work()),
+            connected=dict(observed.records.connected),
+            bots=tuple(map(_bot, observed.records)) if bots else (),
+            gone=tuple(
+                GoneStatus(each.adapter, each.shown_id, each.way, each.since, each.reason)
+                for each in observed.records.gone()
+            ),
+            loops=tuple(_loop(each, now) for each in observed.loops),
+            calls=tuple(
+                CallStatus(host, *counts) for host, counts in observed.pool.calls.by_host()
+            ),
+            descriptors=observed.descriptors.in_use,
+            descriptor_limit=limit(),
+            certificate_expires=observed.certificate(),
+        )
+
+    def _versions(self) -> dict[str, str]:
+        # Imports go down only, and that module is at the top.
+        package: Any = import_module(__name__.partition(".")[0])
+        return {
+            "nonebot_aiohttp": package.__version__,
+            "aiohttp": aiohttp.__version__,
+            "python": platform.python_version(),
+            **dict(self._observed.versions),
+        }
+
+    def _messages(self) -> dict[str, list[int]]:
+        counts: dict[str, list[int]] = {}
+        for websockets in self._observed.websockets:
+            for name, (received, sent) in websockets.messages().items():
+                of_name = counts.setdefault(name, [0, 0])
+                of_name[0] += received
+                of_name[1] += sent
+        return counts
+
+    def _work(self) -> list[WorkStatus]:
+        work = [
+            WorkStatus(each.kind, len(each), each.failed, each.cut_off)
+            for each in self._observed.work
+        ]
+        if (events := self._observed.events) is not None:
+            work.append(WorkStatus("event", events.in_flight(), None, events.cut_off))
+        return work
+
+    def _totals(self) -> tuple[int, ...]:
+        """Count what ``Second`` has."""
+        observed, calls = self._observed, self._observed.pool.calls
+        messages = self._messages().values()
+        return (
+            sum(map(sum, observed.endpoints.answered.values())),
+            observed.records.polls + sum(received for received, _ in messages),
+            sum(sent for _, sent in messages),
+            calls.total,
+            calls.unwell + sum(each.failed for each in observed.work),
+        )
+
+
+def _by_class(counts: Sequence[int]) -> dict[str, int]:
+    return {f"{number}xx": count for number, count in enumerate(counts) if count}
+
+
+def _matches(record: BotRecord, query: str) -> bool:
+    return any(query in text.casefold() for text in (record.self_id, record.adapter, record.way))
+
+
+def _bot(record: BotRecord) -> BotStatus:
+    return BotStatus(
+        record.adapter,
+        record.shown_id,
+        record.way,
+        record.since,
+        record.messages,
+        record.last,
+    )
+
+
+def _loop(loop: ForwardLoop, now: float) -> LoopStatus:
+    down_for, next_in = loop.down_for(), loop.next_attempt_in()
+    return LoopStatus(
+        label=loop.label,
+        state=loop.state,
+        attempts=loop.attempts,
+        down_since=None if down_for is None else now - down_for,
+        next_attempt=None if next_in is None else now + next_in,
+        last_error=loggable(loop.last_error, LONGEST_ERROR),
+    )

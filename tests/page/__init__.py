@@ -1,0 +1,1 @@
+"""Tests of the operators' page in a real browser."""

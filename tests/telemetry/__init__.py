@@ -1,0 +1,1 @@
+"""Tests that OpenTelemetry sees what its page says, under every host and on both faces."""
