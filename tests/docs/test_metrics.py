@@ -97,12 +97,16 @@ def test_each_rule_has_an_expression_and_a_summary() -> None:
     names = [rule["alert"] for rule in group["rules"]]
     assert len(names) == len(set(names)) >= 8
     for rule in group["rules"]:
-        assert {"alert", "expr", "annotations"} <= set(rule) <= {
-            "alert",
-            "expr",
-            "for",
-            "annotations",
-        }
+        assert (
+            {"alert", "expr", "annotations"}
+            <= set(rule)
+            <= {
+                "alert",
+                "expr",
+                "for",
+                "annotations",
+            }
+        )
         assert rule["annotations"]["summary"]
 
 

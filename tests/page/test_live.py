@@ -57,7 +57,7 @@ async def test_a_bot_connects_and_drops(tab: Tab) -> None:
     assert "No bot is connected." in text
     assert "Bots gone: 1" in text
     assert re.search(
-        r"Bots that have gone\s+10086\s+recorder · reverse WebSocket\s+gone since \d s ago", text
+        r"Bots that have gone\s+10086\s+recorder · reverse WebSocket\s+gone for \d s \(since", text
     )
 
 
@@ -73,8 +73,12 @@ async def test_an_outage_has_its_next_attempt(tab: Tab) -> None:
     assert "Connections down: 1" in text
     assert re.search(
         r"The forward WebSocket of bot 1 of recorder\s+"
-        r"waiting · down since \d s ago \([\d:]{8}\) · attempts: 1\s+"
-        r"next attempt in \d s \([\d:]{8}\)\s+.*503",
+        r"waiting · down for \d s \(since [\d:]{8}\)\s+"
+        r"next attempt in \d s \([\d:]{8}\) · attempts: 1\s+.*503",
+        text,
+    )
+    assert re.search(
+        r"WARNING · \d s ago · recorder · bot 1\s+The forward WebSocket of bot 1 of .* failed",
         text,
     )
 

@@ -84,7 +84,7 @@ async def test_words_say_what_colours_say(tab: Tab, address: str) -> None:
     """Nobody has to tell red from green."""
     await tab.open(address)
     down = "[...document.querySelectorAll('li.down')].map(each => each.innerText)"
-    words = ("down since", "gone since", "failed:")
+    words = ("down for", "gone for", "failed:")
     for text in await tab.evaluate(down):
         assert any(word in text for word in words)
     flagged = await tab.evaluate("[...document.querySelectorAll('dd.bad')].map(e => e.innerText)")

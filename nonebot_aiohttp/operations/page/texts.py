@@ -14,7 +14,6 @@ _CHINESE = {
     "starting": "正在启动",
     "running": "运行中",
     "stopping": "正在停止",
-    "since {when}": "自 {when}",
     "bots connected: {count}": "已连接机器人：{count}",
     "Nothing is down.": "没有中断。",
     "Connections down: {count}": "中断的连接：{count}",
@@ -39,10 +38,10 @@ _CHINESE = {
     "connecting": "正在连接",
     "waiting": "等待重连",
     "ended": "已结束，不会重试",
-    "down since {when}": "自 {when} 中断",
+    "down {lasting}": "中断{lasting}",
     "attempts: {count}": "已尝试：{count}",
     "next attempt {when}": "下次尝试：{when}",
-    "gone since {when}": "自 {when} 断开",
+    "gone {lasting}": "断开{lasting}",
     "{count} more are not shown.": "还有 {count} 个未显示。",
     # Load.
     "The last five minutes, for each second": "最近五分钟，每秒",
@@ -95,7 +94,7 @@ _CHINESE = {
     "unknown": "未知",
     # Bots.
     "Bot": "机器人",
-    "Connected": "连接时间",
+    "Since": "连接于",
     "Messages": "消息",
     "reverse WebSocket": "反向 WebSocket",
     "forward WebSocket": "正向 WebSocket",
@@ -123,6 +122,7 @@ _CHINESE = {
     "This page stays as it is.": "本页不会自动刷新。",
     "Load it again by itself": "自动刷新",
     # Times.
+    "for {duration} (since {when})": "已 {duration}（自 {when} 起）",
     "{number} s ago": "{number} 秒前",
     "{number} min ago": "{number} 分钟前",
     "{number} h ago": "{number} 小时前",
