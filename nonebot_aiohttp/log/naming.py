@@ -15,6 +15,9 @@ from typing import Any
 
 from .redaction import loggable, loggable_reason
 
+FIELDS = ("adapter", "bot", "peer")
+"""The names of the extra fields."""
+
 _LONGEST_ID = 64
 _LONGEST_ADDRESS = 64
 

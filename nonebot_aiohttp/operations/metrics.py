@@ -29,6 +29,9 @@ _LIBRARY = "prometheus_client.exposition"
 _SLICE = 500
 """How many bots are written at a time; each takes two microseconds."""
 
+_ATTEMPTS = 10
+"""How often a status is read in another thread, until it does not change meanwhile."""
+
 _CONTENT_TYPE = re.compile(r"[\w/;=., +-]+", re.ASCII)
 _ESCAPING = re.compile(r";\s*escaping\s*=[^;,]*")
 _END = b"# EOF\n"
@@ -146,6 +149,11 @@ class _AllDrivers:
 
     def collect(self) -> Iterable[Metric]:
         """Give the totals of all drivers."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return _totals(_statuses(bots=False))
+            except RuntimeError:  # What was read has changed in the thread of the event loop.
+                continue
         return _totals(_statuses(bots=False))
 
 

@@ -18,6 +18,7 @@ import aiohttp
 import psutil
 import pytest
 
+from nonebot_aiohttp.hosts import certificates
 from nonebot_aiohttp.options import DriverOptions
 from tests.docs.commands import Command, needs_program, program
 from tests.docs.deployed import (
@@ -30,7 +31,7 @@ from tests.docs.deployed import (
     running_bot,
     write_bot,
 )
-from tests.support.certs import Tls
+from tests.support.certs import RenewedFiles, Tls, shown_certificate
 from tests.support.ports import free_port
 from tests.support.waiting import within
 
@@ -196,6 +197,28 @@ async def test_the_driver_serves_https_itself(
         await bot.shows(f"Listening on https://127.0.0.1:{port}")
         assert await post(client, f"https://127.0.0.1:{port}/my/", tls=tls) == 200
         assert await answered_ping(client, f"wss://127.0.0.1:{port}/my/ws", tls)
+
+
+IN_NO_TIME = (
+    "import runpy; from nonebot_aiohttp.hosts import certificates;"
+    " certificates.LOOK_INTERVAL = 0.05; runpy.run_path('bot.py', run_name='__main__')"
+)
+"""A minute takes too long for a test."""
+
+
+async def test_a_certificate_is_renewed_without_a_restart(tmp_path: Path) -> None:
+    assert certificates.LOOK_INTERVAL == 60
+    assert certificates.WARNED_BEFORE == 14 * 24 * 3600
+    write_bot(tmp_path)
+    live, port = RenewedFiles(tmp_path), free_port()
+    (tmp_path / ".env").write_text(https_settings(port, live))
+    with Command(tmp_path, [sys.executable, "-c", IN_NO_TIME]) as bot:
+        await bot.shows(f"Listening on https://127.0.0.1:{port}")
+        former = await asyncio.to_thread(shown_certificate, port, live.client)
+        live.renew()
+        await bot.shows("New connections get the new certificate")
+        new = await asyncio.to_thread(shown_certificate, port, live.client)
+    assert new["serialNumber"] != former["serialNumber"]
 
 
 AS_PROCESS_1 = ("--user", "--map-root-user", "--pid", "--fork", "--kill-child")

@@ -204,7 +204,9 @@ async def test_serves_on_all_sockets_but_those_for_operators(
         ):
             async with await connecting as client:
                 assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
-        assert f":{operations[1]}\n" not in program.log
+        assert f"server: Listening on http://127.0.0.1:{operations[1]}" not in program.log
+        async with await RawClient.connect(operations[1]) as client:
+            assert (await post(client, RUN, b"{}")).status == 404
         program.stop()
         assert await program.exit_code() == 0
         assert program.journal[-2:] == NOTHING_LEFT

@@ -435,6 +435,40 @@ def test_another_registry_has_the_totals(source: FakeSource, registry: Collector
     assert b'driver="2"' in generate_latest(registry)
 
 
+class ChangingSource(FakeSource):
+    """Changes while it is read, a number of times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def status(self, *, bots: bool = True) -> Status:
+        if len(self.asked) < self.times:
+            self.asked.append(bots)
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().status(bots=bots)
+
+
+def test_another_thread_reads_again_what_has_changed_meanwhile(
+    registry: CollectorRegistry,
+) -> None:
+    source = ChangingSource(3)
+    metrics.add(source)
+    register_metrics(registry)
+    text = generate_latest(registry)
+    assert len(source.asked) == 4
+    assert value(parse(text, PLAIN), "bots_connected", adapter="my") == 1
+
+
+def test_another_thread_does_not_read_for_ever(registry: CollectorRegistry) -> None:
+    source = ChangingSource(1000)
+    metrics.add(source)
+    register_metrics(registry)
+    with pytest.raises(RuntimeError, match="changed size"):
+        generate_latest(registry)
+    assert len(source.asked) == 10
+
+
 def test_the_metrics_come_into_a_registry_once(
     source: FakeSource, registry: CollectorRegistry
 ) -> None:
