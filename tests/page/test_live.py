@@ -48,9 +48,8 @@ async def test_a_bot_connects_and_drops(tab: Tab) -> None:
         async with shown.host.bot_connected({"X-Self-ID": "10086"}):
             await tab.open(shown.page)
             assert "Bots connected: 1" in await tab.text()
-            assert await tab.evaluate("document.querySelector('tbody').innerText") == (
-                "10086\nrecorder · reverse WebSocket\n\t0 s ago\t0"
-            )
+            row = await tab.evaluate("document.querySelector('tbody').innerText")
+            assert re.fullmatch(r"10086\nrecorder · reverse WebSocket\n\t\d s ago\t0", row)
         await eventually(lambda: not shown.driver.bots)
         await tab.open(shown.page)
         text = await tab.text()
@@ -74,7 +73,7 @@ async def test_an_outage_has_its_next_attempt(tab: Tab) -> None:
     assert re.search(
         r"The forward WebSocket of bot 1 of recorder\s+"
         r"waiting · down for \d s \(since [\d:]{8}\)\s+"
-        r"next attempt in \d s \([\d:]{8}\) · attempts: 1\s+.*503",
+        r"next attempt in \d+ s \([\d:]{8}\) · attempts: \d\s+.*503",
         text,
     )
     assert re.search(
