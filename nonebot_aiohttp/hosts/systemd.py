@@ -187,11 +187,12 @@ class Systemd:
 
     def stopping(self, seconds: float) -> None:
         """Tell that the stop has begun, and ask for the time that it takes at most."""
-        self._unsent.pop("READY", None)
-        self._phase = "Stopping, "
-        microseconds = int((seconds + STOP_MARGIN) * 1_000_000)
-        self._say(STOPPING="1", EXTEND_TIMEOUT_USEC=str(microseconds))
-        self._say_status(self._describe())
+        if self._socket is not None:
+            self._unsent.pop("READY", None)
+            self._phase = "Stopping, "
+            microseconds = int((seconds + STOP_MARGIN) * 1_000_000)
+            self._say(STOPPING="1", EXTEND_TIMEOUT_USEC=str(microseconds))
+            self._say_status(self._describe())
 
     def failed(self, error: BaseException) -> None:
         """Tell why the start has failed, in one line without secrets."""
