@@ -53,9 +53,8 @@ class Access:
         hosts = request.headers.getall(hdrs.HOST, [])
         if len(hosts) > 1:
             raise web.HTTPBadRequest(text="several Host headers")
-        # A browser always sends one; a health check of HTTP/1.0 may not. Where the target is a
-        # whole URL, its name counts as well (RFC 9112, section 3.2.2).
-        if hosts and not (self._is_allowed(hosts[0]) and self._is_allowed(request.url.authority)):
+        # A browser always sends one; a health check of HTTP/1.0 may not.
+        if hosts and not (self._is_allowed(hosts[0]) and self._is_allowed_target(request)):
             raise web.HTTPMisdirectedRequest(
                 text="this host name is not among aiohttp_ops_names: use an address, or add it"
             )
@@ -64,7 +63,17 @@ class Access:
         found = _HOST.fullmatch(host)
         if found is None:
             return False
-        name = (found[1] or found[2]).lower()
+        return self._is_allowed_name(found[1] or found[2])
+
+    def _is_allowed_target(self, request: web.Request) -> bool:
+        """Decide on the name in a target that is a whole URL (RFC 9112, section 3.2.2).
+
+        With any other target the name is that of the header.
+        """
+        return self._is_allowed_name(request.url.raw_host or "")
+
+    def _is_allowed_name(self, name: str) -> bool:
+        name = name.lower()
         return name == "localhost" or name in self._names or _is_address(name)
 
     def check_token(self, request: web.Request) -> None:

@@ -273,6 +273,5 @@ async def test_hosts_beyond_the_first_32_are_counted_together() -> None:
 async def test_the_counts_stay_over_a_restart(driver: Driver) -> None:
     for number in (1, 2):
         async with ScriptedServer(scripts.status(404)) as server, driver.lifespan():
-            async with driver.session.get(server.url):
-                pass
+            await (await driver.session.get(server.url)).read()
         assert sum(sum(each) for each in calls(driver).values()) == number

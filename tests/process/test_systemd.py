@@ -206,7 +206,7 @@ async def test_serves_on_all_sockets_but_those_for_operators(
                 assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
         assert f"server: Listening on http://127.0.0.1:{operations[1]}" not in program.log
         async with await RawClient.connect(operations[1]) as client:
-            assert (await post(client, RUN, b"{}")).status == 404
+            assert (await post(client, RUN, b"{}")).status in (404, 421)
         program.stop()
         assert await program.exit_code() == 0
         assert program.journal[-2:] == NOTHING_LEFT
@@ -241,7 +241,7 @@ async def test_a_datagram_socket_fails_the_start(launch: Launch, told: Notified)
         assert await program.ended() == 1
     text = (
         "The descriptor 3 of systemd (bot.socket) is not a stream socket: write ListenStream= into"
-        " the socket unit"
+        " its unit"
     )
     assert text in program.log
     assert told.read()[-1] == f"STATUS=Cannot start: {text}"
