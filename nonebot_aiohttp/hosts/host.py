@@ -179,15 +179,18 @@ class Host:
     def run(self, where: Listening | None) -> None:
         """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
         self._use.begin()
-        with supervision(self._counts) as self.systemd:
-            serve_process(
-                self.serve(where, hint="; Ctrl+C again cuts it off"),
-                self.lifespan,
-                loop=self._options.loop,
-                log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
-                stop=self._stop_by_signal,
-                failed=self.systemd.failed,
-            )
+        try:
+            with supervision(self._counts) as self.systemd:
+                serve_process(
+                    self.serve(where, hint="; Ctrl+C again cuts it off"),
+                    self.lifespan,
+                    loop=self._options.loop,
+                    log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
+                    stop=self._stop_by_signal,
+                    failed=self.systemd.failed,
+                )
+        finally:
+            self.systemd = Systemd()
 
     async def serve(
         self, where: Listening | None, started: Started | None = None, hint: str = ""

@@ -8,9 +8,24 @@ _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
 _NO_ARGUMENT = "run() has no argument ...: it takes ..."
 _ARGUMENTS = "...; settings of the server begin with AIOHTTP_ and stand in .env"
+_DESCRIPTOR = "The descriptor ... of systemd (...)"
 _NEVER_RUN = "The driver that was made at ... has never run: ..."
 
 COMPOSED: dict[str, tuple[str, ...]] = {
+    "The descriptor ... of systemd (...) is not a socket (...): write only ListenStream= into its"
+    " unit": (
+        _DESCRIPTOR,
+        "is not a socket (...): write only ListenStream= into its unit",
+    ),
+    "The descriptor ... of systemd (...) is not a stream socket: write ListenStream= into its"
+    " unit": (
+        _DESCRIPTOR,
+        "is not a stream socket: write ListenStream= into its unit",
+    ),
+    "The descriptor ... of systemd (...) does not listen: remove Accept=yes from its unit": (
+        _DESCRIPTOR,
+        "does not listen: remove Accept=yes from its unit",
+    ),
     "run() has no argument ...: it takes ...; settings of the server begin with AIOHTTP_ and stand"
     " in .env": (_NO_ARGUMENT, _ARGUMENTS),
     "run() has no argument ...: it takes ...; to reload write `nb run --reload`; settings of the"
@@ -175,6 +190,11 @@ INTERNAL: dict[str, set[str]] = {
         "octal digits, as for chmod",
         "the path of a PEM file",
         "true or false",
+    },
+    "the status for systemd, which explains itself": {
+        "... bot... connected",
+        "... event... in flight",
+        "Cannot start: ...",
     },
     "errors that the package catches itself": {
         "the Host header is not a valid host",

@@ -32,7 +32,9 @@ from tests.docs.deployed import (
     write_bot,
 )
 from tests.support.certs import RenewedFiles, Tls, shown_certificate
+from tests.support.documents import ROOT
 from tests.support.ports import free_port
+from tests.support.systemd import notified
 from tests.support.waiting import within
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="deploying on Unix")
@@ -122,8 +124,52 @@ async def test_dotenv_is_read_from_the_directory_of_the_start(tmp_path: Path) ->
         await bot.shows(f"Listening on http://127.0.0.1:{port}")
 
 
+async def test_the_bot_tells_systemd_what_the_unit_asks_for(tmp_path: Path) -> None:
+    write_bot(tmp_path)
+    seconds = re.search(r"^Type=notify\nWatchdogSec=(\d+)$", FILES["bot.service"], re.MULTILINE)
+    assert seconds
+    with notified() as told:
+        given = {"NOTIFY_SOCKET": told.address, "WATCHDOG_USEC": f"{seconds[1]}000000"}
+        async with running_bot(tmp_path, **given) as bot:
+            await told.has("READY=1")
+            await told.has("STATUS=0 bots connected, 0 events in flight")
+            assert told.count("WATCHDOG=1") == 1
+            bot.stop()
+            assert await bot.ended() == 0
+        assert told.count("STOPPING=1") == 1
+
+
+async def test_the_watchdogs_end_shows_the_line_that_has_blocked(tmp_path: Path) -> None:
+    (variable,) = re.findall(r"^Environment=(\w+)=1$", FILES["bot.service"], re.MULTILINE)
+    code = "import time\n\nprint('blocked', flush=True)\ntime.sleep(600)\n"
+    with Command(tmp_path, [sys.executable, "-c", code], **{variable: "1"}) as bot:
+        await bot.shows("blocked")
+        bot.process.send_signal(signal.SIGABRT)
+        assert await bot.ended() == -signal.SIGABRT
+        assert "line 4 in <module>" in bot.output
+
+
+@needs_program("systemd-socket-activate", "--version")
+async def test_the_bot_serves_on_a_socket_of_systemd(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    write_bot(tmp_path)
+    assert "ListenStream=127.0.0.1:8080\n" in FILES["bot.socket"]
+    port = free_port()
+    activate = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}"]
+    activate += ["-E", f"PYTHONPATH={ROOT}"]
+    with Command(tmp_path, [*activate, sys.executable, "bot.py"]) as bot:
+        await bot.shows("Listening on")
+        assert await post(client, f"http://127.0.0.1:{port}/my/") == 200
+        (line,) = re.findall("`(systemd has opened .+?)`", PAGE.text)
+        await bot.shows(line)
+        bot.stop()
+        assert await bot.ended() == 0
+
+
 @needs_program("systemd-analyze", "--version")
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    (tmp_path / "bot.socket").write_text(FILES["bot.socket"])
     text = FILES["bot.service"]
     for old, new in {"/srv/bot/.venv/bin/python": sys.executable, "User=bot": "User=root"}.items():
         assert old in text
@@ -132,7 +178,8 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     unit.write_text(text)
     path = program("systemd-analyze")
     assert path is not None
-    ran = subprocess.run([path, "verify", str(unit)], capture_output=True, text=True)
+    units = [str(unit), str(tmp_path / "bot.socket")]
+    ran = subprocess.run([path, "verify", *units], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
     unit.write_text(text.replace("KillMode", "KillMood"))
     ran = subprocess.run([path, "verify", str(unit)], capture_output=True, text=True)

@@ -28,7 +28,7 @@ _WAVE = 60
 
 
 class Onebot(RecordingBot):
-    """Answers each second message, and calls its platform's API for each fourth."""
+    """Answers a message, or calls its platform's API."""
 
     api: ClassVar[str] = ""
 

@@ -102,6 +102,15 @@ async def test_a_screen_reader_has_names_for_the_plots(tab: Tab, address: str) -
     assert len(headers) == 200
 
 
+async def test_a_link_leads_to_the_next_bots(tab: Tab, address: str) -> None:
+    await tab.open(address)
+    loads = tab.loads
+    await tab.evaluate("document.querySelector(\".links a[href*='page=2']\").click()")
+    await tab.loaded(loads + 1)
+    assert await tab.evaluate("location.search + location.hash") == "?page=2&refresh=off#bots"
+    assert await tab.evaluate("document.querySelector('tbody b').textContent") == "20200"
+
+
 async def test_links_to_other_pages_are_big_enough_for_a_thumb(tab: Tab, address: str) -> None:
     """WCAG 2.2 wants 24 pixels (success criterion 2.5.8)."""
     await tab.open(address)

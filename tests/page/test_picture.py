@@ -38,7 +38,7 @@ async def test_the_run_shows_what_the_picture_is_about(tab: Tab, pictures: Path)
         )
     text = await tab.text()
     for shown in (
-        "Running\n",
+        "Running for ",
         "Connections down: 1",
         "Bots gone: 1",
         "The forward WebSocket of bot 20003 of kook",

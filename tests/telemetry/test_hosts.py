@@ -33,6 +33,7 @@ def path_of(host: Any, path: str) -> str:
     return f"{host.prefix}{path}"
 
 
+@pytest.mark.promise("operations: OpenTelemetry sees webhooks and API calls, under every host")
 @pytest.mark.usefixtures("eager")
 async def test_the_call_of_a_webhooks_handler_is_a_child_of_the_webhook(
     face: str, host: str, spans: Spans, platform: Platform

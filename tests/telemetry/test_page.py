@@ -283,7 +283,8 @@ async def test_what_monitors_ask_is_a_span_unless_it_is_left_out(
             for name in names:
                 url = f"http://127.0.0.1:{port}{name}"
                 async with client.get(url, headers=headers) as answer:
-                    assert answer.status in (200, 404)
+                    # Without prometheus-client there are no metrics.
+                    assert answer.status in (200, 501)
                     await answer.read()
     assert [span.name for span in spans.servers] == (
         [] if left_out else [f"GET {n}" for n in names]

@@ -401,6 +401,14 @@ def test_texts_of_one_kind_leave_room_for_others(fake_clock: FakeClock) -> None:
     assert lines.is_due("new", "made up")
 
 
+@pytest.mark.parametrize(
+    "text", ["my", "12345", "10.0.0.7", "OneBot-V11", "token.secret_key-Bearer", "x" * 64, "a.b@c"]
+)
+def test_a_name_is_shown_as_other_texts_are(text: str) -> None:
+    for each in (text, f"token={text}", f"Bot {text}", f"{text}\n", f"x:{text}", "é" + text):
+        assert bot_name(each, each) == f"bot {loggable(each, 64)} of {loggable(each, 64)}"
+
+
 def test_what_a_record_is_about() -> None:
     assert about() == about("", "", None) == {}
     assert about("my", 7, "10.0.0.7") == {"adapter": "my", "bot": "7", "peer": "10.0.0.7"}

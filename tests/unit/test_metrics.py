@@ -99,6 +99,7 @@ def no_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin as a process does that has made no driver yet."""
     monkeypatch.setattr(metrics, "_drivers", WeakValueDictionary())
     monkeypatch.setattr(metrics, "_numbers", count(1))
+    monkeypatch.setattr(metrics, "_ALL_DRIVERS", metrics._AllDrivers())
 
 
 @pytest.fixture
@@ -458,6 +459,21 @@ def test_another_thread_reads_again_what_has_changed_meanwhile(
     text = generate_latest(registry)
     assert len(source.asked) == 4
     assert value(parse(text, PLAIN), "bots_connected", adapter="my") == 1
+
+
+def test_what_another_thread_reads_never_goes_back(
+    source: FakeSource, registry: CollectorRegistry
+) -> None:
+    register_metrics(registry)
+    numbers = []
+    for received, connected in ((7, 2), (5, 1), (8, 3)):
+        source.told = replace(
+            STATUS, messages=(MessageStatus("my", received, 0),), connected={"my": connected}
+        )
+        families = parse(generate_latest(registry), PLAIN)
+        names = ("messages_received_total", "bots_connected")
+        numbers.append([value(families, name, adapter="my") for name in names])
+    assert numbers == [[7, 2], [7, 1], [8, 3]]
 
 
 def test_another_thread_does_not_read_for_ever(registry: CollectorRegistry) -> None:

@@ -314,7 +314,7 @@ def rows(page: Parsed) -> int:
     return len(page.of("tr")) - 1
 
 
-@pytest.mark.promise("operations: the page costs with 10,000 bots what it costs with 200")
+@pytest.mark.promise("operations: the page shows 200 bots at a time, however many there are")
 def test_no_more_than_200_bots_are_asked_for_and_shown() -> None:
     source = FakeSource(bots=some_bots(10_000))
     page = shown(source, Asked("", 3))

@@ -77,13 +77,13 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
         "h1", texts(state).capitalize(), class_="good" if state == "running" else None
     )
     since = view.moments.lasting(status.state_since)
-    bots = texts("bots connected: {count}", count=f"{sum(status.connected.values()):,}")
+    bots = texts("Bots connected: {count}", count=f"{sum(status.connected.values()):,}")
     listed = [element("li", element("a", text, href=anchor)) for anchor, text in found]
     told = element("ul", *listed, class_="problems") if listed else NOTHING
     calm = state == "running" and not listed
     quiet = element("p", texts("Nothing is down.")) if calm else NOTHING
-    lines = element("p", since), element("p", bots)
-    return element("header", heading, *lines, told, quiet, _contents(view))
+    lines = heading, " ", element("span", since), element("p", bots)
+    return element("header", *lines, told, quiet, _contents(view))
 
 
 def _contents(view: View) -> Markup:

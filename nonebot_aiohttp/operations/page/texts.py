@@ -14,7 +14,7 @@ _CHINESE = {
     "starting": "正在启动",
     "running": "运行中",
     "stopping": "正在停止",
-    "bots connected: {count}": "已连接机器人：{count}",
+    "Bots connected: {count}": "已连接机器人：{count}",
     "Nothing is down.": "没有中断。",
     "Connections down: {count}": "中断的连接：{count}",
     "Bots gone: {count}": "断开的机器人：{count}",
@@ -117,10 +117,10 @@ _CHINESE = {
     "peer {address}": "对端 {address}",
     # The foot.
     "As of {when}.": "截至 {when}。",
-    "This page loads itself again each {seconds} s.": "本页每 {seconds} 秒自动刷新。",
-    "Stop that": "停止刷新",
-    "This page stays as it is.": "本页不会自动刷新。",
-    "Load it again by itself": "自动刷新",
+    "This page reloads every {seconds} s.": "本页每 {seconds} 秒自动刷新。",
+    "Stop reloading": "停止刷新",
+    "This page does not reload.": "本页不会自动刷新。",
+    "Reload it by itself": "自动刷新",
     # Times.
     "for {duration} (since {when})": "已 {duration}（自 {when} 起）",
     "{number} s ago": "{number} 秒前",
