@@ -20,6 +20,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEADERS = {
     hdrs.CACHE_CONTROL: "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
