@@ -248,6 +248,31 @@ async def test_a_bot_goes_and_returns(serving: Serving, adapter: Adapter) -> Non
     assert {each.id for each in driver.status().gone} == {"1", "2"}
 
 
+async def test_a_second_connection_of_a_bot(adapter: Adapter) -> None:
+    driver = make_driver(adapter)
+    async with HOSTS["own_process"](driver) as host, host.bot_connected() as first:
+        async with await host.client() as second:
+            asking = asyncio.ensure_future(host.upgrade(second))
+            assert (await first.read_frame()).opcode == frames.Opcode.PING
+            await first.send_frame(frames.pong(b"alive?"))
+            assert (await within(asking)).status == 409
+        assert driver.status().refused == {"the bot is connected already": 1}
+        assert the_bot(driver).messages == 0
+
+
+async def test_a_connection_that_replaces_another(serving: Serving, adapter: Adapter) -> None:
+    driver = make_driver(adapter, aiohttp_duplicate_bot="replace")
+    async with serving(driver) as host, host.bot_connected() as first:
+        await first.send_frame(frames.text("x"))
+        await counted(driver, 1)
+        async with host.connected():
+            await counted(driver, 0)
+            status = driver.status()
+            assert (status.gone, status.connected) == ((), {"recorder": 1})
+            assert messages(status) == [("recorder", 1, 0)]
+            await first.read_close()
+
+
 async def test_a_lost_connection_is_a_reason(serving: Serving, adapter: Adapter) -> None:
     driver = make_driver(adapter)
     async with serving(driver) as host:
