@@ -326,6 +326,17 @@ async def test_a_port_in_use_is_one_warning_where_another_server_hosts(
     )
 
 
+async def test_it_listens_on_each_address_of_a_name(adapter: Adapter) -> None:
+    driver = operated(adapter, ops_host="localhost")
+    async with own_process(driver):
+        addresses = driver._operations.listener.addresses
+        assert addresses
+        for address in addresses:
+            async with await RawClient.connect(address[1], address[0]) as client:
+                sent = {"Host": f"localhost:{address[1]}"}
+                assert (await client.request("GET", "/livez", sent)).status == 200
+
+
 async def test_a_name_that_is_nobodys(adapter: Adapter) -> None:
     driver = operated(adapter, ops_host="name.invalid")
     with pytest.raises(StartupError, match=r"^Cannot listen on name\.invalid: .*aiohttp_ops_port"):
