@@ -77,6 +77,14 @@ class Certificates(PeriodicWatch):
         """Until when the present certificate is valid, in Unix seconds; None if it is unknown."""
         return self._current.expires
 
+    @property
+    def renewal_due(self) -> float | None:
+        """From when on it is time to ask why nobody has renewed it, in Unix seconds."""
+        begins, expires = self._current.begins, self._current.expires
+        if begins is None or expires is None:
+            return None
+        return expires - min(WARNED_BEFORE, (expires - begins) * WARNED_PART)
+
     def start(self) -> None:
         """Say whether the certificate expires soon, and start looking."""
         self._warn()
@@ -166,11 +174,8 @@ class Certificates(PeriodicWatch):
 
     def _seconds_left(self) -> float | None:
         """Return for how long the certificate is valid; None if that is long enough or unknown."""
-        begins, expires = self._current.begins, self._current.expires
-        if begins is None or expires is None:
-            return None
-        left = expires - self._clock()
-        return left if left <= min(WARNED_BEFORE, (expires - begins) * WARNED_PART) else None
+        due, expires, now = self.renewal_due, self._current.expires, self._clock()
+        return expires - now if expires is not None and due is not None and due <= now else None
 
     def _expiry(self) -> str:
         """Write for people when the present certificate expires."""

@@ -197,6 +197,8 @@ class Status(_Plain):
         descriptor_limit: How many there may be.
         certificate_expires: When the certificate of ``aiohttp_ssl_certfile`` expires; None without
             one, or where another host has it.
+        certificate_renewal_due: From when on it is time to ask why nobody has renewed it: two weeks
+            before, or in the last third of a short life.
     """
 
     state: str
@@ -217,6 +219,7 @@ class Status(_Plain):
     descriptors: int | None
     descriptor_limit: int | None
     certificate_expires: float | None
+    certificate_renewal_due: float | None
 
 
 @dataclass(frozen=True)

@@ -118,11 +118,16 @@ PROGRAMS = {"bot": of_loguru, "site_bot": of_logging}
 async def test_json_lines_a_file_and_a_file_of_one_bot(
     tmp_path: Path, client: aiohttp.ClientSession, program: str
 ) -> None:
-    with started(tmp_path, f"{program}.py") as bot:
+    with started(tmp_path, f"{program}.py", AIOHTTP_ACCESS_LOG="true") as bot:
         await visit(client, bot, await port_of(bot))
-        output = await ended(bot)
-    check_json(PROGRAMS[program](output))
+        records = PROGRAMS[program](await ended(bot))
+    check_json(records)
+    assert about(records, "POST /other/ 404") == {"peer": "127.0.0.1"}
     check_files(tmp_path)
+    if program == "site_bot":
+        shown = json.loads(PAGE.code("json"))
+        del shown["time"]
+        assert shown in records
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -66,12 +66,12 @@ async def test_it_is_said_at_the_start(live: RenewedFiles, logs: Logs) -> None:
     async with served(live) as host:
         (line,) = logs.messages("WARNING")
         assert ", in 0.6 days: renew it" in line
-        assert host.driver._host.certificate_expires == watch_of(host).expires
+        assert host.driver.status().certificate_expires == watch_of(host).expires
         live.renew(datetime(2041, 1, 1))
         await look(host)
-        assert host.driver._host.certificate_expires == 2240611200.0
         assert host.driver.status().certificate_expires == 2240611200.0
-    assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires == 2240611200.0
+    assert host.driver.status().certificate_expires is None
     assert len(logs.messages("WARNING")) == 1
 
 
@@ -134,7 +134,7 @@ async def test_an_unknown_expiry_is_said_to_be_unknown(
 ) -> None:
     monkeypatch.delattr(getattr(ssl, "_ssl"), "_test_decode_cert")  # noqa: B009
     async with served(live) as host:
-        assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires is None
         live.renew()
         await look(host)
     (line,) = logs.matching("New connections get")

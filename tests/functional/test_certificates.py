@@ -49,7 +49,7 @@ async def look(host: Host) -> None:
 
 def watch_of(host: Host) -> Certificates:
     """Return what looks at the files."""
-    found = host.driver._host._server._certificates
+    found = host.driver._host._server.certificates
     assert isinstance(found, Certificates)
     return found
 
@@ -281,7 +281,7 @@ async def test_the_owner_of_a_context_reloads_it(live: RenewedFiles) -> None:
         driver.serve("127.0.0.1", 0, ssl_context=context, started=started.set_result)
     )
     ((_, port),) = await within(started)
-    assert driver._host.certificate_expires is None
+    assert driver.status().certificate_expires is None
     assert context.sni_callback is None
     former = await asyncio.to_thread(shown_certificate, port, live.client)
     live.renew()
@@ -293,6 +293,6 @@ async def test_the_owner_of_a_context_reloads_it(live: RenewedFiles) -> None:
 
 async def test_without_tls_nothing_expires() -> None:
     async with own_process(make_driver()) as host:
-        assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires is None
     async with make_driver().lifespan():
-        assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires is None

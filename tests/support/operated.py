@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -19,6 +20,9 @@ from tests.support.wire import Headers, Response
 
 TOKEN = "Three-0-Clock-in-the-M0rning"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+DETAILS = re.compile(rb'"versions"|nonebot_aiohttp_info|<html|not connected')
+"""Something that only the status, the metrics and the page have."""
 
 OPEN = ("/livez", "/readyz")
 """The paths that need no token."""
@@ -50,6 +54,17 @@ async def send(port: int, *data: bytes) -> bytes:
     async with await RawClient.connect(port) as client:
         await client.send(*data)
         return await client.read_to_end()
+
+
+def head(method: str, target: str, *lines: str, host: str = "127.0.0.1") -> bytes:
+    """Make a request that ends the connection."""
+    fixed = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    return "\r\n".join([*fixed, *lines, "", ""]).encode("latin-1")
+
+
+def statuses(answer: bytes) -> list[int]:
+    """Read the status of each response."""
+    return [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3}) ", answer)]
 
 
 async def read_status(port: int, prefix: str = "") -> dict[str, Any]:

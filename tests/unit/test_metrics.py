@@ -69,6 +69,7 @@ STATUS = Status(
     descriptors=33,
     descriptor_limit=1024,
     certificate_expires=1_800_000_000.0,
+    certificate_renewal_due=None,
 )
 
 
@@ -365,6 +366,7 @@ async def test_what_is_unknown_has_no_sample(accept: str) -> None:
         descriptors=None,
         descriptor_limit=None,
         certificate_expires=None,
+        certificate_renewal_due=None,
         bots=(replace(BOT, messages=None, last_message=None),),
     )
     source = FakeSource(unknown)

@@ -291,7 +291,10 @@ def test_a_quiet_driver_has_no_problem() -> None:
     [
         ({"loop_lag": 0.5}, "The event loop was late by 0.5 s"),
         ({"descriptors": 49_152}, "File descriptors in use: 49,152 of 65,536"),
-        ({"certificate_expires": NOW + 5 * 86_400}, "The certificate expires in 5 days"),
+        (
+            {"certificate_expires": NOW + 5 * 86_400, "certificate_renewal_due": NOW - 1},
+            "The certificate expires in 5 days",
+        ),
         ({"certificate_expires": NOW - 1}, "The certificate has expired"),
     ],
 )

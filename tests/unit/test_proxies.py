@@ -9,7 +9,7 @@ from yarl import URL
 
 from nonebot_aiohttp.connections import proxies
 from nonebot_aiohttp.connections.proxies import NoProxy, Proxies, UnusableProxy, is_loopback
-from nonebot_aiohttp.options import proxy_problem, read_proxy
+from nonebot_aiohttp.settings.proxy import proxy_problem, read_proxy
 
 SECRET = "s3cr3t-T0ken"
 

@@ -33,10 +33,10 @@ async def test_a_renewed_certificate_is_served_and_a_websocket_stays(tmp_path: P
         assert (await client.upgrade("/line")).status == 101
         former = await asyncio.to_thread(shown_certificate, port, live.client)
         live.renew()
-        await driver._host._server._certificates.look()
+        await driver._host._server.certificates.look()
         new = await asyncio.to_thread(shown_certificate, port, live.client)
         assert new["serialNumber"] != former["serialNumber"]
-        assert driver._host.certificate_expires
+        assert driver.status().certificate_expires
         await client.send_frame(Frame(Opcode.TEXT, b"still here"))
         assert (await client.read_message()).payload == b"still here"
     driver.exit()
