@@ -144,6 +144,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         if self._plugins_app is not None:
             self._plugins_app.bot = self._host.asgi_application
         watch.add_connections(self._host.transports)
+        watch.add_connections(self._operations.listener.transports)
 
     def _keep_nonebots(self, life: Lifespan) -> None:
         """Have NoneBot's own lifespan begin and end with the driver's life."""

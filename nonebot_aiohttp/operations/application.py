@@ -20,6 +20,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEADERS = {
     hdrs.CACHE_CONTROL: "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -41,6 +42,8 @@ class _Application:
         self._add("/readyz", self._readyz)
         if access.has_token:
             self._add("/", self._page)
+            # Where a site mounts it at "/ops", this is "/ops" without a slash.
+            self._add("", self._page)
             self._add("/status", self._status)
             self._add("/metrics", self._metrics)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -12,9 +13,10 @@ from nonebot_aiohttp.operations import listener
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
+from tests.support.leaks import open_sockets
 from tests.support.logs import Logs
-from tests.support.operated import BEARER, PLACES, ask, operated, port_of
-from tests.support.waiting import within
+from tests.support.operated import BEARER, PLACES, TOKEN, ask, head, operated, port_of
+from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
 
@@ -93,3 +95,42 @@ async def test_idle_connections_are_closed(
             await client.read_to_end()
             await client.close()
         assert (await ask(port, "/livez")).status == 200
+
+
+@pytest.mark.parametrize("name", ["its port", "lifespan()"])
+async def test_a_client_that_does_not_read_is_dropped_at_the_stop(
+    name: str, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    driver = operated(adapter)
+    large = SimpleNamespace(asdict=lambda: {"large": "x" * (1 << 25)})
+    monkeypatch.setattr(driver._operations.observer, "status", lambda: large)
+    loop = asyncio.get_running_loop()
+    async with PLACES[name](driver) as (port, _):
+        client = await RawClient.connect(port)
+        client.stop_reading()
+        await client.send(head("GET", "/status", f"Authorization: Bearer {TOKEN}"))
+        await ask(port, "/livez")
+        began = loop.time()
+    assert loop.time() - began < 3
+    await settle()
+    assert not [each for each in open_sockets() if f", {port})" in each]
+    client.abort()
+    await client.close()
+    assert not logs.messages("ERROR")
+
+
+@pytest.mark.promise("operations: a client of operators that never reads is dropped")
+async def test_a_client_that_never_reads_is_dropped(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = operated(adapter, keepalive_timeout=0.2)
+    large = SimpleNamespace(asdict=lambda: {"large": "x" * (1 << 25)})
+    monkeypatch.setattr(driver._operations.observer, "status", lambda: large)
+    async with own_process(driver):
+        client = await RawClient.connect(port_of(driver))
+        client.stop_reading()
+        await client.send(head("GET", "/status", f"Authorization: Bearer {TOKEN}"))
+        await eventually(driver._operations.listener.transports)
+        await eventually(lambda: not driver._operations.listener.transports())
+        client.abort()
+        await client.close()
