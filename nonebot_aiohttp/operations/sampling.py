@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from ..connections.records import BotRecord
 from ..life.watching import PeriodicWatch
@@ -33,6 +33,7 @@ class Sampler(PeriodicWatch):
         self,
         totals: Totals,
         records: Iterable[BotRecord],
+        refresh: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
     ) -> None:
@@ -41,12 +42,14 @@ class Sampler(PeriodicWatch):
         Args:
             totals: Counts everything of ``Second`` since the beginning, in the order of its fields.
             records: The records of the connected bots.
+            refresh: Has the next ``totals`` give what is counted now, without blocking the loop.
             clock: Gives monotonic seconds.
             time_of_day: Gives Unix seconds.
         """
         super().__init__(INTERVAL, "the counters")
         self._totals = totals
         self._records = records
+        self._refresh = refresh
         self._clock = clock
         self._time_of_day = time_of_day
         self._due = 0.0
@@ -74,6 +77,8 @@ class Sampler(PeriodicWatch):
     async def look(self) -> None:
         """Note one second; see ``PeriodicWatch``."""
         self._lags.append(max(self._clock() - self._due, 0.0))
+        if self._refresh is not None:
+            await self._refresh()
         totals, last = self._totals(), self._last
         self._last = totals
         self._history.append(Second(*(now - then for now, then in zip(totals, last, strict=True))))
