@@ -210,11 +210,13 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
     ssl_certfile: Optional[Path] = Field(
         default=None,
         description="PEM file of the certificate (chain) to serve TLS with. `none` serves plain"
-        " text.",
+        " text. When the file has changed, new connections get the new certificate within a"
+        " minute.",
     )
     ssl_keyfile: Optional[Path] = Field(
         default=None,
-        description="PEM file of the certificate's key; `none` if the certificate's file has it.",
+        description="PEM file of the certificate's key; `none` if the certificate's file has it."
+        " It is read again when one of both has changed.",
     )
     ssl_cafile: Optional[Path] = Field(
         default=None,

@@ -130,7 +130,7 @@ class Driver(
                 records=self._connected_bots.records,
                 descriptors=descriptors,
                 loops=self._loops,
-                certificate=lambda: self._host.certificate_expires,
+                certificates=lambda: self._host.certificates,
             ),
         )
         self._host = Host(

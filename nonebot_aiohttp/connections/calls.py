@@ -60,7 +60,12 @@ class CallCounts:
 
     def by_host(self) -> list[tuple[str, list[int]]]:
         """List the hosts, each with how many calls had each outcome."""
-        return [(_name(*host), [*counts]) for host, counts in self._by_host.items()]
+        found: dict[str, list[int]] = {}
+        for host, counts in self._by_host.items():
+            # One host may have answered over both http and https.
+            known = found.setdefault(_name(*host), [0, 0, 0, 0])
+            known[:] = map(sum, zip(known, counts, strict=True))
+        return [*found.items()]
 
 
 def _name(host: str | None, port: int | None) -> str:

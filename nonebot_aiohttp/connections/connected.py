@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,8 @@ class ConnectedBots:
         if old is not None and old is not bot:
             self._replace(old)
         driver.bots[bot.self_id] = bot
-        hooks = start_task(self._call_hooks(driver._bot_connection_hook, "bot connect", bot, owner))
+        registered = tuple(driver._bot_connection_hook)
+        hooks = start_task(self._call_hooks(registered, "bot connect", bot, owner))
         websocket = getattr(bot, "request", None)
         self.records.add(
             bot, owner, way, websocket if isinstance(websocket, DriverWebSocket) else None
@@ -157,14 +158,12 @@ class ConnectedBots:
     ) -> None:
         if connect_hooks is not None:
             await asyncio.wait({connect_hooks})
-        hooks = self._driver._bot_disconnection_hook
+        hooks = tuple(self._driver._bot_disconnection_hook)
         await self._call_hooks(hooks, "bot disconnect", bot, owner)
 
-    @staticmethod
-    def _call_hooks(
-        hooks: Iterable[Hook], kind: str, bot: Bot, owner: str
-    ) -> Coroutine[Any, Any, None]:
-        return call_hooks(tuple(hooks), kind, bot, adapter=owner, bot=bot.self_id)
+    async def _call_hooks(self, hooks: tuple[Hook, ...], kind: str, bot: Bot, owner: str) -> None:
+        calling = call_hooks(hooks, kind, bot, adapter=owner, bot=bot.self_id)
+        self._hooks.failed += await calling
 
     async def _make_room(self, old: Bot) -> None:
         """Remove the old connection of an id, or refuse the new one with ``DuplicateBotError``."""

@@ -34,7 +34,9 @@ class OpenWebSockets:
 
     def remove(self, websocket: DriverWebSocket) -> None:
         """Remove a WebSocket whose reader has ended."""
-        ended = self._ended.pop(websocket, None)
+        if websocket not in self._ended:
+            return
+        ended = self._ended.pop(websocket)
         if websocket.received or websocket.sent:
             _add(self._past, websocket)
         if ended is not None:

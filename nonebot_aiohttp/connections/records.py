@@ -39,6 +39,7 @@ class BotRecord:
         since: When it connected, in Unix seconds.
         websocket: Its WebSocket; None where it has none.
         polls: Answered polls.
+        before: Messages that its WebSocket had got when it connected.
         last: When the last message was noticed, in Unix seconds; None while there is none.
     """
 
@@ -46,6 +47,7 @@ class BotRecord:
     __slots__ = (
         "_seen",
         "adapter",
+        "before",
         "last",
         "polls",
         "self_id",
@@ -66,15 +68,19 @@ class BotRecord:
         self.way = way
         self.since = since
         self.websocket = websocket
+        self.before = 0 if websocket is None else websocket.received
         self.polls = 0
         self.last: int | None = None
         self._seen = 0
 
     @property
     def messages(self) -> int | None:
-        """Messages and answered polls that have come in; None where nobody counts them."""
+        """Messages and answered polls that have come in; None where nobody counts them.
+
+        Bots that share a WebSocket share its messages.
+        """
         if self.websocket is not None:
-            return self.websocket.received
+            return self.websocket.received - self.before
         return self.polls or None if self.way == "" else self.polls
 
     def notice(self, now: float) -> None:

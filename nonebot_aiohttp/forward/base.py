@@ -236,6 +236,8 @@ class ForwardLoop(abc.ABC):
         verdict = judge(error)
         if verdict is Verdict.FATAL:
             self._given_up, self.last_error = True, describe(error)
+            # So that the status says since when.
+            self._pace.failed(self._interval)
             text = "{} has ended for good: {}"
             logger.error(text, self.label, self.last_error, **self.about)
             raise _GivenUp

@@ -23,13 +23,14 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Log one request; see ``aiohttp.abc.AbstractAccessLogger``."""
-        path = redact_path(request.rel_url.raw_path)
+        path, peer = redact_path(request.rel_url.raw_path), request.remote or "local"
         self.logger.info(
             "%s %s %s %d %d bytes %.3f s",
-            request.remote or "local",
+            peer,
             request.method,
             path,
             response.status,
             response.body_length,
             time,
+            extra={"peer": peer},
         )

@@ -77,6 +77,14 @@ class Certificates(PeriodicWatch):
         """Until when the present certificate is valid, in Unix seconds; None if it is unknown."""
         return self._current.expires
 
+    @property
+    def renewal_due(self) -> float | None:
+        """From when on it is time to ask why nobody has renewed it, in Unix seconds."""
+        begins, expires = self._current.begins, self._current.expires
+        if begins is None or expires is None:
+            return None
+        return expires - min(WARNED_BEFORE, (expires - begins) * WARNED_PART)
+
     def start(self) -> None:
         """Say whether the certificate expires soon, and start looking."""
         self._warn()
@@ -121,10 +129,10 @@ class Certificates(PeriodicWatch):
             return
         self._warned = None
         logger.info(
-            "New connections get the new certificate in {} ({}), which expires {}",
+            "New connections get the new certificate in {} ({}); its expiry: {}",
             self._files.certfile,
             CERTFILE,
-            self._date(),
+            self._expiry(),
         )
 
     def _refuse(self, error: UnusableFileError, stamp: Stamp) -> None:
@@ -140,13 +148,20 @@ class Certificates(PeriodicWatch):
         left, now = self._seconds_left(), self._clock()
         if left is None or not self._is_due(left <= 0, now):
             return
-        subject, when = f"The certificate in {self._files.certfile} ({CERTFILE})", self._date()
-        advice = "renew it and write it there; no restart is needed"
+        where = self._files.certfile, CERTFILE, self._expiry()
         if left <= 0:
-            logger.error("{} has expired {}, and platforms refuse it: {}", subject, when, advice)
+            logger.error(
+                "The certificate in {} ({}) has expired (on {}), and platforms refuse it: renew it"
+                " and write it there; no restart is needed",
+                *where,
+            )
         else:
-            days = f"{left / DAY:.0f} day(s)" if left >= DAY else "less than a day"
-            logger.warning("{} expires {}, in {}: {}", subject, when, days, advice)
+            logger.warning(
+                "The certificate in {} ({}) expires on {}, in {:.1f} days: renew it and write it"
+                " there; no restart is needed",
+                *where,
+                left / DAY,
+            )
 
     def _is_due(self, has_expired: bool, now: float) -> bool:
         if self._warned is not None:
@@ -159,15 +174,12 @@ class Certificates(PeriodicWatch):
 
     def _seconds_left(self) -> float | None:
         """Return for how long the certificate is valid; None if that is long enough or unknown."""
-        begins, expires = self._current.begins, self._current.expires
-        if begins is None or expires is None:
-            return None
-        left = expires - self._clock()
-        return left if left <= min(WARNED_BEFORE, (expires - begins) * WARNED_PART) else None
+        due, expires, now = self.renewal_due, self._current.expires, self._clock()
+        return expires - now if expires is not None and due is not None and due <= now else None
 
-    def _date(self) -> str:
+    def _expiry(self) -> str:
         """Write for people when the present certificate expires."""
         if self.expires is None:
-            return "at an unknown time"
+            return "unknown"
         # datetime.fromtimestamp() does not take a year after 3000 on Windows.
-        return f"on {_EPOCH + timedelta(seconds=self.expires):%Y-%m-%d %H:%M} UTC"
+        return f"{_EPOCH + timedelta(seconds=self.expires):%Y-%m-%d %H:%M} UTC"

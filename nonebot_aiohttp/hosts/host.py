@@ -22,6 +22,7 @@ from ..reverse.bodies import BodyReader
 from ..reverse.endpoints import Endpoints
 from .application import DriverApplication
 from .asgi import AsgiApplication
+from .certificates import Certificates
 from .embedding import Embedding
 from .library_loggers import limited_loggers
 from .listening import Listening
@@ -107,9 +108,9 @@ class Host:
         self.systemd = Systemd()
 
     @property
-    def certificate_expires(self) -> float | None:
-        """When the certificate of the own process expires, in Unix seconds; None if unknown."""
-        return None if self._server is None else self._server.certificate_expires
+    def certificates(self) -> Certificates | None:
+        """The certificate of the own process; None while it does not run, or without settings."""
+        return None if self._server is None else self._server.certificates
 
     @property
     def asgi(self) -> AsgiApplication:
@@ -179,15 +180,18 @@ class Host:
     def run(self, where: Listening | None) -> None:
         """Run in this process until a signal or ``exit()``; see ``HostedDriver.run``."""
         self._use.begin()
-        with supervision(self._counts) as self.systemd:
-            serve_process(
-                self.serve(where, hint="; Ctrl+C again cuts it off"),
-                self.lifespan,
-                loop=self._options.loop,
-                log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
-                stop=self._stop_by_signal,
-                failed=self.systemd.failed,
-            )
+        try:
+            with supervision(self._counts) as self.systemd:
+                serve_process(
+                    self.serve(where, hint="; Ctrl+C again cuts it off"),
+                    self.lifespan,
+                    loop=self._options.loop,
+                    log_level=getattr(self._config, "log_level", None) or DEFAULT_LEVEL,
+                    stop=self._stop_by_signal,
+                    failed=self.systemd.failed,
+                )
+        finally:
+            self.systemd = Systemd()
 
     async def serve(
         self, where: Listening | None, started: Started | None = None, hint: str = ""
@@ -279,7 +283,7 @@ class Host:
 class _Nowhere:
     """Stands for the server of a process that only connects to platforms."""
 
-    certificate_expires = None
+    certificates = None
 
     def __init__(self, lifespan: Lifespan) -> None:
         self._lifespan = lifespan

@@ -94,6 +94,9 @@ class HostedDriver:
     ) -> None:
         """Run in this process until SIGINT, SIGTERM or ``exit()``.
 
+        If systemd has opened sockets, they are served instead of ``host``, ``port`` and ``path``.
+        If its unit has ``Type=notify``, systemd is told of the start, the stop and the status.
+
         Args:
             host: Where to listen; None is ``config.host``.
             port: The port; None is ``config.port``, 0 lets the system choose.
@@ -128,6 +131,8 @@ class HostedDriver:
         started: Callable[[list[Any]], Any] | None = None,
     ) -> None:
         """Run on a loop that runs already, until ``exit()`` or cancellation; touches no signals.
+
+        Nor does it tell systemd anything, or take its sockets: the program may be more than this.
 
         Args:
             host: See ``run``.

@@ -114,31 +114,37 @@ class PemFiles:
         if not _KEY.search(key):
             text = "has no private key in PEM: write it there"
             if self.keyfile is None:
-                text += f", or its own file into {KEYFILE}"
-            raise UnusableFileError(self._key_setting, self._key_path, text)
+                text = "has no private key in PEM: write it there, or set aiohttp_ssl_keyfile"
+            raise self._wrong_key(text)
 
     def _problem(self, error: OSError, key: bytes) -> UnusableFileError:
         """Find out which file OpenSSL has refused, which it does not tell."""
-        reason, library = getattr(error, "reason", None), getattr(error, "library", None)
+        reason = getattr(error, "reason", None)
         if reason in _MISMATCHES:
-            text = "is the key of another certificate: write the key that belongs to the one in "
-            text += f"{self.certfile}"
-        elif not _is_whole(self.certfile):
+            return self._wrong_key(
+                "is the key of another certificate: write the key that belongs to the one in"
+                f" {self.certfile}"
+            )
+        if not _is_whole(self.certfile):
             text = "is not complete, or damaged: write the certificates again"
             return UnusableFileError(CERTFILE, self.certfile, text)
-        elif _ENCRYPTED.search(key):
-            text = "is encrypted, and only a start at a terminal asks for the passphrase: write the"
-            text += " key without one, as openssl pkey -in OLD -out NEW does"
-        elif reason and library == "SSL":
-            text = f"is refused by OpenSSL ({reason.lower().replace('_', ' ')}): get another one"
+        if _ENCRYPTED.search(key):
+            return self._wrong_key(
+                "is encrypted, and only a start at a terminal asks for the passphrase: write the"
+                " key without one, as openssl pkey -in OLD -out NEW does"
+            )
+        if reason and getattr(error, "library", None) == "SSL":
+            why = reason.lower().replace("_", " ")
+            text = f"is refused by OpenSSL ({why}): get another one"
             return UnusableFileError(CERTFILE, self.certfile, text)
-        else:
-            text = "is not complete, or damaged: write the key again"
+        return self._wrong_key("is not complete, or damaged: write the key again")
+
+    def _wrong_key(self, text: str) -> UnusableFileError:
         return UnusableFileError(self._key_setting, self._key_path, text)
 
 
 def _no_password() -> str:
-    raise OSError("The key is encrypted")
+    raise OSError
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -157,10 +163,10 @@ def _read(setting: str, path: Path) -> bytes:
             raise UnusableFileError(setting, path, "is not a file that can be read")
         with path.open("rb") as file:
             found = file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        raise UnusableFileError(setting, path, "does not exist: write it again") from None
     except OSError as error:
-        is_missing = isinstance(error, FileNotFoundError)
-        advice = "write it again" if is_missing else "let the bot's user read it"
-        text = f"cannot be read ({error.strerror or error}): {advice}"
+        text = f"cannot be read ({error.strerror or error}): let the bot's user read it"
         raise UnusableFileError(setting, path, text) from None
     if not found:
         raise UnusableFileError(setting, path, "is empty: write it again")

@@ -40,7 +40,12 @@ Started = Callable[[list[Any]], Any]
 
 
 class Server:
-    """Serves one application once: listens, starts the driver, accepts, and stops all of it."""
+    """Serves one application once: listens, starts the driver, accepts, and stops all of it.
+
+    Attributes:
+        certificates: The certificate that it serves with; None for plain text, or where the caller
+            has given a context.
+    """
 
     def __init__(
         self,
@@ -61,10 +66,10 @@ class Server:
         self._lifespan = lifespan
         self._options = options
         self._where = where
-        self._certificates = None if where.ssl_context is not None else Certificates.of(options)
+        self.certificates = None if where.ssl_context is not None else Certificates.of(options)
         self._context = where.ssl_context
-        if self._certificates is not None:
-            self._context = self._certificates.context
+        if self.certificates is not None:
+            self._context = self.certificates.context
         self._sockets = where.open(options)
         self._runner = make_runner(app, options)
         self._servers: list[asyncio.AbstractServer] = []
@@ -81,15 +86,10 @@ class Server:
         await self._accept()
         for each in self._sockets:
             logger.info("Listening on {}", url_of(each, self._context))
-        if self._certificates is not None:
-            self._certificates.start()
+        if self.certificates is not None:
+            self.certificates.start()
         if started is not None:
             started([each.getsockname() for each in self._sockets])
-
-    @property
-    def certificate_expires(self) -> float | None:
-        """When the certificate expires, in Unix seconds; None if it is unknown, or not of files."""
-        return None if self._certificates is None else self._certificates.expires
 
     async def _start(self) -> None:
         await self._lifespan.start()
@@ -120,8 +120,8 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, stop the driver, then end the application and every connection."""
         try:
-            if self._certificates is not None:
-                self._certificates.stop()
+            if self.certificates is not None:
+                self.certificates.stop()
             try:
                 await self._stop_accepting()
             finally:

@@ -34,7 +34,7 @@ STOP_MARGIN = 5.0
 _FOR_NOTIFYING = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 _FOR_LISTENING = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
 
-Counts = Callable[[], "tuple[int, int | None]"]
+Counts = Callable[[], tuple[int, int | None]]
 """Counts the connected bots and the events in flight; None where these are too many to count."""
 
 
@@ -127,13 +127,15 @@ def _listening(number: int, name: str) -> socket.socket:
     try:
         given = socket.socket(fileno=number)
     except OSError as error:
-        text = f"{what} is not a socket ({error.strerror or error}): the socket unit must have"
-        raise StartupError(f"{text} ListenStream= only") from None
+        text = (
+            f"is not a socket ({error.strerror or error}): write only ListenStream= into its unit"
+        )
+        raise StartupError(f"{what} {text}") from None
     problem = ""
     if given.type != socket.SOCK_STREAM:
-        problem = "is not a stream socket: write ListenStream= into the socket unit"
+        problem = "is not a stream socket: write ListenStream= into its unit"
     elif not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        problem = "does not listen: remove Accept=yes from the socket unit"
+        problem = "does not listen: remove Accept=yes from its unit"
     if problem:
         given.close()
         raise StartupError(f"{what} {problem}")
@@ -185,11 +187,12 @@ class Systemd:
 
     def stopping(self, seconds: float) -> None:
         """Tell that the stop has begun, and ask for the time that it takes at most."""
-        self._unsent.pop("READY", None)
-        self._phase = "Stopping, "
-        microseconds = int((seconds + STOP_MARGIN) * 1_000_000)
-        self._say(STOPPING="1", EXTEND_TIMEOUT_USEC=str(microseconds))
-        self._say_status(self._describe())
+        if self._socket is not None:
+            self._unsent.pop("READY", None)
+            self._phase = "Stopping, "
+            microseconds = int((seconds + STOP_MARGIN) * 1_000_000)
+            self._say(STOPPING="1", EXTEND_TIMEOUT_USEC=str(microseconds))
+            self._say_status(self._describe())
 
     def failed(self, error: BaseException) -> None:
         """Tell why the start has failed, in one line without secrets."""

@@ -59,13 +59,13 @@ def running_hook(task: asyncio.Task[Any]) -> str:
 
 async def call_hooks(
     hooks: Iterable[Hook], kind: str, *args: Any, adapter: str = "", bot: Any = None
-) -> None:
-    """Call hooks one after the other, and log each failure.
+) -> int:
+    """Call hooks one after the other, log each failure, and return how many there were.
 
     For the log ``kind`` is such as ``"shutdown"``. ``adapter`` is the adapter's name and ``bot``
     the id of the bot, where the hooks are about one.
     """
-    task = asyncio.current_task()
+    task, failures = asyncio.current_task(), 0
     for hook in hooks:
         if task is not None:
             # So that a hook that is cut off can be named.
@@ -75,3 +75,5 @@ async def call_hooks(
         except Exception as error:
             text = f"The {kind} hook {hook_name(hook)} failed"
             log_exception("ERROR", text, error, **about(adapter, bot))
+            failures += 1
+    return failures

@@ -63,7 +63,7 @@ class TaskSet:
     Attributes:
         kind: What the tasks are, for the log: ``"handler"``.
         failures: Logs the failures.
-        failed: How many tasks have failed.
+        failed: How many tasks have failed, or were cancelled by somebody else than the driver.
         cut_off: How many were cut off.
         crowded: Limits the warnings that a bot has many tasks.
     """
@@ -165,6 +165,7 @@ class TaskSet:
         if error is not None:
             self._log_failure(error, owner)
         elif task.cancelled() and task not in self._cut_off:
+            self.failed += 1
             text = "{} of {} was cancelled, but not by the driver"
             logger.error(text, self._a_kind, owner.name, **about(owner.adapter, owner.self_id))
 

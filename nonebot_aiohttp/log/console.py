@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from loguru import logger
 
+from .naming import FIELDS
 from .own import level_number
 from .own import logger as own_logger
 from .redaction import format_traceback, hanging, redact_text
@@ -27,17 +28,23 @@ if TYPE_CHECKING:
 class StdlibBridge(logging.Handler):
     """A handler that passes the records of ``logging`` to loguru, redacted.
 
-    It keeps the level and the place of the call. An exception becomes part of the text, because a
-    sink would print the object with its secrets.
+    It keeps the level, the place of the call, and the texts ``adapter``, ``bot`` and ``peer`` that
+    the record was given by ``extra=``. An exception becomes part of the text, because a sink would
+    print the object with its secrets.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one record on; an error in it goes to ``handleError``, as ``logging`` has it."""
         try:
             log = logger.opt(depth=_depth_of_call())
-            log.log(_loguru_level(record), "{}", _redacted_text(record))
+            log.log(_loguru_level(record), "{}", _redacted_text(record), **_fields(record))
         except Exception:
             self.handleError(record)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str]:
+    given = {name: getattr(record, name, None) for name in FIELDS}
+    return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
 def _redacted_text(record: logging.LogRecord) -> str:

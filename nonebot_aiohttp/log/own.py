@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import loguru
 
+from .naming import FIELDS
 from .program import program_frame
 from .redaction import describe, format_traceback
 
@@ -228,7 +229,7 @@ class OwnLogger:
             line = text.partition("\n")[0]
             if len(line) > LONGEST_RECENT:
                 line = f"{line[: LONGEST_RECENT - 3]}..."
-            adapter, bot, peer = (about.get(name, "") for name in ("adapter", "bot", "peer"))
+            adapter, bot, peer = (about.get(name, "") for name in FIELDS)
             self.recent.append(Recent(when, level, line, adapter, bot, peer))
 
 

@@ -125,7 +125,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
                 records=self._records,
                 descriptors=descriptors,
                 events=work,
-                certificate=lambda: self._host.certificate_expires,
+                certificates=lambda: self._host.certificates,
                 versions=(("nonebot2", version("nonebot2")),),
             ),
         )

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import re
 from base64 import b64decode
 from ipaddress import ip_address
 
 from aiohttp import hdrs, web
-from yarl import URL
 
 from ..log import OnceInAWhile
 from ..log.naming import peer_name
@@ -22,6 +22,10 @@ from ..options import DriverOptions
 
 CHALLENGE = 'Basic realm="nonebot_aiohttp", charset="UTF-8"'
 """What a browser asks its user for (RFC 7617); programs send the token as Bearer (RFC 6750)."""
+
+
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([a-zA-Z0-9._-]+))(?::\d{0,5})?", re.ASCII)
+"""An address or a name, and a port (RFC 9110, section 7.2), without anything else of a URL."""
 
 
 class Access:
@@ -50,16 +54,26 @@ class Access:
         if len(hosts) > 1:
             raise web.HTTPBadRequest(text="several Host headers")
         # A browser always sends one; a health check of HTTP/1.0 may not.
-        if hosts and not self._is_allowed(hosts[0]):
+        if hosts and not (self._is_allowed(hosts[0]) and self._is_allowed_target(request)):
             raise web.HTTPMisdirectedRequest(
                 text="this host name is not among aiohttp_ops_names: use an address, or add it"
             )
 
     def _is_allowed(self, host: str) -> bool:
-        try:
-            name = (URL(f"http://{host}").host or "").lower()
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        return self._is_allowed_name(found[1] or found[2])
+
+    def _is_allowed_target(self, request: web.Request) -> bool:
+        """Decide on the name in a target that is a whole URL (RFC 9112, section 3.2.2).
+
+        With any other target the name is that of the header.
+        """
+        return self._is_allowed_name(request.url.raw_host or "")
+
+    def _is_allowed_name(self, name: str) -> bool:
+        name = name.lower()
         return name == "localhost" or name in self._names or _is_address(name)
 
     def check_token(self, request: web.Request) -> None:

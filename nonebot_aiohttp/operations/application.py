@@ -66,15 +66,13 @@ class _Application:
 
     async def _readyz(self, request: web.Request) -> web.Response:
         """Answer whether events are taken in, and whether certain bots are connected."""
+        asked = request.query.getall("bots", None)
+        if asked is not None and not self._access.has_token:
+            raise web.HTTPNotFound
         if not self._observer.takes_events:
             return web.Response(status=503, text=f"{self._observer.state}\n")
-        asked = request.query.get("bots")
-        if asked is not None:
-            if not self._access.has_token:
-                raise web.HTTPNotFound
-            ids = [each for each in asked.split(",") if each][:MOST_IDS]
-            if missing := self._observer.missing(ids):
-                return web.Response(status=503, text=f"not connected: {', '.join(missing)}\n")
+        if missing := self._observer.missing(_ids_of(asked or [])):
+            return web.Response(status=503, text=f"not connected: {', '.join(missing)}\n")
         return web.Response(text="ok\n")
 
     async def _status(self, request: web.Request) -> web.Response:
@@ -111,6 +109,18 @@ class _Application:
 
 def _as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _ids_of(asked: list[str]) -> list[str]:
+    """Read which bots are asked for.
+
+    Raises:
+        web.HTTPBadRequest: There are too many.
+    """
+    ids = [each.strip() for each in ",".join(asked).split(",") if each.strip()]
+    if len(ids) > MOST_IDS:
+        raise web.HTTPBadRequest(text=f"ask for {MOST_IDS} bots at most, not {len(ids)}")
+    return ids
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

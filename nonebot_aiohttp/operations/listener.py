@@ -52,18 +52,18 @@ class OperatorsListener:
         self._users += 1
         if self._users > 1 or (self._ports is None and not given):
             return
+        sockets: list[socket] = []
         try:
-            sockets = [*given] or self._listen(self._ports or range(0))
+            sockets += given or self._listen(self._ports or range(0))
+            await self._serve(sockets)
         except StartupError as error:
             if strict:
                 self._users -= 1
                 raise
             text = "Operators cannot look at this process, and its bots go on: {}"
             logger.warning(text, error)
-            return
-        try:
-            await self._serve(sockets)
         except BaseException:
+            await self.close()
             close_all(sockets)
             raise
 
@@ -94,7 +94,8 @@ class OperatorsListener:
 
     async def close(self) -> None:
         """Listen no more, unless another one still has it open."""
-        self._users -= 1
+        # After open() has failed nobody has it open.
+        self._users = max(self._users - 1, 0)
         runner = self._runner
         if self._users == 0 and runner is not None:
             self._runner, self.addresses = None, []

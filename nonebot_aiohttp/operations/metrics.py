@@ -10,6 +10,8 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet, WeakValueDictionary
@@ -26,8 +28,11 @@ PREFIX = "nonebot_aiohttp_"
 
 _MISSING = 'metrics need prometheus-client: pip install "nonebot-aiohttp[metrics]"'
 _LIBRARY = "prometheus_client.exposition"
-_SLICE = 500
+_SLICE = 250
 """How many bots are written at a time; each takes two microseconds."""
+
+_ATTEMPTS = 10
+"""How often a status is read in another thread, until it does not change meanwhile."""
 
 _CONTENT_TYPE = re.compile(r"[\w/;=., +-]+", re.ASCII)
 _ESCAPING = re.compile(r";\s*escaping\s*=[^;,]*")
@@ -73,8 +78,8 @@ async def exposition(accept: str, bots: bool) -> tuple[bytes, str]:
     statuses = _statuses(bots)
     parts = [encode(_Families(_totals(statuses)))]
     for part in _details(statuses, encode) if bots else ():
-        parts.append(part)
         await asyncio.sleep(0)
+        parts.append(part)
     is_openmetrics = parts[0].endswith(_END)
     text = b"".join(part.removesuffix(_END) for part in parts)
     return text + _END if is_openmetrics else text, content_type
@@ -138,7 +143,14 @@ class _Families:
 
 
 class _AllDrivers:
-    """The collector for registries of others, which are asked in any thread."""
+    """The collector for registries of others, which are asked in any thread.
+
+    What another thread reads may change meanwhile. So it is read again where that is noticed, and
+    counters do not go back where it is not: Prometheus would take that for a restart.
+    """
+
+    def __init__(self) -> None:
+        self._counted: dict[tuple[Any, ...], float] = {}
 
     def describe(self) -> Iterable[Metric]:
         """Give the names, without asking the drivers."""
@@ -146,7 +158,24 @@ class _AllDrivers:
 
     def collect(self) -> Iterable[Metric]:
         """Give the totals of all drivers."""
-        return _totals(_statuses(bots=False))
+        families = _totals(_read_again(partial(_statuses, bots=False)))
+        counted = {}
+        for family in families:
+            if family.type == "counter":
+                for place, sample in enumerate(family.samples):
+                    series = (sample.name, *sample.labels.values())
+                    counted[series] = max(sample.value, self._counted.get(series, 0))
+                    family.samples[place] = sample._replace(value=counted[series])
+        self._counted = counted
+        return families
+
+
+def _read_again(read: Callable[[], Statuses]) -> Statuses:
+    """Read until nothing changes meanwhile, which is a RuntimeError of a dictionary or a set."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(RuntimeError):
+            return read()
+    return read()
 
 
 _ALL_DRIVERS = _AllDrivers()
@@ -204,7 +233,8 @@ def _details(statuses: Statuses, encode: _Encode) -> Iterator[bytes]:
     for group in GROUPS:
         series: list[tuple[str, Any]] = []
         for driver, status in statuses:
-            items = group.items(status)
+            items = iter(group.items(status))
+            yield b""
             while some := list(islice(items, _SLICE)):
                 names = ("driver", *group.labels)
                 series += [(_labels(names, (driver, *values)), item) for values, item in some]

@@ -17,6 +17,7 @@ from ..connections.open_websockets import OpenWebSockets
 from ..connections.records import FORWARD, POLLING, REVERSE, BotRecord, BotRecords, shown
 from ..connections.sessions import SessionPool
 from ..forward.base import ForwardLoop
+from ..hosts.certificates import Certificates
 from ..life.lifespan import Lifespan
 from ..life.tasks import TaskSet
 from ..log import loggable
@@ -75,8 +76,7 @@ class Observed:
         records: The records of the connected bots.
         loops: The forward connections; empty where adapters connect by themselves.
         events: The events of NoneBot; None on the face without it.
-        certificate: Gives the time when the certificate expires, in Unix seconds; None if there is
-            none.
+        certificates: Gives the certificate that is served; None if there is none.
         versions: Versions besides those of the package, aiohttp and Python.
     """
 
@@ -89,7 +89,7 @@ class Observed:
     descriptors: DescriptorWatch
     loops: Iterable[ForwardLoop] = ()
     events: Events | None = None
-    certificate: Callable[[], float | None] = lambda: None
+    certificates: Callable[[], Certificates | None] = lambda: None
     versions: tuple[tuple[str, str], ...] = ()
 
 
@@ -158,6 +158,7 @@ class Observer:
     def status(self, *, bots: bool = True) -> Status:
         """Make the status; see ``Source``."""
         observed, life, now = self._observed, self._observed.lifespan, self._time_of_day()
+        certificates = observed.certificates()
         return Status(
             state=life.state.value,
             state_since=life.since,
@@ -187,7 +188,8 @@ class Observer:
             ),
             descriptors=observed.descriptors.in_use,
             descriptor_limit=limit(),
-            certificate_expires=observed.certificate(),
+            certificate_expires=None if certificates is None else certificates.expires,
+            certificate_renewal_due=None if certificates is None else certificates.renewal_due,
         )
 
     def _versions(self) -> dict[str, str]:

@@ -58,7 +58,7 @@ class Operated:
 
     @property
     def operations(self) -> web.Application:
-        """An application for operators, which a site may mount: ``add_subapp("/ops", ...)``.
+        """An application for operators, which a site may mount with ``add_subapp("/ops", ...)``.
 
         It has ``/livez`` and ``/readyz``. Where ``aiohttp_ops_token`` is set it also has
         ``/status``, ``/metrics`` and the page ``/``, all of which demand the token. The setting

@@ -65,6 +65,11 @@ class Sampler(PeriodicWatch):
         self._due = self._clock() + INTERVAL
         super().start()
 
+    def stop(self) -> None:
+        """Stop looking; from now on no lag is known."""
+        super().stop()
+        self._lags.clear()
+
     @property
     def lag(self) -> float | None:
         """The worst lag of the last minute in seconds; None until a second has passed."""

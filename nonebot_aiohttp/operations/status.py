@@ -72,8 +72,8 @@ class WorkStatus(_Plain):
     """Tasks of one kind.
 
     Attributes:
-        kind: ``handler`` and ``hook``; under NoneBot2 ``HTTP handler``, ``WebSocket handler`` and
-            ``event``.
+        kind: ``handler``, and ``hook`` for what runs when bots connect and disconnect; under
+            NoneBot2 ``HTTP handler``, ``WebSocket handler`` and ``event``.
         in_flight: How many run now.
         failed: How many have failed; None where nobody can count them.
         cut_off: How many were cut off at a stop.
@@ -95,8 +95,9 @@ class BotStatus(_Plain):
         way: ``reverse WebSocket``, ``forward WebSocket`` or ``polling``; empty where it is unknown,
             because the adapter has connected the bot by itself.
         connected_since: When it connected.
-        messages: Messages, or answered polls, that have come in since then; None where the way is
-            unknown.
+        messages: Messages of its WebSocket, or answered polls, that have come in since then; None
+            where the way is unknown. Bots that share a WebSocket share its messages. A message
+            counts as soon as its handler has begun.
         last_message: When the last of them came, to the second; None if none has.
     """
 
@@ -135,7 +136,8 @@ class LoopStatus(_Plain):
         label: Its name, as in the log: ``The polling of bot 1 of my``.
         state: ``connected``, ``connecting``, ``waiting``, or ``ended`` if it can never work.
         attempts: Failed attempts, and connections that have ended, of this outage.
-        down_since: When the outage began; None while connected.
+        down_since: When the outage began; None while connected, and before the first attempt has
+            failed.
         next_attempt: When the next attempt is made; None but while waiting.
         last_error: What failed last, as the log says it; empty if nothing has.
     """
@@ -195,6 +197,8 @@ class Status(_Plain):
         descriptor_limit: How many there may be.
         certificate_expires: When the certificate of ``aiohttp_ssl_certfile`` expires; None without
             one, or where another host has it.
+        certificate_renewal_due: From when on it is time to ask why nobody has renewed it: two weeks
+            before, or in the last third of a short life.
     """
 
     state: str
@@ -215,6 +219,7 @@ class Status(_Plain):
     descriptors: int | None
     descriptor_limit: int | None
     certificate_expires: float | None
+    certificate_renewal_due: float | None
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ NO_FILE = Problem(
 )
 SHORT_TOKEN = Problem(
     f"must have {SHORTEST_TOKEN} characters or more",
-    advice="make one with: python -c 'import secrets; print(secrets.token_urlsafe())'",
+    advice="write what this prints: python -c 'import secrets; print(secrets.token_urlsafe())'",
     hides_value=True,
 )
 NO_CERTIFICATE = Problem(

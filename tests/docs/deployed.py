@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from tests.docs.commands import Command, program
-from tests.support.certs import Tls
+from tests.support.certs import RenewedFiles, Tls
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
@@ -43,7 +43,7 @@ async def running_bot(directory: Path, *prefix: str, **environment: str) -> Asyn
         yield bot
 
 
-def https_settings(port: int, tls: Tls) -> str:
+def https_settings(port: int, tls: Tls | RenewedFiles) -> str:
     """Return the page's lines of ``.env`` for HTTPS, with our port and certificate."""
     text = FILES["https.env"]
     for old, new in {

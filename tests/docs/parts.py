@@ -8,9 +8,24 @@ _NO_ADAPTER = "no adapter ... is registered"
 _MEANT = "...; did you mean ...?"
 _NO_ARGUMENT = "run() has no argument ...: it takes ..."
 _ARGUMENTS = "...; settings of the server begin with AIOHTTP_ and stand in .env"
+_DESCRIPTOR = "The descriptor ... of systemd (...)"
 _NEVER_RUN = "The driver that was made at ... has never run: ..."
 
 COMPOSED: dict[str, tuple[str, ...]] = {
+    "The descriptor ... of systemd (...) is not a socket (...): write only ListenStream= into its"
+    " unit": (
+        _DESCRIPTOR,
+        "is not a socket (...): write only ListenStream= into its unit",
+    ),
+    "The descriptor ... of systemd (...) is not a stream socket: write ListenStream= into its"
+    " unit": (
+        _DESCRIPTOR,
+        "is not a stream socket: write ListenStream= into its unit",
+    ),
+    "The descriptor ... of systemd (...) does not listen: remove Accept=yes from its unit": (
+        _DESCRIPTOR,
+        "does not listen: remove Accept=yes from its unit",
+    ),
     "run() has no argument ...: it takes ...; settings of the server begin with AIOHTTP_ and stand"
     " in .env": (_NO_ARGUMENT, _ARGUMENTS),
     "run() has no argument ...: it takes ...; to reload write `nb run --reload`; settings of the"
@@ -101,6 +116,7 @@ INTERNAL: dict[str, set[str]] = {
         "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <8}</level>"
         " <cyan>...</cyan>: ...",
         "<no text: its __str__ failed>",
+        'Basic realm="nonebot_aiohttp", charset="UTF-8"',
         "Exception | None",
         "Internal Server Error",
         "from ... to ...",
@@ -134,6 +150,7 @@ INTERNAL: dict[str, set[str]] = {
         "the client has left",
         "the closing of the session",
         "the driver's reader",
+        "the operators' listener",
         "the shutdown hook ...",
     },
     "ends of texts that the pages have, which explain themselves": {
@@ -154,16 +171,20 @@ INTERNAL: dict[str, set[str]] = {
         "save it in UTF-8 with your editor",
         "write AIOHTTP_SSL_CERTFILE with the path of its PEM file",
         "write the whole path of a PEM file that exists",
+        "write what this prints: python -c 'import secrets; print(secrets.token_urlsafe())'",
     },
     "what a setting must be, behind `is not`": {
         ", ... or less",
         ", ... or more",
         ", or none",
         "..., or none",
+        "a host name or an address",
         "a level of loguru (...) or its number",
         "a list in JSON",
+        "a list of host names in JSON",
         "a list of origins in JSON",
         "a list of texts in JSON",
+        "a port, or a range of ports",
         "a time (seconds, HH:MM:SS or ISO 8601)",
         "a whole number",
         "an IP address or a name",
@@ -175,6 +196,11 @@ INTERNAL: dict[str, set[str]] = {
         "octal digits, as for chmod",
         "the path of a PEM file",
         "true or false",
+    },
+    "the status for systemd, which explains itself": {
+        "... bot... connected",
+        "... event... in flight",
+        "Cannot start: ...",
     },
     "errors that the package catches itself": {
         "the Host header is not a valid host",

@@ -18,6 +18,7 @@ import aiohttp
 import psutil
 import pytest
 
+from nonebot_aiohttp.hosts import certificates
 from nonebot_aiohttp.options import DriverOptions
 from tests.docs.commands import Command, needs_program, program
 from tests.docs.deployed import (
@@ -30,8 +31,10 @@ from tests.docs.deployed import (
     running_bot,
     write_bot,
 )
-from tests.support.certs import Tls
+from tests.support.certs import RenewedFiles, Tls, shown_certificate
+from tests.support.documents import ROOT
 from tests.support.ports import free_port
+from tests.support.systemd import notified
 from tests.support.waiting import within
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="deploying on Unix")
@@ -121,8 +124,52 @@ async def test_dotenv_is_read_from_the_directory_of_the_start(tmp_path: Path) ->
         await bot.shows(f"Listening on http://127.0.0.1:{port}")
 
 
+async def test_the_bot_tells_systemd_what_the_unit_asks_for(tmp_path: Path) -> None:
+    write_bot(tmp_path)
+    seconds = re.search(r"^Type=notify\nWatchdogSec=(\d+)$", FILES["bot.service"], re.MULTILINE)
+    assert seconds
+    with notified() as told:
+        given = {"NOTIFY_SOCKET": told.address, "WATCHDOG_USEC": f"{seconds[1]}000000"}
+        async with running_bot(tmp_path, **given) as bot:
+            await told.has("READY=1")
+            await told.has("STATUS=0 bots connected, 0 events in flight")
+            assert told.count("WATCHDOG=1") == 1
+            bot.stop()
+            assert await bot.ended() == 0
+        assert told.count("STOPPING=1") == 1
+
+
+async def test_the_watchdogs_end_shows_the_line_that_has_blocked(tmp_path: Path) -> None:
+    (variable,) = re.findall(r"^Environment=(\w+)=1$", FILES["bot.service"], re.MULTILINE)
+    code = "import time\n\nprint('blocked', flush=True)\ntime.sleep(600)\n"
+    with Command(tmp_path, [sys.executable, "-c", code], **{variable: "1"}) as bot:
+        await bot.shows("blocked")
+        bot.process.send_signal(signal.SIGABRT)
+        assert await bot.ended() == -signal.SIGABRT
+        assert "line 4 in <module>" in bot.output
+
+
+@needs_program("systemd-socket-activate", "--version")
+async def test_the_bot_serves_on_a_socket_of_systemd(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    write_bot(tmp_path)
+    assert "ListenStream=127.0.0.1:8080\n" in FILES["bot.socket"]
+    port = free_port()
+    activate = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}"]
+    activate += ["-E", f"PYTHONPATH={ROOT}"]
+    with Command(tmp_path, [*activate, sys.executable, "bot.py"]) as bot:
+        await bot.shows("Listening on")
+        assert await post(client, f"http://127.0.0.1:{port}/my/") == 200
+        (line,) = re.findall("`(systemd has opened .+?)`", PAGE.text)
+        await bot.shows(line)
+        bot.stop()
+        assert await bot.ended() == 0
+
+
 @needs_program("systemd-analyze", "--version")
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    (tmp_path / "bot.socket").write_text(FILES["bot.socket"])
     text = FILES["bot.service"]
     for old, new in {"/srv/bot/.venv/bin/python": sys.executable, "User=bot": "User=root"}.items():
         assert old in text
@@ -131,7 +178,8 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     unit.write_text(text)
     path = program("systemd-analyze")
     assert path is not None
-    ran = subprocess.run([path, "verify", str(unit)], capture_output=True, text=True)
+    units = [str(unit), str(tmp_path / "bot.socket")]
+    ran = subprocess.run([path, "verify", *units], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
     unit.write_text(text.replace("KillMode", "KillMood"))
     ran = subprocess.run([path, "verify", str(unit)], capture_output=True, text=True)
@@ -196,6 +244,28 @@ async def test_the_driver_serves_https_itself(
         await bot.shows(f"Listening on https://127.0.0.1:{port}")
         assert await post(client, f"https://127.0.0.1:{port}/my/", tls=tls) == 200
         assert await answered_ping(client, f"wss://127.0.0.1:{port}/my/ws", tls)
+
+
+IN_NO_TIME = (
+    "import runpy; from nonebot_aiohttp.hosts import certificates;"
+    " certificates.LOOK_INTERVAL = 0.05; runpy.run_path('bot.py', run_name='__main__')"
+)
+"""A minute takes too long for a test."""
+
+
+async def test_a_certificate_is_renewed_without_a_restart(tmp_path: Path) -> None:
+    assert certificates.LOOK_INTERVAL == 60
+    assert certificates.WARNED_BEFORE == 14 * 24 * 3600
+    write_bot(tmp_path)
+    live, port = RenewedFiles(tmp_path), free_port()
+    (tmp_path / ".env").write_text(https_settings(port, live))
+    with Command(tmp_path, [sys.executable, "-c", IN_NO_TIME]) as bot:
+        await bot.shows(f"Listening on https://127.0.0.1:{port}")
+        former = await asyncio.to_thread(shown_certificate, port, live.client)
+        live.renew()
+        await bot.shows("New connections get the new certificate")
+        new = await asyncio.to_thread(shown_certificate, port, live.client)
+    assert new["serialNumber"] != former["serialNumber"]
 
 
 AS_PROCESS_1 = ("--user", "--map-root-user", "--pid", "--fork", "--kill-child")

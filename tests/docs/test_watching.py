@@ -1,12 +1,9 @@
-"""The page on the log: a bot with its files writes what the page says."""
+"""The page on the log: a bot writes what the page says."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +12,6 @@ import aiohttp
 import pytest
 
 from tests.docs import deployed
-from tests.docs.commands import needs_program
 from tests.docs.deployed import port_of, post, running_bot
 from tests.support.documents import ROOT, Document
 
@@ -86,44 +82,3 @@ async def test_a_question_to_no_path_gets_404_and_no_line(
         bot.stop()
         assert await bot.ended() == 0
     assert "404" not in bot.output
-
-
-async def logs_json(directory: Path, client: aiohttp.ClientSession) -> str:
-    """Run the page's bot, have it refuse one request, and return what it has written."""
-    PAGE.write_files(directory)
-    detailed = "nonebot_aiohttp.forward"
-    assert detailed in PAGE.files["bot.py"]
-    # The bot has no connections to platforms.
-    program = PAGE.files["bot.py"].replace(detailed, "nonebot_aiohttp.drivers")
-    (directory / "bot.py").write_text(program, "utf-8")
-    async with running_bot(directory) as bot:
-        port = int((await bot.shows(r'"Listening on http://127\.0\.0\.1:(\d+)"'))[1])
-        assert await post(client, f"http://127.0.0.1:{port}/other/") == 404
-        await bot.shows("Refused")
-        bot.stop()
-        assert await bot.ended() == 0
-    return bot.output
-
-
-async def test_json_lines_and_a_file(tmp_path: Path, client: aiohttp.ClientSession) -> None:
-    output = await logs_json(tmp_path, client)
-    records = [json.loads(line)["record"] for line in output.splitlines()]
-    messages = [record["message"] for record in records]
-    assert any(text.startswith("Listening on") for text in messages)
-    assert messages[-1] == "Stopped"
-    assert {record["level"]["name"] for record in records} == {"INFO", "WARNING"}
-    detailed = (tmp_path / "bot.log").read_text("utf-8")
-    assert "Stopped" in detailed
-    assert "Registered adapter my" in detailed
-    assert "Registered adapter my" not in output
-
-
-@needs_program("jq", "--version")
-async def test_jq_reads_the_lines(tmp_path: Path, client: aiohttp.ClientSession) -> None:
-    output = await logs_json(tmp_path, client)
-    words = shlex.split(PAGE.code("sh", "jq"))
-    jq = words[words.index("jq") :]
-    ran = await asyncio.to_thread(
-        subprocess.run, jq, input=output, capture_output=True, text=True, check=True
-    )
-    assert re.fullmatch(r"Refused .* with 404: .*\n", ran.stdout)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from nonebot_aiohttp import Driver
 from tests.support.bots import Adapter, new_adapter
+from tests.support.certs import RenewedFiles
 from tests.support.clock import FakeClock
 from tests.support.forward import POLLING, WEBSOCKET, Way, clocked_driver
 from tests.support.hosts import HOSTS, Serving
@@ -50,3 +53,9 @@ def hooks(driver: Driver) -> list[str]:
     driver.on_bot_connect(lambda bot: ran.append(f"{bot.self_id} connected"))
     driver.on_bot_disconnect(lambda bot: ran.append(f"{bot.self_id} left"))
     return ran
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> RenewedFiles:
+    """Give the files of a certificate, which can be renewed."""
+    return RenewedFiles(tmp_path)

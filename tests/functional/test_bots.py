@@ -233,7 +233,7 @@ async def test_entering_a_bot_disconnects_another_one_of_its_id(logs: Logs) -> N
         assert driver.bots == {}
         await eventually(lambda: len(seen) == 4)
         assert seen[-1] == ("disconnect", new)
-        assert not driver._connected_bots._owners
+        assert not len(driver._connected_bots.records)
     assert logs.messages("WARNING") == [
         "A new connection of bot 1 of recording replaces the old one"
     ]

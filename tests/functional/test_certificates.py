@@ -9,15 +9,14 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nonebot_aiohttp.hosts import certificates
-from nonebot_aiohttp.hosts.certificates import DAY, Certificates
+from nonebot_aiohttp.hosts.certificates import Certificates
 from nonebot_aiohttp.hosts.pem_files import PemFiles
 from tests.support.bots import make_driver, new_adapter
 from tests.support.certs import (
@@ -36,12 +35,6 @@ pytestmark = pytest.mark.both_loops
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> RenewedFiles:
-    """Give the files of a certificate."""
-    return RenewedFiles(tmp_path)
-
-
 @asynccontextmanager
 async def served(live: RenewedFiles) -> AsyncIterator[Host]:
     """Serve in the own process."""
@@ -56,7 +49,7 @@ async def look(host: Host) -> None:
 
 def watch_of(host: Host) -> Certificates:
     """Return what looks at the files."""
-    found = host.driver._host._server._certificates
+    found = host.driver._host._server.certificates
     assert isinstance(found, Certificates)
     return found
 
@@ -85,8 +78,8 @@ async def test_new_connections_get_the_new_certificate_and_old_ones_stay(
         await look(host)
         (line,) = logs.matching("certificate", "INFO")
         assert line.message == (
-            f"New connections get the new certificate in {live.cert_file} (aiohttp_ssl_certfile),"
-            " which expires on 2041-02-03 04:05 UTC"
+            f"New connections get the new certificate in {live.cert_file} (aiohttp_ssl_certfile);"
+            " its expiry: 2041-02-03 04:05 UTC"
         )
         (bot,) = host.driver.bots.values()
         await bot.send(None, "still here")
@@ -173,7 +166,9 @@ async def test_the_former_certificate_stays_and_one_line_says_why(
             await look(host)
         assert await shown(host, live) == former
         (line,) = logs.messages("WARNING")
-        assert line.startswith(f"The former certificate stays. aiohttp_ssl_{setting}: {path.parent}")
+        assert line.startswith(
+            f"The former certificate stays. aiohttp_ssl_{setting}: {path.parent}"
+        )
         live.renew()
         await look(host)
         assert await shown(host, live) != former
@@ -273,129 +268,6 @@ async def test_what_was_only_touched_is_not_called_new(live: RenewedFiles, logs:
     assert not logs.matching("New connections get")
 
 
-# Expiry
-
-
-class Calendar:
-    """A clock for days."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2030, 1, 1).timestamp()
-
-    def clock(self) -> float:
-        """Return Unix seconds."""
-        return self.now
-
-    def date(self, days: float) -> datetime:
-        """Return when so many days have passed, in UTC."""
-        return datetime(1970, 1, 1) + timedelta(seconds=self.now + days * DAY)
-
-
-def watch_at(live: RenewedFiles, calendar: Calendar) -> Certificates:
-    """Load the files; nothing looks at them by itself."""
-    return Certificates(PemFiles(live.cert_file, live.key_file), calendar.clock)
-
-
-@pytest.mark.promise("life: an expiry of the certificate is logged once a day from two weeks before")
-async def test_the_expiry_is_said_once_a_day(live: RenewedFiles, logs: Logs) -> None:
-    calendar = Calendar()
-    live.renew(calendar.date(16))
-    watch = watch_at(live, calendar)
-    for _ in range(18 * 24):
-        await watch.look()
-        calendar.now += DAY / 24
-    warnings, errors = logs.messages("WARNING"), logs.messages("ERROR")
-    assert len(warnings) == 14
-    assert len(errors) == 2
-    date = f"{calendar.date(-2):%Y-%m-%d %H:%M} UTC"
-    subject = f"The certificate in {live.cert_file} (aiohttp_ssl_certfile)"
-    advice = "renew it and write it there; no restart is needed"
-    assert warnings[0] == f"{subject} expires on {date}, in 14 day(s): {advice}"
-    assert f"{subject} expires on {date}, in 1 day(s): {advice}" in warnings
-    assert errors[0] == f"{subject} has expired on {date}, and platforms refuse it: {advice}"
-
-
-async def test_it_is_said_at_the_start(live: RenewedFiles, logs: Logs) -> None:
-    calendar = Calendar()
-    calendar.now = time.time()
-    live.renew(calendar.date(0.6))
-    async with served(live) as host:
-        (line,) = logs.messages("WARNING")
-        assert ", in less than a day: renew it" in line
-        assert host.driver._host.certificate_expires == watch_of(host).expires
-        live.renew(datetime(2041, 1, 1))
-        await look(host)
-        assert host.driver._host.certificate_expires == 2240611200.0
-    assert host.driver._host.certificate_expires is None
-    assert len(logs.messages("WARNING")) == 1
-
-
-async def test_an_expired_certificate_is_served_and_said_at_the_start(
-    live: RenewedFiles, logs: Logs
-) -> None:
-    live.renew(datetime(2020, 1, 1))
-    async with served(live):
-        (line,) = logs.messages("ERROR")
-    assert "has expired on 2020-01-01 00:00 UTC, and platforms refuse it: renew it" in line
-
-
-async def test_a_renewed_certificate_that_expires_soon_is_said_at_once(
-    live: RenewedFiles, logs: Logs
-) -> None:
-    calendar = Calendar()
-    for days in (5, 6):
-        live.renew(calendar.date(days))
-        if days == 5:
-            watch = watch_at(live, calendar)
-        await watch.look()
-        await watch.look()
-    assert [line.rpartition("in ")[2][:8] for line in logs.messages("WARNING")] == [
-        "5 day(s)",
-        "6 day(s)",
-    ]
-
-
-async def test_a_certificate_of_a_few_days_is_said_in_its_last_third(
-    live: RenewedFiles, logs: Logs
-) -> None:
-    """Certificates of six days, or of one, would else be warned of all the time."""
-    calendar = Calendar()
-    live.renew(calendar.date(6))
-    watch = watch_at(live, calendar)
-    watch._current = replace(watch._current, begins=calendar.now)
-    calendar.now += 3.9 * DAY
-    await watch.look()
-    assert not logs
-    calendar.now += 0.2 * DAY
-    await watch.look()
-    assert len(logs.messages("WARNING")) == 1
-
-
-async def test_a_clock_that_was_set_back_does_not_silence_it(
-    live: RenewedFiles, logs: Logs
-) -> None:
-    calendar = Calendar()
-    live.renew(calendar.date(5))
-    watch = watch_at(live, calendar)
-    await watch.look()
-    calendar.now -= 3 * DAY
-    await watch.look()
-    assert len(logs.messages("WARNING")) == 2
-
-
-async def test_an_unknown_expiry_is_said_to_be_unknown(
-    live: RenewedFiles, logs: Logs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(getattr(ssl, "_ssl"), "_test_decode_cert")  # noqa: B009
-    async with served(live) as host:
-        assert host.driver._host.certificate_expires is None
-        live.renew()
-        await look(host)
-    (line,) = logs.matching("New connections get")
-    assert line.message.endswith(", which expires at an unknown time")
-    assert not logs.messages("WARNING")
-
-
 # Who reloads
 
 
@@ -409,7 +281,7 @@ async def test_the_owner_of_a_context_reloads_it(live: RenewedFiles) -> None:
         driver.serve("127.0.0.1", 0, ssl_context=context, started=started.set_result)
     )
     ((_, port),) = await within(started)
-    assert driver._host.certificate_expires is None
+    assert driver.status().certificate_expires is None
     assert context.sni_callback is None
     former = await asyncio.to_thread(shown_certificate, port, live.client)
     live.renew()
@@ -421,6 +293,6 @@ async def test_the_owner_of_a_context_reloads_it(live: RenewedFiles) -> None:
 
 async def test_without_tls_nothing_expires() -> None:
     async with own_process(make_driver()) as host:
-        assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires is None
     async with make_driver().lifespan():
-        assert host.driver._host.certificate_expires is None
+        assert host.driver.status().certificate_expires is None

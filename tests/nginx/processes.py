@@ -130,10 +130,10 @@ class BotProcess:
         return "Listening on" in self.log[self._seen :]
 
     async def begin_stop(self) -> None:
-        """Stop it as systemd does, and wait until it has noticed."""
+        """Stop it as systemd does, and wait until it waits for what it had begun."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        await eventually(lambda: "Stopping" in self.log[self._seen :], PATIENCE, "the stop")
+        await eventually(lambda: "in flight" in self.log[self._seen :], PATIENCE, "the stop")
 
     async def ended(self) -> None:
         """Wait for its end."""

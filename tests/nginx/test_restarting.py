@@ -142,7 +142,7 @@ class SlowBot(bot.MyBot):
 
 driver = bot.Driver(*bot.load_config())
 driver.register_adapter("my", SlowBot)
-driver.run(sock=bot.from_systemd())
+driver.run()
 """
 """A bot whose stop takes a second after an event that is called slow."""
 

@@ -84,7 +84,7 @@ async def test_words_say_what_colours_say(tab: Tab, address: str) -> None:
     """Nobody has to tell red from green."""
     await tab.open(address)
     down = "[...document.querySelectorAll('li.down')].map(each => each.innerText)"
-    words = ("down since", "gone since", "failed:")
+    words = ("down for", "gone for", "failed:")
     for text in await tab.evaluate(down):
         assert any(word in text for word in words)
     flagged = await tab.evaluate("[...document.querySelectorAll('dd.bad')].map(e => e.innerText)")
@@ -100,6 +100,15 @@ async def test_a_screen_reader_has_names_for_the_plots(tab: Tab, address: str) -
     assert images[0] == "Webhooks a second in the last five minutes: now 5, highest 6"
     headers = [each for each in nodes if each["role"]["value"] == "rowheader"]
     assert len(headers) == 200
+
+
+async def test_a_link_leads_to_the_next_bots(tab: Tab, address: str) -> None:
+    await tab.open(address)
+    loads = tab.loads
+    await tab.evaluate("document.querySelector(\".links a[href*='page=2']\").click()")
+    await tab.loaded(loads + 1)
+    assert await tab.evaluate("location.search + location.hash") == "?page=2&refresh=off#bots"
+    assert await tab.evaluate("document.querySelector('tbody b').textContent") == "20200"
 
 
 async def test_links_to_other_pages_are_big_enough_for_a_thumb(tab: Tab, address: str) -> None:

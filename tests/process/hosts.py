@@ -46,8 +46,9 @@ def own_process(**arguments: Any) -> Host:
 def activated(sockets: Mapping[str, socket.socket], **arguments: Any) -> Host:
     """Make the host that calls ``run()`` with sockets of systemd, whose names may be empty."""
     descriptors = tuple(each.fileno() for each in sockets.values())
-    given = (":".join(sockets), ",".join(map(str, descriptors)), json.dumps(arguments))
-    return Host("run()", (f"{_BOTS}.activated", *given), descriptors=descriptors)
+    given = (":".join(sockets), ",".join(map(str, descriptors)))
+    program = ("-m", f"{_BOTS}.own", json.dumps(arguments))
+    return Host("run()", (f"{_BOTS}.activated", *given, *program), descriptors=descriptors)
 
 
 _BOTS = "tests.process.bots"

@@ -40,7 +40,7 @@ async def test_files_are_replaced_while_a_websocket_is_open(
         await program.logged("The former certificate stays. aiohttp_ssl_keyfile")
         assert await shown() == "Jan  1 00:00:00 3000 GMT"
         live.renew(datetime(2041, 2, 3, 4, 5))
-        await program.logged("expires on 2041-02-03 04:05 UTC")
+        await program.logged("its expiry: 2041-02-03 04:05 UTC")
         assert await shown() == "Feb  3 04:05:00 2041 GMT"
         program.stop()
         assert (await client.read_close()).close_code == 1001
@@ -53,9 +53,9 @@ async def test_an_expired_certificate_is_said_at_the_start(launch: Launch, tmp_p
     live = RenewedFiles(tmp_path)
     live.renew(datetime(2020, 1, 1))
     program = launch(own_process(port=0), **live.settings)
-    await program.logged("has expired on 2020-01-01")
+    await program.logged("has expired (on 2020-01-01")
     program.stop()
-    assert await program.exit_code(r"ERROR .* has expired on 2020-01-01 .*: renew it") == 0
+    assert await program.exit_code(r"ERROR .* has expired \(on 2020-01-01 .*: renew it") == 0
 
 
 async def test_an_encrypted_key_is_named_where_nobody_can_be_asked(

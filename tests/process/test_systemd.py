@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -204,7 +205,9 @@ async def test_serves_on_all_sockets_but_those_for_operators(
         ):
             async with await connecting as client:
                 assert (await post(client, RUN, b'{"do": "note", "id": 1}')).status == 200
-        assert f":{operations[1]}\n" not in program.log
+        assert f"server: Listening on http://127.0.0.1:{operations[1]}" not in program.log
+        async with await RawClient.connect(operations[1]) as client:
+            assert (await post(client, RUN, b"{}")).status in (404, 421)
         program.stop()
         assert await program.exit_code() == 0
         assert program.journal[-2:] == NOTHING_LEFT
@@ -239,7 +242,7 @@ async def test_a_datagram_socket_fails_the_start(launch: Launch, told: Notified)
         assert await program.ended() == 1
     text = (
         "The descriptor 3 of systemd (bot.socket) is not a stream socket: write ListenStream= into"
-        " the socket unit"
+        " its unit"
     )
     assert text in program.log
     assert told.read()[-1] == f"STATUS=Cannot start: {text}"
@@ -332,6 +335,29 @@ async def test_systemds_own_program_can_start_it(folder: Path, loop: str) -> Non
     assert process.returncode == 0, log.read_text("utf-8")
     assert f"Listening on http://unix:{path}" in log.read_text("utf-8")
     assert is_there(path)
+
+
+async def test_what_comes_after_run_has_no_sockets_of_systemd(launch: Launch) -> None:
+    """They are closed with the first ``run()``."""
+    code = (
+        "import asyncio\n"
+        "from tests.process.bots.common import driver_of_test\n"
+        "driver = driver_of_test()\n"
+        "driver.on_startup(lambda: asyncio.get_running_loop().call_later(0.1, driver.exit))\n"
+        "driver.run()\n"
+        "asyncio.run(driver.serve(started=print))\n"
+        "driver.run()\n"
+    )
+    with held(socket.AF_INET) as sockets:
+        given = activated({"bot.socket": sockets[0]})
+        program = launch(replace(given, arguments=(*given.arguments[:3], "-c", code)))
+        assert await program.exit_code() == 0
+        port = sockets[0].getsockname()[1]
+    first, *others = re.findall(r"Listening on http://127.0.0.1:(\d+)", program.log)
+    assert first == str(port)
+    assert len(others) == 2
+    assert first not in others
+    assert program.log.count(GIVEN) == 1
 
 
 # Hosts that systemd does not start

@@ -67,7 +67,7 @@ class RenewedFiles:
         self.renew()
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """The settings of a driver that serves them."""
         return {
             "aiohttp_ssl_certfile": str(self.cert_file),

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from aiohttp import web
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocketDisconnect
@@ -21,6 +22,7 @@ from nonebot_aiohttp.hosts.host import Host as DriversHost
 from nonebot_aiohttp.hosts.listening import Listening
 from nonebot_aiohttp.life.lifespan import Lifespan, NoLoops
 from nonebot_aiohttp.life.tasks import TaskSet
+from nonebot_aiohttp.operations.listener import OperatorsListener
 from nonebot_aiohttp.options import DriverOptions
 from nonebot_aiohttp.reverse.endpoints import Endpoints, Mismatch
 from nonebot_aiohttp.reverse.gate import Gate
@@ -106,7 +108,13 @@ class GuestDriver:
         self.lifespan.on_startup(guest.lifespan.start)
         self.lifespan.on_shutdown(guest.lifespan.stop)
         self._host = DriversHost(
-            OwnPaths(gate), self.lifespan, options, None, guest=guest, fastapi_hint="ask for it"
+            OwnPaths(gate),
+            self.lifespan,
+            options,
+            None,
+            listener=OperatorsListener(options, web.Application),
+            guest=guest,
+            fastapi_hint="ask for it",
         )
         watch.add_connections(self._host.transports)
         self.asgi = self._host.asgi

@@ -27,6 +27,7 @@ PARTS = {
     "data": "Settings and refusals",
     "strangers": "Limits for strangers",
     "several processes": "Several processes",
+    "operations": "What operators see",
 }
 """The headings of the page, by the first words of a promise."""
 

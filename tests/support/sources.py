@@ -41,6 +41,7 @@ QUIET = Status(
     descriptors=24,
     descriptor_limit=65_536,
     certificate_expires=None,
+    certificate_renewal_due=None,
 )
 """A driver that runs, and to which nothing has happened."""
 
@@ -89,6 +90,7 @@ TROUBLED = replace(
     ),
     descriptors=60_000,
     certificate_expires=NOW + 86_400 * 3,
+    certificate_renewal_due=NOW - 1,
 )
 """A driver to which everything has happened that the page has words for."""
 

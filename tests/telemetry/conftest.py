@@ -10,6 +10,7 @@ import pytest
 from tests.support import absent
 
 NEEDED = (
+    "fastapi",
     "nb-cli",
     "nonebot-adapter-onebot",
     "nonebot2",

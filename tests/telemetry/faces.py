@@ -16,12 +16,16 @@ from tests.support import hosts
 from tests.support.bots import RecordingBot, make_driver
 from tests.telemetry.spans import Platform, Spans
 
+FAILING = b"fail"
+"""The body of a webhook whose handler fails."""
+
 
 def standalone(platform: Platform) -> Any:
     """Make a driver of the contract's face."""
 
     class Recorder(RecordingBot):
         async def react(self, message: bytes) -> None:
+            assert message != FAILING
             await asyncio.sleep(0)  # So that it goes on after the answer.
             async with self.driver.session.get(platform.url("/call")) as response:
                 await response.read()
@@ -29,9 +33,14 @@ def standalone(platform: Platform) -> Any:
     return make_driver(Recorder)
 
 
+def nonebot2_driver(**settings: Any) -> Any:
+    """Make a driver of NoneBot2 alone."""
+    return Nonebot2Driver(Env(environment="test"), Config(_env_file=None, **settings))
+
+
 def nonebot2(platform: Platform) -> Any:
     """Make a driver of NoneBot2, and an adapter's routes with the paths of the other face."""
-    driver = Nonebot2Driver(Env(environment="test"), Config(_env_file=None))
+    driver = nonebot2_driver()
     events: set[asyncio.Task[Any]] = set()
 
     def begin_event() -> None:
@@ -41,6 +50,7 @@ def nonebot2(platform: Platform) -> Any:
         task.add_done_callback(events.discard)
 
     async def webhook(request: Request) -> Response:
+        assert request.content != FAILING
         begin_event()
         return Response(200)
 

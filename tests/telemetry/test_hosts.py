@@ -9,12 +9,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 from nonebot_aiohttp.life import tasks
 from tests.support.frames import Frame, Opcode
 from tests.support.waiting import eventually
-from tests.telemetry.faces import APPLICATIONS, FACES, serving
+from tests.telemetry.faces import APPLICATIONS, FACES, FAILING, serving
 from tests.telemetry.spans import Platform, Spans, number, parent
 
 pytestmark = [
@@ -33,6 +33,7 @@ def path_of(host: Any, path: str) -> str:
     return f"{host.prefix}{path}"
 
 
+@pytest.mark.promise("operations: OpenTelemetry sees webhooks and API calls, under every host")
 @pytest.mark.usefixtures("eager")
 async def test_the_call_of_a_webhooks_handler_is_a_child_of_the_webhook(
     face: str, host: str, spans: Spans, platform: Platform
@@ -96,3 +97,16 @@ async def test_one_bots_call_does_not_end_in_the_trace_of_another(
         calls = await spans.ended(SpanKind.CLIENT, 5)
         await eventually(lambda: len(spans.servers) == 5 * APPLICATIONS[host])
     assert len({parent(call) for call in calls}) == 5
+
+
+async def test_a_handler_that_fails_is_an_error_only_where_it_answers(
+    face: str, host: str, spans: Spans, platform: Platform
+) -> None:
+    driver = FACES[face](platform)
+    async with serving(host, driver, spans) as served:
+        status = (await served.post(FAILING)).status
+    wanted = (500, StatusCode.ERROR) if face == "nonebot2" else (200, StatusCode.UNSET)
+    assert status == wanted[0]
+    assert {span.status.status_code for span in spans.servers} == {wanted[1]}
+    # NoneBot2's is in the log alone.
+    assert not any(span.events for span in spans.servers)

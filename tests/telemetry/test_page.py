@@ -18,11 +18,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.docs.commands import Command
-from tests.support.bots import new_adapter, running
+from tests.support.bots import make_driver, new_adapter, running
 from tests.support.documents import ROOT, Document
 from tests.support.ports import free_port
-from tests.telemetry.faces import APPLICATIONS
-from tests.telemetry.spans import Platform, Spans
+from tests.support.waiting import eventually
+from tests.telemetry.faces import APPLICATIONS, nonebot2_driver, serving, standalone
+from tests.telemetry.spans import Platform, Spans, traced
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM kills there")
 
@@ -37,6 +38,19 @@ HEARTBEAT = {
     "meta_event_type": "heartbeat",
     "interval": 1000,
     "status": {"online": True, "good": True},
+}
+MESSAGE = {
+    "time": 1_700_000_000,
+    "self_id": 12345,
+    "post_type": "message",
+    "message_type": "private",
+    "sub_type": "friend",
+    "message_id": 1,
+    "user_id": 20002,
+    "message": [{"type": "text", "data": {"text": "/echo hi"}}],
+    "raw_message": "/echo hi",
+    "font": 0,
+    "sender": {"user_id": 20002, "nickname": "friend"},
 }
 PROJECT = """
 [project]
@@ -94,15 +108,20 @@ async def post(client: aiohttp.ClientSession, url: str, event: Any) -> int:
 
 @pytest.mark.parametrize("convention", ["", "http"])
 async def test_the_bot_writes_its_spans_without_secrets(
-    files: Path, client: aiohttp.ClientSession, convention: str
+    files: Path, client: aiohttp.ClientSession, platform: Platform, convention: str
 ) -> None:
-    port, conventions = free_port(), {"OTEL_SEMCONV_STABILITY_OPT_IN": convention}
-    with run(files, [sys.executable, "bot.py"], port, **conventions) as bot:
+    port, settings = free_port(), {"OTEL_SEMCONV_STABILITY_OPT_IN": convention}
+    settings["ONEBOT_API_ROOTS"] = json.dumps({"12345": platform.url(f"/bot1:{SECRET}/")})
+    with run(files, [sys.executable, "bot.py"], port, **settings) as bot:
         await bot.shows(LISTENS)
-        assert await post(client, f"http://127.0.0.1:{port}/onebot/v11/", HEARTBEAT) == 204
+        assert await post(client, f"http://127.0.0.1:{port}/onebot/v11/", MESSAGE) == 204
+        await eventually(lambda: platform.parents)
         bot.stop()
         assert await bot.ended() == 0
-        (span,) = of_kind(bot.output, "SERVER")
+        (span,), (call,) = (of_kind(bot.output, kind) for kind in ("SERVER", "CLIENT"))
+    # The plugin has called the platform, after all that NoneBot does between.
+    assert call["parent_id"] == span["context"]["span_id"]
+    assert SECRET not in json.dumps(call)
     assert span["name"] == "POST /onebot/v11/"
     assert span["attributes"]["http.route"] == "/onebot/v11/"
     names = ("url.path", "url.query") if convention else ("http.target", "http.url")
@@ -224,3 +243,50 @@ def test_the_page_has_the_hosts_that_are_tested() -> None:
     rows = [row[0] for row in PAGE.table("host")]
     # gunicorn is a process, and tested above.
     assert len(rows) == len(APPLICATIONS) + 1
+
+
+async def test_a_page_of_a_plugin_has_no_path_in_its_name(spans: Spans) -> None:
+    driver = nonebot2_driver(aiohttp_fastapi=True)
+
+    async def page(number: int) -> int:
+        return number
+
+    driver.server_app.add_api_route("/page/{number}", page)
+    async with serving("own_process", driver, spans) as served:
+        assert (await served.request("GET", "/page/12")).status == 200
+    assert [span.name for span in spans.servers] == ["GET /{target}"]
+
+
+async def test_a_host_that_is_none_is_answered_by_the_instrumentation(
+    spans: Spans, platform: Platform
+) -> None:
+    """It is not the driver's business: as soon as this fails, the page can leave it out."""
+    async with serving("own_process", standalone(platform), spans) as served:
+        answer = await served.post(headers=[("Host", "x:y:z"), ("X-Self-ID", "1")])
+    assert answer.status == 500
+    assert not spans.servers
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+async def test_what_monitors_ask_is_a_span_unless_it_is_left_out(
+    client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, left_out: bool
+) -> None:
+    (paths,) = re.findall(r"`(/livez\S+)`", PAGE.prose)
+    if left_out:
+        monkeypatch.setenv("OTEL_PYTHON_AIOHTTP_SERVER_EXCLUDED_URLS", paths)
+    names = [path.rstrip("$") for path in paths.split(",")]
+    with traced() as spans:
+        token, port = "token-of-the-operators", free_port()
+        driver = make_driver(new_adapter(), aiohttp_ops_port=port, aiohttp_ops_token=token)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with serving("own_process", driver, spans):
+            for name in names:
+                url = f"http://127.0.0.1:{port}{name}"
+                async with client.get(url, headers=headers) as answer:
+                    # Without prometheus-client there are no metrics.
+                    assert answer.status in (200, 501)
+                    await answer.read()
+    assert [span.name for span in spans.servers] == (
+        [] if left_out else [f"GET {n}" for n in names]
+    )
+    assert not any(token in span.to_json() for span in spans.servers)

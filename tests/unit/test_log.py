@@ -29,6 +29,8 @@ from nonebot_aiohttp.log import (
     redact_url,
 )
 from nonebot_aiohttp.log.naming import (
+    FIELDS,
+    about,
     bot_name,
     connected_text,
     disconnected_text,
@@ -399,6 +401,25 @@ def test_texts_of_one_kind_leave_room_for_others(fake_clock: FakeClock) -> None:
     assert lines.is_due("new", "made up")
 
 
+@pytest.mark.parametrize(
+    "text", ["my", "12345", "10.0.0.7", "OneBot-V11", "token.secret_key-Bearer", "x" * 64, "a.b@c"]
+)
+def test_a_name_is_shown_as_other_texts_are(text: str) -> None:
+    for each in (text, f"token={text}", f"Bot {text}", f"{text}\n", f"x:{text}", "é" + text):
+        assert bot_name(each, each) == f"bot {loggable(each, 64)} of {loggable(each, 64)}"
+
+
+def test_what_a_record_is_about() -> None:
+    assert about() == about("", "", None) == {}
+    assert about("my", 7, "10.0.0.7") == {"adapter": "my", "bot": "7", "peer": "10.0.0.7"}
+    assert about(peer="") == {"peer": "a Unix socket"}
+    forged = about("a\nb", "1\x1b[31m" + "x" * 100, "y" * 100)
+    assert forged["adapter"] == "a b"
+    assert len(forged["bot"]) == len(forged["peer"]) == 67
+    assert "".join(forged.values()).isprintable()
+    assert tuple(forged) == FIELDS
+
+
 @pytest.fixture
 def stdlib_logger() -> Iterator[logging.Logger]:
     """Give a logger of the standard library that only the bridge hears."""
@@ -425,6 +446,14 @@ def test_bridge_keeps_level_text_and_exception(stdlib_logger: logging.Logger, lo
         ("ERROR", f"failed\n{format_traceback(error)}", None),
         ("ERROR", "nothing", None),
     ]
+
+
+def test_bridge_keeps_the_fields_by_which_sinks_are_asked(
+    stdlib_logger: logging.Logger, logs: Logs
+) -> None:
+    stdlib_logger.warning("one", extra={"bot": "1", "peer": "10.0.0.7", "more": "x"})
+    stdlib_logger.warning("two", extra={"bot": object()})
+    assert [each.extra for each in logs] == [{"bot": "1", "peer": "10.0.0.7"}, {}]
 
 
 @pytest.mark.promise("data: what a peer says forges no line of the log")

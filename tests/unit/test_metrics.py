@@ -69,6 +69,7 @@ STATUS = Status(
     descriptors=33,
     descriptor_limit=1024,
     certificate_expires=1_800_000_000.0,
+    certificate_renewal_due=None,
 )
 
 
@@ -99,6 +100,7 @@ def no_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin as a process does that has made no driver yet."""
     monkeypatch.setattr(metrics, "_drivers", WeakValueDictionary())
     monkeypatch.setattr(metrics, "_numbers", count(1))
+    monkeypatch.setattr(metrics, "_ALL_DRIVERS", metrics._AllDrivers())
 
 
 @pytest.fixture
@@ -364,6 +366,7 @@ async def test_what_is_unknown_has_no_sample(accept: str) -> None:
         descriptors=None,
         descriptor_limit=None,
         certificate_expires=None,
+        certificate_renewal_due=None,
         bots=(replace(BOT, messages=None, last_message=None),),
     )
     source = FakeSource(unknown)
@@ -433,6 +436,55 @@ def test_another_registry_has_the_totals(source: FakeSource, registry: Collector
     later = FakeSource()
     metrics.add(later)
     assert b'driver="2"' in generate_latest(registry)
+
+
+class ChangingSource(FakeSource):
+    """Changes while it is read, a number of times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def status(self, *, bots: bool = True) -> Status:
+        if len(self.asked) < self.times:
+            self.asked.append(bots)
+            raise RuntimeError("dictionary changed size during iteration")
+        return super().status(bots=bots)
+
+
+def test_another_thread_reads_again_what_has_changed_meanwhile(
+    registry: CollectorRegistry,
+) -> None:
+    source = ChangingSource(3)
+    metrics.add(source)
+    register_metrics(registry)
+    text = generate_latest(registry)
+    assert len(source.asked) == 4
+    assert value(parse(text, PLAIN), "bots_connected", adapter="my") == 1
+
+
+def test_what_another_thread_reads_never_goes_back(
+    source: FakeSource, registry: CollectorRegistry
+) -> None:
+    register_metrics(registry)
+    numbers = []
+    for received, connected in ((7, 2), (5, 1), (8, 3)):
+        source.told = replace(
+            STATUS, messages=(MessageStatus("my", received, 0),), connected={"my": connected}
+        )
+        families = parse(generate_latest(registry), PLAIN)
+        names = ("messages_received_total", "bots_connected")
+        numbers.append([value(families, name, adapter="my") for name in names])
+    assert numbers == [[7, 2], [7, 1], [8, 3]]
+
+
+def test_another_thread_does_not_read_for_ever(registry: CollectorRegistry) -> None:
+    source = ChangingSource(1000)
+    metrics.add(source)
+    register_metrics(registry)
+    with pytest.raises(RuntimeError, match="changed size"):
+        generate_latest(registry)
+    assert len(source.asked) == 10
 
 
 def test_the_metrics_come_into_a_registry_once(

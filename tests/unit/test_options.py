@@ -48,6 +48,10 @@ GOOD: dict[str, tuple[Any, Any]] = {
     "fastapi": ("true", True),
     "proxy": ("http://user:word@proxy:3128", "http://user:word@proxy:3128"),
     "socket_mode": (660, "660"),
+    "ops_port": (9100, "9100"),
+    "ops_host": ("0.0.0.0", "0.0.0.0"),
+    "ops_token": (12345678, "12345678"),
+    "ops_names": (["status.example.org", "Nas"], {"status.example.org", "Nas"}),
     "loop": ("asyncio", "asyncio"),
     "access_log": ("1", True),
 }
@@ -91,6 +95,16 @@ WRONG: dict[str, list[Any]] = {
         "http://",
     ],
     "socket_mode": ["0999", "66", True, "rw-rw-rw-", SECRET],
+    "ops_port": ["9100-9000", "abc", 70000, -1, "0-5", "9100-", "9100,9101", True, SECRET],
+    "ops_host": [["127.0.0.1"], None],
+    "ops_token": ["short", 1234567, True, [f"{SECRET}{SECRET}"]],
+    "ops_names": [
+        ["https://status.example.org"],
+        ["status.example.org:9100"],
+        ["*"],
+        [f"{SECRET}/x"],
+        "status.example.org",
+    ],
     "loop": [SECRET, "tokio"],
     "access_log": [SECRET],
     "ssl_certfile": [f"/{SECRET}/cert.pem"],
@@ -398,3 +412,60 @@ def test_parse_takes_names_without_prefix_and_no_unknown_ones() -> None:
 def test_the_representation_hides_the_proxy_with_its_password() -> None:
     options = DriverOptions(proxy="http://user:password@proxy.example:3128")
     assert "password" not in repr(options)
+
+
+# What operators use
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        (
+            "ops_port",
+            "9100-9000",
+            "'9100-9000' is not a port, or a range of ports, or none: write {}='9100-9107'",
+        ),
+        ("ops_port", 70000, "'70000' is not a port, or a range of ports, or none: write"),
+        (
+            "ops_names",
+            ["https://status.example.org/x"],
+            "['https://status.example.org/x'] is not a list of host names in JSON: write"
+            " {}=['status.example.org']",
+        ),
+    ],
+)
+def test_what_is_said_of_a_wrong_setting_of_operators(name: str, value: Any, line: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        read(**{name: value})
+    setting = f"aiohttp_{name}"
+    assert str(raised.value).startswith(f"{setting}={line.format(setting)}")
+
+
+@pytest.mark.promise("operations: a token that is too short is refused, and never shown")
+@pytest.mark.parametrize("token", ["s3cret!", 1234567, True, ["s3cret-value-in-a-list"]])
+def test_a_wrong_token_is_not_shown(token: Any, logs: Logs) -> None:
+    with pytest.raises(ValidationError) as raised:
+        read(ops_token=token)
+    shown = "".join(traceback.format_exception(raised.value)) + logs.output
+    assert not re.search(r"s3cret|1234567", shown)
+    assert "aiohttp_ops_token" in shown
+
+
+def test_a_good_token_is_not_shown() -> None:
+    options = read(ops_token=SECRET, proxy=f"http://user:{SECRET}@proxy")
+    assert SECRET not in repr(options)
+    assert SECRET not in str(options)
+    with pytest.raises(ValidationError) as raised:
+        read(ops_token=SECRET, heartbeat=-1)
+    assert SECRET not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("port", ["9100", "9100-9107", " 9100 - 9107 ", 0, "65535", "1-65535"])
+def test_ports_that_can_be_used(port: Any) -> None:
+    assert read(ops_port=port).ops_port == str(port)
+
+
+def test_a_number_of_a_dotenv_file_is_text() -> None:
+    """NoneBot reads digits as a number, and a token or a port is text."""
+    options = read(ops_port=9100, ops_token=1234567890)
+    assert (options.ops_port, options.ops_token) == ("9100", "1234567890")

@@ -134,14 +134,17 @@ def test_a_limit_that_may_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -
         assert descriptors.resource.getrlimit(descriptors.resource.RLIMIT_NOFILE) == limits
 
 
-def test_where_descriptors_cannot_be_counted_none_counts_as_used(
+def test_where_descriptors_cannot_be_counted_their_number_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(_: str) -> list[str]:
         raise FileNotFoundError("/dev/fd")
 
     monkeypatch.setattr("nonebot_aiohttp.connections.descriptors.os.listdir", fail)
-    assert descriptors.fraction_in_use() == 0.0
+    assert descriptors.count_in_use() is None
+    watch = descriptors.DescriptorWatch()
+    watch._count()
+    assert watch.in_use is None
 
 
 # Loggers of libraries

@@ -93,6 +93,13 @@ def test_how_long_ago(after: float, said: str) -> None:
     assert moments.both(NOW + after).startswith(said)
 
 
+def test_how_long() -> None:
+    moments = Moments(Texts(), NOW)
+    assert re.fullmatch(r"for 10 min \(since \d\d:\d\d:\d\d\)", moments.lasting(NOW - 600))
+    # The clock of the machine was set back.
+    assert moments.lasting(NOW + 9).startswith("for 0 s (since ")
+
+
 def test_exactly_when() -> None:
     made = Moments(Texts(CHINESE), NOW).element(NOW - 180)
     found = re.search('datetime="(.*?)" title="(.*?)">3 分钟前<', made)

@@ -41,9 +41,9 @@ def problem(certificate: bytes | None, key: bytes | None, live: RenewedFiles) ->
     with pytest.raises(UnusableFileError) as raised:
         PemFiles(live.cert_file, live.key_file).load()
     error = raised.value
-    path = {"aiohttp_ssl_certfile": live.cert_file, "aiohttp_ssl_keyfile": live.key_file}
+    paths = {"aiohttp_ssl_certfile": live.cert_file, "aiohttp_ssl_keyfile": live.key_file}
     assert str(error) == f"{error.setting}: {error.text}"
-    assert error.text.startswith(f"{path[error.setting]} ")
+    assert error.text.startswith(f"{paths[error.setting]} ")
     return error.setting.removeprefix("aiohttp_ssl_"), error.text.partition(" ")[2]
 
 
@@ -66,8 +66,8 @@ def test_each_problem_names_the_setting_the_file_and_what_to_do(live: RenewedFil
     mismatch += str(live.cert_file)
     asked = "is encrypted, and only a start at a terminal asks for the passphrase: write"
     cases: list[tuple[bytes | None, bytes | None, str, str]] = [
-        (None, key, "certfile", "cannot be read (No such file or directory): write it again"),
-        (one, None, "keyfile", "cannot be read (No such file or directory): write it again"),
+        (None, key, "certfile", "does not exist: write it again"),
+        (one, None, "keyfile", "does not exist: write it again"),
         (b"", key, "certfile", "is empty: write it again"),
         (one, b"", "keyfile", "is empty: write it again"),
         (one, others, "keyfile", mismatch),
@@ -106,7 +106,7 @@ def test_one_file_may_hold_both(live: RenewedFiles) -> None:
     live.cert_file.write_bytes(key + certificate)
     assert PemFiles(live.cert_file, None).load().expires
     live.cert_file.write_bytes(certificate)
-    with pytest.raises(UnusableFileError, match="write it there, or its own file into aiohttp_ssl"):
+    with pytest.raises(UnusableFileError, match="write it there, or set aiohttp_ssl"):
         PemFiles(live.cert_file, None).load()
 
 
@@ -114,7 +114,7 @@ def test_one_file_may_hold_both(live: RenewedFiles) -> None:
 def test_a_pipe_is_not_waited_for(live: RenewedFiles) -> None:
     live.key_file.unlink()
     os.mkfifo(live.key_file)
-    with pytest.raises(UnusableFileError, match="live.key is not a file that can be read"):
+    with pytest.raises(UnusableFileError, match=r"live\.key is not a file that can be read"):
         PemFiles(live.cert_file, live.key_file).load()
 
 

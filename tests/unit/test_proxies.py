@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from nonebot_aiohttp import options
 from nonebot_aiohttp.connections import proxies
 from nonebot_aiohttp.connections.proxies import NoProxy, Proxies, UnusableProxy, is_loopback
-from nonebot_aiohttp.options import proxy_problem, read_proxy
+from nonebot_aiohttp.settings.proxy import proxy_problem, read_proxy
 
 SECRET = "s3cr3t-T0ken"
 
@@ -66,7 +65,7 @@ def test_no_text_breaks_the_reading(text: str) -> None:
 
 
 def test_a_socks_proxy_without_the_extra_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "HAS_SOCKS", False)
+    monkeypatch.setattr("nonebot_aiohttp.settings.proxy.HAS_SOCKS", False)
     problem = proxy_problem(f"socks5://user:{SECRET}@proxy:1080")
     assert problem == 'a SOCKS proxy needs the extra: pip install "nonebot-aiohttp[socks]"'
 

@@ -137,7 +137,7 @@ def connection() -> int:
     return one.detach()
 
 
-NO_SOCKET = r"is not a socket \(.+\): the socket unit must have ListenStream= only"
+NO_SOCKET = r"is not a socket \(.+\): write only ListenStream= into its unit"
 
 
 @posix
@@ -146,8 +146,8 @@ NO_SOCKET = r"is not a socket \(.+\): the socket unit must have ListenStream= on
     [
         (closed, NO_SOCKET),
         (pipe, NO_SOCKET),
-        (datagram, "is not a stream socket: write ListenStream= into the socket unit"),
-        (connection, "does not listen: remove Accept=yes from the socket unit"),
+        (datagram, "is not a stream socket: write ListenStream= into its unit"),
+        (connection, "does not listen: remove Accept=yes from its unit"),
     ],
 )
 def test_what_cannot_be_listened_on_fails_the_start_and_says_what_to_write(

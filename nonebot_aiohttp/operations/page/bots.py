@@ -57,7 +57,7 @@ def _about_search(view: View, found: Found) -> Markup:
     if not found.connected:
         return NOTHING
     how = "To search, add ?q= and a part of an id, an adapter or a way to the address, such as"
-    return element("p", texts(how), " ", element("code", "/?q=12345"), class_="quiet")
+    return element("p", texts(how), " ", element("code", "?q=12345"), class_="quiet")
 
 
 def _adapters(view: View, status: Status) -> Markup:
@@ -84,7 +84,7 @@ def _paging(view: View, found: Found) -> Markup:
 
 
 def _table(view: View, found: Found) -> Markup:
-    names = ("Bot", "Connected", "Messages")
+    names = ("Bot", "Since", "Messages")
     heads = (element("th", view.texts(name), scope="col") for name in names)
     rows = element("tbody", *_rows(view, found.bots))
     return element("table", element("thead", element("tr", *heads)), rows)

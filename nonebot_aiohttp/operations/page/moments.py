@@ -43,14 +43,23 @@ class Moments:
         exact = time.strftime("%Y-%m-%d %H:%M:%S%z", _local(when))
         return filled('<time datetime="{0}" title="{0}">{1}</time>', exact, self.relative(when))
 
+    def lasting(self, since: float) -> str:
+        """Say for how long something has lasted, and since when exactly."""
+        lasted = self.duration(self.now - since)
+        text = "for {duration} (since {when})"
+        return self._texts(text, duration=lasted, when=self._shortly(since))
+
     def both(self, when: float) -> str:
-        """Say how long ago, and exactly when; without the date where it is less than a day."""
-        shown = "%H:%M:%S" if abs(when - self.now) < _DAY else "%Y-%m-%d %H:%M"
-        return f"{self.relative(when)} ({time.strftime(shown, _local(when))})"
+        """Say how long ago or how soon, and exactly when; the date is left out within a day."""
+        return f"{self.relative(when)} ({self._shortly(when)})"
 
     def exact(self, when: float) -> str:
         """Say exactly when, in the time zone of the machine, as the log does."""
         return time.strftime("%Y-%m-%d %H:%M:%S %z", _local(when))
+
+    def _shortly(self, when: float) -> str:
+        shown = "%H:%M:%S" if abs(when - self.now) < _DAY else "%Y-%m-%d %H:%M"
+        return time.strftime(shown, _local(when))
 
 
 def _local(when: float) -> time.struct_time:

@@ -43,15 +43,15 @@ def _connection(view: View, loop: LoopStatus) -> Markup:
     texts, moments = view.texts, view.moments
     said = [texts(loop.state)]
     if loop.down_since is not None:
-        said.append(texts("down since {when}", when=moments.both(loop.down_since)))
-    if loop.attempts:
-        said.append(texts("attempts: {count}", count=f"{loop.attempts:,}"))
-    coming = ""
+        said.append(texts("down {lasting}", lasting=moments.lasting(loop.down_since)))
+    coming = []
     if loop.next_attempt is not None:
         when = moments.both(max(loop.next_attempt, moments.now))
-        coming = texts("next attempt {when}", when=when)
+        coming.append(texts("next attempt {when}", when=when))
+    if loop.attempts:
+        coming.append(texts("attempts: {count}", count=f"{loop.attempts:,}"))
     error = _english(loop.last_error) if loop.last_error else ""
-    return item(given(loop.label), " · ".join(said), coming, error, is_down=True)
+    return item(given(loop.label), " · ".join(said), " · ".join(coming), error, is_down=True)
 
 
 def _gone(view: View, gone: tuple[GoneStatus, ...]) -> Iterator[Markup]:
@@ -61,7 +61,7 @@ def _gone(view: View, gone: tuple[GoneStatus, ...]) -> Iterator[Markup]:
 
 
 def _gone_bot(view: View, bot: GoneStatus) -> Markup:
-    since = view.texts("gone since {when}", when=view.moments.both(bot.gone_since))
+    since = view.texts("gone {lasting}", lasting=view.moments.lasting(bot.gone_since))
     reason = _english(bot.reason) if bot.reason else ""
     way = view.texts(bot.way)
     what = " · ".join(filter(None, (bot.adapter, way)))

@@ -12,9 +12,6 @@ from .view import View
 LATE = 0.5
 """Seconds by which the event loop may be late."""
 
-CERTIFICATE_SOON = 14 * 86_400
-"""Seconds before a certificate expires from which on that is a problem, as the log has it."""
-
 _DESCRIPTORS = 0.75
 # Of the limit; at this share the log warns as well.
 
@@ -47,9 +44,15 @@ def _of_process(view: View, status: Status) -> Iterator[tuple[str, str]]:
     if (expires := status.certificate_expires) is not None:
         if expires <= view.moments.now:
             yield "#process", texts("The certificate has expired")
-        elif expires - view.moments.now < CERTIFICATE_SOON:
+        elif needs_renewal(status, view.moments.now):
             when = view.moments.relative(expires)
             yield "#process", texts("The certificate expires {when}", when=when)
+
+
+def needs_renewal(status: Status, now: float) -> bool:
+    """Tell whether the certificate should have been renewed, as the log does."""
+    due = status.certificate_renewal_due
+    return due is not None and due <= now
 
 
 def is_late(status: Status) -> bool:
@@ -76,15 +79,14 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
     heading = element(
         "h1", texts(state).capitalize(), class_="good" if state == "running" else None
     )
-    since = texts("since {when}", when=view.moments.both(status.state_since))
-    bots = texts("bots connected: {count}", count=f"{sum(status.connected.values()):,}")
+    since = view.moments.lasting(status.state_since)
+    bots = texts("Bots connected: {count}", count=f"{sum(status.connected.values()):,}")
     listed = [element("li", element("a", text, href=anchor)) for anchor, text in found]
     told = element("ul", *listed, class_="problems") if listed else NOTHING
     calm = state == "running" and not listed
     quiet = element("p", texts("Nothing is down.")) if calm else NOTHING
-    return element(
-        "header", heading, element("p", f"{since} · {bots}"), told, quiet, _contents(view)
-    )
+    lines = heading, " ", element("span", since), element("p", bots)
+    return element("header", *lines, told, quiet, _contents(view))
 
 
 def _contents(view: View) -> Markup:

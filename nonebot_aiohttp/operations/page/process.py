@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ..status import Status
 from .elements import Markup, element
-from .problems import CERTIFICATE_SOON, is_late, lacks_descriptors
+from .problems import is_late, lacks_descriptors, needs_renewal
 from .view import View, given
 
 
@@ -45,7 +45,7 @@ def _facts(view: View, status: Status) -> Iterator[tuple[str, str] | tuple[str, 
     yield "Webhooks in work", f"{status.webhooks_in_work:,}"
     if (expires := status.certificate_expires) is not None:
         text = "expired {when}" if expires <= moments.now else "expires {when}"
-        is_near = expires - moments.now < CERTIFICATE_SOON
+        is_near = needs_renewal(status, moments.now)
         yield "Certificate", texts(text, when=moments.both(expires)), is_near
     versions = (f"{name} {version}" for name, version in status.versions.items())
     yield "Versions", given(", ".join(versions), 300)

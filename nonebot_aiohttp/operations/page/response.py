@@ -94,10 +94,10 @@ def _foot(view: View) -> Markup:
     texts, asked = view.texts, view.asked
     as_of = texts("As of {when}.", when=view.moments.exact(view.moments.now))
     if asked.refreshes:
-        said = texts("This page loads itself again each {seconds} s.", seconds=REFRESH)
+        said = texts("This page reloads every {seconds} s.", seconds=REFRESH)
     else:
-        said = texts("This page stays as it is.")
-    change = texts("Stop that" if asked.refreshes else "Load it again by itself")
+        said = texts("This page does not reload.")
+    change = texts("Stop reloading" if asked.refreshes else "Reload it by itself")
     address = asked.link(page=asked.page, refreshes=not asked.refreshes)
     link = element("a", change, href=address)
     return element("footer", element("p", f"{as_of} {said} ", link), class_="quiet")

@@ -43,11 +43,14 @@ b, span, time { unicode-bidi: isolate; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem .9rem; margin: .5rem 0; }
 dt { color: var(--quiet); max-width: 45vw; }
 dd { margin: 0; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr));
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr));
   gap: .75rem; }
-figure { margin: 0; padding: .5rem .6rem; background: var(--panel); }
-figcaption { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; }
-svg { display: block; width: 100%; height: 3rem; }
+figure { display: flex; flex-direction: column; margin: 0; padding: .5rem .6rem;
+  background: var(--panel); }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between;
+  margin-bottom: .3rem; }
+figcaption span { font-size: .875rem; }
+svg { display: block; width: 100%; height: 2.25rem; margin-top: auto; }
 svg .area { fill: var(--area); }
 svg .top { fill: none; stroke: var(--link); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
 svg .bad-top { stroke: var(--bad); }

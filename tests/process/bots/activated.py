@@ -1,6 +1,6 @@
-"""A bot in a process of its own that systemd has given sockets.
+"""Runs a Python program in a process that systemd has given sockets.
 
-``python -m tests.process.bots.activated NAME:... DESCRIPTOR,... '{}'``
+``python -m tests.process.bots.activated NAME:... DESCRIPTOR,... -m MODULE ARGUMENT...``
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FREE = 64
 
 def main() -> None:
     """Do what systemd does between ``fork()`` and ``execve()``."""
-    names, descriptors, arguments = sys.argv[1:]
+    names, descriptors, *program = sys.argv[1:]
     moved = [fcntl.fcntl(int(each), fcntl.F_DUPFD, FREE) for each in descriptors.split(",")]
     for number, descriptor in enumerate(moved, start=3):
         os.dup2(descriptor, number)
@@ -24,8 +24,7 @@ def main() -> None:
     os.environ["LISTEN_PID"] = str(os.getpid())
     os.environ["LISTEN_FDNAMES"] = names
     options = sys.orig_argv[1 : sys.orig_argv.index("-m")]
-    command = [sys.executable, *options, "-m", "tests.process.bots.own", arguments]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, *options, *program])
 
 
 if __name__ == "__main__":

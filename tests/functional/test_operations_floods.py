@@ -1,0 +1,60 @@
+"""Floods of wrong tokens to the operators' port: few lines in the log, and no memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+
+import pytest
+
+from tests.support.bots import Adapter
+from tests.support.client import RawClient
+from tests.support.hosts import own_process
+from tests.support.logs import Logs
+from tests.support.operated import BEARER, TOKEN, ask, operated, port_of
+
+WRONG = "Wr0ng-but-just-as-long-as-the"
+
+
+@pytest.mark.promise("operations: a flood of wrong tokens takes few lines and no memory")
+async def test_a_flood_of_wrong_tokens(adapter: Adapter, logs: Logs) -> None:
+    driver = operated(adapter)
+
+    async def flood(number: int) -> None:
+        async with await RawClient.connect(port_of(driver)) as client:
+            for turn in range(100):
+                wrong = {"Host": "localhost", "Authorization": f"Bearer {number}-{turn}-{WRONG}"}
+                assert (await client.request("GET", f"/status?{turn}", wrong)).status == 401
+
+    async def memory_after(floods: int) -> int:
+        await asyncio.gather(*map(flood, range(floods)))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    async with own_process(driver):
+        tracemalloc.start()
+        try:
+            grown = -await memory_after(10) + await memory_after(20)
+        finally:
+            tracemalloc.stop()
+        assert grown < 500_000
+        assert (await ask(port_of(driver), "/status", BEARER)).status == 200
+    # One in ten seconds, and a slow machine takes longer than that.
+    lines = logs.matching("its token is wrong", "WARNING")
+    assert 1 <= len(lines) <= 5
+    assert lines[0].message == (
+        "Refused a request of operators from 127.0.0.1 with 401: its token is wrong"
+    )
+    assert WRONG not in logs.output
+    assert TOKEN not in logs.output
+
+
+async def test_nothing_is_logged_of_what_shows_no_token(adapter: Adapter, logs: Logs) -> None:
+    """A browser asks without at first; and probes of a wrong name come every second."""
+    driver = operated(adapter)
+    async with own_process(driver):
+        before = len(logs)
+        for headers in ({}, {"Authorization": "Basic ="}, {"Host": "evil.example"}):
+            await ask(port_of(driver), "/status", headers)
+        assert len(logs) == before
