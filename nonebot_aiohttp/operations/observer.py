@@ -105,7 +105,10 @@ class Observer:
         self._observed = observed
         self._time_of_day = time_of_day
         self.sampler = Sampler(
-            self._totals, observed.records, self._count_messages, time_of_day=time_of_day
+            self._totals,
+            observed.records,
+            time_of_day=time_of_day,
+            refresh=self._count_messages,
         )
         # The messages that were counted in turns, for the next status, and the monotonic time.
         self._counted: tuple[dict[str, list[int]], float] | None = None

@@ -33,18 +33,18 @@ class Sampler(PeriodicWatch):
         self,
         totals: Totals,
         records: Iterable[BotRecord],
-        refresh: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
+        refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take what is looked at.
 
         Args:
             totals: Counts everything of ``Second`` since the beginning, in the order of its fields.
             records: The records of the connected bots.
-            refresh: Has the next ``totals`` give what is counted now, without blocking the loop.
             clock: Gives monotonic seconds.
             time_of_day: Gives Unix seconds.
+            refresh: Has the next ``totals`` give what is counted now, without blocking the loop.
         """
         super().__init__(INTERVAL, "the counters")
         self._totals = totals

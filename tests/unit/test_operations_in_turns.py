@@ -162,7 +162,7 @@ async def test_the_sampler_refreshes_before_it_counts() -> None:
         await asyncio.sleep(0)
         counted[0] += 7
 
-    sampler = Sampler(lambda: (*counted, 0, 0, 0, 0), (), refresh)
+    sampler = Sampler(lambda: (*counted, 0, 0, 0, 0), (), refresh=refresh)
     sampler._last = (0, 0, 0, 0, 0)
     await sampler.look()
     assert sampler.history()[0].webhooks == 7
