@@ -8,6 +8,7 @@ from socket import socket
 from aiohttp import web
 
 from ..exceptions import StartupError
+from ..hosts.draining import DrainingConnections
 from ..hosts.listening import close_all, listen, url_of
 from ..log.own import logger
 from ..options import DriverOptions
@@ -17,7 +18,7 @@ KEEPALIVE = 15.0
 """Seconds after which an idle connection is closed: health checks make new ones."""
 
 SHUTDOWN = 0.2
-"""Seconds that answers in flight get at the end."""
+"""Seconds that answers in flight get at the end, and as many until their peers have read them."""
 
 
 class OperatorsListener:
@@ -99,4 +100,8 @@ class OperatorsListener:
         runner = self._runner
         if self._users == 0 and runner is not None:
             self._runner, self.addresses = None, []
+            draining = DrainingConnections()
+            if runner.server is not None:
+                draining.add(each.transport for each in runner.server.connections)
             await runner.cleanup()
+            await draining.finish(SHUTDOWN)
