@@ -152,7 +152,7 @@ class LoopStatus(_Plain):
 
 @dataclass(frozen=True)
 class CallStatus(_Plain):
-    """HTTP requests that adapters have sent to one host, redirects included.
+    """HTTP requests that adapters have sent to one host, with redirects and what aiohttp repeats.
 
     Attributes:
         host: The host, with its port unless that is the scheme's own; ``other`` for all hosts that
