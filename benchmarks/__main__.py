@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import chart, results, table
+from . import chart, operations, results, table
 from .awake import keep_awake
 from .catalog import PATHS, BenchmarkPath
 from .neighbours import Neighbours
@@ -18,6 +18,9 @@ from .process import BenchmarkError, raise_file_limit
 from .results import Figures
 from .runner import present_subjects, run_path
 from .settings import Settings
+
+PROGRAMS = {"operations": operations.main}
+"""What has a command line of its own, by the first argument."""
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,6 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=results.__doc__)
     add = parser.add_argument
     add("paths", nargs="*", metavar="PATH", help=f"of {', '.join(p.key for p in PATHS)}; or all")
+    parser.epilog = f"Further programs, each with its own --help: {', '.join(PROGRAMS)}."
     add("--subject", action="append", default=[], help="only those with this in the name")
     add("--rounds", type=int, default=default.rounds)
     add("--seconds", type=float, default=default.seconds, help="of one measurement")
@@ -84,6 +88,8 @@ def _tell(line: str) -> None:
 
 def main() -> int:
     """Run the command line; return the exit status."""
+    if sys.argv[1:2] and sys.argv[1] in PROGRAMS:
+        return PROGRAMS[sys.argv[1]](sys.argv[2:])
     options = make_parser().parse_args()
     names = ("rounds", "seconds", "warmup", "messages", "connections", "idle", "crowd")
     settings = Settings(**{name: getattr(options, name) for name in names})

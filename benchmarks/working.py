@@ -6,10 +6,8 @@ whatever else the machine does meanwhile.
 
 from __future__ import annotations
 
-import psutil
-
 from .measure import PATIENCE, Subject, check
-from .process import Child, free_port, start
+from .process import free_port, start
 from .settings import Settings
 
 BOTS = 64
@@ -34,13 +32,8 @@ def _measure(kind: str, subject: Subject, settings: Settings) -> float:
         how = (kind, port, subject.endpoint, BOTS, api, settings.warmup, settings.seconds)
         with start("load.onebot", how, "load", {}) as load:
             load.hear("warm", settings.warmup + PATIENCE)
-            before = _processor_time(child)
+            before = child.processor_time()
             handled = load.hear("messages", settings.seconds + PATIENCE)
-            spent = _processor_time(child) - before
+            spent = child.processor_time() - before
             check({"messages": handled, "errors": load.hear("errors", PATIENCE)}, "messages")
             return float(handled / spent)
-
-
-def _processor_time(child: Child) -> float:
-    times = psutil.Process(child.process.pid).cpu_times()
-    return float(times.user + times.system)

@@ -44,9 +44,10 @@ class BenchBot(Bot):
         raise NotImplementedError
 
 
-def make_driver(port: str) -> Driver:
-    """Return a driver that will serve the adapter."""
-    config: Any = SimpleNamespace(host="127.0.0.1", port=int(port), log_level="WARNING")
+def make_driver(port: str, **settings: Any) -> Driver:
+    """Return a driver that will serve the adapter, with these settings besides."""
+    where = {"host": "127.0.0.1", "port": int(port), "log_level": "WARNING"}
+    config: Any = SimpleNamespace(**where, **settings)
     driver = Driver(SimpleNamespace(environment="prod"), config)
     driver.register_adapter("bench", BenchBot)
     return driver

@@ -32,32 +32,35 @@ _FRAME_HEAD = 14
 class AiohttpWebSocket(DriverWebSocket):
     """A WebSocket over aiohttp; the two sides differ in how they open and in their transport."""
 
-    _wrapped: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None = None
+    # See DriverWebSocket for why there are no defaults here.
+    _wrapped: web.WebSocketResponse | aiohttp.ClientWebSocketResponse | None
     """aiohttp's own WebSocket; None before it is accepted."""
 
-    _transport: asyncio.WriteTransport | None = None
+    _transport: asyncio.WriteTransport | None
     """The transport; None where aiohttp hides it, or has lost it already."""
 
-    _capacity = 0
+    _capacity: int
     """Bytes of frames that the transport takes before aiohttp makes writers wait."""
 
     _dropped = False
 
-    _heard: asyncio.Event | None = None
+    _heard: asyncio.Event | None
     """Set by everything that the peer sends while ``is_alive`` waits for it."""
 
     _pong: asyncio.Future[None] | None = None
     """The answer to a ping that waits until the peer reads."""
 
-    _received = 0
+    _received: int
     """Messages that have come in before this turn of the reader."""
 
-    _turn: Iterator[int] | None = None
+    _turn: Iterator[int] | None
     """Counts the messages of this turn; None while nobody reads for the driver."""
 
     def __init__(self, options: DriverOptions, **connection: Any) -> None:
         """Take the fields of ``HTTPConnection`` as keywords."""
         super().__init__(**connection)
+        self._wrapped = self._transport = self._heard = self._turn = None
+        self._capacity = self._received = 0
         self._close_timeout = options.close_timeout
         self._turns = Turns()
 

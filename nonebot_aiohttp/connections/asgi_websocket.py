@@ -27,6 +27,7 @@ class AsgiWebSocket(DriverWebSocket):
     ) -> None:
         """Wrap a connection whose ``websocket.connect`` has been received."""
         super().__init__(**connection)
+        self.received = 0
         self._receive_event = receive
         self._send_event = send
         self._close_timeout = options.close_timeout

@@ -9,6 +9,9 @@ from ..life.deadline import Deadline
 from ..log.own import logger
 from .websocket import DriverWebSocket
 
+A_TURN = 500
+"""WebSockets whose messages are counted before the rest of the loop has its turn."""
+
 
 class OpenWebSockets:
     """All WebSockets that are in use; code that reads one adds it before and removes it after."""
@@ -41,10 +44,25 @@ class OpenWebSockets:
 
     def messages(self) -> dict[str, list[int]]:
         """Count the messages in and out, by the adapter's name, of all WebSockets there were."""
-        counts = {name: [*counts] for name, counts in self._past.items()}
-        for websocket in self._ended:
+        counts, websockets = self._begin_count()
+        for websocket in websockets:
             _add(counts, websocket)
         return counts
+
+    async def messages_in_turns(self) -> dict[str, list[int]]:
+        """Count them in turns with the rest of the loop.
+
+        What is removed meanwhile counts as open: no message counts twice, and no count falls.
+        """
+        counts, websockets = self._begin_count()
+        for start in range(0, len(websockets), A_TURN):
+            await asyncio.sleep(0)
+            for websocket in websockets[start : start + A_TURN]:
+                _add(counts, websocket)
+        return counts
+
+    def _begin_count(self) -> tuple[dict[str, list[int]], tuple[DriverWebSocket, ...]]:
+        return {name: [*counts] for name, counts in self._past.items()}, tuple(self._ended)
 
     async def close_all(self, code: int, reason: str, deadline: Deadline) -> None:
         """Close all, drop those that take too long, and wait until their readers have ended."""

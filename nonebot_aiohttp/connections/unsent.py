@@ -35,7 +35,7 @@ _BYTES_ACKED = struct.Struct("=120xQ")  # tcpi_bytes_acked of Linux's struct tcp
 
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
-LOOK_BATCH = 1000
+LOOK_BATCH = 250
 """Connections that one look checks before it yields to the event loop."""
 
 

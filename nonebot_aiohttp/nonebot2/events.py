@@ -12,8 +12,8 @@ import asyncio
 import inspect
 import time
 from collections import Counter
-from collections.abc import Iterator
-from types import CodeType
+from collections.abc import Iterable, Iterator
+from types import CodeType, CoroutineType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -44,6 +44,12 @@ LOOKS_SHARE = 0.1
 
 COUNT_LASTS = 1.0
 """Seconds for which a count of the events in flight holds."""
+
+MANY = 2_000
+"""WebSockets from which nobody waits for the count to its end."""
+
+PAUSE = 0.005
+"""Seconds between two turns of a count for which nobody waits."""
 
 TASKS_A_TURN = 500
 """Tasks that are looked at before the rest of the loop has its turn."""
@@ -80,11 +86,12 @@ class EventWork:
         self.cut_off = 0
         # How many events are in flight, and the monotonic time when they were counted.
         self._counted = 0, -COUNT_LASTS
+        self._counting: asyncio.Task[None] | None = None
 
     def in_flight(self) -> int:
         """Count the events that are being handled; a count holds for a second."""
         count, when = self._counted
-        if time.monotonic() - when < COUNT_LASTS:
+        if self._counting is not None or time.monotonic() - when < COUNT_LASTS:
             return count
         try:
             loop = asyncio.get_running_loop()
@@ -93,12 +100,32 @@ class EventWork:
         return len(events_in_flight(loop))
 
     async def recount(self) -> None:
-        """Count in turns with the rest of the loop, because there may be ten thousand tasks."""
+        """Count in turns with the rest of the loop.
+
+        With thousands of connections that takes some tenths of a second, so nobody waits for it:
+        until its end the last count holds.
+        """
+        if len(self._websockets) <= MANY:
+            await self._count(asyncio.all_tasks(), 0)
+        elif self._counting is None:
+            self._counting = asyncio.ensure_future(self._count_many())
+
+    async def _count_many(self) -> None:
+        try:
+            # In a thread, because to list thirty thousand tasks takes 20 ms.
+            tasks = await asyncio.to_thread(asyncio.all_tasks, asyncio.get_running_loop())
+            await self._count(tasks, PAUSE)
+        except RuntimeError as error:
+            logger.debug("The events in flight were not counted: {}", error)
+        finally:
+            self._counting = None
+
+    async def _count(self, tasks: Iterable[asyncio.Task[Any]], pause: float) -> None:
         codes, count = set(_codes_of_handle_event()), 0
-        for number, task in enumerate(asyncio.all_tasks(), 1):
+        for number, task in enumerate(tasks, 1):
             count += _event_of(task, codes) is not None
             if number % TASKS_A_TURN == 0:
-                await asyncio.sleep(0)
+                await asyncio.sleep(pause)
         self._counted = count, time.monotonic()
 
     def describe_pending(self) -> str:
@@ -256,8 +283,17 @@ def events_in_flight(loop: asyncio.AbstractEventLoop) -> list[Event]:
 
 
 def _event_of(task: asyncio.Task[Any], codes: set[CodeType]) -> Event | None:
-    handling = next((each for each in _awaited(task) if each.cr_code in codes), None)
-    return None if handling is None else Event(task, handling)
+    """Find the event that a task handles; written out, because each connection has three tasks."""
+    each: Any = task.get_coro()
+    while each is not None:
+        if type(each) is CoroutineType:
+            if each.cr_code in codes:
+                return Event(task, each)
+            each = each.cr_await
+        else:
+            # A generator-based coroutine or an async generator; anything else is the last one.
+            each = getattr(each, "gi_yieldfrom", None) or getattr(each, "ag_await", None)
+    return None
 
 
 def _codes_of_handle_event() -> Iterator[CodeType]:
@@ -275,18 +311,6 @@ def _codes_of_handle_event() -> Iterator[CodeType]:
         code = getattr(inspect.unwrap(function), "__code__", None) if function else None
         if code is not None:
             yield code
-
-
-def _awaited(task: asyncio.Task[Any]) -> Iterator[Any]:
-    """Yield the coroutines of a task, each of which awaits the next one."""
-    each: Any = task.get_coro()
-    while each is not None:
-        if inspect.iscoroutine(each):
-            yield each
-            each = each.cr_await
-        else:
-            # A generator-based coroutine or an async generator; anything else is the last one.
-            each = getattr(each, "gi_yieldfrom", None) or getattr(each, "ag_await", None)
 
 
 def _owner(event: Event) -> tuple[str, str] | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 
 from aiohttp import hdrs, web
 
@@ -15,6 +18,8 @@ from .observer import Observer
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
+
+_PAGE = f"{__package__}.page"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,6 +57,8 @@ class _Application:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        # aiohttp handles requests that come all at once in a row, without a turn for anybody else.
+        await asyncio.sleep(0)
         self._access.check_host(request)
         is_open = request.match_info.handler in self._open and "bots" not in request.query
         if self._access.has_token and not is_open:
@@ -76,9 +83,13 @@ class _Application:
     async def _status(self, request: web.Request) -> web.Response:
         """Give the status as JSON."""
         await self._observer.refresh()
-        status = self._observer.status().asdict()
-        text = json.dumps(status, ensure_ascii=False)
-        return web.Response(text=text, content_type="application/json")
+        fields = self._observer.status(bots=False).asdict()
+        written = {name: _as_json(value) for name, value in fields.items()}
+        # Some at a time, because there may be thousands.
+        bots = [_as_json([bot.asdict() for bot in some]) async for some in self._observer.bots()]
+        written["bots"] = f"[{', '.join(some[1:-1] for some in bots)}]"
+        text = ", ".join(f"{_as_json(name)}: {value}" for name, value in written.items())
+        return web.Response(text=f"{{{text}}}", content_type="application/json")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Give the metrics of all drivers of this process; with ``bots=1`` of each bot."""
@@ -92,11 +103,17 @@ class _Application:
 
     async def _page(self, request: web.Request) -> web.Response:
         """Show the page."""
-        # Not at the top, because most processes never show it.
+        if _PAGE not in sys.modules:
+            # Most processes never show it, and the import takes 30 ms.
+            await asyncio.to_thread(import_module, _PAGE)
         from .page import page_response
 
         await self._observer.refresh()
         return page_response(self._observer, request, logger.recent)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _ids_of(asked: list[str]) -> list[str]:

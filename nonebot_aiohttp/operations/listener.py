@@ -19,7 +19,7 @@ KEEPALIVE = 15.0
 """Seconds after which an idle connection is closed: health checks make new ones."""
 
 SHUTDOWN = 0.2
-"""Seconds that answers in flight get at the end."""
+"""Seconds that answers in flight get at the end, and as many until their peers have read them."""
 
 
 class OperatorsListener:
@@ -107,7 +107,7 @@ class OperatorsListener:
                 await runner.cleanup()
             finally:
                 # A client that does not read its answer would keep its connection open.
-                await connections.finish(0)
+                await connections.finish(SHUTDOWN)
 
     def transports(self) -> list[asyncio.Transport | None]:
         """List the open connections."""

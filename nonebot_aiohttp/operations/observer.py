@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ import aiohttp
 
 from ..connections.descriptors import DescriptorWatch, limit
 from ..connections.open_websockets import OpenWebSockets
-from ..connections.records import BotRecord, BotRecords, shown
+from ..connections.records import FORWARD, POLLING, REVERSE, BotRecord, BotRecords, shown
 from ..connections.sessions import SessionPool
 from ..forward.base import ForwardLoop
 from ..hosts.certificates import Certificates
@@ -37,6 +38,12 @@ from .status import (
 
 UNKNOWN = "unknown"
 """Stands for an adapter that is not registered, or that has not said yet who it is."""
+
+A_TURN = 250
+"""Bots that are described before the rest of the loop has its turn."""
+
+COUNT_LASTS = 0.1
+"""Seconds after which nobody takes messages that were counted for a status."""
 
 LONGEST_ERROR = 300
 """Characters that the status shows of an error."""
@@ -97,7 +104,14 @@ class Observer:
         """Take the parts; ``time_of_day`` gives Unix seconds."""
         self._observed = observed
         self._time_of_day = time_of_day
-        self.sampler = Sampler(self._totals, observed.records, time_of_day=time_of_day)
+        self.sampler = Sampler(
+            self._totals,
+            observed.records,
+            time_of_day=time_of_day,
+            refresh=self._count_messages,
+        )
+        # The messages that were counted in turns, for the next status, and the monotonic time.
+        self._counted: tuple[dict[str, list[int]], float] | None = None
 
     @property
     def takes_events(self) -> bool:
@@ -114,9 +128,23 @@ class Observer:
         return self.sampler.history()
 
     async def refresh(self) -> None:
-        """Count now what takes long to count, in turns with the rest of the loop."""
+        """Count for the next status what takes long, in turns with the rest of the loop."""
         if self._observed.events is not None:
             await self._observed.events.recount()
+        await self._count_messages()
+
+    async def _count_messages(self) -> None:
+        counts: dict[str, list[int]] = {}
+        for websockets in self._observed.websockets:
+            _add(counts, await websockets.messages_in_turns())
+        self._counted = counts, time.monotonic()
+
+    async def bots(self) -> AsyncIterator[list[BotStatus]]:
+        """Yield the connected bots, some at a time, in turns with the rest of the loop."""
+        records = tuple(self._observed.records)
+        for start in range(0, len(records), A_TURN):
+            await asyncio.sleep(0)
+            yield [_bot(each) for each in records[start : start + A_TURN]]
 
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Tell which of these bots are not connected."""
@@ -126,9 +154,7 @@ class Observer:
     def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         """Find connected bots; see ``Source``."""
         records = self._observed.records
-        found = list(records)
-        if query:
-            found = [each for each in found if _matches(each, query.casefold())]
+        found = _matching(records, query.casefold()) if query else tuple(records)
         shown = tuple(map(_bot, found[start : start + count]))
         return Found(shown, len(found), len(records))
 
@@ -180,12 +206,13 @@ class Observer:
         }
 
     def _messages(self) -> dict[str, list[int]]:
+        # Once, because whoever asks next wants those of then.
+        counted, self._counted = self._counted, None
+        if counted is not None and time.monotonic() - counted[1] < COUNT_LASTS:
+            return counted[0]
         counts: dict[str, list[int]] = {}
         for websockets in self._observed.websockets:
-            for name, (received, sent) in websockets.messages().items():
-                of_name = counts.setdefault(name, [0, 0])
-                of_name[0] += received
-                of_name[1] += sent
+            _add(counts, websockets.messages())
         return counts
 
     def _work(self) -> list[WorkStatus]:
@@ -214,8 +241,24 @@ def _by_class(counts: Sequence[int]) -> dict[str, int]:
     return {f"{number}xx": count for number, count in enumerate(counts) if count}
 
 
-def _matches(record: BotRecord, query: str) -> bool:
-    return any(query in text.casefold() for text in (record.self_id, record.adapter, record.way))
+def _add(counts: dict[str, list[int]], others: Mapping[str, Sequence[int]]) -> None:
+    for name, (received, sent) in others.items():
+        of_name = counts.setdefault(name, [0, 0])
+        of_name[0] += received
+        of_name[1] += sent
+
+
+def _matching(records: BotRecords, query: str) -> list[BotRecord]:
+    """Find the bots whose id, adapter or way contains a text."""
+    # Not looked up for each, because thousands of bots have the same adapter and way.
+    names = (*records.connected, "", REVERSE, FORWARD, POLLING)
+    kinds = {name for name in names if query in name.casefold()}
+    return [
+        each
+        for each in records
+        if query in each.self_id.casefold()
+        or (kinds and (each.adapter in kinds or each.way in kinds))
+    ]
 
 
 def _bot(record: BotRecord) -> BotStatus:

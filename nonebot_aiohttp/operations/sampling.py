@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from ..connections.records import BotRecord
 from ..life.watching import PeriodicWatch
@@ -35,6 +35,7 @@ class Sampler(PeriodicWatch):
         records: Iterable[BotRecord],
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
+        refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take what is looked at.
 
@@ -43,10 +44,12 @@ class Sampler(PeriodicWatch):
             records: The records of the connected bots.
             clock: Gives monotonic seconds.
             time_of_day: Gives Unix seconds.
+            refresh: Has the next ``totals`` give what is counted now, without blocking the loop.
         """
         super().__init__(INTERVAL, "the counters")
         self._totals = totals
         self._records = records
+        self._refresh = refresh
         self._clock = clock
         self._time_of_day = time_of_day
         self._due = 0.0
@@ -79,6 +82,8 @@ class Sampler(PeriodicWatch):
     async def look(self) -> None:
         """Note one second; see ``PeriodicWatch``."""
         self._lags.append(max(self._clock() - self._due, 0.0))
+        if self._refresh is not None:
+            await self._refresh()
         totals, last = self._totals(), self._last
         self._last = totals
         self._history.append(Second(*(now - then for now, then in zip(totals, last, strict=True))))

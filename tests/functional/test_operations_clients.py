@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
+from nonebot_aiohttp import Driver
 from nonebot_aiohttp.operations import listener
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
+from tests.support.deaf import deaf_client, send_until_dropped
 from tests.support.hosts import own_process
 from tests.support.leaks import open_sockets
 from tests.support.logs import Logs
@@ -21,6 +23,16 @@ from tests.support.waiting import eventually, settle, within
 pytestmark = pytest.mark.both_loops
 
 AIOHTTP = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3]))
+
+
+def unsent_of_operators(driver: Driver) -> int:
+    """Return the bytes that operators have not taken."""
+    runner = driver._operations.listener._runner
+    assert runner is not None
+    assert runner.server is not None
+    open_ones = [each.transport for each in runner.server.connections]
+    return sum(each.get_write_buffer_size() for each in open_ones if each is not None)
+
 
 LEFT_OPEN = [b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 if AIOHTTP >= (3, 14, 4):
@@ -77,6 +89,20 @@ async def test_a_page_that_is_being_made_does_not_delay_the_stop(
     assert loop.time() - began < 3
     await asyncio.gather(asking, return_exceptions=True)
     assert not logs.messages("ERROR")
+
+
+@pytest.mark.parametrize("name", ["its port", "lifespan()"])
+async def test_a_client_that_does_not_read_is_dropped_at_the_stop(
+    name: str, adapter: Adapter
+) -> None:
+    driver = operated(adapter)
+    request = "\r\n".join(["GET / HTTP/1.1", "Host: localhost", *map(": ".join, BEARER.items())])
+    async with PLACES[name](driver) as (port, _), deaf_client(port) as raw:
+        sending = asyncio.ensure_future(send_until_dropped(raw, f"{request}\r\n\r\n".encode()))
+        await eventually(lambda: unsent_of_operators(driver) > 0)
+        await driver._operations.listener.close()
+        await driver._operations.listener.close()
+        await within(sending)
 
 
 @pytest.mark.promise("operations: idle and unfinished connections to the operators' port end")

@@ -247,6 +247,14 @@ async def test_what_aiohttp_sends_again_counts_again() -> None:
         assert calls(driver) == {f"127.0.0.1:{server.port}": (1, 0, 0, 1)}
 
 
+async def test_calls_whose_proxy_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "ftp://127.0.0.1:1")
+    async with running(new_adapter()) as driver:
+        with pytest.raises(aiohttp.ClientConnectionError, match="HTTP_PROXY"):
+            await driver.session.get("http://platform.example/")
+        assert calls(driver) == {"platform.example": (0, 0, 0, 1)}
+
+
 async def test_a_redirect_counts_as_a_call_of_each_host() -> None:
     async with ScriptedServer(scripts.status(200)) as second:
         to_second = scripts.status(302, headers={"Location": second.url})

@@ -13,6 +13,7 @@ import nonebot.message
 import pytest
 from nonebot.adapters import Adapter, Bot
 
+from nonebot_aiohttp.nonebot2 import events
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
 
@@ -203,3 +204,30 @@ async def test_a_function_that_does_not_end_skips_no_other_and_is_named(
     assert "stubborn that had not ended" in logs.messages("ERROR")[0]
     released.set()
     await eventually(lambda: len(asyncio.all_tasks()) == 1, what="the end of what was left")
+
+
+async def test_nobody_waits_for_the_count_of_thousands_of_tasks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "MANY", -1)
+    driver, bot = small_bot(aiohttp_drain_timeout=0.1)
+    async with driver.lifespan():
+        task = asyncio.create_task(bot.handle_event("hang"))
+        work = driver._operations.observer._observed.events
+        await within(work.recount())
+        assert work.in_flight() == 0
+        await eventually(lambda: work._counting is None, what="the end of the count")
+        assert work.in_flight() == 1
+    assert task.done()
+
+
+async def test_few_tasks_are_counted_before_the_answer() -> None:
+    driver, bot = small_bot(aiohttp_drain_timeout=0.1)
+    async with driver.lifespan():
+        task = asyncio.create_task(bot.handle_event("hang"))
+        work = driver._operations.observer._observed.events
+        await asyncio.sleep(0)
+        await work.recount()
+        assert work._counting is None
+        assert work.in_flight() == 1
+    assert task.done()
