@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,10 +17,12 @@ from nonebot.exception import WebSocketClosed
 from nonebot_aiohttp.operations.status import Status
 from tests.support.hosts import HOSTS, Host
 from tests.support.operated import GUARDED, TOKEN, ask, mounted, port_of, read_status
+from tests.support.ports import free_port
 from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
+from ..support.process import running
 from ..support.recorder import Recorder, websocket
 
 SECRET = "s3cr3tT0ken1234567"
@@ -355,3 +358,22 @@ async def test_the_paths_in_a_site() -> None:
         assert (await ask(port, f"{prefix}/readyz")).text == "ok\n"
         assert (await ask(port, f"{prefix}/status")).status == 401
         assert (await read_status(port, prefix))["versions"]["nonebot2"]
+
+
+@pytest.mark.stock_is_wrong("fastapi", "only this package has these paths")
+async def test_the_paths_under_every_host(
+    hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
+) -> None:
+    port = free_port()
+    settings = {"aiohttp_ops_port": port, "aiohttp_ops_token": TOKEN, "platform": recorder.url("")}
+    async with running("hosted_bot", hosted_driver, tmp_path, **settings) as bot:
+        assert (await ask(port, "/readyz")).text == "ok\n"
+        for path in GUARDED:
+            assert (await ask(port, path)).status == 401
+        status = await read_status(port)
+        assert status["state"] == "running"
+        assert status["versions"]["nonebot2"]
+        await bot.stop()
+        assert TOKEN not in bot.log
+    with pytest.raises(ConnectionRefusedError):
+        await ask(port, "/livez")
