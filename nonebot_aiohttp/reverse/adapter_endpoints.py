@@ -117,7 +117,8 @@ class AdapterEndpoints(Endpoints):
                 answer = await self._take(target.adapter, request)
             finally:
                 self.gate.leave()
-            self.count(target, answer.status)
+            # No adapter_of(), because the adapter is registered; three calls would be 0.5 us.
+            self.count_of(target.adapter, answer.status)
             return answer
         except Exception as error:
             return self._answer(target, error, source)
