@@ -152,15 +152,8 @@ class Endpoints(abc.ABC):
 
     def count(self, target: Any, status: int) -> None:
         """Count the answer to a webhook."""
-        self.count_of(self.adapter_of(target), status)
-
-    def count_of(self, adapter: str, status: int) -> None:
-        """Count the answer to a webhook of an adapter by its name."""
-        try:
-            self.answered[adapter][status // 100] += 1
-        except KeyError:
-            self.answered[adapter] = [0] * 6
-            self.answered[adapter][status // 100] += 1
+        counts = self.answered.setdefault(self.adapter_of(target), [0] * 6)
+        counts[status // 100] += 1
 
     def neighbours(self, path: str) -> Neighbours | None:
         """Find the paths that may be meant by a wrong one; None if nothing like it is served."""
