@@ -143,6 +143,7 @@ class Driver(
             fastapi_hint=FASTAPI_HINT,
         )
         watch.add_connections(self._host.transports)
+        watch.add_connections(self._operations.listener.transports)
 
     def _check_start(self) -> None:
         if not self._adapters:

@@ -65,7 +65,12 @@ def request_class(proxies: Proxies, counts: CallCounts | None = None) -> type[Pr
             super().update_cookies(cookies)
 
         def update_proxy(self, proxy: URL | None, proxy_auth: Any, proxy_headers: Any) -> None:
-            proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)
+            try:
+                proxy = proxies.of_url(self.url) if proxy is None else proxy_of_request(proxy)
+            except UnusableProxy:
+                if counts is not None:
+                    counts.failed(self.url)
+                raise
             if proxy is not None and is_socks(proxy):
                 self.socks, proxy = proxy_with_login(proxy, proxy_auth), None
             elif proxy is not None and proxy.user is not None:

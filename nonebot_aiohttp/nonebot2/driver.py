@@ -34,7 +34,7 @@ from .client import ClientHalf
 from .events import EventWork
 from .lifespan import HookRegistration, LifespanKeeper, ShutdownFunctions
 from .routes import RouteEndpoints
-from .websocket import current_websocket
+from .websocket import websocket_of
 
 if TYPE_CHECKING:
     from .plugins_app import PluginsApp
@@ -144,6 +144,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         if self._plugins_app is not None:
             self._plugins_app.bot = self._host.asgi_application
         watch.add_connections(self._host.transports)
+        watch.add_connections(self._operations.listener.transports)
 
     def _keep_nonebots(self, life: Lifespan) -> None:
         """Have NoneBot's own lifespan begin and end with the driver's life."""
@@ -177,10 +178,9 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
 
     def _bot_connect(self, bot: Bot) -> None:
         super()._bot_connect(bot)
-        websocket, name = current_websocket.get(), bot.adapter.get_name()
-        way = ""
+        name, way = bot.adapter.get_name(), ""
+        websocket = websocket_of(name)
         if websocket is not None:
-            websocket.owner = name
             way = FORWARD if isinstance(websocket, ClientWebSocket) else REVERSE
         self._records.add(bot, name, way, websocket)
 

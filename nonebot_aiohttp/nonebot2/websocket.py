@@ -15,7 +15,21 @@ from ..connections.websocket import DriverWebSocket
 from ..exceptions import WebSocketClosed
 
 current_websocket: ContextVar[DriverWebSocket | None] = ContextVar("websocket", default=None)
-"""The WebSocket for which the current task runs; a bot that connects in it is connected over it."""
+"""The WebSocket for which the current task runs; see ``websocket_of``."""
+
+
+def websocket_of(adapter: str) -> DriverWebSocket | None:
+    """Return the WebSocket over which the current task connects a bot of an adapter.
+
+    A task inherits it from the task that has started it, but may outlive it, or do something for
+    another adapter. Then the result is None.
+    """
+    websocket = current_websocket.get()
+    if websocket is None or websocket.closed or websocket.owner not in ("", adapter):
+        return None
+    websocket.owner = adapter
+    return websocket
+
 
 receive_observers: list[Callable[[], object]] = []
 """Called in each task that receives a message, while a driver waits for events to end."""

@@ -25,6 +25,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEADERS = {
     hdrs.CACHE_CONTROL: "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -46,6 +47,8 @@ class _Application:
         self._add("/readyz", self._readyz)
         if access.has_token:
             self._add("/", self._page)
+            # Where a site mounts it at "/ops", this is "/ops" without a slash.
+            self._add("", self._page)
             self._add("/status", self._status)
             self._add("/metrics", self._metrics)
 
@@ -54,6 +57,8 @@ class _Application:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        # aiohttp handles requests that come all at once in a row, without a turn for anybody else.
+        await asyncio.sleep(0)
         self._access.check_host(request)
         is_open = request.match_info.handler in self._open and "bots" not in request.query
         if self._access.has_token and not is_open:

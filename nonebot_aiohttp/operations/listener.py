@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from socket import socket
 
 from aiohttp import web
 
 from ..exceptions import StartupError
+from ..hosts.draining import DrainingConnections
 from ..hosts.listening import close_all, listen, url_of
 from ..log.own import logger
 from ..options import DriverOptions
@@ -17,7 +19,7 @@ KEEPALIVE = 15.0
 """Seconds after which an idle connection is closed: health checks make new ones."""
 
 SHUTDOWN = 0.2
-"""Seconds that answers in flight get at the end."""
+"""Seconds that answers in flight get at the end, and as many until their peers have read them."""
 
 
 class OperatorsListener:
@@ -99,4 +101,19 @@ class OperatorsListener:
         runner = self._runner
         if self._users == 0 and runner is not None:
             self._runner, self.addresses = None, []
-            await runner.cleanup()
+            connections = DrainingConnections()
+            connections.add(_transports(runner))
+            try:
+                await runner.cleanup()
+            finally:
+                # A client that does not read its answer would keep its connection open.
+                await connections.finish(SHUTDOWN)
+
+    def transports(self) -> list[asyncio.Transport | None]:
+        """List the open connections."""
+        return [] if self._runner is None else _transports(self._runner)
+
+
+def _transports(runner: web.AppRunner) -> list[asyncio.Transport | None]:
+    server = runner.server
+    return [] if server is None else [each.transport for each in server.connections]

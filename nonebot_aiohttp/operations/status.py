@@ -152,7 +152,9 @@ class LoopStatus(_Plain):
 
 @dataclass(frozen=True)
 class CallStatus(_Plain):
-    """HTTP requests that adapters have sent to one host, redirects included.
+    """HTTP requests that adapters have sent to one host.
+
+    Redirects are included, and so is what aiohttp sends again because a connection was lost.
 
     Attributes:
         host: The host, with its port unless that is the scheme's own; ``other`` for all hosts that

@@ -84,8 +84,12 @@ http {{
 class Nginx:
     """The real nginx with the page's configuration, on a free port and with our certificate."""
 
-    def __init__(self, directory: Path, tls: Tls, server: str) -> None:
-        """Write the configuration; ``server`` is where the bot listens."""
+    def __init__(self, directory: Path, tls: Tls, server: str, more: str = "") -> None:
+        """Write the configuration; ``server`` is where the bot listens.
+
+        Args:
+            more: The file of another page, which is read as well.
+        """
         self.port = free_port()
         self._configuration = directory / "nginx.conf"
         # The master may be root, and its workers then cannot read the directory of a test.
@@ -97,7 +101,7 @@ class Nginx:
             "/etc/ssl/bot.example.org.pem": str(tls.cert_file),
             "/etc/ssl/bot.example.org.key": str(tls.key_file),
         }
-        text = FILES["bot.conf"]
+        text = FILES["bot.conf"] + more
         for old, new in replaced.items():
             assert old in text
             text = text.replace(old, new)

@@ -24,11 +24,6 @@ ADAPTER = {"adapter": "recorder"}
 BOT = {**ADAPTER, "bot": "1"}
 PEER = {"peer": "127.0.0.1"}
 
-MARK = pytest.mark.promise(
-    "operations: records about an adapter, a bot or a peer name it in extra fields, by which sinks"
-    " can be asked"
-)
-
 
 async def fail(bot: Any, message: bytes = b"") -> None:
     raise ValueError("wrong")
@@ -46,7 +41,10 @@ async def call(bot: RecordingBot, message: bytes) -> None:
         await asyncio.sleep(0)
 
 
-@MARK
+@pytest.mark.promise(
+    "operations: records about an adapter, a bot or a peer name it in extra fields, by which sinks"
+    " can be asked"
+)
 async def test_a_reverse_websocket_from_its_handshake_to_its_end(
     serving: Serving, logs: Logs
 ) -> None:
@@ -68,7 +66,10 @@ async def test_a_reverse_websocket_from_its_handshake_to_its_end(
     assert logs.about("Stopped") == [{}] * len(logs.matching("Stopped"))
 
 
-@MARK
+@pytest.mark.promise(
+    "operations: records about an adapter, a bot or a peer name it in extra fields, by which sinks"
+    " can be asked"
+)
 async def test_a_webhook(serving: Serving, logs: Logs) -> None:
     async with serving(make_driver(failing())) as host:
         await host.post()
@@ -163,7 +164,10 @@ async def test_hooks_around_calls_of_apis(logs: Logs) -> None:
     assert logs.about("The calling-API hook") == [BOT]
 
 
-@MARK
+@pytest.mark.promise(
+    "operations: records about an adapter, a bot or a peer name it in extra fields, by which sinks"
+    " can be asked"
+)
 async def test_a_forward_connection(way: Way, fake_clock: FakeClock, logs: Logs) -> None:
     driver = clocked_driver(fake_clock, failing())
     driver.on_bot_disconnect(fail)
@@ -215,7 +219,10 @@ async def test_a_loop_that_does_not_end(
     await settle()
 
 
-@MARK
+@pytest.mark.promise(
+    "operations: records about an adapter, a bot or a peer name it in extra fields, by which sinks"
+    " can be asked"
+)
 async def test_a_sink_is_asked_by_bot(fake_clock: FakeClock) -> None:
     driver, asked = make_driver(new_adapter()), Logs()
     sink = logger.add(asked.add, level=0, filter=lambda record: record["extra"].get("bot") == "2")

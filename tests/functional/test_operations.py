@@ -131,6 +131,16 @@ async def test_status_shows_a_bot_with_any_name(adapter: Adapter) -> None:
         assert "<script" not in page.text
 
 
+async def test_the_page_of_a_site_needs_no_slash(adapter: Adapter) -> None:
+    async with mounted(operated(adapter)) as (port, prefix):
+        assert (await ask(port, prefix)).status == 401
+        response = await ask(port, prefix, BEARER)
+        assert response.status == 200
+        assert "<html" in response.text
+    async with mounted(operated(adapter, token=None)) as (port, prefix):
+        assert (await ask(port, prefix, BEARER)).status == 404
+
+
 # When they answer
 
 

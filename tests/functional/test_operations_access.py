@@ -341,6 +341,8 @@ async def test_what_an_answer_of_no_use_says(place: Looking, adapter: Adapter) -
                 assert name not in answer.lower()
             assert b"no-store" in answer
             assert b"X-Content-Type-Options: nosniff" in answer
+            # A browser that knows the password sends it for foreign pages, too.
+            assert b"Cross-Origin-Resource-Policy: same-origin" in answer
 
 
 @pytest.mark.promise("operations: the token is compared in constant time")

@@ -12,7 +12,8 @@ from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
 from tests.support.logs import Logs
-from tests.support.operated import BEARER, TOKEN, ask, operated, port_of
+from tests.support.operated import BEARER, TOKEN, ask, mounted, operated, port_of
+from tests.support.waiting import passes
 
 WRONG = "Wr0ng-but-just-as-long-as-the"
 
@@ -58,3 +59,17 @@ async def test_nothing_is_logged_of_what_shows_no_token(adapter: Adapter, logs: 
         for headers in ({}, {"Authorization": "Basic ="}, {"Host": "evil.example"}):
             await ask(port_of(driver), "/status", headers)
         assert len(logs) == before
+
+
+@pytest.mark.promise("operations: requests that come all at once leave the event loop to others")
+@pytest.mark.parametrize("path", ["/livez", "/status", "/nothing"])
+async def test_requests_that_come_all_at_once(path: str, adapter: Adapter) -> None:
+    number = 200
+    async with mounted(operated(adapter)) as (port, prefix):
+        async with await RawClient.connect(port) as client:
+            request = f"GET {prefix}{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            with passes() as counted:
+                await client.send(request * number)
+                for _ in range(number):
+                    await client.read_response()
+        assert counted[0] >= number

@@ -22,7 +22,6 @@ from tests.support.bots import (
     new_adapter,
     running,
 )
-from tests.support.client import RawClient
 from tests.support.forward import WEBSOCKET, bot_of
 from tests.support.hosts import HOSTS, Serving
 from tests.support.logs import Logs
@@ -147,28 +146,22 @@ async def test_messages_are_counted_exactly(serving: Serving, count: int) -> Non
                     await client.send_frame(frames.ping(b"?"))
                     await client.send_frame(frames.text("x"), frames.ping(b"!"))
                     await counted(driver, number + 1)
-                sent = await _burst(driver, adapter, client, count)
-                assert the_bot(driver).messages == count + sent
+                for _ in range(count):
+                    await client.send_frame(frames.binary(b"x"), frames.pong())
+                handled = turn * 2 * count
+                await eventually(lambda: len(adapter.messages) == handled)  # noqa: B023
+                await settle()
+                assert the_bot(driver).messages == 2 * count
                 bot = bot_of(driver)
                 await bot.socket.send("text")
                 await bot.socket.send_bytes(b"bytes")
-                expected[:] = [("recorder", turn * (count + sent), 2 * turn)]
+                expected[:] = [("recorder", handled, 2 * turn)]
                 assert messages(driver.status()) == expected
                 await client.send_frame(frames.close())
                 await client.read_close()
             await eventually(lambda: not driver.bots)
             assert messages(driver.status()) == expected
     assert messages(driver.status()) == expected
-
-
-async def _burst(driver: Driver, adapter: Adapter, client: RawClient, count: int) -> int:
-    """Send messages and pings at once; the count is never more than what was handled."""
-    before = len(adapter.messages)
-    for _ in range(count):
-        await client.send_frame(frames.binary(b"x"), frames.pong())
-    await eventually(lambda: len(adapter.messages) == before + count)
-    await settle()
-    return count
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -253,6 +246,31 @@ async def test_a_bot_goes_and_returns(serving: Serving, adapter: Adapter) -> Non
         async with host.bot_connected({"X-Self-ID": "2"}):
             await eventually(lambda: len(driver.status().gone) == 1)
     assert {each.id for each in driver.status().gone} == {"1", "2"}
+
+
+async def test_a_second_connection_of_a_bot(adapter: Adapter) -> None:
+    driver = make_driver(adapter)
+    async with HOSTS["own_process"](driver) as host, host.bot_connected() as first:
+        async with await host.client() as second:
+            asking = asyncio.ensure_future(host.upgrade(second))
+            assert (await first.read_frame()).opcode == frames.Opcode.PING
+            await first.send_frame(frames.pong(b"alive?"))
+            assert (await within(asking)).status == 409
+        assert driver.status().refused == {"the bot is connected already": 1}
+        assert the_bot(driver).messages == 0
+
+
+async def test_a_connection_that_replaces_another(serving: Serving, adapter: Adapter) -> None:
+    driver = make_driver(adapter, aiohttp_duplicate_bot="replace")
+    async with serving(driver) as host, host.bot_connected() as first:
+        await first.send_frame(frames.text("x"))
+        await counted(driver, 1)
+        async with host.connected():
+            await counted(driver, 0)
+            status = driver.status()
+            assert (status.gone, status.connected) == ((), {"recorder": 1})
+            assert messages(status) == [("recorder", 1, 0)]
+            await first.read_close()
 
 
 async def test_a_lost_connection_is_a_reason(serving: Serving, adapter: Adapter) -> None:

@@ -236,6 +236,25 @@ async def test_calls_without_an_answer() -> None:
             assert calls(driver)[f"127.0.0.1:{port}"] == (0, 0, 0, 1)
 
 
+async def test_what_aiohttp_sends_again_counts_again() -> None:
+    async with (
+        ScriptedServer(scripts.reset(after_request=True), scripts.status(200)) as server,
+        running(new_adapter()) as driver,
+    ):
+        async with driver.session.get(server.url) as response:
+            assert response.status == 200
+        assert len(server.attempts) == 2
+        assert calls(driver) == {f"127.0.0.1:{server.port}": (1, 0, 0, 1)}
+
+
+async def test_calls_whose_proxy_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "ftp://127.0.0.1:1")
+    async with running(new_adapter()) as driver:
+        with pytest.raises(aiohttp.ClientConnectionError, match="HTTP_PROXY"):
+            await driver.session.get("http://platform.example/")
+        assert calls(driver) == {"platform.example": (0, 0, 0, 1)}
+
+
 async def test_a_redirect_counts_as_a_call_of_each_host() -> None:
     async with ScriptedServer(scripts.status(200)) as second:
         to_second = scripts.status(302, headers={"Location": second.url})

@@ -17,6 +17,7 @@ _REASON = "Windows has no SIGTERM that a process can handle"
 _ABSENT_PARTS = {
     "process/test_hosts_*.py": _REASON,
     "process/test_signals.py": _REASON,
+    "process/test_systemd.py": _REASON,
     "process/test_thousand.py": _REASON,
 }
 

@@ -172,6 +172,64 @@ async def test_a_bot_that_connects_after_the_first_message(
         assert driver.status().messages[0].received == 2
 
 
+async def test_a_bot_that_connects_after_the_websocket_of_its_task_has_closed(
+    session: aiohttp.ClientSession,
+) -> None:
+    """A task that a handler has started inherits the WebSocket, and may outlive it."""
+    driver, adapter = small()
+    go, bot = asyncio.Event(), SmallBot(adapter, "9")
+
+    async def connect_later() -> None:
+        await go.wait()
+        adapter.bot_connect(bot)
+
+    async def serve(ws: Any) -> None:
+        adapter.tasks.add(asyncio.create_task(connect_later()))
+        await ws.accept()
+
+    driver.setup_websocket_server(WebSocketServerSetup(URL("/short"), "Short", serve))
+    async with HOSTS["own_process"](driver) as host:
+        async with session.ws_connect(f"ws://127.0.0.1:{host.port}/short") as ws:
+            await within(ws.receive())
+        go.set()
+        await within(asyncio.gather(*adapter.tasks))
+        assert bots(driver.status()) == [("9", "", None)]
+        adapter.bot_disconnect(bot)
+        assert [each.reason for each in driver.status().gone] == [""]
+
+
+async def test_a_bot_of_another_adapter_is_not_over_the_websocket_of_its_task(
+    session: aiohttp.ClientSession,
+) -> None:
+    """An event of one adapter may lead to a login at another one."""
+
+    class OtherAdapter(SmallAdapter):
+        @classmethod
+        def get_name(cls) -> str:
+            return "Other"
+
+    driver, adapter = small()
+    other = OtherAdapter(driver)
+    bot = SmallBot(other, "9")
+
+    async def serve(ws: Any) -> None:
+        await ws.accept()
+        adapter.bot_connect(SmallBot(adapter, "1"))
+        await ws.receive()
+        other.bot_connect(bot)
+        await ws.receive()
+
+    driver.setup_websocket_server(WebSocketServerSetup(URL("/both"), "Both", serve))
+    async with (
+        HOSTS["own_process"](driver) as host,
+        session.ws_connect(f"ws://127.0.0.1:{host.port}/both") as ws,
+    ):
+        await ws.send_str("login")
+        await eventually(lambda: "9" in driver.bots)
+        assert bots(driver.status()) == [("1", "reverse WebSocket", 1), ("9", "", None)]
+        assert [each.adapter for each in driver.status().messages] == ["Small"]
+
+
 async def test_bots_over_a_forward_websocket(recorder: Recorder) -> None:
     driver, adapter = small()
     go = asyncio.Event()
