@@ -117,7 +117,7 @@ class AdapterEndpoints(Endpoints):
                 answer = await self._take(target.adapter, request)
             finally:
                 self.gate.leave()
-            # Written out, because the calls of count() cost a busy process one webhook in a hundred.
+            # Written out, because the calls of count() would be a hundredth of a webhook.
             try:
                 self.answered[target.adapter][answer.status // 100] += 1
             except KeyError:
