@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import chart, operations, results, table
+from . import chart, operated, operations, results, table
 from .awake import keep_awake
 from .catalog import PATHS, BenchmarkPath
 from .neighbours import Neighbours
@@ -19,7 +19,7 @@ from .results import Figures
 from .runner import present_subjects, run_path
 from .settings import Settings
 
-PROGRAMS = {"operations": operations.main}
+PROGRAMS = {"operated": operated.main, "operations": operations.main}
 """What has a command line of its own, by the first argument."""
 
 HERE = Path(__file__).resolve().parent

@@ -62,10 +62,10 @@ Measurement = Callable[[Subject, Settings], float]
 def webhook(subject: Subject, settings: Settings) -> float:
     """Return the webhooks that a server handles per second."""
     with _serving(subject) as (child, port):
-        _post_one(child, port)
-        _post_many(port, settings, settings.warmup)
-        before = _steady_count(child)
-        result = _post_many(port, settings, settings.seconds)
+        post_one(child, port)
+        post_many(port, settings, settings.warmup)
+        before = steady_count(child)
+        result = post_many(port, settings, settings.seconds)
         check(result, "requests")
         # The load does not count the requests in flight at the end of the measurement.
         _wait_handled(child, before + result["requests"], 2 * settings.connections)
@@ -194,7 +194,7 @@ def check(result: dict[str, Any], unit: str) -> None:
         raise BenchmarkError(f"the load counted errors, or nothing at all: {result}")
 
 
-def _post_one(child: Child, port: int) -> None:
+def post_one(child: Child, port: int) -> None:
     """Post one event; it must be answered with 200 and handled once."""
     headers = {"Content-Type": "application/json", "X-Self-ID": "1"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/bench/", EVENT, headers)
@@ -204,7 +204,8 @@ def _post_one(child: Child, port: int) -> None:
     _wait_handled(child, 1, 0)
 
 
-def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
+def post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
+    """Post events on all connections; return what the load has counted."""
     if settings.wrk is None:
         with _start_load("http_client", port, settings.connections, seconds) as load:
             result: dict[str, Any] = load.hear("result", seconds + PATIENCE)
@@ -222,7 +223,7 @@ def _post_many(port: int, settings: Settings, seconds: float) -> dict[str, Any]:
     return parsed
 
 
-def _steady_count(child: Child) -> int:
+def steady_count(child: Child) -> int:
     """Return the count when the subject has handled all that the warm-up has sent."""
     deadline = time.monotonic() + START_TIMEOUT
     count = child.count()

@@ -1,9 +1,13 @@
-"""A bot that operators look at; it tells for how long its event loop is held up at a time."""
+"""A bot that operators may look at; it may tell for how long its event loop is held up at a time.
+
+With ``BENCH_TREE`` the package is that of another directory: the one before a change.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 import time
@@ -11,12 +15,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..control import Control
-from .support import start_as_adapters_do
+from ..event import EVENT
+from .support import measure_calls, start_as_adapters_do, tally
 
 TOKEN = "benchmark-token"
 TICK = 0.001
 """Seconds between two looks at the clock, which take their turn of the event loop."""
 
+JSON = b'{"ok": true}'
+JSON_HEADERS = {"Content-Type": "application/json"}
 ON = {"aiohttp_ops_token": TOKEN}
 
 
@@ -59,11 +66,12 @@ class Holds:
 holds = Holds()
 
 
-def standalone(port: str, operators: str) -> None:
+def own_driver(port: str, operators: str) -> None:
     """Serve by this package's own driver."""
-    from .standalone import make_driver
+    from . import standalone
 
-    driver = make_driver(port, **ON, aiohttp_ops_port=operators)
+    tell_holds()
+    driver = standalone.make_driver(port, **ON, aiohttp_ops_port=operators)
 
     @driver.on_startup
     async def _watch() -> None:
@@ -77,7 +85,8 @@ def nonebot2(port: str, operators: str) -> None:
     import nonebot
     from nonebot.adapters import Bot
 
-    from .nonebot2 import BenchAdapter, begin, make_driver, read_messages
+    from .nonebot2 import BenchAdapter, begin, read_messages
+    from .nonebot2 import make_driver as make_nonebot2
 
     class BenchBot(Bot):
         async def send(self, event: Any, message: Any, **kwargs: Any) -> Any:
@@ -93,22 +102,75 @@ def nonebot2(port: str, operators: str) -> None:
             finally:
                 self.bot_disconnect(bot)
 
+    tell_holds()
     settings: dict[str, Any] = {**ON, "aiohttp_ops_port": operators, "log_level": "WARNING"}
-    driver = make_driver("nonebot_aiohttp.nonebot2", port, **settings)
+    driver = make_nonebot2("nonebot_aiohttp.nonebot2", port, **settings)
     driver.register_adapter(ConnectingAdapter)
     begin(driver, holds.watch)
     nonebot.run()
 
 
-def answer(control: Control) -> None:
-    """Tell the longest hold whenever the runner asks."""
-    for _question in sys.stdin:
-        control.say(hold=holds.take())
+def tell_holds() -> None:
+    """Tell the longest holds whenever the runner asks."""
+    control = Control()
+
+    def answer() -> None:
+        for _question in sys.stdin:
+            control.say(hold=holds.take())
+
+    threading.Thread(target=answer, daemon=True).start()
 
 
-ROLES: dict[str, Callable[..., None]] = {"standalone": standalone, "nonebot2": nonebot2}
+def make_driver(kind: str, port: str, operators: str) -> Any:
+    """Make a driver for which everything of operations is on, or off if no port is given."""
+    from nonebot_aiohttp.drivers import HTTPResponse
+
+    from . import standalone
+
+    class AnsweringBot(standalone.BenchBot):
+        @classmethod
+        async def check_permission(cls, driver: Any, request: Any) -> tuple[Any, Any]:
+            return request.headers.get("x-self-id"), HTTPResponse(200, JSON, JSON_HEADERS)
+
+    on: dict[str, Any] = {**ON, "aiohttp_ops_port": operators} if operators else {}
+    driver = standalone.make_driver(port, **on)
+    if kind == "response":
+        driver._adapters["bench"] = AnsweringBot
+    return driver
+
+
+def serve(kind: str, port: str, operators: str) -> None:
+    """Serve webhooks, which get a JSON body for ``"response"``, and reverse WebSockets."""
+    Control(tally)
+    make_driver(kind, port, operators).run()
+
+
+def call(port: str, operators: str, url: str, warmup: str, seconds: str) -> None:
+    """Call an API on the driver's session."""
+    control = Control()
+    driver = make_driver("call", port, operators)
+
+    async def once() -> bytes:
+        async with driver.session.post(url, data=EVENT, headers=JSON_HEADERS) as response:
+            body: bytes = await response.read()
+            return body
+
+    async def begin() -> None:
+        times = float(warmup), float(seconds)
+        start_as_adapters_do(measure_calls(control, once, 1, *times, clock=time.process_time))
+
+    driver.on_startup(begin)
+    driver.run()
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    "standalone": own_driver,
+    "nonebot2": nonebot2,
+    "serve": serve,
+    "call": call,
+}
 
 if __name__ == "__main__":
     role, *arguments = sys.argv[1:]
-    threading.Thread(target=answer, args=(Control(),), daemon=True).start()
+    sys.path.insert(0, os.environ.get("BENCH_TREE", ""))
     ROLES[role](*arguments)

@@ -69,6 +69,7 @@ async def measure_calls(
     at_once: int,
     warmup: float,
     seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> None:
     """Call an API again and again, and tell the runner how many calls succeeded.
 
@@ -78,11 +79,12 @@ async def measure_calls(
         at_once: How many calls are in flight at the same time.
         warmup: Seconds of calls that do not count.
         seconds: Seconds of calls that count.
+        clock: Gives the seconds that the runner is told.
     """
     await _call_for(call, at_once, warmup)
-    started = time.perf_counter()
+    started = clock()
     outcomes = await _call_for(call, at_once, seconds)
-    elapsed = time.perf_counter() - started
+    elapsed = clock() - started
     result = {"requests": len(outcomes), "seconds": elapsed, "errors": outcomes.count(False)}
     control.say(result=result)
 

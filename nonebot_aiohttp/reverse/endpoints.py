@@ -152,10 +152,7 @@ class Endpoints(abc.ABC):
 
     def count(self, target: Any, status: int) -> None:
         """Count the answer to a webhook."""
-        name = self.adapter_of(target)
-        counts = self.answered.get(name)
-        if counts is None:
-            counts = self.answered[name] = [0] * 6
+        counts = self.answered.setdefault(self.adapter_of(target), [0] * 6)
         counts[status // 100] += 1
 
     def neighbours(self, path: str) -> Neighbours | None:
