@@ -15,6 +15,10 @@ PLACES = {
     "aiohttp.web_app.Application": "aiohttp.web.Application",
     "builtins.type": "type",
     "type": "type",
+    **{
+        f"nonebot_aiohttp.operations.status.{name}Status": f"nonebot_aiohttp.operations.{name}Status"
+        for name in ("", "Bot", "Call", "Gone", "Loop", "Message", "Webhook", "Work")
+    },
 }
 """What is meant by the last part of a name, and by the module where a class is defined."""
 
