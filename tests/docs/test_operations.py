@@ -68,18 +68,13 @@ async def test_each_command_prints_what_is_shown(
             code = PAGE.code("sh", command)
             expected = output_of(command).strip()
             assert (await asyncio.to_thread(there.run, code)).strip() == expected
-        code = PAGE.code("sh", "json.tool")
-
-        def status() -> str:
-            return there.run(code)
-
+        code, pattern, text = PAGE.code("sh", "json.tool"), pattern_of(output_of("json.tool")), ""
         # When a bot's last message came is seen once a second.
         for _ in range(50):
-            text = await asyncio.to_thread(status)
-            if re.search(pattern_of(output_of("json.tool")), text):
+            text = await asyncio.to_thread(there.run, code)
+            if re.search(pattern, text):
                 break
-        else:
-            pytest.fail(text)
+        assert re.search(pattern, text), text
 
 
 @needs_curl

@@ -100,7 +100,7 @@ PROMISES: dict[str, str] = {
     "going away": "After that WebSockets are closed with 1001",
     "hooks in order": "Then disconnect hooks run, shutdown hooks in reverse, and the session ends",
     "exit code": "SIGTERM ends the process with exit code 0",
-    "operators": "`aiohttp_ops_port` answers from before the startup hooks until the end of the stop",
+    "operators": "`aiohttp_ops_port` answers from before the startup hooks to the end of the stop",
     "operators' port": "If that port is in use the start fails",
 }
 """The rows of the table; the tests use the short names."""
