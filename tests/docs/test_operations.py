@@ -22,7 +22,7 @@ from nonebot_aiohttp.operations import Status
 from nonebot_aiohttp.settings.driver import SHORTEST_TOKEN
 from tests.docs.commands import Command, needs_program, plain_environment, program
 from tests.docs.deployed import FILES, Nginx
-from tests.docs.operated import OPERATORS, PAGE, as_operator, connected, shown, write_files
+from tests.docs.operated import OPERATORS, PAGE, TOKEN, as_operator, connected, shown, write_files
 from tests.docs.trying import needs_curl
 from tests.process.programs import PATIENCE, ROOT
 from tests.support.certs import Tls
@@ -75,6 +75,19 @@ async def test_each_command_prints_what_is_shown(
             if re.search(pattern, text):
                 break
         assert re.search(pattern, text), text
+
+
+@needs_curl
+async def test_curl_takes_the_header_from_a_file(tmp_path: Path) -> None:
+    (words,) = re.findall(r"`(curl -H @\S+)`", PAGE.prose)
+    header = tmp_path / words.partition("@")[2]
+    async with shown(tmp_path) as there:
+        assert "show aiohttp_ops_token" in await asyncio.to_thread(
+            there.run, f"curl {there.url}/status"
+        )
+        header.write_text(f"Authorization: Bearer {TOKEN}\n", "utf-8")
+        command = f"{words} -s {there.url}/status"
+        assert "running" in await asyncio.to_thread(there.run, command)
 
 
 @needs_curl
