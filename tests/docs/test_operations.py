@@ -17,8 +17,13 @@ import aiohttp
 import pytest
 import yaml
 
+from nonebot_aiohttp.connections.calls import MOST_HOSTS
+from nonebot_aiohttp.connections.records import MOST_GONE
 from nonebot_aiohttp.hosts.systemd import OPERATIONS
 from nonebot_aiohttp.operations import Status
+from nonebot_aiohttp.operations.page.bots import ROWS
+from nonebot_aiohttp.operations.page.response import REFRESH
+from nonebot_aiohttp.reverse.gate import MOST_REASONS
 from nonebot_aiohttp.settings.driver import SHORTEST_TOKEN
 from tests.docs.commands import Command, needs_program, plain_environment, program
 from tests.docs.deployed import FILES, Nginx
@@ -314,6 +319,25 @@ def test_the_report_is_that_of_the_page(tmp_path: Path) -> None:
         timeout=PATIENCE,
     )
     assert ran.stdout == output_of("report.py"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("at most", MOST_GONE),
+        ("then `other`): `ok`", MOST_HOSTS),
+        ("reasons, then `other`", MOST_REASONS),
+        ("bots at a time", ROWS),
+    ],
+)
+def test_the_limits_are_those_of_the_package(text: str, number: int) -> None:
+    (line,) = (line for line in PAGE.prose.splitlines() if text in line and re.search(r"\d", line))
+    assert str(number) in re.findall(r"\d+", line)
+
+
+def test_the_page_is_loaded_again_as_often_as_is_said() -> None:
+    assert REFRESH == 10
+    assert "The page loads itself again every ten seconds." in PAGE.prose
 
 
 def test_the_table_has_all_fields_of_the_status() -> None:
