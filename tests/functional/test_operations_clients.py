@@ -13,12 +13,11 @@ from nonebot_aiohttp import Driver
 from nonebot_aiohttp.operations import listener
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
-from tests.support.deaf import deaf_client, send_until_dropped
 from tests.support.hosts import own_process
 from tests.support.leaks import open_sockets
 from tests.support.logs import Logs
-from tests.support.operated import BEARER, PLACES, TOKEN, ask, head, operated, port_of
-from tests.support.waiting import eventually, settle, within
+from tests.support.operated import PLACES, TOKEN, ask, head, operated, port_of
+from tests.support.waiting import eventually, settle
 
 pytestmark = pytest.mark.both_loops
 
@@ -52,59 +51,6 @@ if AIOHTTP >= (3, 14, 4):
     ],
     ids=["nothing", "half a line", "half a head", "kept alive", "half a body", "half a chunk"],
 )
-@pytest.mark.parametrize("name", ["its port", "lifespan()"])
-async def test_a_client_that_stays_does_not_delay_the_stop(
-    name: str, sent: bytes, adapter: Adapter, logs: Logs
-) -> None:
-    driver = operated(adapter)
-    loop = asyncio.get_running_loop()
-    async with PLACES[name](driver) as (port, _):
-        client = await RawClient.connect(port)
-        if sent:
-            await client.send(sent)
-        await ask(port, "/livez")
-        began = loop.time()
-    assert loop.time() - began < 3
-    await client.read_to_end()
-    await client.close()
-    assert not logs.matching("that had not ended")
-    assert not logs.messages("ERROR")
-
-
-async def test_a_page_that_is_being_made_does_not_delay_the_stop(
-    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
-) -> None:
-    driver, asked = operated(adapter), asyncio.Event()
-
-    async def hang() -> None:
-        asked.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(driver._operations.observer, "refresh", hang)
-    loop = asyncio.get_running_loop()
-    async with own_process(driver):
-        asking = asyncio.ensure_future(ask(port_of(driver), "/status", BEARER))
-        await within(asked.wait())
-        began = loop.time()
-    assert loop.time() - began < 3
-    await asyncio.gather(asking, return_exceptions=True)
-    assert not logs.messages("ERROR")
-
-
-@pytest.mark.parametrize("name", ["its port", "lifespan()"])
-async def test_a_client_that_does_not_read_is_dropped_at_the_stop(
-    name: str, adapter: Adapter
-) -> None:
-    driver = operated(adapter)
-    request = "\r\n".join(["GET / HTTP/1.1", "Host: localhost", *map(": ".join, BEARER.items())])
-    async with PLACES[name](driver) as (port, _), deaf_client(port) as raw:
-        sending = asyncio.ensure_future(send_until_dropped(raw, f"{request}\r\n\r\n".encode()))
-        await eventually(lambda: unsent_of_operators(driver) > 0)
-        await driver._operations.listener.close()
-        await driver._operations.listener.close()
-        await within(sending)
-
-
 @pytest.mark.promise("operations: idle and unfinished connections to the operators' port end")
 @pytest.mark.parametrize("sent", LEFT_OPEN)
 async def test_idle_connections_are_closed(
