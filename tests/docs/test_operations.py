@@ -68,7 +68,7 @@ async def test_each_command_prints_what_is_shown(
             code = PAGE.code("sh", command)
             expected = output_of(command).strip()
             assert (await asyncio.to_thread(there.run, code)).strip() == expected
-        code = PAGE.code("sh", "json.tool")
+        code, text = PAGE.code("sh", "json.tool"), ""
 
         def status() -> str:
             return there.run(code)
