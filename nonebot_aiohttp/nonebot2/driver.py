@@ -111,6 +111,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
+        life.on_startup(work.bind)
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)

@@ -270,6 +270,9 @@ async def test_events_in_flight_and_cut_off(serving: Any, session: aiohttp.Clien
         await within(adapter.begun.wait())
         assert work(driver.status())["event"] == (1, None, 0)
         assert work(driver.status())["WebSocket handler"] == (1, 0, 0)
+        # A registry of prometheus-client is asked in a thread.
+        elsewhere = await asyncio.to_thread(driver.status)
+        assert work(elsewhere)["event"] == (1, None, 0)
         assert (await read_status(port_of(driver)))["work"][-1] == {
             "kind": "event",
             "in_flight": 1,
