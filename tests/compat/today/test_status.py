@@ -198,6 +198,14 @@ async def test_a_bot_that_connects_after_the_websocket_of_its_task_has_closed(
         assert [each.reason for each in driver.status().gone] == [""]
 
 
+async def test_a_bot_that_another_object_of_its_id_disconnects() -> None:
+    driver, adapter = small()
+    async with driver.lifespan():
+        adapter.bot_connect(SmallBot(adapter, "1"))
+        adapter.bot_disconnect(SmallBot(adapter, "1"))
+        assert (driver.bots, bots(driver.status()), driver.status().connected) == ({}, [], {})
+
+
 async def test_a_bot_of_another_adapter_is_not_over_the_websocket_of_its_task(
     session: aiohttp.ClientSession,
 ) -> None:
