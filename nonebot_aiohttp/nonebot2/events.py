@@ -116,7 +116,7 @@ class EventWork:
             tasks = await asyncio.to_thread(asyncio.all_tasks, asyncio.get_running_loop())
             await self._count(tasks, PAUSE)
         except RuntimeError:
-            # No thread can start any more, or tasks came and went all the time: the old count holds.
+            # No thread can start any more, or tasks come and go all the time: the old count holds.
             pass
         finally:
             self._counting = None
