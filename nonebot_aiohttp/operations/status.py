@@ -74,7 +74,8 @@ class WorkStatus(_Plain):
     Attributes:
         kind: ``handler``, and ``hook`` for what runs when bots connect and disconnect; under
             NoneBot2 ``HTTP handler``, ``WebSocket handler`` and ``event``.
-        in_flight: How many run now.
+        in_flight: How many run now. The events of more than 2,000 WebSockets are counted in the
+            background, so that this is the count that the last question has begun.
         failed: How many have failed; None where nobody can count them.
         cut_off: How many were cut off at a stop.
     """

@@ -134,13 +134,22 @@ def test_a_limit_that_may_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -
         assert descriptors.resource.getrlimit(descriptors.resource.RLIMIT_NOFILE) == limits
 
 
+@posix
+def test_where_linux_does_not_tell_how_many_descriptors_there_are_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(descriptors, "_size", lambda: 0)
+    assert descriptors.count_in_use() == descriptors._list()
+
+
 def test_where_descriptors_cannot_be_counted_their_number_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(_: str) -> list[str]:
+    def fail() -> int:
         raise FileNotFoundError("/dev/fd")
 
-    monkeypatch.setattr("nonebot_aiohttp.connections.descriptors.os.listdir", fail)
+    monkeypatch.setattr(descriptors, "_size", fail)
+    monkeypatch.setattr(descriptors, "_list", fail)
     assert descriptors.count_in_use() is None
     watch = descriptors.DescriptorWatch()
     watch._count()
