@@ -111,6 +111,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
+        life.on_startup(work.bind)
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
@@ -185,7 +186,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         self._records.add(bot, name, way, websocket)
 
     def _bot_disconnect(self, bot: Bot) -> None:
-        self._records.remove(bot)
+        # NoneBot goes by the id as well.
+        self._records.remove(self.bots.get(bot.self_id, bot))
         super()._bot_disconnect(bot)
 
     def _deadline(self) -> Deadline | None:

@@ -46,6 +46,11 @@ class _Application:
         self._add("/livez", self._livez)
         self._add("/readyz", self._readyz)
         if access.has_token:
+            # Not at the top, because most processes never show it; nor later, because it takes
+            # some milliseconds, which the event loop would have to wait.
+            from .page import page_response
+
+            self._page_response = page_response
             self._add("/", self._page)
             # Where a site mounts it at "/ops", this is "/ops" without a slash.
             self._add("", self._page)

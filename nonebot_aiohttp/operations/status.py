@@ -196,7 +196,7 @@ class Status(_Plain):
         loops: The forward connections.
         calls: HTTP requests to platforms, by host.
         descriptors: File descriptors in use, counted every few seconds; None where that is unknown.
-        descriptor_limit: How many there may be.
+        descriptor_limit: How many there may be; None where they have no limit, as on Windows.
         certificate_expires: When the certificate of ``aiohttp_ssl_certfile`` expires; None without
             one, or where another host has it.
         certificate_renewal_due: From when on it is time to ask why nobody has renewed it: two weeks

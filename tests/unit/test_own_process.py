@@ -147,6 +147,18 @@ def test_where_descriptors_cannot_be_counted_their_number_is_unknown(
     assert watch.in_use is None
 
 
+@posix
+def test_descriptors_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = descriptors.resource
+    infinite = (resource.RLIM_INFINITY,) * 2
+    monkeypatch.setattr(resource, "getrlimit", lambda _: infinite)
+    assert descriptors.limit() is None
+    # As on Windows.
+    monkeypatch.setattr(descriptors, "resource", None)
+    assert descriptors.limit() is None
+    descriptors.DescriptorWatch()._count()
+
+
 # Loggers of libraries
 
 

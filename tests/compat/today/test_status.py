@@ -201,6 +201,14 @@ async def test_a_bot_that_connects_after_the_websocket_of_its_task_has_closed(
         assert [each.reason for each in driver.status().gone] == [""]
 
 
+async def test_a_bot_that_another_object_of_its_id_disconnects() -> None:
+    driver, adapter = small()
+    async with driver.lifespan():
+        adapter.bot_connect(SmallBot(adapter, "1"))
+        adapter.bot_disconnect(SmallBot(adapter, "1"))
+        assert (driver.bots, bots(driver.status()), driver.status().connected) == ({}, [], {})
+
+
 async def test_a_bot_of_another_adapter_is_not_over_the_websocket_of_its_task(
     session: aiohttp.ClientSession,
 ) -> None:
@@ -273,6 +281,9 @@ async def test_events_in_flight_and_cut_off(serving: Any, session: aiohttp.Clien
         await within(adapter.begun.wait())
         assert work(driver.status())["event"] == (1, None, 0)
         assert work(driver.status())["WebSocket handler"] == (1, 0, 0)
+        # A registry of prometheus-client is asked in a thread.
+        elsewhere = await asyncio.to_thread(driver.status)
+        assert work(elsewhere)["event"] == (1, None, 0)
         assert (await read_status(port_of(driver)))["work"][-1] == {
             "kind": "event",
             "in_flight": 1,
