@@ -17,7 +17,6 @@ from .observer import Observer
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
 
-
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HEADERS = {

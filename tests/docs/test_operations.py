@@ -73,15 +73,7 @@ async def test_each_command_prints_what_is_shown(
             code = PAGE.code("sh", command)
             expected = output_of(command).strip()
             assert (await asyncio.to_thread(there.run, code)).strip() == expected
-<<<<<<< HEAD
         code, pattern, text = PAGE.code("sh", "json.tool"), pattern_of(output_of("json.tool")), ""
-=======
-        code, text = PAGE.code("sh", "json.tool"), ""
-
-        def status() -> str:
-            return there.run(code)
-
->>>>>>> review15
         # When a bot's last message came is seen once a second.
         for _ in range(50):
             text = await asyncio.to_thread(there.run, code)
