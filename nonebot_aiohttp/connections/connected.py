@@ -170,7 +170,8 @@ class ConnectedBots:
         policy = self._options.duplicate_bot
         if policy == "reject":
             raise DuplicateBotError(old.self_id)
-        websocket = old.request
+        record = self.records.get(old)
+        websocket = old.request if record is None or record.websocket is None else record.websocket
         if isinstance(websocket, DriverWebSocket):
             timeout = self._options.probe_timeout
             alive = await websocket.is_alive(timeout) if policy == "probe" else None
