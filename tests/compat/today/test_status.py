@@ -266,6 +266,8 @@ async def test_bots_over_a_forward_websocket(recorder: Recorder) -> None:
             await within(connecting)
         (messages,) = driver.status().messages
         assert (messages.received, messages.sent) == (17, 17)
+        (calls,) = driver.status().calls
+        assert (calls.ok, calls.errors) == (1, 0)
         # A bot that connects by itself is not over the WebSocket of before.
         bot = SmallBot(adapter, "3")
         adapter.bot_connect(bot)
