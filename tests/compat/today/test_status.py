@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -347,6 +348,16 @@ async def test_the_state_and_the_versions(serving: Any) -> None:
         assert "nonebot2" in status.versions
     assert seen == ["starting", "running", "stopping"]
     assert driver.status().state == "not started"
+
+
+def test_a_nonebot_without_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr("nonebot.__version__", None)
+    driver, _ = small()
+    assert driver.status().versions["nonebot2"] == "unknown"
 
 
 async def test_the_paths_of_operators(serving: Any) -> None:
