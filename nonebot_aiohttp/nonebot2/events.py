@@ -193,6 +193,8 @@ class EventWork:
     def end_stop(self) -> None:
         """Be ready for another start; see ``lifespan.Work``."""
         self._origins = self._loop = None
+        if self._counting is not None:
+            self._counting.cancel()
         self._requests.end_stop()
 
     def _log_events(self, events: list[Event]) -> None:

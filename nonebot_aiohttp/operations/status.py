@@ -155,7 +155,8 @@ class LoopStatus(_Plain):
 class CallStatus(_Plain):
     """HTTP requests that adapters have sent to one host.
 
-    Redirects are included, and so is what aiohttp sends again because a connection was lost.
+    Redirects are included, and so is what aiohttp sends again because a connection was lost. So are
+    the handshakes of WebSockets that adapters open by themselves, as they do under NoneBot2.
 
     Attributes:
         host: The host, with its port unless that is the scheme's own; ``other`` for all hosts that

@@ -95,7 +95,7 @@ def test_addresses_of_a_family_that_the_machine_lacks_are_passed_over(
     monkeypatch: pytest.MonkeyPatch, on: str, code: int
 ) -> None:
     found = [(int(socket.AF_INET6), ("::1", 0, 0, 0))]
-    monkeypatch.setattr(listening, "resolve", lambda host, port: found)
+    monkeypatch.setattr(listening, "resolve", lambda *_: found)
     monkeypatch.setattr(
         "nonebot_aiohttp.hosts.listening.socket.socket", failing_socket(on=on, code=code)
     )
