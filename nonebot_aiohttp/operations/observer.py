@@ -25,6 +25,7 @@ from ..reverse.endpoints import Endpoints
 from .sampling import Sampler
 from .source import Found
 from .status import (
+    UNKNOWN,
     BotStatus,
     CallStatus,
     GoneStatus,
@@ -35,9 +36,6 @@ from .status import (
     WebhookStatus,
     WorkStatus,
 )
-
-UNKNOWN = "unknown"
-"""Stands for an adapter that is not registered, or that has not said yet who it is."""
 
 A_TURN = 250
 """Bots that are described before the rest of the loop has its turn."""
@@ -177,6 +175,7 @@ class Observer:
             messages=tuple(
                 MessageStatus(shown(name) or UNKNOWN, *counts)
                 for name, counts in sorted(self._messages().items())
+                if name or any(counts)
             ),
             work=tuple(self._work()),
             connected=dict(observed.records.connected),

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+UNKNOWN = "unknown"
+"""Stands for an adapter that is not registered, or that has not said yet who it is."""
+
 
 @dataclass(frozen=True)
 class _Plain:

@@ -180,6 +180,18 @@ def test_a_websocket_counts_once() -> None:
     assert websockets.messages() == {"my": [4, 4]}
 
 
+@pytest.mark.parametrize(("received", "told"), [(0, []), (2, [("unknown", 2, 0)])])
+def test_websockets_of_nobody_are_told_of_when_they_got_something(
+    received: int, told: list[Any]
+) -> None:
+    driver = make_driver()
+    waiting = websocket(received)
+    waiting.owner = ""
+    driver._operations.observer._observed.websockets[0].add(waiting)
+    messages = driver.status().messages
+    assert [(each.adapter, each.received, each.sent) for each in messages] == told
+
+
 # The sampler
 
 

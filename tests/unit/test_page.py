@@ -20,7 +20,7 @@ from nonebot_aiohttp.operations.page.asked import Asked
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
-from nonebot_aiohttp.operations.status import BotStatus, LoopStatus, Status
+from nonebot_aiohttp.operations.status import BotStatus, LoopStatus, MessageStatus, Status
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -230,6 +230,14 @@ def test_a_translation_has_the_same_values(english: str) -> None:
 
 def texts_of(status: Status) -> str:
     return shown(FakeSource(status)).text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [(ENGLISH, "an unknown adapter"), (CHINESE, "未知适配器")]
+)
+def test_what_no_adapter_has_claimed_has_a_name_in_each_language(language: str, said: str) -> None:
+    status = changed(TROUBLED, messages=(MessageStatus("unknown", 1, 0),))
+    assert said in shown(FakeSource(status), texts=Texts(language)).text
 
 
 @pytest.mark.promise("operations: the page says what is down before anything else")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..status import CallStatus, Second, Status, WorkStatus
+from ..status import UNKNOWN, CallStatus, Second, Status, WorkStatus
 from .elements import Markup, element
 from .plots import plot
 from .view import View, given, item, items
@@ -95,8 +95,8 @@ def adapters(view: View, status: Status) -> Markup:
         values = {"received": f"{each.received:,}", "sent": f"{each.sent:,}"}
         text = texts("messages: {received} in, {sent} out", **values)
         said.setdefault(each.adapter, []).append(text)
-    unknown = texts("an unknown adapter")
-    shown = items(*(item(given(name or unknown), *lines) for name, lines in said.items()))
+    names = {UNKNOWN: texts("an unknown adapter")}
+    shown = items(*(item(given(names.get(name, name)), *lines) for name, lines in said.items()))
     none = element("p", texts("Neither webhooks nor messages have come in."))
     heading = f"{texts('Adapters')}, {texts('since the start')}"
     return view.section("adapters", heading, shown or none)
