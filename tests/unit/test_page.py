@@ -232,6 +232,15 @@ def texts_of(status: Status) -> str:
     return shown(FakeSource(status)).text
 
 
+def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
+    bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
+    html = render(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts(), NOW)
+    read = re.sub(r"<style.*</style>|<[^>]*>", "", html)
+    assert "7 my · polling" in read
+    assert "1 2 s ago" in read
+    assert not re.search(r"[^ >]<small>", html)
+
+
 @pytest.mark.parametrize(
     ("language", "said"), [(ENGLISH, "an unknown adapter"), (CHINESE, "未知适配器")]
 )
@@ -378,7 +387,7 @@ def test_links_keep_the_search() -> None:
 def test_a_bot_has_its_times() -> None:
     bot = BotStatus("onebot", "1", "reverse WebSocket", NOW - 180, 1_234, int(NOW) - 7)
     page = shown(FakeSource(bots=[bot]))
-    assert "1\nonebot · reverse WebSocket\n3 min ago\n1,234\n7 s ago\n" in page.text
+    assert "1\nonebot · reverse WebSocket\n3 min ago\n1,234 \n7 s ago\n" in page.text
     exact = [each["title"] or "" for each in page.of("time")]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4}", each) for each in exact)
     assert len(exact) == 2
