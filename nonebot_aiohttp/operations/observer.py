@@ -145,8 +145,13 @@ class Observer:
             yield [_bot(each) for each in records[start : start + A_TURN]]
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
-        connected = {record.self_id for record in self._observed.records} if ids else set()
+        """Tell which of these bots are not connected; see ``Source``."""
+        asked = set(ids)
+        found = [record for record in self._observed.records if record.self_id in asked]
+        connected = {record.self_id for record in found}
+        polled = {record.self_id for record in found if record.way == POLLING}
+        if polled:
+            connected -= polled & {loop.self_id for loop in self._observed.loops if loop.is_down}
         return [each for each in ids if each not in connected]
 
     def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
