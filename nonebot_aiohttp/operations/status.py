@@ -236,7 +236,7 @@ class Second:
         received: WebSocket messages, and answers to polls, that came in.
         sent: WebSocket messages that went out.
         calls: HTTP requests to platforms.
-        failures: Handlers that failed, and calls that were not ``ok``.
+        failures: Handlers that failed, and calls that were not answered, or with 5xx, 401 or 429.
     """
 
     webhooks: int

@@ -82,7 +82,20 @@ def test_one_host_over_http_and_https_is_one() -> None:
         ("[::1]:81", [0, 0, 1, 0]),
         ("[::1]", [0, 1, 0, 0]),
     ]
-    assert (calls.total, calls.unwell) == (6, 3)
+    assert (calls.total, calls.unwell) == (6, 2)
+
+
+@pytest.mark.promise(
+    "operations: an ordinary 4xx, as of a deleted message, is no failure of the bot"
+)
+@pytest.mark.parametrize(
+    ("status", "unwell"),
+    [(200, 0), (304, 0), (400, 0), (403, 0), (404, 0), (401, 1), (429, 1), (500, 1), (503, 1)],
+)
+def test_what_a_platform_says_of_the_bot_is_a_failure(status: int, unwell: int) -> None:
+    calls = CallCounts()
+    calls.answered(URL("http://a.example/"), status)
+    assert (calls.total, calls.unwell) == (1, unwell)
 
 
 def test_a_host_called_other_is_not_lost() -> None:

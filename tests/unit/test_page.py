@@ -20,7 +20,13 @@ from nonebot_aiohttp.operations.page.asked import Asked
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
-from nonebot_aiohttp.operations.status import BotStatus, LoopStatus, MessageStatus, Status
+from nonebot_aiohttp.operations.status import (
+    BotStatus,
+    CallStatus,
+    LoopStatus,
+    MessageStatus,
+    Status,
+)
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -230,6 +236,14 @@ def test_a_translation_has_the_same_values(english: str) -> None:
 
 def texts_of(status: Status) -> str:
     return shown(FakeSource(status)).text
+
+
+@pytest.mark.parametrize(("ok", "marked"), [(89, True), (90, False), (0, True)])
+def test_a_host_is_marked_where_more_than_a_tenth_of_its_calls_fail(ok: int, marked: bool) -> None:
+    status = changed(QUIET, calls=(CallStatus("a.example", ok, 4, 3, 3),))
+    page = shown(FakeSource(status))
+    assert "failed: 10 (4xx: 4, 5xx: 3, no answer: 3)" in page.text
+    assert ({"class": "down"} in page.of("li")) is marked
 
 
 def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:

@@ -9,6 +9,9 @@ from .elements import Markup, element
 from .plots import plot
 from .view import View, given, item, items
 
+_MANY = 0.1
+# The share of a host's calls from which their failures are marked.
+
 
 def load(view: View, seconds: Sequence[Second]) -> Markup:
     """Show what happened in the last five minutes."""
@@ -48,7 +51,8 @@ def _call(view: View, call: CallStatus) -> Markup:
     failed = f"{texts('failed: {count}', count=f'{failures:,}')} ({', '.join(kinds)})"
     ok = texts("ok: {count}", count=f"{call.ok:,}")
     host = texts("other") if call.host == "other" else call.host
-    return item(given(host), failed if failures else "", ok, is_down=failures > 0)
+    is_bad = failures > _MANY * (call.ok + failures)
+    return item(given(host), failed if failures else "", ok, is_down=is_bad)
 
 
 def work(view: View, status: Status) -> Markup:
