@@ -76,10 +76,22 @@ def are_left() -> bool:
 
 def count_in_use() -> int | None:
     """Count the descriptors in use; None if that is unknown."""
-    try:
-        return len(os.listdir("/dev/fd"))
-    except OSError:
-        return None
+    for count in (_size, _list):
+        try:
+            if number := count():
+                return number
+        except OSError:
+            continue
+    return None
+
+
+def _size() -> int:
+    # Since Linux 6.2; before it is 0. To list ten thousand descriptors takes 8 ms or more.
+    return os.stat("/proc/self/fd").st_size
+
+
+def _list() -> int:
+    return len(os.listdir("/dev/fd"))
 
 
 def limit() -> int | None:

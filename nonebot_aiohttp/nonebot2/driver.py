@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import nonebot
 from aiohttp import web
 from nonebot.adapters import Bot
 from nonebot.config import Config, Env
@@ -127,7 +127,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
                 descriptors=descriptors,
                 events=work,
                 certificates=lambda: self._host.certificates,
-                versions=(("nonebot2", version("nonebot2")),),
+                # A bot that PyInstaller has packed has no metadata of packages.
+                versions=(("nonebot2", nonebot.__version__ or "unknown"),),
             ),
         )
         self._host = Host(

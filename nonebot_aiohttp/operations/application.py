@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 
 from aiohttp import hdrs, web
 
@@ -18,8 +16,6 @@ from .observer import Observer
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
-
-_PAGE = f"{__package__}.page"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -47,7 +43,7 @@ class _Application:
         self._add("/readyz", self._readyz)
         if access.has_token:
             # Not at the top, because most processes never show it; nor later, because it takes
-            # some milliseconds, which the event loop would have to wait.
+            # up to 30 ms, which the event loop would have to wait.
             from .page import page_response
 
             self._page_response = page_response
@@ -108,13 +104,8 @@ class _Application:
 
     async def _page(self, request: web.Request) -> web.Response:
         """Show the page."""
-        if _PAGE not in sys.modules:
-            # Most processes never show it, and the import takes 30 ms.
-            await asyncio.to_thread(import_module, _PAGE)
-        from .page import page_response
-
         await self._observer.refresh()
-        return page_response(self._observer, request, logger.recent)
+        return self._page_response(self._observer, request, logger.recent)
 
 
 def _as_json(value: object) -> str:

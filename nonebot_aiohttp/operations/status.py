@@ -77,7 +77,8 @@ class WorkStatus(_Plain):
     Attributes:
         kind: ``handler``, and ``hook`` for what runs when bots connect and disconnect; under
             NoneBot2 ``HTTP handler``, ``WebSocket handler`` and ``event``.
-        in_flight: How many run now.
+        in_flight: How many run now. The events of more than 2,000 WebSockets are counted in the
+            background, so that this is the count that the last question has begun.
         failed: How many have failed; None where nobody can count them.
         cut_off: How many were cut off at a stop.
     """
@@ -157,7 +158,8 @@ class LoopStatus(_Plain):
 class CallStatus(_Plain):
     """HTTP requests that adapters have sent to one host.
 
-    Redirects are included, and so is what aiohttp sends again because a connection was lost.
+    Redirects are included, and so is what aiohttp sends again because a connection was lost. So are
+    the handshakes of WebSockets that adapters open by themselves, as they do under NoneBot2.
 
     Attributes:
         host: The host, with its port unless that is the scheme's own; ``other`` for all hosts that

@@ -95,7 +95,7 @@ def test_addresses_of_a_family_that_the_machine_lacks_are_passed_over(
     monkeypatch: pytest.MonkeyPatch, on: str, code: int
 ) -> None:
     found = [(int(socket.AF_INET6), ("::1", 0, 0, 0))]
-    monkeypatch.setattr(listening, "resolve", lambda host, port: found)
+    monkeypatch.setattr(listening, "resolve", lambda *_: found)
     monkeypatch.setattr(
         "nonebot_aiohttp.hosts.listening.socket.socket", failing_socket(on=on, code=code)
     )
@@ -134,13 +134,22 @@ def test_a_limit_that_may_not_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -
         assert descriptors.resource.getrlimit(descriptors.resource.RLIMIT_NOFILE) == limits
 
 
+@posix
+def test_where_linux_does_not_tell_how_many_descriptors_there_are_they_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(descriptors, "_size", lambda: 0)
+    assert descriptors.count_in_use() == descriptors._list()
+
+
 def test_where_descriptors_cannot_be_counted_their_number_is_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(_: str) -> list[str]:
+    def fail() -> int:
         raise FileNotFoundError("/dev/fd")
 
-    monkeypatch.setattr("nonebot_aiohttp.connections.descriptors.os.listdir", fail)
+    monkeypatch.setattr(descriptors, "_size", fail)
+    monkeypatch.setattr(descriptors, "_list", fail)
     assert descriptors.count_in_use() is None
     watch = descriptors.DescriptorWatch()
     watch._count()

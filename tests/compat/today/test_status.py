@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,8 @@ async def test_bots_over_a_forward_websocket(recorder: Recorder) -> None:
             await within(connecting)
         (messages,) = driver.status().messages
         assert (messages.received, messages.sent) == (17, 17)
+        (calls,) = driver.status().calls
+        assert (calls.ok, calls.errors) == (1, 0)
         # A bot that connects by itself is not over the WebSocket of before.
         bot = SmallBot(adapter, "3")
         adapter.bot_connect(bot)
@@ -345,6 +348,16 @@ async def test_the_state_and_the_versions(serving: Any) -> None:
         assert "nonebot2" in status.versions
     assert seen == ["starting", "running", "stopping"]
     assert driver.status().state == "not started"
+
+
+def test_a_nonebot_without_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr("nonebot.__version__", None)
+    driver, _ = small()
+    assert driver.status().versions["nonebot2"] == "unknown"
 
 
 async def test_the_paths_of_operators(serving: Any) -> None:
