@@ -246,6 +246,12 @@ def test_a_host_is_marked_where_more_than_a_tenth_of_its_calls_fail(ok: int, mar
     assert ({"class": "down"} in page.of("li")) is marked
 
 
+@pytest.mark.parametrize(("number", "said"), [(99, "99\n"), (100, "100+\n")])
+def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> None:
+    status = changed(TROUBLED, gone=TROUBLED.gone[:1] * number)
+    assert f"Bots gone: {said}" in texts_of(status)
+
+
 def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
     bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
     html = render(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts(), NOW)
