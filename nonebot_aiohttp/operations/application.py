@@ -107,8 +107,10 @@ class _Application:
             # Most processes never show it, and the import takes 30 ms.
             await asyncio.to_thread(import_module, _PAGE)
         from .page import page_response
+        from .page.asked import Asked
 
         await self._observer.refresh()
+        await self._observer.search(Asked.read(request.query).query)
         return page_response(self._observer, request, logger.recent)
 
 
