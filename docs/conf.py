@@ -51,6 +51,8 @@ autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 
+# An <img> may have a width, which GitHub honours, too.
+myst_enable_extensions = ["html_image"]
 # The anchors of headings, as GitHub makes them.
 myst_heading_anchors = 4
 

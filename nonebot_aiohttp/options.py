@@ -22,10 +22,10 @@ from .settings.driver import (
     NO_CERTIFICATE,
     NO_FILE,
     SECRETS,
-    SHORT_TOKEN,
     SHORTEST_TOKEN,
     UNKNOWN,
     WRONG_ORIGIN,
+    WRONG_TOKEN,
     Problem,
     is_host_name,
     is_origin,
@@ -321,7 +321,7 @@ class DriverOptions(BaseModel, frozen=True, extra="forbid"):
         if self.ops_port is not None and ports_of(self.ops_port) is None:
             yield "ops_port", self._not_wanted("ops_port")
         if self.ops_token is not None and len(self.ops_token) < SHORTEST_TOKEN:
-            yield "ops_token", SHORT_TOKEN
+            yield "ops_token", WRONG_TOKEN
         if not all(map(is_host_name, self.ops_names)):
             yield "ops_names", self._not_wanted("ops_names")
 

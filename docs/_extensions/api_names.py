@@ -8,6 +8,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
+from nonebot_aiohttp import operations
+
 PLACES = {
     "Adapter": "nonebot.adapters.Adapter",
     "Driver": "nonebot_aiohttp.drivers.Driver",
@@ -15,6 +17,10 @@ PLACES = {
     "aiohttp.web_app.Application": "aiohttp.web.Application",
     "builtins.type": "type",
     "type": "type",
+    **{
+        f"nonebot_aiohttp.operations.status.{name}": f"nonebot_aiohttp.operations.{name}"
+        for name in operations.__all__
+    },
 }
 """What is meant by the last part of a name, and by the module where a class is defined."""
 

@@ -116,10 +116,13 @@ class ConnectedBots:
                 await self._make_room(old)
             yield
 
-    def connect(self, bot: Bot, owner: str, way: str = "") -> None:
+    def connect(
+        self, bot: Bot, owner: str, way: str = "", websocket: DriverWebSocket | None = None
+    ) -> None:
         """Add a bot and run its connect hooks; another bot with its id is disconnected.
 
         ``owner`` is the adapter's name, and ``way`` such as ``"reverse WebSocket"``, for the log.
+        The adapter may have put something else into ``bot.request`` than its WebSocket.
         """
         driver = self._driver
         old = driver.bots.get(bot.self_id)
@@ -128,10 +131,7 @@ class ConnectedBots:
         driver.bots[bot.self_id] = bot
         registered = tuple(driver._bot_connection_hook)
         hooks = start_task(self._call_hooks(registered, "bot connect", bot, owner))
-        websocket = getattr(bot, "request", None)
-        self.records.add(
-            bot, owner, way, websocket if isinstance(websocket, DriverWebSocket) else None
-        )
+        self.records.add(bot, owner, way, websocket)
         # Not kept when it has ended, to save memory: there are many idle connections.
         if not hooks.done():
             self._connect_hooks[id(bot)] = hooks
@@ -170,7 +170,8 @@ class ConnectedBots:
         policy = self._options.duplicate_bot
         if policy == "reject":
             raise DuplicateBotError(old.self_id)
-        websocket = old.request
+        record = self.records.get(old)
+        websocket = old.request if record is None or record.websocket is None else record.websocket
         if isinstance(websocket, DriverWebSocket):
             timeout = self._options.probe_timeout
             alive = await websocket.is_alive(timeout) if policy == "probe" else None

@@ -94,9 +94,10 @@ def _list() -> int:
     return len(os.listdir("/dev/fd"))
 
 
-def limit() -> int:
-    """Return how many descriptors this process may have."""
-    return _limits()[0]
+def limit() -> int | None:
+    """Return how many descriptors this process may have; None where they have no limit."""
+    soft = _limits()[0]
+    return None if resource is None or soft == sys.maxsize else soft
 
 
 class DescriptorWatch(PeriodicWatch):
@@ -125,10 +126,13 @@ class DescriptorWatch(PeriodicWatch):
 
     def _count(self) -> None:
         self.in_use = count_in_use()
-        if not self._warned and (self.in_use or 0) >= WARNING_THRESHOLD * limit():
+        in_use, most = self.in_use, limit()
+        if self._warned or in_use is None or most is None:
+            return
+        if in_use >= WARNING_THRESHOLD * most:
             self._warned = True
             logger.warning(
                 "Three quarters of the {} file descriptors are in use, one for each connection. {}",
-                limit(),
+                most,
                 ADVICE,
             )

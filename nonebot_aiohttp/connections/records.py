@@ -137,22 +137,20 @@ class BotRecords:
         self, bot: Any, adapter: str, way: str, websocket: DriverWebSocket | None = None
     ) -> BotRecord:
         """Note that a bot has connected."""
+        # Its record may be there: a bot can connect twice, or be gone without having disconnected.
+        self._forget(bot)
         adapter = shown(adapter)
         record = BotRecord(str(bot.self_id), adapter, way, self._clock(), websocket)
-        if self._records.get(id(bot)) is None:
-            self.connected[adapter] += 1
+        self.connected[adapter] += 1
         self._records[id(bot)] = record
         self._gone.pop((adapter, record.self_id), None)
         return record
 
     def remove(self, bot: Any) -> BotRecord | None:
         """Note that a bot has gone; None if it was not connected."""
-        record = self._records.pop(id(bot), None)
+        record = self._forget(bot)
         if record is None:
             return None
-        self.connected[record.adapter] -= 1
-        if not self.connected[record.adapter]:
-            del self.connected[record.adapter]
         key = record.adapter, record.self_id
         websocket = record.websocket
         reason = ""
@@ -164,6 +162,14 @@ class BotRecords:
         self._gone[key] = gone
         if len(self._gone) > MOST_GONE:
             self._gone.popitem(last=False)
+        return record
+
+    def _forget(self, bot: Any) -> BotRecord | None:
+        record = self._records.pop(id(bot), None)
+        if record is not None:
+            self.connected[record.adapter] -= 1
+            if not self.connected[record.adapter]:
+                del self.connected[record.adapter]
         return record
 
     def polled(self, bot: Any) -> None:

@@ -97,7 +97,8 @@ class ReconnectLoop(ForwardLoop):
             async with self._supplies.connected_bots.slot(setup.self_id):
                 bot = create_bot(adapter, driver, setup.self_id, websocket)
                 websocket.owner = setup.adapter
-                self._supplies.connected_bots.connect(bot, setup.adapter, self.kind)
+                connected = self._supplies.connected_bots
+                connected.connect(bot, setup.adapter, self.kind, websocket)
         except DuplicateBotError:
             await websocket.end(NORMAL, "the bot is connected already")
             raise

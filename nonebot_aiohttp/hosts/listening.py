@@ -25,8 +25,8 @@ HIGHEST_PORT = 65535
 
 _LONGEST_SHOWN = 40
 
-OF_HERE = "HOST must be an address of this machine: 127.0.0.1, or 0.0.0.0 for all, for example"
-"""What to do if the host is another machine's, or nobody's."""
+OF_HERE = "{} must be an address of this machine: 127.0.0.1, or 0.0.0.0 for all, for example"
+"""What to do if the host of a setting is another machine's, or nobody's."""
 
 BACKLOG = 1024
 """Connections that wait to be accepted; those that come while the startup hooks run wait here."""
@@ -106,24 +106,26 @@ def port_number(port: Any) -> int:
     return number
 
 
-def listen(host: str | None, port: int) -> list[socket.socket]:
+def listen(host: str | None, port: int, setting: str = "HOST") -> list[socket.socket]:
     """Bind and listen on every address that a host name resolves to.
 
-    An empty host is all interfaces. Port 0 lets the system choose one port for all addresses.
+    An empty host is all interfaces. Port 0 lets the system choose one port for all addresses. The
+    setting is the one that the host comes from, for the errors.
 
     Raises:
         StartupError: An address cannot be bound, or the name does not resolve.
     """
     sockets: list[socket.socket] = []
     try:
-        for family, address in resolve(host, port):
+        for family, address in resolve(host, port, setting):
             bound = port or (sockets[0].getsockname()[1] if sockets else 0)
-            listening = _bind(family, (address[0], bound, *address[2:]))
+            listening = _bind(family, (address[0], bound, *address[2:]), setting)
             if listening is not None:
                 sockets.append(listening)
         if not sockets:
+            advice = OF_HERE.format(setting)
             raise StartupError(
-                f"Cannot listen on {host}: none of its addresses is on this machine; {OF_HERE}"
+                f"Cannot listen on {host}: none of its addresses is on this machine; {advice}"
             )
     except BaseException:
         close_all(sockets)
@@ -131,7 +133,7 @@ def listen(host: str | None, port: int) -> list[socket.socket]:
     return sockets
 
 
-def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
+def resolve(host: str | None, port: int, setting: str = "HOST") -> list[tuple[int, Address]]:
     """Resolve a host name to address families and addresses, without repetitions.
 
     Raises:
@@ -141,13 +143,14 @@ def resolve(host: str | None, port: int) -> list[tuple[int, Address]]:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:
         name, _, port_text = (host or "").rpartition(":")
-        advice = OF_HERE
-        if port_text.isdecimal() and ":" not in name:
+        advice = OF_HERE.format(setting)
+        if port_text.isdecimal() and ":" not in name and setting == "HOST":
             advice = f'the port is an argument of its own: run("{name}", {port_text})'
-        text = f"Cannot listen on {host}: {error.strerror or error}; {advice}"
-        raise StartupError(text) from None
+        # A name such as "a..b" is not an OSError, but a UnicodeError of Python's own.
+        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+        raise StartupError(f"Cannot listen on {host}: {why}; {advice}") from None
     return list(dict.fromkeys((int(info[0]), cast("Address", info[4])) for info in found))
 
 
@@ -182,7 +185,7 @@ def close_all(sockets: list[socket.socket]) -> None:
         listening.close()
 
 
-def _bind(family: int, address: Address) -> socket.socket | None:
+def _bind(family: int, address: Address, setting: str) -> socket.socket | None:
     """Bind one address; None where the machine does not have its address family."""
     try:
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -203,7 +206,7 @@ def _bind(family: int, address: Address) -> socket.socket | None:
             return None
         text = f"Cannot listen on {address[0]} port {address[1]}: {error.strerror or error}"
         if error.errno == errno.EADDRNOTAVAIL:
-            text = f"{text}; {OF_HERE}"
+            text = f"{text}; {OF_HERE.format(setting)}"
         raise StartupError(text) from None
 
 

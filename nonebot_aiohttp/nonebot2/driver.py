@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import nonebot
 from aiohttp import web
 from nonebot.adapters import Bot
 from nonebot.config import Config, Env
@@ -111,6 +111,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
             drain_timeout=self.options.drain_timeout,
             close_timeout=self.options.close_timeout,
         )
+        life.on_startup(work.bind)
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
@@ -126,7 +127,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
                 descriptors=descriptors,
                 events=work,
                 certificates=lambda: self._host.certificates,
-                versions=(("nonebot2", version("nonebot2")),),
+                # A bot that PyInstaller has packed has no metadata of packages.
+                versions=(("nonebot2", nonebot.__version__ or "unknown"),),
             ),
         )
         self._host = Host(
@@ -185,7 +187,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         self._records.add(bot, name, way, websocket)
 
     def _bot_disconnect(self, bot: Bot) -> None:
-        self._records.remove(bot)
+        # NoneBot goes by the id as well.
+        self._records.remove(self.bots.get(bot.self_id, bot))
         super()._bot_disconnect(bot)
 
     def _deadline(self) -> Deadline | None:

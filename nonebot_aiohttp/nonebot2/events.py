@@ -87,17 +87,18 @@ class EventWork:
         # How many events are in flight, and the monotonic time when they were counted.
         self._counted = 0, -COUNT_LASTS
         self._counting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def bind(self) -> None:
+        """Use the running event loop until ``end_stop``."""
+        self._loop = asyncio.get_running_loop()
 
     def in_flight(self) -> int:
-        """Count the events that are being handled; a count holds for a second."""
+        """Count the events that are being handled, in any thread; a count holds for a second."""
         count, when = self._counted
         if self._counting is not None or time.monotonic() - when < COUNT_LASTS:
             return count
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return 0
-        return len(events_in_flight(loop))
+        return 0 if self._loop is None else len(events_in_flight(self._loop))
 
     async def recount(self) -> None:
         """Count in turns with the rest of the loop.
@@ -191,7 +192,9 @@ class EventWork:
 
     def end_stop(self) -> None:
         """Be ready for another start; see ``lifespan.Work``."""
-        self._origins = None
+        self._origins = self._loop = None
+        if self._counting is not None:
+            self._counting.cancel()
         self._requests.end_stop()
 
     def _log_events(self, events: list[Event]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 
 from aiohttp import hdrs, web
 
@@ -18,8 +16,6 @@ from .observer import Observer
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
-
-_PAGE = f"{__package__}.page"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,6 +42,13 @@ class _Application:
         self._add("/livez", self._livez)
         self._add("/readyz", self._readyz)
         if access.has_token:
+            # Not at the top, because most processes never show it; nor later, because it takes
+            # up to 30 ms, which the event loop would have to wait.
+            from .page import page_response
+            from .page.asked import Asked
+
+            self._page_response = page_response
+            self._read_asked = Asked.read
             self._add("/", self._page)
             # Where a site mounts it at "/ops", this is "/ops" without a slash.
             self._add("", self._page)
@@ -103,15 +106,9 @@ class _Application:
 
     async def _page(self, request: web.Request) -> web.Response:
         """Show the page."""
-        if _PAGE not in sys.modules:
-            # Most processes never show it, and the import takes 30 ms.
-            await asyncio.to_thread(import_module, _PAGE)
-        from .page import page_response
-        from .page.asked import Asked
-
         await self._observer.refresh()
-        await self._observer.search(Asked.read(request.query).query)
-        return page_response(self._observer, request, logger.recent)
+        await self._observer.search(self._read_asked(request.query).query)
+        return self._page_response(self._observer, request, logger.recent)
 
 
 def _as_json(value: object) -> str:

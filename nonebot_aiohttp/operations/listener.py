@@ -87,7 +87,7 @@ class OperatorsListener:
         text = ""
         for port in ports:
             try:
-                return listen(self._host, port)
+                return listen(self._host, port, "aiohttp_ops_host")
             except StartupError as error:
                 text = str(error)
         if len(ports) > 1:

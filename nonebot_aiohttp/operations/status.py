@@ -155,7 +155,8 @@ class LoopStatus(_Plain):
 class CallStatus(_Plain):
     """HTTP requests that adapters have sent to one host.
 
-    Redirects are included, and so is what aiohttp sends again because a connection was lost.
+    Redirects are included, and so is what aiohttp sends again because a connection was lost. So are
+    the handshakes of WebSockets that adapters open by themselves, as they do under NoneBot2.
 
     Attributes:
         host: The host, with its port unless that is the scheme's own; ``other`` for all hosts that
@@ -197,7 +198,7 @@ class Status(_Plain):
         loops: The forward connections.
         calls: HTTP requests to platforms, by host.
         descriptors: File descriptors in use, counted every few seconds; None where that is unknown.
-        descriptor_limit: How many there may be.
+        descriptor_limit: How many there may be; None where they have no limit, as on Windows.
         certificate_expires: When the certificate of ``aiohttp_ssl_certfile`` expires; None without
             one, or where another host has it.
         certificate_renewal_due: From when on it is time to ask why nobody has renewed it: two weeks

@@ -189,7 +189,7 @@ class AdapterEndpoints(Endpoints):
             bot = create_bot(adapter, self._driver, self_id, websocket)
             await websocket.accept()
             websocket.owner = target.adapter
-            self._connected_bots.connect(bot, target.adapter, REVERSE)
+            self._connected_bots.connect(bot, target.adapter, REVERSE, websocket)
         return bot
 
     async def _ask(self, adapter: type[Bot], connection: HTTPConnection) -> tuple[str, Any]:

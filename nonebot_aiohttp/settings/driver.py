@@ -81,6 +81,9 @@ def not_wanted(name: str, annotation: Any, field: Any) -> Problem:
         annotation: Its type.
         field: Its field, of pydantic 1 or 2.
     """
+    if name == "ops_token":
+        # An example would be a token that others know.
+        return WRONG_TOKEN
     wanted = _WANTED.get(name)
     if wanted is None:
         unit = "bytes" if name.endswith(("_size", "_memory")) else "seconds"
@@ -176,7 +179,6 @@ _WANTED = {
     "ops_host": Wanted("a host name or an address", lambda value: "127.0.0.1"),
     "ops_names": Wanted("a list of host names in JSON", _host_names),
     "ops_port": Wanted("a port, or a range of ports", lambda value: "9100-9107"),
-    "ops_token": Wanted("text", lambda value: "", is_plain=False),
     "ssl_certfile": _A_PATH,
     "ssl_keyfile": _A_PATH,
     "ssl_cafile": _A_PATH,
@@ -186,8 +188,8 @@ UNKNOWN = Problem("is unknown", hides_value=True)
 NO_FILE = Problem(
     "is not a file that can be read", advice="write the whole path of a PEM file that exists"
 )
-SHORT_TOKEN = Problem(
-    f"must have {SHORTEST_TOKEN} characters or more",
+WRONG_TOKEN = Problem(
+    f"must be text of {SHORTEST_TOKEN} characters or more",
     advice="write what this prints: python -c 'import secrets; print(secrets.token_urlsafe())'",
     hides_value=True,
 )

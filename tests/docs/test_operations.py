@@ -17,12 +17,17 @@ import aiohttp
 import pytest
 import yaml
 
+from nonebot_aiohttp.connections.calls import MOST_HOSTS
+from nonebot_aiohttp.connections.records import MOST_GONE
 from nonebot_aiohttp.hosts.systemd import OPERATIONS
 from nonebot_aiohttp.operations import Status
+from nonebot_aiohttp.operations.page.bots import ROWS
+from nonebot_aiohttp.operations.page.response import REFRESH
+from nonebot_aiohttp.reverse.gate import MOST_REASONS
 from nonebot_aiohttp.settings.driver import SHORTEST_TOKEN
 from tests.docs.commands import Command, needs_program, plain_environment, program
 from tests.docs.deployed import FILES, Nginx
-from tests.docs.operated import OPERATORS, PAGE, as_operator, connected, shown, write_files
+from tests.docs.operated import OPERATORS, PAGE, TOKEN, as_operator, connected, shown, write_files
 from tests.docs.trying import needs_curl
 from tests.process.programs import PATIENCE, ROOT
 from tests.support.certs import Tls
@@ -68,18 +73,26 @@ async def test_each_command_prints_what_is_shown(
             code = PAGE.code("sh", command)
             expected = output_of(command).strip()
             assert (await asyncio.to_thread(there.run, code)).strip() == expected
-        code = PAGE.code("sh", "json.tool")
-
-        def status() -> str:
-            return there.run(code)
-
+        code, pattern, text = PAGE.code("sh", "json.tool"), pattern_of(output_of("json.tool")), ""
         # When a bot's last message came is seen once a second.
         for _ in range(50):
-            text = await asyncio.to_thread(status)
-            if re.search(pattern_of(output_of("json.tool")), text):
+            text = await asyncio.to_thread(there.run, code)
+            if re.search(pattern, text):
                 break
-        else:
-            pytest.fail(text)
+        assert re.search(pattern, text), text
+
+
+@needs_curl
+async def test_curl_takes_the_header_from_a_file(tmp_path: Path) -> None:
+    (words,) = re.findall(r"`(curl -H @\S+)`", PAGE.prose)
+    header = tmp_path / words.partition("@")[2]
+    async with shown(tmp_path) as there:
+        assert "show aiohttp_ops_token" in await asyncio.to_thread(
+            there.run, f"curl {there.url}/status"
+        )
+        header.write_text(f"Authorization: Bearer {TOKEN}\n", "utf-8")
+        command = f"{words} -s {there.url}/status"
+        assert "running" in await asyncio.to_thread(there.run, command)
 
 
 @needs_curl
@@ -306,6 +319,25 @@ def test_the_report_is_that_of_the_page(tmp_path: Path) -> None:
         timeout=PATIENCE,
     )
     assert ran.stdout == output_of("report.py"), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("at most", MOST_GONE),
+        ("then `other`): `ok`", MOST_HOSTS),
+        ("reasons, then `other`", MOST_REASONS),
+        ("bots at a time", ROWS),
+    ],
+)
+def test_the_limits_are_those_of_the_package(text: str, number: int) -> None:
+    (line,) = (line for line in PAGE.prose.splitlines() if text in line and re.search(r"\d", line))
+    assert str(number) in re.findall(r"\d+", line)
+
+
+def test_the_page_is_loaded_again_as_often_as_is_said() -> None:
+    assert REFRESH == 10
+    assert "The page loads itself again every ten seconds." in PAGE.prose
 
 
 def test_the_table_has_all_fields_of_the_status() -> None:

@@ -63,6 +63,13 @@ async def test_probe_keeps_an_old_connection_that_lives(logs: Logs) -> None:
     assert logs.matching("bot 1 is already connected", "WARNING")
 
 
+async def test_probe_asks_the_connection_of_a_bot_whose_request_was_replaced() -> None:
+    async with running() as (driver, host), host.bot_connected() as old:
+        driver.bots["1"].request = HTTPRequest("1.1", "http", "/")
+        async with answering(old), await host.client() as new:
+            assert (await host.upgrade(new)).status == 409
+
+
 @pytest.mark.promise("reverse: a second connection waits for a probe of the first")
 async def test_probe_replaces_an_old_connection_that_is_silent(logs: Logs) -> None:
     """Trap: a dead reverse connection kept its slot until a restart (go-cqhttp#1321)."""

@@ -326,10 +326,25 @@ async def test_a_port_in_use_is_one_warning_where_another_server_hosts(
     )
 
 
-async def test_a_name_that_is_nobodys(adapter: Adapter) -> None:
-    driver = operated(adapter, ops_host="name.invalid")
-    with pytest.raises(StartupError, match=r"^Cannot listen on name\.invalid: .*aiohttp_ops_port"):
+async def test_it_listens_on_each_address_of_a_name(adapter: Adapter) -> None:
+    driver = operated(adapter, ops_host="localhost")
+    async with own_process(driver):
+        addresses = driver._operations.listener.addresses
+        assert addresses
+        for address in addresses:
+            async with await RawClient.connect(address[1], address[0]) as client:
+                sent = {"Host": f"localhost:{address[1]}"}
+                assert (await client.request("GET", "/livez", sent)).status == 200
+
+
+@pytest.mark.parametrize("name", ["name.invalid", "a..b", "127.0.0.1:9100", "x" * 70])
+async def test_a_name_that_is_nobodys(name: str, adapter: Adapter, logs: Logs) -> None:
+    driver = operated(adapter, ops_host=name)
+    text = f"^Cannot listen on {name}: .*; aiohttp_ops_host must be an address .*aiohttp_ops_port"
+    with pytest.raises(StartupError, match=text):
         await within(driver.serve("127.0.0.1", 0))
+    async with driver.lifespan():
+        assert logs.matching("Operators cannot look at this process", "WARNING")
 
 
 # What does not go wrong

@@ -9,29 +9,18 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 
-from nonebot_aiohttp import Driver
 from nonebot_aiohttp.operations import listener
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
 from tests.support.leaks import open_sockets
 from tests.support.logs import Logs
-from tests.support.operated import PLACES, TOKEN, ask, head, operated, port_of
-from tests.support.waiting import eventually, settle
+from tests.support.operated import BEARER, PLACES, TOKEN, ask, head, operated, port_of
+from tests.support.waiting import eventually, settle, within
 
 pytestmark = pytest.mark.both_loops
 
 AIOHTTP = tuple(map(int, re.findall(r"\d+", aiohttp.__version__)[:3]))
-
-
-def unsent_of_operators(driver: Driver) -> int:
-    """Return the bytes that operators have not taken."""
-    runner = driver._operations.listener._runner
-    assert runner is not None
-    assert runner.server is not None
-    open_ones = [each.transport for each in runner.server.connections]
-    return sum(each.get_write_buffer_size() for each in open_ones if each is not None)
-
 
 LEFT_OPEN = [b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 if AIOHTTP >= (3, 14, 4):
@@ -51,6 +40,45 @@ if AIOHTTP >= (3, 14, 4):
     ],
     ids=["nothing", "half a line", "half a head", "kept alive", "half a body", "half a chunk"],
 )
+@pytest.mark.parametrize("name", ["its port", "lifespan()"])
+async def test_a_client_that_stays_does_not_delay_the_stop(
+    name: str, sent: bytes, adapter: Adapter, logs: Logs
+) -> None:
+    driver = operated(adapter)
+    loop = asyncio.get_running_loop()
+    async with PLACES[name](driver) as (port, _):
+        client = await RawClient.connect(port)
+        if sent:
+            await client.send(sent)
+        await ask(port, "/livez")
+        began = loop.time()
+    assert loop.time() - began < 3
+    await client.read_to_end()
+    await client.close()
+    assert not logs.matching("that had not ended")
+    assert not logs.messages("ERROR")
+
+
+async def test_a_page_that_is_being_made_does_not_delay_the_stop(
+    adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
+) -> None:
+    driver, asked = operated(adapter), asyncio.Event()
+
+    async def hang() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(driver._operations.observer, "refresh", hang)
+    loop = asyncio.get_running_loop()
+    async with own_process(driver):
+        asking = asyncio.ensure_future(ask(port_of(driver), "/status", BEARER))
+        await within(asked.wait())
+        began = loop.time()
+    assert loop.time() - began < 3
+    await asyncio.gather(asking, return_exceptions=True)
+    assert not logs.messages("ERROR")
+
+
 @pytest.mark.promise("operations: idle and unfinished connections to the operators' port end")
 @pytest.mark.parametrize("sent", LEFT_OPEN)
 async def test_idle_connections_are_closed(

@@ -1,9 +1,10 @@
-"""Floods of wrong tokens to the operators' port: few lines in the log, and no memory."""
+"""Floods to the operators' port: wrong tokens, and requests that are bent at random."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import tracemalloc
 
 import pytest
@@ -12,7 +13,18 @@ from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
 from tests.support.logs import Logs
-from tests.support.operated import BEARER, TOKEN, ask, mounted, operated, port_of
+from tests.support.operated import (
+    BEARER,
+    DETAILS,
+    GUARDED,
+    TOKEN,
+    ask,
+    head,
+    mounted,
+    operated,
+    port_of,
+    statuses,
+)
 from tests.support.waiting import passes
 
 WRONG = "Wr0ng-but-just-as-long-as-the"
@@ -73,3 +85,76 @@ async def test_requests_that_come_all_at_once(path: str, adapter: Adapter) -> No
                 for _ in range(number):
                     await client.read_response()
         assert counted[0] >= number
+
+
+CHUNKS = [
+    b"Authorization: Bearer ",
+    b"Authorization: Basic Og==",
+    b"Host: localhost",
+    b"Host: evil.example",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"\xff",
+    b" ",
+    b"\t",
+    b":",
+    b"/",
+    b"/livez",
+    b"/readyz",
+    b"/status",
+    b"/metrics",
+    b"?bots=1",
+    b"..",
+    b"%2e",
+    b"%2f",
+    b"GET",
+    b"HEAD",
+    b"HTTP/1.0",
+    b"HTTP/1.1",
+    b"HTTP/2.0",
+    b"Content-Length: 5",
+    b"Transfer-Encoding: chunked",
+    b"Connection: keep-alive",
+    b"Upgrade: websocket",
+]
+"""What is put into requests."""
+
+EXPECTED = {100, 200, 400, 401, 404, 405, 417, 421}
+
+BENT = 400
+"""Requests in one test; each takes a connection."""
+
+
+def bend(request: bytes, rand: random.Random) -> bytes:
+    """Take something out of a request, and put something into it, some times."""
+    for _ in range(rand.randint(1, 4)):
+        start = rand.randrange(len(request) + 1)
+        end = min(start + rand.choice([0, 0, 1, 5, 20]), len(request))
+        request = request[:start] + rand.choice(CHUNKS) + request[end:]
+    return request
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_bent_request_gets_in(adapter: Adapter, seed: int) -> None:
+    rand, driver, answered = random.Random(seed), operated(adapter), 0
+    wrong = f"Authorization: Bearer {WRONG}"
+    async with own_process(driver):
+        for _ in range(BENT):
+            path = rand.choice(["/livez", *GUARDED])
+            sent = bend(head("GET", path, *[wrong] * rand.randint(0, 1)), rand)
+            async with await RawClient.connect(port_of(driver)) as client:
+                await client.send(sent)
+                reading = asyncio.ensure_future(client.read_to_end())
+                # For what is not a whole request no answer comes.
+                await asyncio.wait({reading}, timeout=0.02)
+                if not client.is_closing:
+                    client.end_writing()
+                answer = await reading
+            assert not DETAILS.search(answer), sent
+            assert set(statuses(answer)) <= EXPECTED, (sent, answer)
+            answered += bool(statuses(answer))
+        assert answered > BENT / 10
+        assert (await ask(port_of(driver), "/status", BEARER)).status == 200

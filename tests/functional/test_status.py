@@ -225,6 +225,20 @@ async def test_what_is_said_of_a_connected_bot(serving: Serving, adapter: Adapte
     assert driver.status().connected == {}
 
 
+async def test_a_bot_whose_adapter_has_replaced_its_request(serving: Serving) -> None:
+    class Recorder(RecordingBot):
+        def __init__(self, self_id: str, request: HTTPConnection) -> None:
+            super().__init__(self_id, request)
+            self.request: Any = object()
+
+    async with serving(make_driver(Recorder)) as host, host.bot_connected() as client:
+        await client.send_frame(frames.text("x"))
+        await counted(host.driver, 1)
+        await client.send_frame(frames.close(4001))
+        await eventually(lambda: not host.driver.bots)
+        assert [each.reason for each in host.driver.status().gone] == ["4001"]
+
+
 # Bots that have gone
 
 

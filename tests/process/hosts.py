@@ -100,6 +100,8 @@ PROMISES: dict[str, str] = {
     "going away": "After that WebSockets are closed with 1001",
     "hooks in order": "Then disconnect hooks run, shutdown hooks in reverse, and the session ends",
     "exit code": "SIGTERM ends the process with exit code 0",
+    "operators": "`aiohttp_ops_port` answers from before the startup hooks to the end of the stop",
+    "operators' port": "If that port is in use the start fails",
 }
 """The rows of the table; the tests use the short names."""
 
@@ -122,6 +124,7 @@ _EXCEPTIONS: dict[str, dict[str, tuple[Host, ...]]] = {
     "busy": {"closed at the end": _AIOHTTPS_HOSTS, "closed at once": _ASGI_HOSTS},
     "going away": {"1012, earlier": (UVICORN, STARLETTE), "waits for the clients": (HYPERCORN,)},
     "exit code": {"ended by the signal": (UVICORN, STARLETTE)},
+    "operators' port": {"a warning": (*_AIOHTTPS_HOSTS, *_ASGI_HOSTS)},
 }
 
 

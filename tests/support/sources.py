@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nonebot_aiohttp.log.own import Recent
 from nonebot_aiohttp.operations.source import Found
 from nonebot_aiohttp.operations.status import (
     BotStatus,
@@ -96,7 +97,7 @@ TROUBLED = replace(
 
 
 @dataclass(frozen=True)
-class Warned:
+class Warned(Recent):
     """A warning that was logged, as the page takes it."""
 
     when: float = NOW - 60

@@ -68,6 +68,15 @@ def test_every_module_has_its_place() -> None:
     assert [module for module in MODULES if not has_place(module)] == []
 
 
+def test_the_modules_that_are_named_in_a_room_exist() -> None:
+    """They are named without the room there: ``guests.guest`` of ``reverse``."""
+    for place in ROOMS:
+        rooms = [room for head in heads_of(place) for room in re.findall(r"`(\w+)`", head)]
+        for name in re.findall(r"`((?:\w+\.)+\w+)`", place):
+            inside = any(f"{room}.{name}" in SOURCES for room in rooms)
+            assert inside or is_ours(name) or name.startswith("driver."), name
+
+
 def test_the_rooms_stand_in_their_import_order() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")

@@ -127,6 +127,15 @@ def test_a_bot_of_another_adapter_with_the_same_id_is_another() -> None:
     assert [each.adapter for each in records.gone()] == ["one"]
 
 
+def test_a_bot_that_connects_anew_counts_once() -> None:
+    records, each = BotRecords(), bot("1")
+    for adapter in ("one", "one", "two"):
+        records.add(each, adapter, "polling")
+    assert (len(records), dict(records.connected)) == (1, {"two": 1})
+    records.remove(each)
+    assert (len(records), dict(records.connected)) == (0, {})
+
+
 def test_messages_before_a_bot_has_connected_are_not_its_own() -> None:
     records, open_one = BotRecords(), websocket(received=7)
     record = records.add(bot("1"), "my", "reverse WebSocket", open_one)

@@ -448,7 +448,7 @@ def test_a_wrong_token_is_not_shown(token: Any, logs: Logs) -> None:
         read(ops_token=token)
     shown = "".join(traceback.format_exception(raised.value)) + logs.output
     assert not re.search(r"s3cret|1234567", shown)
-    assert "aiohttp_ops_token" in shown
+    assert "aiohttp_ops_token must be text of 8 characters or more: write what this prints" in shown
 
 
 def test_a_good_token_is_not_shown() -> None:

@@ -95,7 +95,7 @@ def test_addresses_of_a_family_that_the_machine_lacks_are_passed_over(
     monkeypatch: pytest.MonkeyPatch, on: str, code: int
 ) -> None:
     found = [(int(socket.AF_INET6), ("::1", 0, 0, 0))]
-    monkeypatch.setattr(listening, "resolve", lambda host, port: found)
+    monkeypatch.setattr(listening, "resolve", lambda *_: found)
     monkeypatch.setattr(
         "nonebot_aiohttp.hosts.listening.socket.socket", failing_socket(on=on, code=code)
     )
@@ -154,6 +154,18 @@ def test_where_descriptors_cannot_be_counted_their_number_is_unknown(
     watch = descriptors.DescriptorWatch()
     watch._count()
     assert watch.in_use is None
+
+
+@posix
+def test_descriptors_without_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = descriptors.resource
+    infinite = (resource.RLIM_INFINITY,) * 2
+    monkeypatch.setattr(resource, "getrlimit", lambda _: infinite)
+    assert descriptors.limit() is None
+    # As on Windows.
+    monkeypatch.setattr(descriptors, "resource", None)
+    assert descriptors.limit() is None
+    descriptors.DescriptorWatch()._count()
 
 
 # Loggers of libraries

@@ -17,10 +17,9 @@ from aiohttp.test_utils import make_mocked_request
 
 from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
-from nonebot_aiohttp.operations.page.languages import CHINESE, ENGLISH
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
-from nonebot_aiohttp.operations.page.texts import _CHINESE, Texts
+from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
 from nonebot_aiohttp.operations.status import BotStatus, LoopStatus, Status
 from tests.support.sources import (
     NOW,

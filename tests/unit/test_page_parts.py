@@ -8,10 +8,9 @@ from datetime import datetime
 import pytest
 
 from nonebot_aiohttp.operations.page.elements import Markup, element, filled, joined
-from nonebot_aiohttp.operations.page.languages import CHINESE, ENGLISH, choose_language
 from nonebot_aiohttp.operations.page.moments import Moments
 from nonebot_aiohttp.operations.page.plots import SECONDS, plot
-from nonebot_aiohttp.operations.page.texts import Texts
+from nonebot_aiohttp.operations.page.texts import CHINESE, ENGLISH, Texts, choose_language
 
 NOW = 1_790_000_000.0
 

@@ -7,20 +7,20 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from ...log.own import Recent
 from ..source import Source
 from . import counts
 from .asked import Asked
 from .bots import bots, find
 from .elements import Markup, element
-from .languages import choose_language
 from .moments import Moments
 from .outages import outages
 from .problems import head, problems, title
 from .process import process
 from .style import CONTENT_SECURITY_POLICY, STYLE
-from .texts import Texts
+from .texts import Texts, choose_language
 from .view import View
-from .warned import Warned, warned
+from .warned import warned
 
 REFRESH = 10
 """Seconds after which a browser loads the page again, with the same query."""
@@ -34,7 +34,7 @@ _HEADERS = {
 }
 
 
-def page_response(source: Source, request: web.Request, warnings: Iterable[Warned]) -> web.Response:
+def page_response(source: Source, request: web.Request, warnings: Iterable[Recent]) -> web.Response:
     """Answer a request with the page.
 
     Args:
@@ -54,7 +54,7 @@ def page_response(source: Source, request: web.Request, warnings: Iterable[Warne
 
 
 def render(
-    source: Source, warnings: Iterable[Warned], asked: Asked, texts: Texts, now: float
+    source: Source, warnings: Iterable[Recent], asked: Asked, texts: Texts, now: float
 ) -> str:
     """Make the page, as HTML."""
     status, seconds = source.status(bots=False), source.history()

@@ -221,6 +221,19 @@ async def test_nobody_waits_for_the_count_of_thousands_of_tasks(
     assert task.done()
 
 
+async def test_the_count_of_thousands_of_tasks_does_not_outlive_the_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"MANY": -1, "TASKS_A_TURN": 1, "PAUSE": 3600.0}.items():
+        monkeypatch.setattr(events, name, value)
+    driver, _ = small_bot(aiohttp_drain_timeout=0.1)
+    async with driver.lifespan():
+        work = driver._operations.observer._observed.events
+        await work.recount()
+        counting = work._counting
+    await eventually(counting.done, what="the end of the count")
+
+
 async def test_few_tasks_are_counted_before_the_answer() -> None:
     driver, bot = small_bot(aiohttp_drain_timeout=0.1)
     async with driver.lifespan():

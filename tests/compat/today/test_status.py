@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,10 +18,12 @@ from nonebot.exception import WebSocketClosed
 from nonebot_aiohttp.operations.status import Status
 from tests.support.hosts import HOSTS, Host
 from tests.support.operated import GUARDED, TOKEN, ask, mounted, port_of, read_status
+from tests.support.ports import free_port
 from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
+from ..support.process import running
 from ..support.recorder import Recorder, websocket
 
 SECRET = "s3cr3tT0ken1234567"
@@ -198,6 +202,14 @@ async def test_a_bot_that_connects_after_the_websocket_of_its_task_has_closed(
         assert [each.reason for each in driver.status().gone] == [""]
 
 
+async def test_a_bot_that_another_object_of_its_id_disconnects() -> None:
+    driver, adapter = small()
+    async with driver.lifespan():
+        adapter.bot_connect(SmallBot(adapter, "1"))
+        adapter.bot_disconnect(SmallBot(adapter, "1"))
+        assert (driver.bots, bots(driver.status()), driver.status().connected) == ({}, [], {})
+
+
 async def test_a_bot_of_another_adapter_is_not_over_the_websocket_of_its_task(
     session: aiohttp.ClientSession,
 ) -> None:
@@ -255,6 +267,8 @@ async def test_bots_over_a_forward_websocket(recorder: Recorder) -> None:
             await within(connecting)
         (messages,) = driver.status().messages
         assert (messages.received, messages.sent) == (17, 17)
+        (calls,) = driver.status().calls
+        assert (calls.ok, calls.errors) == (1, 0)
         # A bot that connects by itself is not over the WebSocket of before.
         bot = SmallBot(adapter, "3")
         adapter.bot_connect(bot)
@@ -270,6 +284,9 @@ async def test_events_in_flight_and_cut_off(serving: Any, session: aiohttp.Clien
         await within(adapter.begun.wait())
         assert work(driver.status())["event"] == (1, None, 0)
         assert work(driver.status())["WebSocket handler"] == (1, 0, 0)
+        # A registry of prometheus-client is asked in a thread.
+        elsewhere = await asyncio.to_thread(driver.status)
+        assert work(elsewhere)["event"] == (1, None, 0)
         assert (await read_status(port_of(driver)))["work"][-1] == {
             "kind": "event",
             "in_flight": 1,
@@ -333,6 +350,16 @@ async def test_the_state_and_the_versions(serving: Any) -> None:
     assert driver.status().state == "not started"
 
 
+def test_a_nonebot_without_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    monkeypatch.setattr("nonebot.__version__", None)
+    driver, _ = small()
+    assert driver.status().versions["nonebot2"] == "unknown"
+
+
 async def test_the_paths_of_operators(serving: Any) -> None:
     driver, _ = small()
     async with serving(driver):
@@ -355,3 +382,22 @@ async def test_the_paths_in_a_site() -> None:
         assert (await ask(port, f"{prefix}/readyz")).text == "ok\n"
         assert (await ask(port, f"{prefix}/status")).status == 401
         assert (await read_status(port, prefix))["versions"]["nonebot2"]
+
+
+@pytest.mark.stock_is_wrong("fastapi", "only this package has these paths")
+async def test_the_paths_under_every_host(
+    hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
+) -> None:
+    port = free_port()
+    settings = {"aiohttp_ops_port": port, "aiohttp_ops_token": TOKEN, "platform": recorder.url("")}
+    async with running("hosted_bot", hosted_driver, tmp_path, **settings) as bot:
+        assert (await ask(port, "/readyz")).text == "ok\n"
+        for path in GUARDED:
+            assert (await ask(port, path)).status == 401
+        status = await read_status(port)
+        assert status["state"] == "running"
+        assert status["versions"]["nonebot2"]
+        await bot.stop()
+        assert TOKEN not in bot.log
+    with pytest.raises(ConnectionRefusedError):
+        await ask(port, "/livez")
