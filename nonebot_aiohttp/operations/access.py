@@ -29,7 +29,7 @@ _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([a-zA-Z0-9._-]+))(?::\d{0,5})?", r
 
 
 class Access:
-    """Decides by the headers of a request, which it takes for anything."""
+    """Decides by the headers of a request, in which anything may stand."""
 
     def __init__(self, options: DriverOptions) -> None:
         """Take the token and the names of the settings."""
