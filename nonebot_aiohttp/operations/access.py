@@ -70,7 +70,12 @@ class Access:
 
         With any other target the name is that of the header.
         """
-        return self._is_allowed_name(request.url.raw_host or "")
+        try:
+            name = request.url.raw_host
+        except ValueError:
+            # For example, its port is beyond 65535.
+            return False
+        return self._is_allowed_name(name or "")
 
     def _is_allowed_name(self, name: str) -> bool:
         name = name.lower()

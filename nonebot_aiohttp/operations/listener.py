@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from socket import socket
 from typing import Any
@@ -12,6 +13,7 @@ from aiohttp import hdrs, web
 from ..exceptions import StartupError
 from ..hosts.draining import DrainingConnections
 from ..hosts.fast_path import refuse_expectation
+from ..hosts.library_loggers import SERVER, Limited
 from ..hosts.listening import close_all, listen, url_of
 from ..log.own import logger
 from ..options import DriverOptions
@@ -79,6 +81,7 @@ class OperatorsListener:
             self._make(),
             handle_signals=False,
             access_log=None,
+            logger=_limited_logger(),
             keepalive_timeout=KEEPALIVE,
             shutdown_timeout=SHUTDOWN,
         )
@@ -118,6 +121,14 @@ class OperatorsListener:
     def transports(self) -> list[asyncio.Transport | None]:
         """List the open connections."""
         return [] if self._runner is None else _transports(self._runner)
+
+
+def _limited_logger() -> logging.Logger:
+    """Return the logger of aiohttp's server, in which strangers cannot cause lines all day."""
+    limited = logging.getLogger(f"{SERVER}.operators")
+    if not limited.filters:
+        limited.addFilter(Limited())
+    return limited
 
 
 def _refuse_wrong_expectations(runner: web.AppRunner) -> None:
