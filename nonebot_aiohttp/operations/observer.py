@@ -25,6 +25,7 @@ from ..reverse.endpoints import Endpoints
 from .sampling import Sampler
 from .source import Found
 from .status import (
+    UNKNOWN,
     BotStatus,
     CallStatus,
     GoneStatus,
@@ -35,9 +36,6 @@ from .status import (
     WebhookStatus,
     WorkStatus,
 )
-
-UNKNOWN = "unknown"
-"""Stands for an adapter that is not registered, or that has not said yet who it is."""
 
 A_TURN = 250
 """Bots that are described before the rest of the loop has its turn."""
@@ -164,8 +162,13 @@ class Observer:
         self._searched = query, found
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
-        connected = {record.self_id for record in self._observed.records} if ids else set()
+        """Tell which of these bots are not connected; see ``Source``."""
+        asked = set(ids)
+        found = [record for record in self._observed.records if record.self_id in asked]
+        connected = {record.self_id for record in found}
+        polled = {record.self_id for record in found if record.way == POLLING}
+        if polled:
+            connected -= polled & {loop.self_id for loop in self._observed.loops if loop.is_down}
         return [each for each in ids if each not in connected]
 
     def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
@@ -199,6 +202,7 @@ class Observer:
             messages=tuple(
                 MessageStatus(shown(name) or UNKNOWN, *counts)
                 for name, counts in sorted(self._messages().items())
+                if name or any(counts)
             ),
             work=tuple(self._work()),
             connected=dict(observed.records.connected),
