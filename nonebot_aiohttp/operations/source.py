@@ -1,4 +1,4 @@
-"""``Source``: what the mouths of operations ask, whichever face stands behind it."""
+"""``Source``: what the page and the metrics ask, whichever face stands behind it."""
 
 from __future__ import annotations
 
