@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
+from urllib.parse import urlencode
 
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.texts import Texts
@@ -43,3 +48,11 @@ def shown(
 ) -> Parsed:
     """Make the page of a source, and read it."""
     return Parsed(render(source, warnings, asked or Asked(), texts or Texts(), NOW))
+
+
+def answer(
+    source: FakeSource | None = None, headers: Mapping[str, str] | None = None, **query: str
+) -> web.Response:
+    """Answer a request for the page."""
+    request = make_mocked_request("GET", f"/?{urlencode(query)}", headers)
+    return page_response(source or FakeSource(), request, [])

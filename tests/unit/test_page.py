@@ -5,16 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 
-from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
@@ -25,8 +21,9 @@ from nonebot_aiohttp.operations.status import (
     LoopStatus,
     MessageStatus,
     Status,
+    WebhookStatus,
 )
-from tests.support.parsed import Parsed, shown
+from tests.support.parsed import Parsed, answer, shown
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -39,13 +36,6 @@ from tests.support.sources import (
 )
 
 HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>&amp; {0} {count}"
-
-
-def answer(
-    source: FakeSource | None = None, headers: Mapping[str, str] | None = None, **query: str
-) -> web.Response:
-    request = make_mocked_request("GET", f"/?{urlencode(query)}", headers)
-    return page_response(source or FakeSource(), request, [])
 
 
 def changed(status: Status, **changes: Any) -> Status:
@@ -280,7 +270,7 @@ def test_what_connects_for_the_first_time_is_not_down(
     state: str, down_since: float | None, is_down: bool
 ) -> None:
     made = LoopStatus("The polling of bot 1 of my", state, 0, down_since, None, "")
-    text = texts_of(changed(QUIET, loops=(made,)))
+    text = shown(FakeSource(changed(QUIET, loops=(made,)), some_bots(1))).text
     assert ("Connections down: 1" in text) == is_down
     assert ("Nothing is down." in text) == (not is_down)
 
@@ -288,8 +278,20 @@ def test_what_connects_for_the_first_time_is_not_down(
 def test_a_quiet_driver_has_no_problem() -> None:
     text = texts_of(QUIET)
     assert text.startswith("running · nonebot_aiohttp\n")
-    assert "Nothing is down.\n" in text
     assert "There are no warnings.\n" in text
+
+
+@pytest.mark.parametrize(
+    ("bots", "answered", "is_known"),
+    [(0, {}, False), (1, {}, True), (0, {"2xx": 1}, True), (0, {"4xx": 9}, False)],
+)
+def test_where_no_bot_has_come_nobody_says_that_nothing_is_down(
+    bots: int, answered: dict[str, int], is_known: bool
+) -> None:
+    """Under NoneBot2 a bot whose token is refused never connects, and is not missed."""
+    status = changed(QUIET, webhooks=(WebhookStatus("my", answered),))
+    text = shown(FakeSource(status, some_bots(bots))).text
+    assert ("Nothing is down." in text) is is_known
 
 
 @pytest.mark.parametrize(

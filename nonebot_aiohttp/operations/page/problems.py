@@ -86,10 +86,15 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
     bots = texts("Bots connected: {count}", count=f"{sum(status.connected.values()):,}")
     listed = [element("li", element("a", text, href=anchor)) for anchor, text in found]
     told = element("ul", *listed, class_="problems") if listed else NOTHING
-    calm = state == "running" and not listed
+    calm = state == "running" and not listed and _is_reached(status)
     quiet = element("p", texts("Nothing is down.")) if calm else NOTHING
     lines = heading, " ", element("span", since), element("p", bots)
     return element("header", *lines, told, quiet, _contents(view))
+
+
+def _is_reached(status: Status) -> bool:
+    """Tell whether anything has come: a bot that never could connect is not known to be down."""
+    return bool(status.connected) or any("2xx" in each.answered for each in status.webhooks)
 
 
 def _contents(view: View) -> Markup:
