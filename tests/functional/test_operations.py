@@ -358,7 +358,7 @@ async def test_what_fails_is_logged_and_answered(
     def fail(**_: Any) -> None:
         raise RuntimeError(f"no token={TOKEN}")
 
-    monkeypatch.setattr(driver._operations.observer, "status", fail)
+    monkeypatch.setattr(driver._operations.observer, "current", fail)
     async with own_process(driver):
         with caplog.at_level(logging.CRITICAL, "aiohttp.server"):
             response = await ask(port_of(driver), "/status", BEARER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
@@ -17,9 +18,12 @@ from aiohttp.test_utils import make_mocked_request
 
 from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
+from nonebot_aiohttp.operations.page.bots import find
+from nonebot_aiohttp.operations.page.moments import Moments
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
+from nonebot_aiohttp.operations.page.view import View
 from nonebot_aiohttp.operations.status import (
     BotStatus,
     CallStatus,
@@ -62,20 +66,26 @@ class Parsed(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def rendered(source: FakeSource, warnings: Sequence[Warned], asked: Asked, texts: Texts) -> str:
+    found, asked = asyncio.run(find(source, asked))
+    view = View(texts, Moments(texts, NOW), asked)
+    return render(view, source.status(bots=False), source.history(), found, warnings)
+
+
 def shown(
     source: FakeSource,
     asked: Asked | None = None,
     warnings: Sequence[Warned] = (),
     texts: Texts | None = None,
 ) -> Parsed:
-    return Parsed(render(source, warnings, asked or Asked(), texts or Texts(), NOW))
+    return Parsed(rendered(source, warnings, asked or Asked(), texts or Texts()))
 
 
 def answer(
     source: FakeSource | None = None, headers: Mapping[str, str] | None = None, **query: str
 ) -> web.Response:
     request = make_mocked_request("GET", f"/?{urlencode(query)}", headers)
-    return page_response(source or FakeSource(), request, [])
+    return asyncio.run(page_response(source or FakeSource(), request, []))
 
 
 def changed(status: Status, **changes: Any) -> Status:
@@ -140,7 +150,7 @@ def test_long_texts_are_cut() -> None:
         calls=TROUBLED.calls,
     )
     bot = replace(some_bots(1)[0], id=long, adapter=long)
-    page = render(FakeSource(status, [bot]), [Warned(text=long)], Asked(), Texts(), NOW)
+    page = rendered(FakeSource(status, [bot]), [Warned(text=long)], Asked(), Texts())
     assert max(map(len, re.findall("x+", page))) == 300
 
 
@@ -221,7 +231,7 @@ def views() -> Iterator[tuple[FakeSource, Asked, list[Warned]]]:
 def test_all_of_it_is_in_chinese() -> None:
     texts = Noting(CHINESE)
     for source, asked, warnings in views():
-        render(source, warnings, asked, texts, NOW)
+        rendered(source, warnings, asked, texts)
     assert texts.asked - {""} == set(_CHINESE)
 
 
@@ -254,7 +264,7 @@ def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> 
 
 def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
     bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
-    html = render(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts(), NOW)
+    html = rendered(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts())
     read = re.sub(r"<style.*</style>|<[^>]*>", "", html)
     assert "7 my · polling" in read
     assert "1 2 s ago" in read
