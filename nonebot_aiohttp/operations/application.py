@@ -45,8 +45,10 @@ class _Application:
             # Not at the top, because most processes never show it; nor later, because it takes
             # up to 30 ms, which the event loop would have to wait.
             from .page import page_response
+            from .page.asked import Asked
 
             self._page_response = page_response
+            self._read_asked = Asked.read
             self._add("/", self._page)
             # Where a site mounts it at "/ops", this is "/ops" without a slash.
             self._add("", self._page)
@@ -105,6 +107,7 @@ class _Application:
     async def _page(self, request: web.Request) -> web.Response:
         """Show the page."""
         await self._observer.refresh()
+        await self._observer.search(self._read_asked(request.query).query)
         return self._page_response(self._observer, request, logger.recent)
 
 

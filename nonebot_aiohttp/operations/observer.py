@@ -25,6 +25,7 @@ from ..reverse.endpoints import Endpoints
 from .sampling import Sampler
 from .source import Found
 from .status import (
+    UNKNOWN,
     BotStatus,
     CallStatus,
     GoneStatus,
@@ -36,11 +37,11 @@ from .status import (
     WorkStatus,
 )
 
-UNKNOWN = "unknown"
-"""Stands for an adapter that is not registered, or that has not said yet who it is."""
-
 A_TURN = 250
 """Bots that are described before the rest of the loop has its turn."""
+
+SEARCHED_A_TURN = 1000
+"""Bots among which is searched before the rest of the loop has its turn."""
 
 COUNT_LASTS = 0.1
 """Seconds after which nobody takes messages that were counted for a status."""
@@ -112,6 +113,8 @@ class Observer:
         )
         # The messages that were counted in turns, for the next status, and the monotonic time.
         self._counted: tuple[dict[str, list[int]], float] | None = None
+        # What was searched for in turns, and found, for the next find_bots.
+        self._searched: tuple[str, list[BotRecord]] | None = None
 
     @property
     def takes_events(self) -> bool:
@@ -146,15 +149,37 @@ class Observer:
             await asyncio.sleep(0)
             yield [_bot(each) for each in records[start : start + A_TURN]]
 
+    async def search(self, query: str) -> None:
+        """Search bots for the next ``find_bots``, in turns with the rest of the loop."""
+        if not query:
+            return
+        found: list[BotRecord] = []
+        records = tuple(self._observed.records)
+        for start in range(0, len(records), SEARCHED_A_TURN):
+            await asyncio.sleep(0)
+            some = records[start : start + SEARCHED_A_TURN]
+            found += _matching(some, query.casefold(), self._observed.records.connected)
+        self._searched = query, found
+
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
-        connected = {record.self_id for record in self._observed.records} if ids else set()
+        """Tell which of these bots are not connected; see ``Source``."""
+        asked = set(ids)
+        found = [record for record in self._observed.records if record.self_id in asked]
+        connected = {record.self_id for record in found}
+        polled = {record.self_id for record in found if record.way == POLLING}
+        if polled:
+            connected -= polled & {loop.self_id for loop in self._observed.loops if loop.is_down}
         return [each for each in ids if each not in connected]
 
     def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         """Find connected bots; see ``Source``."""
-        records = self._observed.records
-        found = _matching(records, query.casefold()) if query else tuple(records)
+        records, searched = self._observed.records, self._searched
+        self._searched = None
+        found: Sequence[BotRecord] = tuple(records)
+        if searched is not None and searched[0] == query:
+            found = searched[1]
+        elif query:
+            found = _matching(found, query.casefold(), records.connected)
         shown = tuple(map(_bot, found[start : start + count]))
         return Found(shown, len(found), len(records))
 
@@ -177,6 +202,7 @@ class Observer:
             messages=tuple(
                 MessageStatus(shown(name) or UNKNOWN, *counts)
                 for name, counts in sorted(self._messages().items())
+                if name or any(counts)
             ),
             work=tuple(self._work()),
             connected=dict(observed.records.connected),
@@ -248,10 +274,10 @@ def _add(counts: dict[str, list[int]], others: Mapping[str, Sequence[int]]) -> N
         of_name[1] += sent
 
 
-def _matching(records: BotRecords, query: str) -> list[BotRecord]:
+def _matching(records: Iterable[BotRecord], query: str, adapters: Iterable[str]) -> list[BotRecord]:
     """Find the bots whose id, adapter or way contains a text."""
     # Not looked up for each, because thousands of bots have the same adapter and way.
-    names = (*records.connected, "", REVERSE, FORWARD, POLLING)
+    names = (*adapters, "", REVERSE, FORWARD, POLLING)
     kinds = {name for name in names if query in name.casefold()}
     return [
         each

@@ -1,4 +1,4 @@
-"""``Source``: what the mouths of operations ask, whichever face stands behind it."""
+"""``Source``: what the page and the metrics ask, whichever face stands behind it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Source(Protocol):
         """Give the last five minutes, a second each, the latest last; less after a start."""
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
+        """Tell which of these bots are not connected.
+
+        A polling bot stays, but it counts as connected only while its polls are answered.
+        """
 
     @property
     def takes_events(self) -> bool:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+UNKNOWN = "unknown"
+"""Stands for an adapter that is not registered, or that has not said yet who it is."""
+
 
 @dataclass(frozen=True)
 class _Plain:
@@ -235,7 +238,7 @@ class Second:
         received: WebSocket messages, and answers to polls, that came in.
         sent: WebSocket messages that went out.
         calls: HTTP requests to platforms.
-        failures: Handlers that failed, and calls that were not ``ok``.
+        failures: Handlers that failed, and calls that were not answered, or with 5xx, 401 or 429.
     """
 
     webhooks: int

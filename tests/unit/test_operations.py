@@ -82,7 +82,20 @@ def test_one_host_over_http_and_https_is_one() -> None:
         ("[::1]:81", [0, 0, 1, 0]),
         ("[::1]", [0, 1, 0, 0]),
     ]
-    assert (calls.total, calls.unwell) == (6, 3)
+    assert (calls.total, calls.unwell) == (6, 2)
+
+
+@pytest.mark.promise(
+    "operations: an ordinary 4xx, as of a deleted message, is no failure of the bot"
+)
+@pytest.mark.parametrize(
+    ("status", "unwell"),
+    [(200, 0), (304, 0), (400, 0), (403, 0), (404, 0), (401, 1), (429, 1), (500, 1), (503, 1)],
+)
+def test_what_a_platform_says_of_the_bot_is_a_failure(status: int, unwell: int) -> None:
+    calls = CallCounts()
+    calls.answered(URL("http://a.example/"), status)
+    assert (calls.total, calls.unwell) == (1, unwell)
 
 
 def test_a_host_called_other_is_not_lost() -> None:
@@ -178,6 +191,18 @@ def test_a_websocket_counts_once() -> None:
     # What is asked for cannot be changed by who asks.
     websockets.messages()["my"][0] = 99
     assert websockets.messages() == {"my": [4, 4]}
+
+
+@pytest.mark.parametrize(("received", "told"), [(0, []), (2, [("unknown", 2, 0)])])
+def test_websockets_of_nobody_are_told_of_when_they_got_something(
+    received: int, told: list[Any]
+) -> None:
+    driver = make_driver()
+    waiting = websocket(received)
+    waiting.owner = ""
+    driver._operations.observer._observed.websockets[0].add(waiting)
+    messages = driver.status().messages
+    assert [(each.adapter, each.received, each.sent) for each in messages] == told
 
 
 # The sampler

@@ -166,3 +166,25 @@ async def test_the_sampler_refreshes_before_it_counts() -> None:
     sampler._last = (0, 0, 0, 0, 0)
     await sampler.look()
     assert sampler.history()[0].webhooks == 7
+
+
+async def test_bots_are_searched_in_turns_for_one_page() -> None:
+    driver = make_driver()
+    kept = connect(driver, 4 * observer.SEARCHED_A_TURN)
+    seen = driver._operations.observer
+    expected = seen.find_bots("99", 2, 3)
+    _, turns = await turns_during(seen.search("99"))
+    assert turns >= 3
+    assert len(kept) == expected.connected
+    assert seen.find_bots("99", 2, 3) == expected
+    assert seen._searched is None
+
+
+async def test_another_search_finds_its_own() -> None:
+    driver = make_driver()
+    kept = connect(driver, 12)
+    seen = driver._operations.observer
+    await seen.search("11")
+    assert seen.find_bots("1").total == 3
+    assert seen.find_bots("11").total == 1
+    assert seen.find_bots().total == len(kept)

@@ -20,7 +20,13 @@ from nonebot_aiohttp.operations.page.asked import Asked
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
-from nonebot_aiohttp.operations.status import BotStatus, LoopStatus, Status
+from nonebot_aiohttp.operations.status import (
+    BotStatus,
+    CallStatus,
+    LoopStatus,
+    MessageStatus,
+    Status,
+)
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -232,6 +238,37 @@ def texts_of(status: Status) -> str:
     return shown(FakeSource(status)).text
 
 
+@pytest.mark.parametrize(("ok", "marked"), [(89, True), (90, False), (0, True)])
+def test_a_host_is_marked_where_more_than_a_tenth_of_its_calls_fail(ok: int, marked: bool) -> None:
+    status = changed(QUIET, calls=(CallStatus("a.example", ok, 4, 3, 3),))
+    page = shown(FakeSource(status))
+    assert "failed: 10 (4xx: 4, 5xx: 3, no answer: 3)" in page.text
+    assert ({"class": "down"} in page.of("li")) is marked
+
+
+@pytest.mark.parametrize(("number", "said"), [(99, "99\n"), (100, "100+\n")])
+def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> None:
+    status = changed(TROUBLED, gone=TROUBLED.gone[:1] * number)
+    assert f"Bots gone: {said}" in texts_of(status)
+
+
+def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
+    bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
+    html = render(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts(), NOW)
+    read = re.sub(r"<style.*</style>|<[^>]*>", "", html)
+    assert "7 my · polling" in read
+    assert "1 2 s ago" in read
+    assert not re.search(r"[^ >]<small>", html)
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [(ENGLISH, "an unknown adapter"), (CHINESE, "未知适配器")]
+)
+def test_what_no_adapter_has_claimed_has_a_name_in_each_language(language: str, said: str) -> None:
+    status = changed(TROUBLED, messages=(MessageStatus("unknown", 1, 0),))
+    assert said in shown(FakeSource(status), texts=Texts(language)).text
+
+
 @pytest.mark.promise("operations: the page says what is down before anything else")
 def test_failures_come_first() -> None:
     text = shown(FakeSource(TROUBLED, some_bots(3), some_seconds()), warnings=[Warned()]).text
@@ -370,7 +407,7 @@ def test_links_keep_the_search() -> None:
 def test_a_bot_has_its_times() -> None:
     bot = BotStatus("onebot", "1", "reverse WebSocket", NOW - 180, 1_234, int(NOW) - 7)
     page = shown(FakeSource(bots=[bot]))
-    assert "1\nonebot · reverse WebSocket\n3 min ago\n1,234\n7 s ago\n" in page.text
+    assert "1\nonebot · reverse WebSocket\n3 min ago\n1,234 \n7 s ago\n" in page.text
     exact = [each["title"] or "" for each in page.of("time")]
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4}", each) for each in exact)
     assert len(exact) == 2
