@@ -6,9 +6,8 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,12 +17,8 @@ from aiohttp.test_utils import make_mocked_request
 
 from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
-from nonebot_aiohttp.operations.page.bots import find
-from nonebot_aiohttp.operations.page.moments import Moments
-from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
-from nonebot_aiohttp.operations.page.view import View
 from nonebot_aiohttp.operations.status import (
     BotStatus,
     CallStatus,
@@ -31,6 +26,7 @@ from nonebot_aiohttp.operations.status import (
     MessageStatus,
     Status,
 )
+from tests.support.parsed import Parsed, rendered, shown
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -43,42 +39,6 @@ from tests.support.sources import (
 )
 
 HOSTILE = "<script>alert('1')</script>\"><img src=x onerror=alert(1)>&amp; {0} {count}"
-
-
-class Parsed(HTMLParser):
-    """A page as a browser reads it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and self.tags[-1][0] != "style":
-            self.text += f"{data}\n"
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-def rendered(source: FakeSource, warnings: Sequence[Warned], asked: Asked, texts: Texts) -> str:
-    found, asked = asyncio.run(find(source, asked))
-    view = View(texts, Moments(texts, NOW), asked)
-    return render(view, source.status(bots=False), source.history(), found, warnings)
-
-
-def shown(
-    source: FakeSource,
-    asked: Asked | None = None,
-    warnings: Sequence[Warned] = (),
-    texts: Texts | None = None,
-) -> Parsed:
-    return Parsed(rendered(source, warnings, asked or Asked(), texts or Texts()))
 
 
 def answer(
