@@ -89,7 +89,7 @@ class OperatorsListener:
         _refuse_wrong_expectations(self._runner)
         for each in sockets:
             await web.SockSite(self._runner, each).start()
-            logger.info("Operators look at {}", url_of(each, None))
+            logger.info("Listening for operators on {}", url_of(each, None))
         self.addresses = [each.getsockname() for each in sockets]
 
     def _listen(self, ports: range) -> list[socket]:

@@ -204,7 +204,8 @@ MEASURES = (
     Measure(
         "bots_gone",
         "gauge",
-        description="Bots that have disconnected and not come back; 100 at most are remembered.",
+        description="Bots that have disconnected in the last day and not come back; 100 at most are"
+        " remembered.",
         labels=("adapter",),
         read=_gone,
     ),

@@ -197,7 +197,8 @@ class Status(_Plain):
         work: Tasks in flight, failed and cut off, of each kind.
         connected: How many bots of each adapter are connected.
         bots: The bots that are connected.
-        gone: The bots that have disconnected and not come back, the latest last; 100 at most.
+        gone: The bots that have disconnected in the last day and not come back, the latest last;
+            100 at most. Those of forward connections are not among them where ``loops`` has these.
         loops: The forward connections.
         calls: HTTP requests to platforms, by host.
         descriptors: File descriptors in use, counted every few seconds; None where that is unknown.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from urllib.parse import urlencode
@@ -11,8 +12,11 @@ from aiohttp.test_utils import make_mocked_request
 
 from nonebot_aiohttp.operations.page import page_response
 from nonebot_aiohttp.operations.page.asked import Asked
+from nonebot_aiohttp.operations.page.bots import find
+from nonebot_aiohttp.operations.page.moments import Moments
 from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.texts import Texts
+from nonebot_aiohttp.operations.page.view import View
 from tests.support.sources import NOW, FakeSource, Warned
 
 
@@ -40,6 +44,13 @@ class Parsed(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def rendered(source: FakeSource, warnings: Sequence[Warned], asked: Asked, texts: Texts) -> str:
+    """Make the page of a source, as HTML."""
+    found, asked = asyncio.run(find(source, asked))
+    view = View(texts, Moments(texts, NOW), asked)
+    return render(view, source.status(bots=False), source.history(), found, warnings)
+
+
 def shown(
     source: FakeSource,
     asked: Asked | None = None,
@@ -47,7 +58,7 @@ def shown(
     texts: Texts | None = None,
 ) -> Parsed:
     """Make the page of a source, and read it."""
-    return Parsed(render(source, warnings, asked or Asked(), texts or Texts(), NOW))
+    return Parsed(rendered(source, warnings, asked or Asked(), texts or Texts()))
 
 
 def answer(
@@ -55,4 +66,4 @@ def answer(
 ) -> web.Response:
     """Answer a request for the page."""
     request = make_mocked_request("GET", f"/?{urlencode(query)}", headers)
-    return page_response(source or FakeSource(), request, [])
+    return asyncio.run(page_response(source or FakeSource(), request, []))

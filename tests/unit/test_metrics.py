@@ -85,7 +85,10 @@ class FakeSource:
         self.asked.append(bots)
         return self.told if bots else replace(self.told, bots=())
 
-    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+    async def current(self, *, bots: bool = False) -> Status:
+        return self.status(bots=bots)
+
+    async def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         raise NotImplementedError
 
     def history(self) -> Sequence[Second]:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp.operations.page.asked import Asked
-from nonebot_aiohttp.operations.page.response import render
 from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
 from nonebot_aiohttp.operations.status import (
@@ -23,7 +22,7 @@ from nonebot_aiohttp.operations.status import (
     Status,
     WebhookStatus,
 )
-from tests.support.parsed import Parsed, answer, shown
+from tests.support.parsed import Parsed, answer, rendered, shown
 from tests.support.sources import (
     NOW,
     QUIET,
@@ -100,7 +99,7 @@ def test_long_texts_are_cut() -> None:
         calls=TROUBLED.calls,
     )
     bot = replace(some_bots(1)[0], id=long, adapter=long)
-    page = render(FakeSource(status, [bot]), [Warned(text=long)], Asked(), Texts(), NOW)
+    page = rendered(FakeSource(status, [bot]), [Warned(text=long)], Asked(), Texts())
     assert max(map(len, re.findall("x+", page))) == 300
 
 
@@ -181,7 +180,7 @@ def views() -> Iterator[tuple[FakeSource, Asked, list[Warned]]]:
 def test_all_of_it_is_in_chinese() -> None:
     texts = Noting(CHINESE)
     for source, asked, warnings in views():
-        render(source, warnings, asked, texts, NOW)
+        rendered(source, warnings, asked, texts)
     assert texts.asked - {""} == set(_CHINESE)
 
 
@@ -214,7 +213,7 @@ def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> 
 
 def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
     bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
-    html = render(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts(), NOW)
+    html = rendered(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts())
     read = re.sub(r"<style.*</style>|<[^>]*>", "", html)
     assert "7 my · polling" in read
     assert "1 2 s ago" in read

@@ -22,14 +22,14 @@ _LONGEST_ID = 64
 _ROW = '<tr><th scope="row"><b>{}</b> <small>{}</small></th><td>{}</td><td>{}{}</td></tr>'
 
 
-def find(source: Source, asked: Asked) -> tuple[Found, Asked]:
+async def find(source: Source, asked: Asked) -> tuple[Found, Asked]:
     """Find the bots that are asked for; a page beyond the last one is the last one."""
-    found = source.find_bots(asked.query, (asked.page - 1) * ROWS, ROWS)
+    found = await source.find_bots(asked.query, (asked.page - 1) * ROWS, ROWS)
     last = pages(found)
     if asked.page <= last:
         return found, asked
     asked = replace(asked, page=last)
-    return source.find_bots(asked.query, (last - 1) * ROWS, ROWS), asked
+    return await source.find_bots(asked.query, (last - 1) * ROWS, ROWS), asked
 
 
 def pages(found: Found) -> int:
