@@ -16,11 +16,8 @@ from nonebot_aiohttp.operations.page.style import STYLE
 from nonebot_aiohttp.operations.page.texts import _CHINESE, CHINESE, ENGLISH, Texts
 from nonebot_aiohttp.operations.status import (
     BotStatus,
-    CallStatus,
     LoopStatus,
-    MessageStatus,
     Status,
-    WebhookStatus,
 )
 from tests.support.parsed import Parsed, answer, rendered, shown
 from tests.support.sources import (
@@ -197,20 +194,6 @@ def texts_of(status: Status) -> str:
     return shown(FakeSource(status)).text
 
 
-@pytest.mark.parametrize(("ok", "marked"), [(89, True), (90, False), (0, True)])
-def test_a_host_is_marked_where_more_than_a_tenth_of_its_calls_fail(ok: int, marked: bool) -> None:
-    status = changed(QUIET, calls=(CallStatus("a.example", ok, 4, 3, 3),))
-    page = shown(FakeSource(status))
-    assert "failed: 10 (4xx: 4, 5xx: 3, no answer: 3)" in page.text
-    assert ({"class": "down"} in page.of("li")) is marked
-
-
-@pytest.mark.parametrize(("number", "said"), [(99, "99\n"), (100, "100+\n")])
-def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> None:
-    status = changed(TROUBLED, gone=TROUBLED.gone[:1] * number)
-    assert f"Bots gone: {said}" in texts_of(status)
-
-
 def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -> None:
     bot = BotStatus("my", "7", "polling", NOW - 60, 1, int(NOW) - 2)
     html = rendered(FakeSource(TROUBLED, [bot]), [Warned()], Asked(), Texts())
@@ -218,14 +201,6 @@ def test_a_browser_without_styles_does_not_join_what_stands_below_each_other() -
     assert "7 my · polling" in read
     assert "1 2 s ago" in read
     assert not re.search(r"[^ >]<small>", html)
-
-
-@pytest.mark.parametrize(
-    ("language", "said"), [(ENGLISH, "an unknown adapter"), (CHINESE, "未知适配器")]
-)
-def test_what_no_adapter_has_claimed_has_a_name_in_each_language(language: str, said: str) -> None:
-    status = changed(TROUBLED, messages=(MessageStatus("unknown", 1, 0),))
-    assert said in shown(FakeSource(status), texts=Texts(language)).text
 
 
 @pytest.mark.promise("operations: the page says what is down before anything else")
@@ -278,19 +253,6 @@ def test_a_quiet_driver_has_no_problem() -> None:
     text = texts_of(QUIET)
     assert text.startswith("running · nonebot_aiohttp\n")
     assert "There are no warnings.\n" in text
-
-
-@pytest.mark.parametrize(
-    ("bots", "answered", "is_known"),
-    [(0, {}, False), (1, {}, True), (0, {"2xx": 1}, True), (0, {"4xx": 9}, False)],
-)
-def test_where_no_bot_has_come_nobody_says_that_nothing_is_down(
-    bots: int, answered: dict[str, int], is_known: bool
-) -> None:
-    """Under NoneBot2 a bot whose token is refused never connects, and is not missed."""
-    status = changed(QUIET, webhooks=(WebhookStatus("my", answered),))
-    text = shown(FakeSource(status, some_bots(bots))).text
-    assert ("Nothing is down." in text) is is_known
 
 
 @pytest.mark.parametrize(

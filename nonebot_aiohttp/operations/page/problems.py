@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...connections.records import MOST_GONE
 from ..status import Second, Status
 from .elements import NOTHING, Markup, element
-from .outages import is_down
+from .outages import gone_besides, is_down
 from .view import View
 
 LATE = 0.5
@@ -23,11 +23,11 @@ def problems(view: View, status: Status, seconds: Sequence[Second]) -> list[tupl
 
 
 def _outages(view: View, status: Status, seconds: Sequence[Second]) -> Iterator[tuple[str, str]]:
-    gone = len(status.gone)
+    gone = len(gone_besides(status))
     counted = (
         ("#down", "Connections down: {count}", sum(map(is_down, status.loops)), ""),
         # More may have gone than are remembered.
-        ("#down", "Bots gone: {count}", gone, "+" if gone >= MOST_GONE else ""),
+        ("#down", "Bots gone: {count}", gone, "+" if len(status.gone) >= MOST_GONE else ""),
         ("#load", "Failed in the last five minutes: {count}", sum(s.failures for s in seconds), ""),
     )
     for anchor, text, count, more in counted:
