@@ -9,13 +9,12 @@ import pytest
 from nonebot_aiohttp.operations.page.texts import CHINESE, ENGLISH, Texts
 from nonebot_aiohttp.operations.status import (
     CallStatus,
-    GoneStatus,
     MessageStatus,
     Status,
     WebhookStatus,
 )
 from tests.support.parsed import shown
-from tests.support.sources import NOW, QUIET, TROUBLED, FakeSource, loop, some_bots
+from tests.support.sources import QUIET, TROUBLED, FakeSource, some_bots
 
 
 def texts_of(status: Status) -> str:
@@ -34,20 +33,6 @@ def test_a_host_is_marked_where_more_than_a_tenth_of_its_calls_fail(ok: int, mar
 def test_more_bots_may_have_gone_than_are_remembered(number: int, said: str) -> None:
     status = replace(TROUBLED, gone=TROUBLED.gone[:1] * number)
     assert f"Bots gone: {said}" in texts_of(status)
-
-
-@pytest.mark.parametrize(("state", "gone"), [("waiting", 1), ("connecting", 1), ("connected", 2)])
-def test_one_outage_of_a_forward_connection_is_one_problem(state: str, gone: int) -> None:
-    here = GoneStatus("onebot", "10001", "forward WebSocket", NOW - 600, "1006")
-    down_since = None if state == "connected" else NOW - 600
-    status = replace(
-        QUIET,
-        loops=(loop(state=state, down_since=down_since),),
-        gone=(here, replace(here, id="10002")),
-    )
-    text = texts_of(status)
-    assert f"Bots gone: {gone}\n" in text
-    assert ("Connections down: 1" in text) is (gone == 1)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...log.naming import bot_name
 from ..status import GoneStatus, LoopStatus, Status
 from .elements import NOTHING, Markup, element
 from .view import View, given, item, items
@@ -20,23 +19,12 @@ def is_down(loop: LoopStatus) -> bool:
     return loop.state == "ended" or (loop.state != "connected" and loop.down_since is not None)
 
 
-def gone_besides(status: Status) -> tuple[GoneStatus, ...]:
-    """Give the bots that have gone, but for those whose connection is shown as down itself."""
-    down = {loop.label for loop in status.loops if is_down(loop)}
-    return tuple(bot for bot in status.gone if _label_of(bot) not in down)
-
-
-def _label_of(bot: GoneStatus) -> str:
-    return f"The {bot.way} of {bot_name(bot.id, bot.adapter)}"
-
-
 def outages(view: View, status: Status) -> Markup:
     """Show what is down: the connections that have ended for good first, then the oldest outage."""
     down = sorted(filter(is_down, status.loops), key=_order)
-    gone = gone_besides(status)
-    if not down and not gone:
+    if not down and not status.gone:
         return NOTHING
-    parts = [*_connections(view, down), *_gone(view, gone)]
+    parts = [*_connections(view, down), *_gone(view, status.gone)]
     return view.section("down", view.texts("Down now"), *parts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ...connections.records import MOST_GONE
 from ..status import Second, Status
 from .elements import NOTHING, Markup, element
-from .outages import gone_besides, is_down
+from .outages import is_down
 from .view import View
 
 LATE = 0.5
@@ -23,7 +23,7 @@ def problems(view: View, status: Status, seconds: Sequence[Second]) -> list[tupl
 
 
 def _outages(view: View, status: Status, seconds: Sequence[Second]) -> Iterator[tuple[str, str]]:
-    gone = len(gone_besides(status))
+    gone = len(status.gone)
     counted = (
         ("#down", "Connections down: {count}", sum(map(is_down, status.loops)), ""),
         # More may have gone than are remembered.
