@@ -67,11 +67,12 @@ ENDPOINTS = (
     Endpoint("/livez"),
     Endpoint("/readyz"),
     Endpoint("/readyz?bots={ids}"),
-    Endpoint("/status", size_counts=True),
     Endpoint("/metrics"),
-    Endpoint("/metrics?bots=1", size_counts=True),
     Endpoint("/"),
     Endpoint("/?q=99"),
+    # Last, because the garbage collector has to look at what they have made.
+    Endpoint("/status", size_counts=True),
+    Endpoint("/metrics?bots=1", size_counts=True),
 )
 
 

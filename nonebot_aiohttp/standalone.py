@@ -25,7 +25,7 @@ from .life.blocked import debug_watches
 from .life.lifespan import Lifespan
 from .life.tasks import TaskSet
 from .log.own import logger
-from .operations.observer import Observed
+from .operations.observer import Parts
 from .operations.operated import Operated, Operations
 from .options import DriverOptions
 from .registration import hook_problem
@@ -121,7 +121,7 @@ class Driver(
         )
         self._operations = Operations(
             self.options,
-            Observed(
+            Parts(
                 lifespan=self._lifespan,
                 endpoints=endpoints,
                 pool=self._pool,

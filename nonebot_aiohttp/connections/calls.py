@@ -25,13 +25,17 @@ _LONGEST_HOST = 100
 OK, REFUSED, FAILED, ERROR = range(4)
 """What became of a call: a status below 400, of 4xx, of 5xx, or no answer."""
 
+ALARMING = (401, 429)
+"""The 4xx that are about the bot: its token is refused, or it asks too much. Others are ordinary,
+such as those about a message that a user has deleted, or a user who has blocked the bot."""
+
 
 class CallCounts:
     """Counts calls.
 
     Attributes:
         total: All calls.
-        unwell: Those that were not ``OK``.
+        unwell: Those that an operator should see: not answered, 5xx, or among ``ALARMING``.
     """
 
     def __init__(self) -> None:
@@ -41,15 +45,19 @@ class CallCounts:
 
     def answered(self, url: URL, status: int) -> None:
         """Count a call that was answered."""
-        self._add(url, OK if status < 400 else REFUSED if status < 500 else FAILED)
+        if status < 400:
+            self._add(url, OK)
+            return
+        self.unwell += status >= 500 or status in ALARMING
+        self._add(url, REFUSED if status < 500 else FAILED)
 
     def failed(self, url: URL) -> None:
         """Count a call that has got no answer."""
+        self.unwell += 1
         self._add(url, ERROR)
 
     def _add(self, url: URL, outcome: int) -> None:
         self.total += 1
-        self.unwell += outcome != OK
         host = url.raw_host, url.port
         counts = self._by_host.get(host)
         if counts is None:

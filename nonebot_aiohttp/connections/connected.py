@@ -89,7 +89,7 @@ class ConnectedBots:
         self._driver = driver
         self._options = options
         self._hooks = hooks
-        self.records = BotRecords()
+        self.records = BotRecords(loops_tell=True)
         # By id(bot): its connect hooks while they run.
         self._connect_hooks: dict[int, asyncio.Task[Any]] = {}
         self._queues: WeakValueDictionary[str, SlotQueue] = WeakValueDictionary()

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 LONGEST_TURN = 0.002
 """Seconds for which one connection may keep the event loop."""
@@ -40,6 +44,13 @@ class Turns:
         if time.monotonic() - self._began > LONGEST_TURN:
             await asyncio.sleep(0)
             self._began = time.monotonic()
+
+
+async def in_turns(items: Sequence[_T], a_turn: int) -> AsyncIterator[Sequence[_T]]:
+    """Yield ``a_turn`` items at a time, each time after a turn for the rest of the event loop."""
+    for start in range(0, len(items), a_turn):
+        await asyncio.sleep(0)
+        yield items[start : start + a_turn]
 
 
 IN_A_ROW = 4

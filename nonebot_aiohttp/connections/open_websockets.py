@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ..life.deadline import Deadline
 from ..log.own import logger
+from .fairness import in_turns
 from .websocket import DriverWebSocket
 
 A_TURN = 500
@@ -55,9 +56,8 @@ class OpenWebSockets:
         What is removed meanwhile counts as open: no message counts twice, and no count falls.
         """
         counts, websockets = self._begin_count()
-        for start in range(0, len(websockets), A_TURN):
-            await asyncio.sleep(0)
-            for websocket in websockets[start : start + A_TURN]:
+        async for some in in_turns(websockets, A_TURN):
+            for websocket in some:
                 _add(counts, websocket)
         return counts
 

@@ -15,6 +15,8 @@ from .websocket import DriverWebSocket
 MOST_GONE = 100
 """Bots that are remembered after they have disconnected; peers make up ids."""
 
+REMEMBERED = 86_400.0
+"""Seconds for which they are remembered, because some have left for good."""
 
 REVERSE, FORWARD, POLLING = "reverse WebSocket", "forward WebSocket", "polling"
 """How a bot is connected, for the log."""
@@ -114,9 +116,15 @@ class BotRecords:
         polls: Answered polls of all bots there were.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Make it empty; ``clock`` gives Unix seconds."""
+    def __init__(self, clock: Callable[[], float] = time.time, *, loops_tell: bool = False) -> None:
+        """Make it empty.
+
+        Args:
+            clock: Gives Unix seconds.
+            loops_tell: Whether forward loops tell of their own bots that are down.
+        """
         self._clock = clock
+        self._told_by_loops = {FORWARD, POLLING} if loops_tell else set()
         # By id(bot), because a bot of the same id may follow before this one has gone.
         self._records: dict[int, BotRecord] = {}
         self._gone: OrderedDict[tuple[str, str], Gone] = OrderedDict()
@@ -149,8 +157,8 @@ class BotRecords:
     def remove(self, bot: Any) -> BotRecord | None:
         """Note that a bot has gone; None if it was not connected."""
         record = self._forget(bot)
-        if record is None:
-            return None
+        if record is None or record.way in self._told_by_loops:
+            return record
         key = record.adapter, record.self_id
         websocket = record.websocket
         reason = ""
@@ -180,4 +188,5 @@ class BotRecords:
 
     def gone(self) -> list[Gone]:
         """List the bots that have not come back, the latest last."""
-        return list(self._gone.values())
+        begin = self._clock() - REMEMBERED
+        return [each for each in self._gone.values() if each.since >= begin]

@@ -127,9 +127,19 @@ class ForwardLoop(abc.ABC):
         """Failed attempts, and connections that have ended, of this outage."""
         return 0 if self._pace.is_up else self._pace.failures
 
+    @property
+    def self_id(self) -> str:
+        """The id of its bot; empty until the setup is made."""
+        return self._whose[0]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether there is an outage."""
+        return self._pace.failing
+
     def down_for(self) -> float | None:
         """Give the seconds since this outage began; None if there is no outage."""
-        return self._pace.down_for() if self._pace.failing else None
+        return self._pace.down_for() if self.is_down else None
 
     def next_attempt_in(self) -> float | None:
         """Give the seconds until the next attempt; None unless a failure is waited after."""

@@ -192,7 +192,7 @@ class Lifespan:
         """Add a hook that runs at the stop, before the hooks that were added before."""
         self._shutdown.append(hook)
 
-    def be_operated(self, listener: Listener, watch: Watch) -> None:
+    def serve_operators(self, listener: Listener, watch: Watch) -> None:
         """Take what serves operators.
 
         Args:

@@ -24,7 +24,7 @@ from ..life.deadline import GRACE, Deadline
 from ..life.lifespan import Lifespan, NoLoops
 from ..life.tasks import TaskSet
 from ..log.own import logger
-from ..operations.observer import Observed
+from ..operations.observer import Parts
 from ..operations.operated import Operated, Operations
 from ..options import DriverOptions
 from ..reverse.asgi_transport import Application
@@ -117,7 +117,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
         self._operations = Operations(
             self.options,
-            Observed(
+            Parts(
                 lifespan=life,
                 endpoints=self._endpoints,
                 pool=self._pool,

@@ -107,7 +107,7 @@ class EventWork:
         until its end the last count holds.
         """
         if len(self._websockets) <= MANY:
-            await self._count(asyncio.all_tasks(), 0)
+            await self._count(asyncio.all_tasks(self._loop), 0)
         elif self._counting is None:
             self._counting = asyncio.ensure_future(self._count_many())
 

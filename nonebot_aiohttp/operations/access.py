@@ -29,7 +29,7 @@ _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([a-zA-Z0-9._-]+))(?::\d{0,5})?", r
 
 
 class Access:
-    """Decides by the headers of a request, which it takes for anything."""
+    """Decides by the headers of a request, in which anything may stand."""
 
     def __init__(self, options: DriverOptions) -> None:
         """Take the token and the names of the settings."""
@@ -70,7 +70,12 @@ class Access:
 
         With any other target the name is that of the header.
         """
-        return self._is_allowed_name(request.url.raw_host or "")
+        try:
+            name = request.url.raw_host
+        except ValueError:
+            # For example, its port is beyond 65535.
+            return False
+        return self._is_allowed_name(name or "")
 
     def _is_allowed_name(self, name: str) -> bool:
         name = name.lower()

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from aiohttp import hdrs, web
 
+from ..connections.fairness import in_turns
 from ..log.own import logger
 from ..options import DriverOptions
 from .access import Access
 from .metrics import exposition
 from .observer import Observer
+
+A_TURN = 250
+"""Bots that are written before the rest of the loop has its turn."""
 
 MOST_IDS = 1000
 """Bots that ``/readyz?bots=`` asks for at most."""
@@ -83,18 +88,20 @@ class _Application:
 
     async def _status(self, request: web.Request) -> web.Response:
         """Give the status as JSON."""
-        await self._observer.refresh()
-        fields = self._observer.status(bots=False).asdict()
+        status = await self._observer.current(bots=True)
+        fields = replace(status, bots=()).asdict()
         written = {name: _as_json(value) for name, value in fields.items()}
         # Some at a time, because there may be thousands.
-        bots = [_as_json([bot.asdict() for bot in some]) async for some in self._observer.bots()]
-        written["bots"] = f"[{', '.join(some[1:-1] for some in bots)}]"
+        bots = [
+            _as_json([bot.asdict() for bot in some])[1:-1]
+            async for some in in_turns(status.bots, A_TURN)
+        ]
+        written["bots"] = f"[{', '.join(bots)}]"
         text = ", ".join(f"{_as_json(name)}: {value}" for name, value in written.items())
         return web.Response(text=f"{{{text}}}", content_type="application/json")
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """Give the metrics of all drivers of this process; with ``bots=1`` of each bot."""
-        await self._observer.refresh()
         accept = ", ".join(request.headers.getall(hdrs.ACCEPT, []))
         try:
             body, kind = await exposition(accept, request.query.get("bots") == "1")
@@ -104,8 +111,7 @@ class _Application:
 
     async def _page(self, request: web.Request) -> web.Response:
         """Show the page."""
-        await self._observer.refresh()
-        return self._page_response(self._observer, request, logger.recent)
+        return await self._page_response(self._observer, request, logger.recent)
 
 
 def _as_json(value: object) -> str:

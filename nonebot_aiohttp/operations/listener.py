@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from socket import socket
+from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ..exceptions import StartupError
 from ..hosts.draining import DrainingConnections
+from ..hosts.fast_path import refuse_expectation
+from ..hosts.library_loggers import SERVER, Limited
 from ..hosts.listening import close_all, listen, url_of
 from ..log.own import logger
 from ..options import DriverOptions
+from ..reverse.answers import has_encoding
 from ..settings.driver import ports_of
 
 KEEPALIVE = 15.0
@@ -20,6 +25,8 @@ KEEPALIVE = 15.0
 
 SHUTDOWN = 0.2
 """Seconds that answers in flight get at the end, and as many until their peers have read them."""
+
+_Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
 class OperatorsListener:
@@ -74,13 +81,15 @@ class OperatorsListener:
             self._make(),
             handle_signals=False,
             access_log=None,
+            logger=_limited_logger(),
             keepalive_timeout=KEEPALIVE,
             shutdown_timeout=SHUTDOWN,
         )
         await self._runner.setup()
+        _refuse_wrong_expectations(self._runner)
         for each in sockets:
             await web.SockSite(self._runner, each).start()
-            logger.info("Operators look at {}", url_of(each, None))
+            logger.info("Listening for operators on {}", url_of(each, None))
         self.addresses = [each.getsockname() for each in sockets]
 
     def _listen(self, ports: range) -> list[socket]:
@@ -112,6 +121,27 @@ class OperatorsListener:
     def transports(self) -> list[asyncio.Transport | None]:
         """List the open connections."""
         return [] if self._runner is None else _transports(self._runner)
+
+
+def _limited_logger() -> logging.Logger:
+    """Return the logger of aiohttp's server, in which strangers cannot cause lines all day."""
+    limited = logging.getLogger(f"{SERVER}.operators")
+    if not limited.filters:
+        limited.addFilter(Limited())
+    return limited
+
+
+def _refuse_wrong_expectations(runner: web.AppRunner) -> None:
+    """Refuse an ``Expect`` that is not UTF-8, on which aiohttp's own handler fails."""
+    assert runner.server is not None
+    handle: _Handler = runner.server.request_handler
+
+    async def answer(request: Any) -> web.StreamResponse:
+        if has_encoding(request.headers.get(hdrs.EXPECT, "")):
+            return await handle(request)
+        return await refuse_expectation()
+
+    runner.server.request_handler = answer
 
 
 def _transports(runner: web.AppRunner) -> list[asyncio.Transport | None]:

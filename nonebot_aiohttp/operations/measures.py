@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .status import BotStatus, LoopStatus, Status
+from .status import UNKNOWN, BotStatus, LoopStatus, Status
 
 Row = tuple[tuple[str, ...], float]
 """The values of a sample's labels, and its value."""
@@ -76,7 +76,7 @@ def _failed(status: Status) -> Iterator[Row]:
 def _adapters(status: Status) -> dict[str, int]:
     """Count no bots of each adapter that has, or had, connections; so alerts can ask for 0."""
     names = {each.adapter for each in status.messages} | {each.adapter for each in status.gone}
-    return dict.fromkeys((*status.connected, *sorted(names - {""})), 0)
+    return dict.fromkeys((*status.connected, *sorted(names - {UNKNOWN, ""})), 0)
 
 
 def _connected(status: Status) -> Iterator[Row]:
@@ -204,7 +204,8 @@ MEASURES = (
     Measure(
         "bots_gone",
         "gauge",
-        description="Bots that have disconnected and not come back; 100 at most are remembered.",
+        description="Bots that have disconnected in the last day and not come back; 100 at most are"
+        " remembered.",
         labels=("adapter",),
         read=_gone,
     ),

@@ -75,7 +75,8 @@ async def exposition(accept: str, bots: bool) -> tuple[bytes, str]:
         # The import takes 40 ms.
         await asyncio.to_thread(_import_library)
     encode, content_type = _encoder(accept)
-    statuses = _statuses(bots)
+    drivers = sorted(_drivers.items())
+    statuses = [(str(number), await source.current(bots=bots)) for number, source in drivers]
     parts = [encode(_Families(_totals(statuses)))]
     for part in _details(statuses, encode) if bots else ():
         await asyncio.sleep(0)

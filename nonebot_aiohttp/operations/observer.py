@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import chain
 from typing import Any, Protocol
 
 import aiohttp
 
 from ..connections.descriptors import DescriptorWatch, limit
+from ..connections.fairness import in_turns
 from ..connections.open_websockets import OpenWebSockets
 from ..connections.records import FORWARD, POLLING, REVERSE, BotRecord, BotRecords, shown
 from ..connections.sessions import SessionPool
@@ -25,6 +26,7 @@ from ..reverse.endpoints import Endpoints
 from .sampling import Sampler
 from .source import Found
 from .status import (
+    UNKNOWN,
     BotStatus,
     CallStatus,
     GoneStatus,
@@ -36,17 +38,18 @@ from .status import (
     WorkStatus,
 )
 
-UNKNOWN = "unknown"
-"""Stands for an adapter that is not registered, or that has not said yet who it is."""
-
 A_TURN = 250
 """Bots that are described before the rest of the loop has its turn."""
 
-COUNT_LASTS = 0.1
-"""Seconds after which nobody takes messages that were counted for a status."""
+SEARCHED_A_TURN = 1000
+"""Bots among which is searched before the rest of the loop has its turn."""
 
 LONGEST_ERROR = 300
 """Characters that the status shows of an error."""
+
+
+_Messages = dict[str, list[int]]
+# Messages in and out, by the adapter's name.
 
 
 class Events(Protocol):
@@ -66,7 +69,7 @@ class Events(Protocol):
 
 
 @dataclass(frozen=True)
-class Observed:
+class Parts:
     """The parts of a driver that count.
 
     Attributes:
@@ -100,68 +103,73 @@ class Observer:
         sampler: Looks once a second; a watch of the lifespan.
     """
 
-    def __init__(self, observed: Observed, time_of_day: Callable[[], float] = time.time) -> None:
+    def __init__(self, parts: Parts, time_of_day: Callable[[], float] = time.time) -> None:
         """Take the parts; ``time_of_day`` gives Unix seconds."""
-        self._observed = observed
+        self._parts = parts
         self._time_of_day = time_of_day
         self.sampler = Sampler(
-            self._totals,
-            observed.records,
+            lambda: self._totals(self._messages()),
+            self._totals_in_turns,
+            parts.records,
             time_of_day=time_of_day,
-            refresh=self._count_messages,
         )
-        # The messages that were counted in turns, for the next status, and the monotonic time.
-        self._counted: tuple[dict[str, list[int]], float] | None = None
 
     @property
     def takes_events(self) -> bool:
         """Whether events are taken in."""
-        return self._observed.lifespan.takes_events
+        return self._parts.lifespan.takes_events
 
     @property
     def state(self) -> str:
         """The state, as ``Status`` has it."""
-        return self._observed.lifespan.state.value
+        return self._parts.lifespan.state.value
 
     def history(self) -> Sequence[Second]:
         """Give the last five minutes; see ``Source``."""
         return self.sampler.history()
 
-    async def refresh(self) -> None:
-        """Count for the next status what takes long, in turns with the rest of the loop."""
-        if self._observed.events is not None:
-            await self._observed.events.recount()
-        await self._count_messages()
-
-    async def _count_messages(self) -> None:
-        counts: dict[str, list[int]] = {}
-        for websockets in self._observed.websockets:
-            _add(counts, await websockets.messages_in_turns())
-        self._counted = counts, time.monotonic()
-
-    async def bots(self) -> AsyncIterator[list[BotStatus]]:
-        """Yield the connected bots, some at a time, in turns with the rest of the loop."""
-        records = tuple(self._observed.records)
-        for start in range(0, len(records), A_TURN):
-            await asyncio.sleep(0)
-            yield [_bot(each) for each in records[start : start + A_TURN]]
-
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
-        connected = {record.self_id for record in self._observed.records} if ids else set()
+        """Tell which of these bots are not connected; see ``Source``."""
+        asked = set(ids)
+        found = [record for record in self._parts.records if record.self_id in asked]
+        connected = {record.self_id for record in found}
+        polled = {record.self_id for record in found if record.way == POLLING}
+        if polled:
+            connected -= polled & {loop.self_id for loop in self._parts.loops if loop.is_down}
         return [each for each in ids if each not in connected]
 
-    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+    async def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         """Find connected bots; see ``Source``."""
-        records = self._observed.records
-        found = _matching(records, query.casefold()) if query else tuple(records)
+        records = self._parts.records
+        found = [*records]
+        if query:
+            # Not looked up for each, because thousands of bots have the same adapter and way.
+            names = (*records.connected, "", REVERSE, FORWARD, POLLING)
+            kinds = {name for name in names if query.casefold() in name.casefold()}
+            searched, found = found, []
+            async for some in in_turns(searched, SEARCHED_A_TURN):
+                found += _matching(some, query.casefold(), kinds)
         shown = tuple(map(_bot, found[start : start + count]))
         return Found(shown, len(found), len(records))
 
     def status(self, *, bots: bool = True) -> Status:
-        """Make the status; see ``Source``."""
-        observed, life, now = self._observed, self._observed.lifespan, self._time_of_day()
-        certificates = observed.certificates()
+        """Make the status at once; see ``Source``."""
+        connected = tuple(map(_bot, self._parts.records)) if bots else ()
+        return self._status(self._messages(), connected)
+
+    async def current(self, *, bots: bool = False) -> Status:
+        """Make the status in turns with the rest of the event loop; see ``Source``."""
+        if self._parts.events is not None:
+            await self._parts.events.recount()
+        connected: list[BotStatus] = []
+        if bots:
+            async for some in in_turns(tuple(self._parts.records), A_TURN):
+                connected += map(_bot, some)
+        return self._status(await self._messages_in_turns(), tuple(connected))
+
+    def _status(self, messages: _Messages, bots: tuple[BotStatus, ...]) -> Status:
+        parts, life, now = self._parts, self._parts.lifespan, self._time_of_day()
+        certificates = parts.certificates()
         return Status(
             state=life.state.value,
             state_since=life.since,
@@ -170,26 +178,25 @@ class Observer:
             loop_lag=self.sampler.lag,
             webhooks=tuple(
                 WebhookStatus(shown(name) or UNKNOWN, _by_class(counts))
-                for name, counts in sorted(observed.endpoints.answered.items())
+                for name, counts in sorted(parts.endpoints.answered.items())
             ),
-            webhooks_in_work=observed.endpoints.gate.inflight,
-            refused=dict(observed.endpoints.gate.refused),
+            webhooks_in_work=parts.endpoints.gate.inflight,
+            refused=dict(parts.endpoints.gate.refused),
             messages=tuple(
                 MessageStatus(shown(name) or UNKNOWN, *counts)
-                for name, counts in sorted(self._messages().items())
+                for name, counts in sorted(messages.items())
+                if name or any(counts)
             ),
             work=tuple(self._work()),
-            connected=dict(observed.records.connected),
-            bots=tuple(map(_bot, observed.records)) if bots else (),
+            connected=dict(parts.records.connected),
+            bots=bots,
             gone=tuple(
                 GoneStatus(each.adapter, each.shown_id, each.way, each.since, each.reason)
-                for each in observed.records.gone()
+                for each in parts.records.gone()
             ),
-            loops=tuple(_loop(each, now) for each in observed.loops),
-            calls=tuple(
-                CallStatus(host, *counts) for host, counts in observed.pool.calls.by_host()
-            ),
-            descriptors=observed.descriptors.in_use,
+            loops=tuple(_loop(each, now) for each in parts.loops),
+            calls=tuple(CallStatus(host, *counts) for host, counts in parts.pool.calls.by_host()),
+            descriptors=parts.descriptors.in_use,
             descriptor_limit=limit(),
             certificate_expires=None if certificates is None else certificates.expires,
             certificate_renewal_due=None if certificates is None else certificates.renewal_due,
@@ -202,38 +209,35 @@ class Observer:
             "nonebot_aiohttp": package.__version__,
             "aiohttp": aiohttp.__version__,
             "python": platform.python_version(),
-            **dict(self._observed.versions),
+            **dict(self._parts.versions),
         }
 
-    def _messages(self) -> dict[str, list[int]]:
-        # Once, because whoever asks next wants those of then.
-        counted, self._counted = self._counted, None
-        if counted is not None and time.monotonic() - counted[1] < COUNT_LASTS:
-            return counted[0]
-        counts: dict[str, list[int]] = {}
-        for websockets in self._observed.websockets:
-            _add(counts, websockets.messages())
-        return counts
+    def _messages(self) -> _Messages:
+        return _added([each.messages() for each in self._parts.websockets])
+
+    async def _messages_in_turns(self) -> _Messages:
+        return _added([await each.messages_in_turns() for each in self._parts.websockets])
 
     def _work(self) -> list[WorkStatus]:
         work = [
-            WorkStatus(each.kind, len(each), each.failed, each.cut_off)
-            for each in self._observed.work
+            WorkStatus(each.kind, len(each), each.failed, each.cut_off) for each in self._parts.work
         ]
-        if (events := self._observed.events) is not None:
+        if (events := self._parts.events) is not None:
             work.append(WorkStatus("event", events.in_flight(), None, events.cut_off))
         return work
 
-    def _totals(self) -> tuple[int, ...]:
+    async def _totals_in_turns(self) -> tuple[int, ...]:
+        return self._totals(await self._messages_in_turns())
+
+    def _totals(self, messages: _Messages) -> tuple[int, ...]:
         """Count what ``Second`` has."""
-        observed, calls = self._observed, self._observed.pool.calls
-        messages = self._messages().values()
+        parts, calls = self._parts, self._parts.pool.calls
         return (
-            sum(map(sum, observed.endpoints.answered.values())),
-            observed.records.polls + sum(received for received, _ in messages),
-            sum(sent for _, sent in messages),
+            sum(map(sum, parts.endpoints.answered.values())),
+            parts.records.polls + sum(received for received, _ in messages.values()),
+            sum(sent for _, sent in messages.values()),
             calls.total,
-            calls.unwell + sum(each.failed for each in observed.work),
+            calls.unwell + sum(each.failed for each in parts.work),
         )
 
 
@@ -241,18 +245,17 @@ def _by_class(counts: Sequence[int]) -> dict[str, int]:
     return {f"{number}xx": count for number, count in enumerate(counts) if count}
 
 
-def _add(counts: dict[str, list[int]], others: Mapping[str, Sequence[int]]) -> None:
-    for name, (received, sent) in others.items():
-        of_name = counts.setdefault(name, [0, 0])
+def _added(counts: list[_Messages]) -> _Messages:
+    total: _Messages = {}
+    for name, (received, sent) in chain.from_iterable(each.items() for each in counts):
+        of_name = total.setdefault(name, [0, 0])
         of_name[0] += received
         of_name[1] += sent
+    return total
 
 
-def _matching(records: BotRecords, query: str) -> list[BotRecord]:
-    """Find the bots whose id, adapter or way contains a text."""
-    # Not looked up for each, because thousands of bots have the same adapter and way.
-    names = (*records.connected, "", REVERSE, FORWARD, POLLING)
-    kinds = {name for name in names if query in name.casefold()}
+def _matching(records: Iterable[BotRecord], query: str, kinds: set[str]) -> list[BotRecord]:
+    """Find the bots whose id contains a text, or whose adapter or way is one of some."""
     return [
         each
         for each in records

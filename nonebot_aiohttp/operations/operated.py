@@ -8,7 +8,7 @@ from ..options import DriverOptions
 from .application import make_application
 from .listener import OperatorsListener
 from .metrics import add as add_to_metrics
-from .observer import Observed, Observer
+from .observer import Observer, Parts
 from .status import Status
 
 
@@ -20,13 +20,13 @@ class Operations:
         listener: The listener of ``aiohttp_ops_port``.
     """
 
-    def __init__(self, options: DriverOptions, observed: Observed) -> None:
+    def __init__(self, options: DriverOptions, parts: Parts) -> None:
         """Take the parts of the driver; nothing is bound to an event loop yet."""
         self._options = options
-        self.observer = Observer(observed)
+        self.observer = Observer(parts)
         add_to_metrics(self.observer)
         self.listener = OperatorsListener(options, self._make)
-        observed.lifespan.be_operated(self.listener, self.observer.sampler)
+        parts.lifespan.serve_operators(self.listener, self.observer.sampler)
         self._app: web.Application | None = None
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from ..connections.fairness import in_turns
 from ..connections.records import BotRecord
 from ..life.watching import PeriodicWatch
 from .status import Second
@@ -20,10 +20,10 @@ KEPT = 300
 LAG_WINDOW = 60
 """Looks of which the worst lag is told."""
 
-SLICE = 500
+A_TURN = 500
 """Bots that are looked at before others have their turn of the event loop."""
 
-Totals = Callable[[], tuple[int, ...]]
+Totals = tuple[int, ...]
 
 
 class Sampler(PeriodicWatch):
@@ -31,29 +31,29 @@ class Sampler(PeriodicWatch):
 
     def __init__(
         self,
-        totals: Totals,
+        totals: Callable[[], Totals],
+        totals_in_turns: Callable[[], Awaitable[Totals]],
         records: Iterable[BotRecord],
         clock: Callable[[], float] = time.monotonic,
         time_of_day: Callable[[], float] = time.time,
-        refresh: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take what is looked at.
 
         Args:
             totals: Counts everything of ``Second`` since the beginning, in the order of its fields.
+            totals_in_turns: Does the same without blocking the loop.
             records: The records of the connected bots.
             clock: Gives monotonic seconds.
             time_of_day: Gives Unix seconds.
-            refresh: Has the next ``totals`` give what is counted now, without blocking the loop.
         """
         super().__init__(INTERVAL, "the counters")
         self._totals = totals
         self._records = records
-        self._refresh = refresh
+        self._totals_in_turns = totals_in_turns
         self._clock = clock
         self._time_of_day = time_of_day
         self._due = 0.0
-        self._last: tuple[int, ...] = ()
+        self._last: Totals = ()
         self._lags: deque[float] = deque(maxlen=LAG_WINDOW)
         self._history: deque[Second] = deque(maxlen=KEPT)
 
@@ -82,14 +82,11 @@ class Sampler(PeriodicWatch):
     async def look(self) -> None:
         """Note one second; see ``PeriodicWatch``."""
         self._lags.append(max(self._clock() - self._due, 0.0))
-        if self._refresh is not None:
-            await self._refresh()
-        totals, last = self._totals(), self._last
+        totals, last = await self._totals_in_turns(), self._last
         self._last = totals
         self._history.append(Second(*(now - then for now, then in zip(totals, last, strict=True))))
         now = self._time_of_day()
-        for number, record in enumerate(self._records, 1):
-            record.notice(now)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+        async for some in in_turns(tuple(self._records), A_TURN):
+            for record in some:
+                record.notice(now)
         self._due = self._clock() + INTERVAL

@@ -1,4 +1,4 @@
-"""``Source``: what the mouths of operations ask, whichever face stands behind it."""
+"""``Source``: what the page and the metrics ask, whichever face stands behind it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class Found(NamedTuple):
 
 
 class Source(Protocol):
-    """Tells of one driver. Nothing here takes longer with more bots but ``status(bots=True)``."""
+    """Tells of one driver. What is async takes turns with the rest of the event loop."""
 
     def status(self, *, bots: bool = True) -> Status:
-        """Make the status; without ``bots`` the list of bots is empty."""
+        """Make the status at once; without ``bots`` the list of bots is empty."""
 
-    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+    async def current(self, *, bots: bool = False) -> Status:
+        """Make the status; see ``status``."""
+
+    async def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         """Find connected bots, in the order in which they connected.
 
         Args:
@@ -41,7 +44,10 @@ class Source(Protocol):
         """Give the last five minutes, a second each, the latest last; less after a start."""
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Tell which of these bots are not connected."""
+        """Tell which of these bots are not connected.
+
+        A polling bot stays, but it counts as connected only while its polls are answered.
+        """
 
     @property
     def takes_events(self) -> bool:

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+UNKNOWN = "unknown"
+"""Stands for an adapter that is not registered, or that has not said yet who it is."""
+
 
 @dataclass(frozen=True)
 class _Plain:
@@ -194,7 +197,8 @@ class Status(_Plain):
         work: Tasks in flight, failed and cut off, of each kind.
         connected: How many bots of each adapter are connected.
         bots: The bots that are connected.
-        gone: The bots that have disconnected and not come back, the latest last; 100 at most.
+        gone: The bots that have disconnected in the last day and not come back, the latest last;
+            100 at most. Those of forward connections are not among them where ``loops`` has these.
         loops: The forward connections.
         calls: HTTP requests to platforms, by host.
         descriptors: File descriptors in use, counted every few seconds; None where that is unknown.
@@ -235,7 +239,7 @@ class Second:
         received: WebSocket messages, and answers to polls, that came in.
         sent: WebSocket messages that went out.
         calls: HTTP requests to platforms.
-        failures: Handlers that failed, and calls that were not ``ok``.
+        failures: Handlers that failed, and calls that were not answered, or with 5xx, 401 or 429.
     """
 
     webhooks: int

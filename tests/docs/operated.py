@@ -20,7 +20,7 @@ from tests.support.documents import DOCS, Document
 from tests.support.ports import free_port
 
 PAGE = Document(DOCS / "operations.md")
-OPERATORS = r"Operators look at http://[\d.]+:(\d+)"
+OPERATORS = r"Listening for operators on http://[\d.]+:(\d+)"
 TOKEN = "a-long-random-text"
 
 

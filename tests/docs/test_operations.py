@@ -247,7 +247,7 @@ async def test_workers_of_gunicorn_share_the_range(
                 assert got.status == 200
         workers.stop()
         assert await workers.ended() == 0
-    shown_lines = PAGE.code("text", "Operators look at http://127.0.0.1:9101").splitlines()
+    shown_lines = PAGE.code("text", "Listening for operators on http://127.0.0.1:9101").splitlines()
     assert all(re.fullmatch(OPERATORS, line) for line in shown_lines)
 
 
@@ -277,7 +277,7 @@ async def test_a_socket_of_systemd_takes_the_place_of_the_port(
         await bot.shows("Listening on")
         async with client.get(f"http://127.0.0.1:{port}/readyz") as got:
             assert await got.text() in ("ok\n", "starting\n")
-        await bot.shows(f"Operators look at http://127.0.0.1:{port}")
+        await bot.shows(f"Listening for operators on http://127.0.0.1:{port}")
 
 
 async def test_the_health_check_of_docker_tells_up_from_down(tmp_path: Path) -> None:

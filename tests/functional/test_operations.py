@@ -265,7 +265,7 @@ async def test_it_has_no_port_unless_a_setting_says_so(adapter: Adapter, logs: L
         # Never on the public port.
         for path in (*OPEN, *GUARDED):
             assert (await host.request("GET", path, BEARER)).status in (404, 405)
-    assert not logs.matching("Operators look at")
+    assert not logs.matching("Listening for operators on")
 
 
 async def test_it_listens_on_loopback_and_says_where(adapter: Adapter, logs: Logs) -> None:
@@ -273,7 +273,7 @@ async def test_it_listens_on_loopback_and_says_where(adapter: Adapter, logs: Log
     async with own_process(driver):
         address = driver._operations.listener.addresses[0]
         assert address[0] == "127.0.0.1"
-        assert logs.matching(f"Operators look at http://127.0.0.1:{address[1]}")
+        assert logs.matching(f"Listening for operators on http://127.0.0.1:{address[1]}")
     assert TOKEN not in logs.output
 
 
@@ -358,7 +358,7 @@ async def test_what_fails_is_logged_and_answered(
     def fail(**_: Any) -> None:
         raise RuntimeError(f"no token={TOKEN}")
 
-    monkeypatch.setattr(driver._operations.observer, "status", fail)
+    monkeypatch.setattr(driver._operations.observer, "current", fail)
     async with own_process(driver):
         with caplog.at_level(logging.CRITICAL, "aiohttp.server"):
             response = await ask(port_of(driver), "/status", BEARER)

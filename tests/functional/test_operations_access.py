@@ -386,3 +386,13 @@ def test_secrets_are_not_shown(driver: Driver, adapter: Adapter) -> None:
     for each in (found, found.options, found._operations, found.operations, found.status()):
         assert TOKEN not in repr(each)
         assert TOKEN not in str(each)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/status", "/nothing"])
+@pytest.mark.parametrize("name", ["its port", "lifespan()"])
+async def test_an_expectation_that_is_not_utf_8_is_no_error_of_the_server(
+    name: str, path: str, adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with PLACES[name](operated(adapter)) as (port, _):
+        assert statuses(await send(port, head("GET", path, "Expect: \xff"))) == [417]
+    assert not caplog.records

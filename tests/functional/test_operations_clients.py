@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from types import SimpleNamespace
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
-from nonebot_aiohttp.operations import listener
+from nonebot_aiohttp import Driver
+from nonebot_aiohttp.operations import Status, listener
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
@@ -64,11 +65,11 @@ async def test_a_page_that_is_being_made_does_not_delay_the_stop(
 ) -> None:
     driver, asked = operated(adapter), asyncio.Event()
 
-    async def hang() -> None:
+    async def hang(**_: bool) -> None:
         asked.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(driver._operations.observer, "refresh", hang)
+    monkeypatch.setattr(driver._operations.observer, "current", hang)
     loop = asyncio.get_running_loop()
     async with own_process(driver):
         asking = asyncio.ensure_future(ask(port_of(driver), "/status", BEARER))
@@ -97,13 +98,21 @@ async def test_idle_connections_are_closed(
         assert (await ask(port, "/livez")).status == 200
 
 
+def answer_with_much(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = replace(driver.status(), refused={"x" * (1 << 25): 1})
+
+    async def current(**_: bool) -> Status:
+        return large
+
+    monkeypatch.setattr(driver._operations.observer, "current", current)
+
+
 @pytest.mark.parametrize("name", ["its port", "lifespan()"])
 async def test_a_client_that_does_not_read_is_dropped_at_the_stop(
     name: str, adapter: Adapter, monkeypatch: pytest.MonkeyPatch, logs: Logs
 ) -> None:
     driver = operated(adapter)
-    large = SimpleNamespace(asdict=lambda: {"large": "x" * (1 << 25)})
-    monkeypatch.setattr(driver._operations.observer, "status", lambda: large)
+    answer_with_much(driver, monkeypatch)
     loop = asyncio.get_running_loop()
     async with PLACES[name](driver) as (port, _):
         client = await RawClient.connect(port)
@@ -124,8 +133,7 @@ async def test_a_client_that_never_reads_is_dropped(
     adapter: Adapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = operated(adapter, keepalive_timeout=0.2)
-    large = SimpleNamespace(asdict=lambda: {"large": "x" * (1 << 25)})
-    monkeypatch.setattr(driver._operations.observer, "status", lambda: large)
+    answer_with_much(driver, monkeypatch)
     async with own_process(driver):
         client = await RawClient.connect(port_of(driver))
         client.stop_reading()

@@ -17,12 +17,14 @@ from tests.support.operated import (
     BEARER,
     DETAILS,
     GUARDED,
+    PLACES,
     TOKEN,
     ask,
     head,
     mounted,
     operated,
     port_of,
+    send,
     statuses,
 )
 from tests.support.waiting import passes
@@ -158,3 +160,24 @@ async def test_no_bent_request_gets_in(adapter: Adapter, seed: int) -> None:
             answered += bool(statuses(answer))
         assert answered > BENT / 10
         assert (await ask(port_of(driver), "/status", BEARER)).status == 200
+
+
+MALFORMED = [
+    b"\x16\x03\x01\x02\x00\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: made-up\r\n\r\n",
+    b"GET /livez HTTP/1.1\r\nHost: localhost:99999\r\nConnection: close\r\n\r\n",
+    b"GET //[made-up HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("name", ["its port", "lifespan()"])
+async def test_malformed_requests_are_one_line_at_most(
+    name: str, adapter: Adapter, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with PLACES[name](operated(adapter)) as (port, _):
+        for data in MALFORMED * 10:
+            assert not DETAILS.search(await send(port, data))
+    texts = [record.getMessage() for record in caplog.records if record.exc_info is None]
+    assert len(texts) == len(caplog.records)
+    assert len(texts) <= len(MALFORMED)
+    assert "made-up" not in caplog.text

@@ -79,6 +79,27 @@ async def test_an_outage_and_its_end(way: Way, driver: Driver, fake_clock: FakeC
     assert driver.status().loops == ()
 
 
+@pytest.mark.promise("operations: readiness by a bot's id fails while its platform is down")
+async def test_a_bot_whose_platform_is_down_is_not_connected(
+    way: Way, driver: Driver, fake_clock: FakeClock
+) -> None:
+    """Also a polling one, which stays in ``driver.bots``."""
+    observer = driver._operations.observer
+    ended = scripts.status(200) if way is POLLING else scripts.accept_then_close(1001)
+    good = answers(b"event") if way is POLLING else way.good
+    async with way.running(driver, ended, scripts.status(503), good):
+        await fake_clock.slept(1)
+        await fake_clock.advance_to_next()
+        await fake_clock.slept(2)
+        await settle()
+        assert the_loop(driver).state == "waiting"
+        assert observer.missing(["1", "2"]) == ["1", "2"]
+        assert ("1" in driver.bots) is (way is POLLING)
+        await fake_clock.advance_to_next()
+        await eventually(lambda: the_loop(driver).state == "connected")
+        assert observer.missing(["1", "2"]) == ["2"]
+
+
 async def test_a_loop_that_connects_for_the_first_time(way: Way, driver: Driver) -> None:
     async with way.running(driver, scripts.hang()) as server:
         await server.request(1)
@@ -169,12 +190,12 @@ async def test_polled_bots_count_their_answers(driver: Driver, fake_clock: FakeC
             await settle()
             (bot,) = driver.status().bots
             assert (bot.way, bot.messages) == ("polling", number)
-            assert driver._operations.observer._totals()[1] == number
+            assert (await driver._operations.observer._totals_in_turns())[1] == number
             await fake_clock.advance_to_next()
     # Polls have no WebSocket messages, and do not count as calls.
     assert (driver.status().messages, driver.status().calls) == ((), ())
-    (gone,) = driver.status().gone
-    assert (gone.way, gone.reason) == ("polling", "")
+    # Its loop has told what is down.
+    assert driver.status().gone == ()
 
 
 async def test_forward_connections_that_are_off(adapter: Adapter, fake_clock: FakeClock) -> None:
@@ -205,8 +226,9 @@ async def test_calls_by_outcome() -> None:
                 pass
         host = f"127.0.0.1:{server.port}"
         assert calls(driver) == {host: (3, 2, 2, 0)}
-        totals = driver._operations.observer._totals()
-        assert totals[3:] == (7, 4)
+        totals = await driver._operations.observer._totals_in_turns()
+        # The 404 is no failure.
+        assert totals[3:] == (7, 3)
 
 
 async def test_calls_without_an_answer() -> None:

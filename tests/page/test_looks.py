@@ -43,7 +43,7 @@ async def address(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     source, warnings = everything()
 
     async def page(request: web.Request) -> web.Response:
-        return page_response(source, request, warnings)
+        return await page_response(source, request, warnings)
 
     app = web.Application()
     app.router.add_get("/", page)

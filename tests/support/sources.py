@@ -147,7 +147,11 @@ class FakeSource:
         shown = tuple(self.bots) if bots else ()
         return replace(self.told, connected=connected, bots=shown)
 
-    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+    async def current(self, *, bots: bool = False) -> Status:
+        """Give the status."""
+        return self.status(bots=bots)
+
+    async def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         """Find bots as a driver does."""
         self.asked.append((query, start, count))
         words = query.casefold()

@@ -275,7 +275,6 @@ ABOUT_NOBODY = (
     "No file descriptor is left",
     "Three quarters of the {} file descriptors",
     "Dropped {} WebSocket(s)",
-    "The events in flight were not counted",
 )
 """How their records begin that are about none."""
 

@@ -59,7 +59,7 @@ STATUS = Status(
     webhooks=(WebhookStatus("my", {"2xx": 12, "5xx": 1}),),
     webhooks_in_work=2,
     refused={"no such adapter": 4},
-    messages=(MessageStatus("my", 7, 8), MessageStatus("", 1, 0)),
+    messages=(MessageStatus("my", 7, 8), MessageStatus("unknown", 1, 0)),
     work=(WorkStatus("handler", 1, 2, 3), WorkStatus("event", 0, None, 0)),
     connected={"my": 1},
     bots=(BOT,),
@@ -85,7 +85,10 @@ class FakeSource:
         self.asked.append(bots)
         return self.told if bots else replace(self.told, bots=())
 
-    def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
+    async def current(self, *, bots: bool = False) -> Status:
+        return self.status(bots=bots)
+
+    async def find_bots(self, query: str = "", start: int = 0, count: int = 200) -> Found:
         raise NotImplementedError
 
     def history(self) -> Sequence[Second]:
@@ -162,7 +165,7 @@ EXPECTED: list[tuple[str, dict[str, str], float | None]] = [
     ("webhooks_in_work", {}, 2),
     ("refused_total", {"reason": "no such adapter"}, 4),
     ("messages_received_total", {"adapter": "my"}, 7),
-    ("messages_received_total", {"adapter": ""}, 1),
+    ("messages_received_total", {"adapter": "unknown"}, 1),
     ("messages_sent_total", {"adapter": "my"}, 8),
     ("tasks_in_flight", {"kind": "handler"}, 1),
     ("tasks_failed_total", {"kind": "handler"}, 2),
@@ -170,7 +173,9 @@ EXPECTED: list[tuple[str, dict[str, str], float | None]] = [
     ("tasks_cut_off_total", {"kind": "handler"}, 3),
     ("bots_connected", {"adapter": "my"}, 1),
     ("bots_connected", {"adapter": "other"}, 0),
-    ("bots_connected", {"adapter": ""}, None),
+    # No alert on "no bots" can be about what is no adapter.
+    ("bots_connected", {"adapter": "unknown"}, None),
+    ("bots_gone", {"adapter": "unknown"}, None),
     ("bots_gone", {"adapter": "my"}, 0),
     ("bots_gone", {"adapter": "other"}, 1),
     ("forward_loops", {"state": "connected"}, 1),

@@ -13,7 +13,14 @@ from yarl import URL
 from nonebot_aiohttp import DriverOptions
 from nonebot_aiohttp.connections.calls import MOST_HOSTS, CallCounts
 from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
-from nonebot_aiohttp.connections.records import MOST_GONE, BotRecords
+from nonebot_aiohttp.connections.records import (
+    FORWARD,
+    MOST_GONE,
+    POLLING,
+    REMEMBERED,
+    REVERSE,
+    BotRecords,
+)
 from nonebot_aiohttp.operations.listener import OperatorsListener
 from nonebot_aiohttp.operations.sampling import KEPT, LAG_WINDOW, Sampler
 from nonebot_aiohttp.operations.status import Second
@@ -82,7 +89,20 @@ def test_one_host_over_http_and_https_is_one() -> None:
         ("[::1]:81", [0, 0, 1, 0]),
         ("[::1]", [0, 1, 0, 0]),
     ]
-    assert (calls.total, calls.unwell) == (6, 3)
+    assert (calls.total, calls.unwell) == (6, 2)
+
+
+@pytest.mark.promise(
+    "operations: an ordinary 4xx, as of a deleted message, is no failure of the bot"
+)
+@pytest.mark.parametrize(
+    ("status", "unwell"),
+    [(200, 0), (304, 0), (400, 0), (403, 0), (404, 0), (401, 1), (429, 1), (500, 1), (503, 1)],
+)
+def test_what_a_platform_says_of_the_bot_is_a_failure(status: int, unwell: int) -> None:
+    calls = CallCounts()
+    calls.answered(URL("http://a.example/"), status)
+    assert (calls.total, calls.unwell) == (1, unwell)
 
 
 def test_a_host_called_other_is_not_lost() -> None:
@@ -115,6 +135,26 @@ def test_the_last_hundred_that_have_gone_are_remembered() -> None:
     assert len(gone) == MOST_GONE
     assert gone[-1].shown_id == "999"
     assert gone[-1].since == 5.0
+
+
+def test_a_bot_that_has_gone_is_remembered_for_a_day() -> None:
+    now = [5.0]
+    records = BotRecords(lambda: now[0])
+    for self_id in ("1", "2"):
+        each = bot(self_id)
+        records.add(each, "my", REVERSE)
+        records.remove(each)
+        now[0] += 60
+    now[0] = 5.0 + REMEMBERED + 30
+    assert [each.shown_id for each in records.gone()] == ["2"]
+
+
+@pytest.mark.parametrize(("way", "remembered"), [(REVERSE, 1), (FORWARD, 0), (POLLING, 0), ("", 1)])
+def test_what_loops_tell_is_not_told_again(way: str, remembered: int) -> None:
+    records, each = BotRecords(loops_tell=True), bot("1")
+    records.add(each, "my", way)
+    records.remove(each)
+    assert len(records.gone()) == remembered
 
 
 def test_a_bot_of_another_adapter_with_the_same_id_is_another() -> None:
@@ -180,14 +220,30 @@ def test_a_websocket_counts_once() -> None:
     assert websockets.messages() == {"my": [4, 4]}
 
 
+@pytest.mark.parametrize(("received", "told"), [(0, []), (2, [("unknown", 2, 0)])])
+def test_websockets_of_nobody_are_told_of_when_they_got_something(
+    received: int, told: list[Any]
+) -> None:
+    driver = make_driver()
+    waiting = websocket(received)
+    waiting.owner = ""
+    driver._operations.observer._parts.websockets[0].add(waiting)
+    messages = driver.status().messages
+    assert [(each.adapter, each.received, each.sent) for each in messages] == told
+
+
 # The sampler
 
 
 async def test_the_sampler_notes_lag_seconds_and_messages(fake_clock: FakeClock) -> None:
     totals = [0, 0, 0, 0, 0]
     records = BotRecords()
+
+    async def in_turns() -> tuple[int, ...]:
+        return tuple(totals)
+
     sampler = Sampler(
-        lambda: tuple(totals), records, clock=fake_clock.clock, time_of_day=lambda: 77.9
+        lambda: tuple(totals), in_turns, records, clock=fake_clock.clock, time_of_day=lambda: 77.9
     )
     assert sampler.lag is None
     sampler.start()
@@ -220,7 +276,11 @@ async def test_the_sampler_looks_at_many_bots_in_turns(fake_clock: FakeClock) ->
     for one in each:
         records.add(one, "my", "polling")
         records.polled(one)
-    sampler = Sampler(lambda: (0,) * 5, records, fake_clock.clock, lambda: 77.9)
+
+    async def nothing() -> tuple[int, ...]:
+        return (0,) * 5
+
+    sampler = Sampler(lambda: (0,) * 5, nothing, records, fake_clock.clock, lambda: 77.9)
     sampler.start()
     await sampler.look()
     sampler.stop()
@@ -230,18 +290,18 @@ async def test_the_sampler_looks_at_many_bots_in_turns(fake_clock: FakeClock) ->
 # Finding bots
 
 
-def test_bots_are_found_by_id_adapter_and_way() -> None:
+async def test_bots_are_found_by_id_adapter_and_way() -> None:
     driver = make_driver(new_adapter())
     observer, records = driver._operations.observer, driver._connected_bots.records
     connected = [bot(f"Bot{number}") for number in range(30)]
     for number, each in enumerate(connected):
         records.add(each, "one" if number % 2 else "two", "polling")
-    assert observer.find_bots().total == 30
-    found = observer.find_bots("bOt1", 2, 3)
+    assert (await observer.find_bots()).total == 30
+    found = await observer.find_bots("bOt1", 2, 3)
     assert (len(found.bots), found.total, found.connected) == (3, 11, 30)
-    assert observer.find_bots("ONE").total == 15
-    assert observer.find_bots("poll").total == 30
-    assert observer.find_bots("nothing") == ((), 0, 30)
+    assert (await observer.find_bots("ONE")).total == 15
+    assert (await observer.find_bots("poll")).total == 30
+    assert (await observer.find_bots("nothing")) == ((), 0, 30)
     assert observer.missing(["Bot1", "x"]) == ["x"]
     assert driver._operations.observer.status(bots=False).bots == ()
 

@@ -17,7 +17,7 @@ from nonebot_aiohttp.connections import open_websockets
 from nonebot_aiohttp.connections.open_websockets import OpenWebSockets
 from nonebot_aiohttp.connections.records import FORWARD, REVERSE
 from nonebot_aiohttp.operations import observer
-from nonebot_aiohttp.operations.sampling import Sampler
+from nonebot_aiohttp.operations.status import MessageStatus
 
 T = TypeVar("T")
 
@@ -124,45 +124,35 @@ async def test_the_status_of_nobody_is_json_too() -> None:
 async def test_bots_are_described_in_turns() -> None:
     driver = make_driver()
     kept = connect(driver, 4 * observer.A_TURN)
-    seen = driver._operations.observer
-
-    async def describe() -> list[Any]:
-        return [bot async for some in seen.bots() for bot in some]
-
-    bots, turns = await turns_during(describe())
-    assert tuple(bots) == driver.status().bots
-    assert len(bots) == len(kept)
+    status, turns = await turns_during(driver._operations.observer.current(bots=True))
+    assert status.bots == driver.status().bots
+    assert len(status.bots) == len(kept)
     assert turns >= 3
 
 
 @pytest.mark.parametrize(
     ("query", "total"), [("", 20), ("1", 11), ("MY", 10), ("forward", 10), ("WebSocket", 20)]
 )
-def test_bots_are_found_by_id_adapter_and_way(query: str, total: int) -> None:
+async def test_bots_are_found_by_id_adapter_and_way(query: str, total: int) -> None:
     driver = make_driver()
     kept = [*connect(driver, 10, REVERSE, "My"), *connect(driver, 10, FORWARD, "other1")]
-    found = driver._operations.observer.find_bots(query, 2, 3)
+    found = await driver._operations.observer.find_bots(query, 2, 3)
     assert (found.total, found.connected, len(found.bots)) == (total, len(kept), 3)
 
 
-async def test_what_was_counted_in_turns_serves_one_status() -> None:
+async def test_the_status_of_now_is_that_of_the_driver() -> None:
     driver = make_driver()
     websocket: Any = Counted(received=1)
-    driver._operations.observer._observed.websockets[0].add(websocket)
-    await driver._operations.observer.refresh()
-    websocket.received = 2
-    assert driver.status().messages[0].received == 1
-    assert driver.status().messages[0].received == 2
+    driver._operations.observer._parts.websockets[0].add(websocket)
+    current = await driver._operations.observer.current(bots=True)
+    assert current.messages == driver.status().messages == (MessageStatus("my", 1, 2),)
 
 
-async def test_the_sampler_refreshes_before_it_counts() -> None:
-    counted = [0]
-
-    async def refresh() -> None:
-        await asyncio.sleep(0)
-        counted[0] += 7
-
-    sampler = Sampler(lambda: (*counted, 0, 0, 0, 0), (), refresh=refresh)
-    sampler._last = (0, 0, 0, 0, 0)
-    await sampler.look()
-    assert sampler.history()[0].webhooks == 7
+async def test_bots_are_searched_in_turns() -> None:
+    driver = make_driver()
+    kept = connect(driver, 4 * observer.SEARCHED_A_TURN)
+    found, turns = await turns_during(driver._operations.observer.find_bots("99", 2, 3))
+    assert turns >= 3
+    ids = [bot.id for bot in driver.status().bots if "99" in bot.id]
+    assert [bot.id for bot in found.bots] == ids[2:5]
+    assert (found.total, found.connected) == (len(ids), len(kept))

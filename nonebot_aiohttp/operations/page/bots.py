@@ -18,17 +18,18 @@ ROWS = 200
 _MOST_ADAPTERS = 30
 _LONGEST_ID = 64
 
-_ROW = '<tr><th scope="row"><b>{}</b><small>{}</small></th><td>{}</td><td>{}{}</td></tr>'
+# The spaces are for browsers without styles, which would write "1" and "2 s ago" as "12 s ago".
+_ROW = '<tr><th scope="row"><b>{}</b> <small>{}</small></th><td>{}</td><td>{}{}</td></tr>'
 
 
-def find(source: Source, asked: Asked) -> tuple[Found, Asked]:
+async def find(source: Source, asked: Asked) -> tuple[Found, Asked]:
     """Find the bots that are asked for; a page beyond the last one is the last one."""
-    found = source.find_bots(asked.query, (asked.page - 1) * ROWS, ROWS)
+    found = await source.find_bots(asked.query, (asked.page - 1) * ROWS, ROWS)
     last = pages(found)
     if asked.page <= last:
         return found, asked
     asked = replace(asked, page=last)
-    return source.find_bots(asked.query, (last - 1) * ROWS, ROWS), asked
+    return await source.find_bots(asked.query, (last - 1) * ROWS, ROWS), asked
 
 
 def pages(found: Found) -> int:
@@ -97,6 +98,6 @@ def _rows(view: View, shown: tuple[BotStatus, ...]) -> Iterator[Markup]:
         messages = "" if bot.messages is None else f"{bot.messages:,}"
         last = NOTHING
         if bot.last_message is not None:
-            last = filled("<small>{}</small>", moments.element(bot.last_message))
+            last = filled(" <small>{}</small>", moments.element(bot.last_message))
         since = moments.element(bot.connected_since)
         yield filled(_ROW, given(bot.id, _LONGEST_ID), given(kind), since, messages, last)

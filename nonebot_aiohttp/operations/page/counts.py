@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..status import CallStatus, Second, Status, WorkStatus
+from ..status import UNKNOWN, CallStatus, Second, Status, WorkStatus
 from .elements import Markup, element
 from .plots import plot
 from .view import View, given, item, items
+
+_MANY = 0.1
+# The share of a host's calls from which their failures are marked.
 
 
 def load(view: View, seconds: Sequence[Second]) -> Markup:
@@ -48,7 +51,8 @@ def _call(view: View, call: CallStatus) -> Markup:
     failed = f"{texts('failed: {count}', count=f'{failures:,}')} ({', '.join(kinds)})"
     ok = texts("ok: {count}", count=f"{call.ok:,}")
     host = texts("other") if call.host == "other" else call.host
-    return item(given(host), failed if failures else "", ok, is_down=failures > 0)
+    is_bad = failures > _MANY * (call.ok + failures)
+    return item(given(host), failed if failures else "", ok, is_down=is_bad)
 
 
 def work(view: View, status: Status) -> Markup:
@@ -95,8 +99,8 @@ def adapters(view: View, status: Status) -> Markup:
         values = {"received": f"{each.received:,}", "sent": f"{each.sent:,}"}
         text = texts("messages: {received} in, {sent} out", **values)
         said.setdefault(each.adapter, []).append(text)
-    unknown = texts("an unknown adapter")
-    shown = items(*(item(given(name or unknown), *lines) for name, lines in said.items()))
+    names = {UNKNOWN: texts("an unknown adapter")}
+    shown = items(*(item(given(names.get(name, name)), *lines) for name, lines in said.items()))
     none = element("p", texts("Neither webhooks nor messages have come in."))
     heading = f"{texts('Adapters')}, {texts('since the start')}"
     return view.section("adapters", heading, shown or none)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...connections.records import MOST_GONE
 from ..status import Second, Status
 from .elements import NOTHING, Markup, element
 from .outages import is_down
@@ -22,14 +23,16 @@ def problems(view: View, status: Status, seconds: Sequence[Second]) -> list[tupl
 
 
 def _outages(view: View, status: Status, seconds: Sequence[Second]) -> Iterator[tuple[str, str]]:
+    gone = len(status.gone)
     counted = (
-        ("#down", "Connections down: {count}", sum(map(is_down, status.loops))),
-        ("#down", "Bots gone: {count}", len(status.gone)),
-        ("#load", "Failed in the last five minutes: {count}", sum(s.failures for s in seconds)),
+        ("#down", "Connections down: {count}", sum(map(is_down, status.loops)), ""),
+        # More may have gone than are remembered.
+        ("#down", "Bots gone: {count}", gone, "+" if len(status.gone) >= MOST_GONE else ""),
+        ("#load", "Failed in the last five minutes: {count}", sum(s.failures for s in seconds), ""),
     )
-    for anchor, text, count in counted:
+    for anchor, text, count, more in counted:
         if count:
-            yield anchor, view.texts(text, count=f"{count:,}")
+            yield anchor, view.texts(text, count=f"{count:,}{more}")
 
 
 def _of_process(view: View, status: Status) -> Iterator[tuple[str, str]]:
@@ -83,10 +86,15 @@ def head(view: View, status: Status, found: Sequence[tuple[str, str]]) -> Markup
     bots = texts("Bots connected: {count}", count=f"{sum(status.connected.values()):,}")
     listed = [element("li", element("a", text, href=anchor)) for anchor, text in found]
     told = element("ul", *listed, class_="problems") if listed else NOTHING
-    calm = state == "running" and not listed
+    calm = state == "running" and not listed and _is_reached(status)
     quiet = element("p", texts("Nothing is down.")) if calm else NOTHING
     lines = heading, " ", element("span", since), element("p", bots)
     return element("header", *lines, told, quiet, _contents(view))
+
+
+def _is_reached(status: Status) -> bool:
+    """Tell whether anything has come: a bot that never could connect is not known to be down."""
+    return bool(status.connected) or any("2xx" in each.answered for each in status.webhooks)
 
 
 def _contents(view: View) -> Markup:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
 from ...log.own import Recent
-from ..source import Source
+from ..source import Found, Source
+from ..status import Second, Status
 from . import counts
 from .asked import Asked
 from .bots import bots, find
@@ -34,7 +35,9 @@ _HEADERS = {
 }
 
 
-def page_response(source: Source, request: web.Request, warnings: Iterable[Recent]) -> web.Response:
+async def page_response(
+    source: Source, request: web.Request, warnings: Iterable[Recent]
+) -> web.Response:
     """Answer a request with the page.
 
     Args:
@@ -44,7 +47,10 @@ def page_response(source: Source, request: web.Request, warnings: Iterable[Recen
     """
     asked = Asked.read(request.query)
     language = choose_language(",".join(request.headers.getall("Accept-Language", ())))
-    text = render(source, warnings, asked, Texts(language), time.time())
+    status = await source.current()
+    found, asked = await find(source, asked)
+    view = View(Texts(language), Moments(Texts(language), time.time()), asked)
+    text = render(view, status, source.history(), found, warnings)
     headers = {**_HEADERS, "Content-Language": language}
     if asked.refreshes:
         headers["Refresh"] = f"{REFRESH}"
@@ -54,12 +60,13 @@ def page_response(source: Source, request: web.Request, warnings: Iterable[Recen
 
 
 def render(
-    source: Source, warnings: Iterable[Recent], asked: Asked, texts: Texts, now: float
+    view: View,
+    status: Status,
+    seconds: Sequence[Second],
+    found: Found,
+    warnings: Iterable[Recent],
 ) -> str:
     """Make the page, as HTML."""
-    status, seconds = source.status(bots=False), source.history()
-    found, asked = find(source, asked)
-    view = View(texts, Moments(texts, now), asked)
     problematic = problems(view, status, seconds)
     content = element(
         "main",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .asked import Asked
-from .elements import NOTHING, Markup, element
+from .elements import NOTHING, Markup, element, filled
 from .moments import Moments
 from .texts import Texts
 
@@ -44,5 +44,5 @@ def items(*made: Markup) -> Markup:
 
 def item(name: str, *details: str, is_down: bool = False) -> Markup:
     """Make an item: its name, and below it the details that there are."""
-    shown = [element("small", each) for each in details if each]
+    shown = [filled(" <small>{}</small>", each) for each in details if each]
     return element("li", element("b", name), *shown, class_="down" if is_down else None)

@@ -213,7 +213,7 @@ async def test_nobody_waits_for_the_count_of_thousands_of_tasks(
     driver, bot = small_bot(aiohttp_drain_timeout=0.1)
     async with driver.lifespan():
         task = asyncio.create_task(bot.handle_event("hang"))
-        work = driver._operations.observer._observed.events
+        work = driver._operations.observer._parts.events
         await within(work.recount())
         assert work.in_flight() == 0
         await eventually(lambda: work._counting is None, what="the end of the count")
@@ -228,7 +228,7 @@ async def test_the_count_of_thousands_of_tasks_does_not_outlive_the_driver(
         monkeypatch.setattr(events, name, value)
     driver, _ = small_bot(aiohttp_drain_timeout=0.1)
     async with driver.lifespan():
-        work = driver._operations.observer._observed.events
+        work = driver._operations.observer._parts.events
         await work.recount()
         counting = work._counting
     await eventually(counting.done, what="the end of the count")
@@ -238,7 +238,7 @@ async def test_few_tasks_are_counted_before_the_answer() -> None:
     driver, bot = small_bot(aiohttp_drain_timeout=0.1)
     async with driver.lifespan():
         task = asyncio.create_task(bot.handle_event("hang"))
-        work = driver._operations.observer._observed.events
+        work = driver._operations.observer._parts.events
         await asyncio.sleep(0)
         await work.recount()
         assert work._counting is None

@@ -294,9 +294,9 @@ async def test_events_in_flight_and_cut_off(serving: Any, session: aiohttp.Clien
             "cut_off": 0,
         }
         adapter.go.set()
-        await driver._operations.observer.refresh()
+        await driver._operations.observer.current()
         await eventually(lambda: not adapter.tasks)
-        await driver._operations.observer.refresh()
+        await driver._operations.observer.current()
         assert work(driver.status())["event"] == (0, None, 0)
         adapter.go.clear()
         adapter.begun.clear()
