@@ -251,6 +251,13 @@ MEASURES = (
         labels=(),
         read=lambda status: _one(status.certificate_expires),
     ),
+    Measure(
+        "certificate_renewal_due_timestamp_seconds",
+        "gauge",
+        description="From when on that certificate should have been renewed.",
+        labels=(),
+        read=lambda status: _one(status.certificate_renewal_due),
+    ),
 )
 """What a scrape has. Its length depends on adapters, hosts and reasons, never on bots."""
 

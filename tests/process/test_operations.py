@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
 
 SETTINGS: dict[str, Any] = {"aiohttp_ops_token": TOKEN}
-LINE = re.compile(r"Listening for operators on http://127\.0\.0\.1:(\d+)(?=\s)")
+LINE = re.compile(r"Listening for operators on http://127\.0\.0\.1:(\d+)(?=[\s;])")
 CANNOT = "Operators cannot look at this process, and its bots go on: Cannot listen on 127.0.0.1"
 
 TWO_OF_UVICORN = Host(

@@ -69,7 +69,7 @@ STATUS = Status(
     descriptors=33,
     descriptor_limit=1024,
     certificate_expires=1_800_000_000.0,
-    certificate_renewal_due=None,
+    certificate_renewal_due=1_790_000_000.0,
 )
 
 
@@ -189,6 +189,7 @@ EXPECTED: list[tuple[str, dict[str, str], float | None]] = [
     ("descriptors", {}, 33),
     ("descriptors_limit", {}, 1024),
     ("certificate_expiry_timestamp_seconds", {}, 1_800_000_000.0),
+    ("certificate_renewal_due_timestamp_seconds", {}, 1_790_000_000.0),
 ]
 
 BOT_LABELS = {"adapter": "my", "bot": "1", "way": "reverse WebSocket"}
@@ -383,6 +384,7 @@ async def test_what_is_unknown_has_no_sample(accept: str) -> None:
         "descriptors",
         "descriptors_limit",
         "certificate_expiry_timestamp_seconds",
+        "certificate_renewal_due_timestamp_seconds",
         "bot_messages",
         "bot_last_message_timestamp_seconds",
     ):

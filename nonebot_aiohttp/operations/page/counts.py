@@ -33,7 +33,7 @@ def calls(view: View, status: Status) -> Markup:
     ordered = sorted(status.calls, key=_failures, reverse=True)
     shown = items(*(_call(view, each) for each in ordered))
     none = element("p", texts("No calls have been made."))
-    return view.section("calls", f"{texts('API calls')}, {texts('since the start')}", shown or none)
+    return view.section("calls", texts("API calls, since the start"), shown or none)
 
 
 def _failures(call: CallStatus) -> int:
@@ -58,7 +58,7 @@ def _call(view: View, call: CallStatus) -> Markup:
 def work(view: View, status: Status) -> Markup:
     """Show the tasks of each kind."""
     shown = items(*(_work(view, each) for each in status.work))
-    return view.section("work", f"{view.texts('Work')}, {view.texts('since the start')}", shown)
+    return view.section("work", view.texts("Work, since the start"), shown)
 
 
 def _work(view: View, each: WorkStatus) -> Markup:
@@ -76,7 +76,7 @@ def refusals(view: View, status: Status) -> Markup:
     ordered = sorted(status.refused.items(), key=lambda each: each[1], reverse=True)
     shown = items(*(_refusal(view, reason, count) for reason, count in ordered))
     none = element("p", view.texts("Nothing has been refused."))
-    heading = f"{view.texts('Refused')}, {view.texts('since the start')}"
+    heading = view.texts("Refused, since the start")
     return view.section("refused", heading, shown or none)
 
 
@@ -102,7 +102,7 @@ def adapters(view: View, status: Status) -> Markup:
     names = {UNKNOWN: texts("an unknown adapter")}
     shown = items(*(item(given(names.get(name, name)), *lines) for name, lines in said.items()))
     none = element("p", texts("Neither webhooks nor messages have come in."))
-    heading = f"{texts('Adapters')}, {texts('since the start')}"
+    heading = texts("Adapters, since the start")
     return view.section("adapters", heading, shown or none)
 
 
