@@ -26,7 +26,10 @@ KEEPALIVE = 15.0
 SHUTDOWN = 0.2
 """Seconds that answers in flight get at the end, and as many until their peers have read them."""
 
-NO_TOKEN = "; without aiohttp_ops_token only /livez and /readyz exist"
+LISTENING = "Listening for operators on {}"
+WITHOUT_TOKEN = (
+    "Listening for operators on {}; without aiohttp_ops_token only /livez and /readyz exist"
+)
 
 _Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 
@@ -44,7 +47,7 @@ class OperatorsListener:
         """Take the settings, and what makes the application."""
         self._ports = ports_of(options.ops_port or "")
         self._host = options.ops_host
-        self._limits = "" if options.ops_token else NO_TOKEN
+        self._has_token = options.ops_token is not None
         self._make = make
         self._users = 0
         self._runner: web.AppRunner | None = None
@@ -92,7 +95,7 @@ class OperatorsListener:
         _refuse_wrong_expectations(self._runner)
         for each in sockets:
             await web.SockSite(self._runner, each).start()
-            logger.info("Listening for operators on {}{}", url_of(each, None), self._limits)
+            logger.info(LISTENING if self._has_token else WITHOUT_TOKEN, url_of(each, None))
         self.addresses = [each.getsockname() for each in sockets]
 
     def _listen(self, ports: range) -> list[socket]:

@@ -275,6 +275,13 @@ async def test_it_listens_on_loopback_and_says_where(adapter: Adapter, logs: Log
         assert address[0] == "127.0.0.1"
         assert logs.matching(f"Listening for operators on http://127.0.0.1:{address[1]}")
     assert TOKEN not in logs.output
+    assert not logs.matching("without aiohttp_ops_token")
+
+
+async def test_it_says_that_there_is_no_token(adapter: Adapter, logs: Logs) -> None:
+    async with own_process(make_driver(adapter, aiohttp_ops_port=0)):
+        (line,) = logs.messages("INFO")[:1]
+    assert line.endswith("; without aiohttp_ops_token only /livez and /readyz exist")
 
 
 @pytest.mark.promise("operations: of a range of ports the first free one is taken")
