@@ -130,6 +130,8 @@ class Observer:
 
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Tell which of these bots are not connected; see ``Source``."""
+        if not ids:
+            return []
         asked = set(ids)
         found = [record for record in self._parts.records if record.self_id in asked]
         connected = {record.self_id for record in found}
