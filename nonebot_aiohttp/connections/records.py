@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..log import loggable
+from ..log.naming import shown
 from ..log.redaction import loggable_reason
 from .websocket import DriverWebSocket
 
@@ -20,14 +19,6 @@ REMEMBERED = 86_400.0
 
 REVERSE, FORWARD, POLLING = "reverse WebSocket", "forward WebSocket", "polling"
 """How a bot is connected, for the log."""
-
-_LONGEST_SHOWN = 64
-
-
-@functools.lru_cache(256)
-def shown(name: str) -> str:
-    """Return what may be shown of an adapter's name or a bot's id."""
-    return loggable(name, _LONGEST_SHOWN)
 
 
 class BotRecord:
@@ -42,7 +33,7 @@ class BotRecord:
         websocket: Its WebSocket; None where it has none.
         polls: Answered polls.
         before: Messages that its WebSocket had got when it connected.
-        last: When the last message was noticed, in Unix seconds; None while there is none.
+        last: When the last message was noticed, in Unix seconds; None before the first.
     """
 
     # Slots, because there are many idle connections.
@@ -64,8 +55,7 @@ class BotRecord:
     ) -> None:
         self.self_id = self_id
         # Here, because it takes long for ten thousand bots at once.
-        is_plain = self_id.isdigit() and self_id.isascii() and len(self_id) < _LONGEST_SHOWN
-        self.shown_id = self_id if is_plain else loggable(self_id, _LONGEST_SHOWN)
+        self.shown_id = shown(self_id)
         self.adapter = adapter
         self.way = way
         self.since = since
@@ -83,7 +73,7 @@ class BotRecord:
         """
         if self.websocket is not None:
             return self.websocket.received - self.before
-        return self.polls or None if self.way == "" else self.polls
+        return self.polls if self.way or self.polls else None
 
     def notice(self, now: float) -> None:
         """Note that messages have come since the last time, if that is so."""

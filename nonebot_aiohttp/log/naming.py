@@ -27,7 +27,7 @@ _PLAIN = re.compile(rf"[\w.-]{{1,{_LONGEST}}}", re.ASCII)
 
 def bot_name(self_id: Any, adapter: Any) -> str:
     """Name a bot; a peer can have made up its id, and a setup may have a URL for the adapter."""
-    return f"bot {_shown(self_id)} of {_shown(adapter)}"
+    return f"bot {shown(self_id)} of {shown(adapter)}"
 
 
 def connected_text(self_id: Any, adapter: str, way: str) -> str:
@@ -49,7 +49,7 @@ def peer_name(address: Any) -> str:
     """Name a peer by the address of its connection: empty for a Unix socket, None if unknown."""
     if address is None:
         return "an unknown peer"
-    return _shown(address) or "a Unix socket"
+    return shown(address) or "a Unix socket"
 
 
 def about(adapter: Any = None, bot: Any = None, peer: Any = None) -> dict[str, str]:
@@ -64,15 +64,16 @@ def about(adapter: Any = None, bot: Any = None, peer: Any = None) -> dict[str, s
     """
     fields = {}
     if adapter:
-        fields["adapter"] = _shown(adapter)
+        fields["adapter"] = shown(adapter)
     if bot:
-        fields["bot"] = _shown(bot)
+        fields["bot"] = shown(bot)
     if peer is not None:
         fields["peer"] = peer_name(peer)
     return fields
 
 
-def _shown(name: Any) -> str:
+def shown(name: Any) -> str:
+    """Return what may be shown of an id, an adapter's name or an address."""
     text = str(name)
     return text if _PLAIN.fullmatch(text) else loggable(text, _LONGEST)
 

@@ -15,13 +15,14 @@ import aiohttp
 from ..connections.descriptors import DescriptorWatch, limit
 from ..connections.fairness import in_turns
 from ..connections.open_websockets import OpenWebSockets
-from ..connections.records import FORWARD, POLLING, REVERSE, BotRecord, BotRecords, shown
+from ..connections.records import FORWARD, POLLING, REVERSE, BotRecord, BotRecords
 from ..connections.sessions import SessionPool
 from ..forward.base import ForwardLoop
 from ..hosts.certificates import Certificates
 from ..life.lifespan import Lifespan
 from ..life.tasks import TaskSet
 from ..log import loggable
+from ..log.naming import shown
 from ..reverse.endpoints import Endpoints
 from .sampling import Sampler
 from .source import Found
@@ -79,7 +80,7 @@ class Parts:
         records: The records of the connected bots.
         loops: The forward connections; empty where adapters connect by themselves.
         events: The events of NoneBot; None on the face without it.
-        certificates: Gives the certificate that is served; None if there is none.
+        certificates: Gives the certificate that is served; None where no setting names one.
         versions: Versions besides those of the package, aiohttp and Python.
     """
 
