@@ -70,7 +70,6 @@ class MessageTasks:
         except Exception as error:
             self._tasks.log_not_started(error, self._owner, self._bot)
         except (KeyboardInterrupt, SystemExit):
-            self._tasks.cut_off += 1
             self._tasks.log_lost(self._owner)
             raise
         else:

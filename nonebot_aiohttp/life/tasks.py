@@ -29,7 +29,7 @@ class Owner(NamedTuple):
     """Whose a task is.
 
     Attributes:
-        adapter: The adapter's name; empty for a task that is no adapter's.
+        adapter: The adapter's name; empty for a task that belongs to no adapter.
         bot: The bot; None where it is unknown.
         label: What the log calls the owner; empty is the adapter's name.
     """
@@ -108,7 +108,6 @@ class TaskSet:
             task = self._new_task(coroutine)
         except (KeyboardInterrupt, SystemExit):
             # An eager task raises them in its caller, so the task is not there to be logged later.
-            self.cut_off += 1
             self.log_lost(owner)
             raise
         if not task.done():
@@ -217,7 +216,6 @@ class TaskSet:
         """Log how many tasks of each adapter are about to be cut off, each task once."""
         waiting = {each: owner for each, owner in self._tasks.items() if each not in self._cut_off}
         self._cut_off.update(waiting)
-        self.cut_off += len(waiting)
         counts = Counter(
             (owner.shown, owner.adapter, self._is_awaited(each)) for each, owner in waiting.items()
         )
@@ -225,6 +223,7 @@ class TaskSet:
             if is_awaited:
                 self.log_lost(adapter, count, _hooks_of(waiting, adapter), shown)
             else:
+                self.cut_off += count
                 text = "Cut off {} {}(s) of {} that came after the stop began"
                 logger.warning(text, count, self.kind, shown, **about(adapter))
 
@@ -239,7 +238,8 @@ class TaskSet:
     def log_lost(
         self, owner: str, count: int = 1, names: Iterable[str] = (), label: str = ""
     ) -> None:
-        """Log that tasks of an adapter were cut off; ``names`` are those of hooks."""
+        """Count and log tasks of an adapter that were cut off; ``names`` are those of hooks."""
+        self.cut_off += count
         which = ", ".join(names)
         text, shown = "Cut off {} {}(s) of {} that had not ended{}", label or owner
         logger.error(text, count, self.kind, shown, which and f": {which}", **about(owner))
