@@ -51,6 +51,11 @@ def _one(value: float | None) -> Iterator[Row]:
         yield (), value
 
 
+def _single(name: str, description: str, read: Callable[[Status], float | None]) -> Measure:
+    """Make a gauge without labels."""
+    return Measure(name, "gauge", description, (), lambda status: _one(read(status)))
+
+
 def _versions(status: Status) -> Iterator[Row]:
     names = ("nonebot_aiohttp", "aiohttp", "python", "nonebot2")
     yield tuple(status.versions.get(name, "") for name in names), 1
@@ -96,9 +101,9 @@ def _loops(status: Status) -> Iterator[Row]:
         yield (state,), numbers[state]
 
 
-def _oldest_outage(status: Status) -> Iterator[Row]:
+def _oldest_outage(status: Status) -> float | None:
     since = [each.down_since for each in status.loops if each.down_since is not None]
-    return _one(min(since, default=None))
+    return min(since, default=None)
 
 
 def _calls(status: Status) -> Iterator[Row]:
@@ -124,19 +129,15 @@ MEASURES = (
         labels=("state",),
         read=_state,
     ),
-    Measure(
+    _single(
         "state_timestamp_seconds",
-        "gauge",
-        description="When the driver came into its state.",
-        labels=(),
-        read=lambda status: _one(status.state_since),
+        "When the driver came into its state.",
+        lambda status: status.state_since,
     ),
-    Measure(
+    _single(
         "event_loop_lag_seconds",
-        "gauge",
-        description="By how much the event loop was late at the most in the last minute.",
-        labels=(),
-        read=lambda status: _one(status.loop_lag),
+        "By how much the event loop was late at the most in the last minute.",
+        lambda status: status.loop_lag,
     ),
     Measure(
         "webhooks_total",
@@ -145,12 +146,10 @@ MEASURES = (
         labels=("adapter", "status"),
         read=_webhooks,
     ),
-    Measure(
+    _single(
         "webhooks_in_work",
-        "gauge",
-        description="Webhooks that an adapter decides on, or whose handler runs.",
-        labels=(),
-        read=lambda status: _one(status.webhooks_in_work),
+        "Webhooks that an adapter decides on, or whose handler runs.",
+        lambda status: status.webhooks_in_work,
     ),
     Measure(
         "refused_total",
@@ -216,12 +215,10 @@ MEASURES = (
         labels=("state",),
         read=_loops,
     ),
-    Measure(
+    _single(
         "oldest_outage_timestamp_seconds",
-        "gauge",
-        description="When the oldest outage of a forward connection began that still lasts.",
-        labels=(),
-        read=_oldest_outage,
+        "When the oldest outage of a forward connection began that still lasts.",
+        _oldest_outage,
     ),
     Measure(
         "calls_total",
@@ -230,33 +227,25 @@ MEASURES = (
         labels=("host", "outcome"),
         read=_calls,
     ),
-    Measure(
+    _single(
         "descriptors",
-        "gauge",
-        description="File descriptors that the process has in use.",
-        labels=(),
-        read=lambda status: _one(status.descriptors),
+        "File descriptors that the process has in use.",
+        lambda status: status.descriptors,
     ),
-    Measure(
+    _single(
         "descriptors_limit",
-        "gauge",
-        description="File descriptors that the process may have.",
-        labels=(),
-        read=lambda status: _one(status.descriptor_limit),
+        "File descriptors that the process may have.",
+        lambda status: status.descriptor_limit,
     ),
-    Measure(
+    _single(
         "certificate_expiry_timestamp_seconds",
-        "gauge",
-        description="When the certificate of the driver's own server expires.",
-        labels=(),
-        read=lambda status: _one(status.certificate_expires),
+        "When the certificate of the driver's own server expires.",
+        lambda status: status.certificate_expires,
     ),
-    Measure(
+    _single(
         "certificate_renewal_due_timestamp_seconds",
-        "gauge",
-        description="From when on that certificate should have been renewed.",
-        labels=(),
-        read=lambda status: _one(status.certificate_renewal_due),
+        "From when on that certificate should have been renewed.",
+        lambda status: status.certificate_renewal_due,
     ),
 )
 """What a scrape has. Its length depends on adapters, hosts and reasons, never on bots."""

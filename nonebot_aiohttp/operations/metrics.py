@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from itertools import chain, count, islice
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet, WeakValueDictionary
@@ -75,8 +74,7 @@ async def exposition(accept: str, bots: bool) -> tuple[bytes, str]:
         # The import takes 40 ms.
         await asyncio.to_thread(_import_library)
     encode, content_type = _encoder(accept)
-    drivers = sorted(_drivers.items())
-    statuses = [(str(number), await source.current(bots=bots)) for number, source in drivers]
+    statuses = [(label, await source.current(bots=bots)) for label, source in _labelled()]
     parts = [encode(_Families(_totals(statuses)))]
     for part in _details(statuses, encode) if bots else ():
         await asyncio.sleep(0)
@@ -159,7 +157,7 @@ class _AllDrivers:
 
     def collect(self) -> Iterable[Metric]:
         """Give the totals of all drivers."""
-        families = _totals(_read_again(partial(_statuses, bots=False)))
+        families = _totals(_read_again(_statuses))
         counted = {}
         for family in families:
             if family.type == "counter":
@@ -202,9 +200,12 @@ def _encoder(accept: str) -> tuple[_Encode, str]:
     return cast("_Encode", encode), content_type
 
 
-def _statuses(bots: bool) -> Statuses:
-    drivers = sorted(_drivers.items())
-    return [(str(number), source.status(bots=bots)) for number, source in drivers]
+def _labelled() -> list[tuple[str, Source]]:
+    return [(str(number), source) for number, source in sorted(_drivers.items())]
+
+
+def _statuses() -> Statuses:
+    return [(label, source.status(bots=False)) for label, source in _labelled()]
 
 
 def _totals(statuses: Statuses) -> list[Metric]:
