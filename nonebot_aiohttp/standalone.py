@@ -119,20 +119,8 @@ class Driver(
         endpoints = AdapterEndpoints(
             self, Gate(self.options, self._lifespan), self._connected_bots, websockets, handlers
         )
-        self._operations = Operations(
-            self.options,
-            Parts(
-                lifespan=self._lifespan,
-                endpoints=endpoints,
-                pool=self._pool,
-                websockets=(websockets,),
-                work=(handlers, hooks),
-                records=self._connected_bots.records,
-                descriptors=descriptors,
-                loops=self._loops,
-                certificates=lambda: self._host.certificates,
-            ),
-        )
+        parts = self._observed(endpoints, websockets, (handlers, hooks), descriptors)
+        self._operations = Operations(self.options, parts)
         self._host = Host(
             endpoints,
             self._lifespan,
@@ -144,6 +132,26 @@ class Driver(
         )
         watch.add_connections(self._host.transports)
         watch.add_connections(self._operations.listener.transports)
+
+    def _observed(
+        self,
+        endpoints: AdapterEndpoints,
+        websockets: OpenWebSockets,
+        work: tuple[TaskSet, ...],
+        descriptors: DescriptorWatch,
+    ) -> Parts:
+        """Name the parts that count what operators see."""
+        return Parts(
+            lifespan=self._lifespan,
+            endpoints=endpoints,
+            pool=self._pool,
+            websockets=(websockets,),
+            work=work,
+            records=self._connected_bots.records,
+            descriptors=descriptors,
+            loops=self._loops,
+            certificates=lambda: self._host.certificates,
+        )
 
     def _check_start(self) -> None:
         if not self._adapters:

@@ -115,22 +115,8 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         self._keep_nonebots(life)
         gate = Gate(self.options, life)
         self._endpoints = RouteEndpoints(gate, websockets, handlers, websocket_handlers)
-        self._operations = Operations(
-            self.options,
-            Parts(
-                lifespan=life,
-                endpoints=self._endpoints,
-                pool=self._pool,
-                websockets=(websockets, self._client_websockets),
-                work=(handlers, websocket_handlers),
-                records=self._records,
-                descriptors=descriptors,
-                events=work,
-                certificates=lambda: self._host.certificates,
-                # A bot that PyInstaller has packed has no metadata of packages.
-                versions=(("nonebot2", nonebot.__version__ or "unknown"),),
-            ),
-        )
+        parts = self._observed(life, websockets, (handlers, websocket_handlers), descriptors, work)
+        self._operations = Operations(self.options, parts)
         self._host = Host(
             self._endpoints,
             life,
@@ -147,6 +133,29 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
             self._plugins_app.bot = self._host.asgi_application
         watch.add_connections(self._host.transports)
         watch.add_connections(self._operations.listener.transports)
+
+    def _observed(
+        self,
+        life: Lifespan,
+        websockets: OpenWebSockets,
+        work: tuple[TaskSet, ...],
+        descriptors: DescriptorWatch,
+        events: EventWork,
+    ) -> Parts:
+        """Name the parts that count what operators see."""
+        return Parts(
+            lifespan=life,
+            endpoints=self._endpoints,
+            pool=self._pool,
+            websockets=(websockets, self._client_websockets),
+            work=work,
+            records=self._records,
+            descriptors=descriptors,
+            events=events,
+            certificates=lambda: self._host.certificates,
+            # A bot that PyInstaller has packed has no metadata of packages.
+            versions=(("nonebot2", nonebot.__version__ or "unknown"),),
+        )
 
     def _keep_nonebots(self, life: Lifespan) -> None:
         """Have NoneBot's own lifespan begin and end with the driver's life."""
