@@ -34,6 +34,8 @@ from .settings.driver import (
     wrong_proxy,
 )
 from .settings.places import env_files
+
+# What is named again here was public in this module before it moved.
 from .settings.proxy import HAS_SOCKS as HAS_SOCKS
 from .settings.proxy import SOCKS_MISSING, proxy_problem
 from .settings.proxy import SOCKS_PORT as SOCKS_PORT

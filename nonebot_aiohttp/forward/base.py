@@ -138,7 +138,7 @@ class ForwardLoop(abc.ABC):
         return self._pace.failing
 
     def down_for(self) -> float | None:
-        """Give the seconds since this outage began; None if there is no outage."""
+        """Give the seconds since this outage began; None without an outage."""
         return self._pace.down_for() if self.is_down else None
 
     def next_attempt_in(self) -> float | None:

@@ -17,11 +17,10 @@ from ..exceptions import StartupError, ValidationError
 from ..log import loggable
 from ..log.own import logger
 from ..options import DriverOptions
+from ..settings.driver import HIGHEST_PORT
 from .systemd import GivenSockets
 
 Address = tuple[Any, ...]
-
-HIGHEST_PORT = 65535
 
 _LONGEST_SHOWN = 40
 

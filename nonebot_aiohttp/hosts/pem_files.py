@@ -67,7 +67,7 @@ class PemFiles:
 
     @classmethod
     def of(cls, options: DriverOptions) -> PemFiles | None:
-        """Return the files of the settings; None if there is no certificate."""
+        """Return the files of the settings; None if these name no certificate."""
         if options.ssl_certfile is None:
             return None
         # The program may change its working directory. Links are followed at each look.

@@ -244,7 +244,7 @@ class Lifespan:
     @property
     def stop_limit(self) -> float:
         """Seconds at most until a stop has ended."""
-        return self._drain_timeout + 2 * self._close_timeout + GRACE
+        return self._drain_timeout + self.start_grace
 
     async def stop(self) -> None:
         """Stop in order; a second call waits for the end of the first.

@@ -130,7 +130,7 @@ class Endpoints(abc.ABC):
 
     @abc.abstractmethod
     def adapter_of(self, target: Any) -> str:
-        """Return the name of a target's adapter; empty if there is none."""
+        """Return the name of a target's adapter; empty if no such adapter is registered."""
 
     def admit(self, target: Any, connection: HTTPConnection) -> None:
         """Decide, before a body is waited for, whether a request or a handshake comes in.
