@@ -131,13 +131,13 @@ MEASURES = (
     ),
     _single(
         "state_timestamp_seconds",
-        "When the driver came into its state.",
-        lambda status: status.state_since,
+        description="When the driver came into its state.",
+        read=lambda status: status.state_since,
     ),
     _single(
         "event_loop_lag_seconds",
-        "By how much the event loop was late at the most in the last minute.",
-        lambda status: status.loop_lag,
+        description="By how much the event loop was late at the most in the last minute.",
+        read=lambda status: status.loop_lag,
     ),
     Measure(
         "webhooks_total",
@@ -148,8 +148,8 @@ MEASURES = (
     ),
     _single(
         "webhooks_in_work",
-        "Webhooks that an adapter decides on, or whose handler runs.",
-        lambda status: status.webhooks_in_work,
+        description="Webhooks that an adapter decides on, or whose handler runs.",
+        read=lambda status: status.webhooks_in_work,
     ),
     Measure(
         "refused_total",
@@ -217,8 +217,8 @@ MEASURES = (
     ),
     _single(
         "oldest_outage_timestamp_seconds",
-        "When the oldest outage of a forward connection began that still lasts.",
-        _oldest_outage,
+        description="When the oldest outage of a forward connection began that still lasts.",
+        read=_oldest_outage,
     ),
     Measure(
         "calls_total",
@@ -229,23 +229,23 @@ MEASURES = (
     ),
     _single(
         "descriptors",
-        "File descriptors that the process has in use.",
-        lambda status: status.descriptors,
+        description="File descriptors that the process has in use.",
+        read=lambda status: status.descriptors,
     ),
     _single(
         "descriptors_limit",
-        "File descriptors that the process may have.",
-        lambda status: status.descriptor_limit,
+        description="File descriptors that the process may have.",
+        read=lambda status: status.descriptor_limit,
     ),
     _single(
         "certificate_expiry_timestamp_seconds",
-        "When the certificate of the driver's own server expires.",
-        lambda status: status.certificate_expires,
+        description="When the certificate of the driver's own server expires.",
+        read=lambda status: status.certificate_expires,
     ),
     _single(
         "certificate_renewal_due_timestamp_seconds",
-        "From when on that certificate should have been renewed.",
-        lambda status: status.certificate_renewal_due,
+        description="From when on that certificate should have been renewed.",
+        read=lambda status: status.certificate_renewal_due,
     ),
 )
 """What a scrape has. Its length depends on adapters, hosts and reasons, never on bots."""
