@@ -1,0 +1,159 @@
+"""``Journal``: what has happened, in order, for waits that end as soon as it has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, overload
+
+from .timeline import timeline
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+DEADLINE = 10.0
+"""Seconds until a wait fails: far above what a loaded machine needs; only failures take it."""
+
+
+class NothingCame(AssertionError):
+    """What a test has waited for did not come in time; the text ends with the timeline."""
+
+    def __init__(self, what: str, deadline: float) -> None:
+        """Take what has been waited for, and the seconds that it had."""
+        super().__init__(f"{what} did not come within {deadline:g} s\n\n{timeline.render()}")
+
+
+@dataclass
+class _Waiter:
+    decide: Callable[[Sequence[Any]], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+    def look(self, items: Sequence[Any]) -> bool:
+        """Tell whether the wait is over."""
+        try:
+            result, error = self.decide(items), None
+        except Exception as raised:
+            result, error = None, raised
+        if result is None and error is None:
+            return False
+        with contextlib.suppress(RuntimeError):  # A loop that is closed has nobody who waits.
+            self.loop.call_soon_threadsafe(self._end, result, error)
+        return True
+
+    def _end(self, result: Any, error: Exception | None) -> None:
+        if self.future.done():
+            return
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class Journal(Sequence[T], Generic[T]):
+    """A list that only grows. Any thread appends to it, and any event loop waits on it.
+
+    The kit's threads write down what they see, and the tests wait, whatever loop they run on.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._items: list[T] = []
+        self._waiters: list[_Waiter] = []
+        self._lock = threading.RLock()
+
+    def append(self, item: T) -> None:
+        """Write something down, and end the waits that it decides."""
+        with self._lock:
+            self._items.append(item)
+            self._waiters = [each for each in self._waiters if not each.look(self._items)]
+
+    def look_again(self) -> None:
+        """End the waits that are decided, because what they ask about has changed."""
+        with self._lock:
+            self._waiters = [each for each in self._waiters if not each.look(self._items)]
+
+    async def wait(
+        self,
+        decide: Callable[[Sequence[T]], R | None],
+        what: str,
+        deadline: float | None = None,
+    ) -> R:
+        """Return what a function makes of the items, as soon as that is not None.
+
+        Args:
+            decide: It is asked now, and after each new item, in the thread that has brought it.
+            what: What is waited for, for the message of a failure.
+            deadline: Seconds; None is `DEADLINE`.
+
+        Raises:
+            NothingCame: The seconds have passed.
+        """
+        seconds = DEADLINE if deadline is None else deadline
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(decide, loop, loop.create_future())
+        with self._lock:
+            if not waiter.look(self._items):
+                self._waiters.append(waiter)
+        try:
+            result: R = await asyncio.wait_for(waiter.future, seconds)
+        except asyncio.TimeoutError:
+            raise NothingCame(what, seconds) from None
+        finally:
+            with self._lock:
+                self._waiters = [each for each in self._waiters if each is not waiter]
+        return result
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(list(self._items))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._items!r})"
+
+
+class Reader(Generic[T]):
+    """Takes the items of a journal one after the other, each once."""
+
+    def __init__(self, journal: Journal[T]) -> None:
+        """Begin with the first item, whether it has come yet or not."""
+        self._journal = journal
+        self._taken: set[int] = set()
+
+    async def take(
+        self, matches: Callable[[T], bool], what: str, deadline: float | None = None
+    ) -> T:
+        """Return the first item that matches and was not taken before; wait for it if need be.
+
+        Args:
+            matches: Whether an item is the one.
+            what: What is waited for, for the message of a failure.
+            deadline: Seconds; None is `DEADLINE`.
+
+        Raises:
+            NothingCame: The seconds have passed.
+        """
+
+        def decide(items: Sequence[T]) -> tuple[int, T] | None:
+            for index, item in enumerate(items):
+                if index not in self._taken and matches(item):
+                    return index, item
+            return None
+
+        index, item = await self._journal.wait(decide, what, deadline)
+        self._taken.add(index)
+        return item

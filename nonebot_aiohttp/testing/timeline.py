@@ -1,0 +1,80 @@
+"""The timeline: what the platform has seen and done, beside what the bot has logged."""
+
+from __future__ import annotations
+
+import textwrap
+import threading
+import time
+from dataclasses import dataclass
+
+PLATFORM, BOT = "platform", "bot"
+
+_LAST = 60
+"""Events that a failure shows at most."""
+
+_WIDTH = 58
+"""Characters of the platform's column."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event: the seconds of a monotonic clock, `PLATFORM` or `BOT`, and what has happened."""
+
+    at: float
+    side: str
+    text: str
+
+
+class Timeline:
+    """What has happened in this process of tests, in order, from all of its threads."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._events: list[Event] = []
+        self._lock = threading.Lock()
+
+    def note(self, side: str, text: str) -> None:
+        """Write an event down, with the time of now."""
+        with self._lock:
+            self._events.append(Event(time.monotonic(), side, text))
+
+    def clear(self) -> None:
+        """Begin anew: another test starts."""
+        with self._lock:
+            self._events.clear()
+
+    @property
+    def events(self) -> list[Event]:
+        """All events so far."""
+        with self._lock:
+            return list(self._events)
+
+    def render(self, last: int = _LAST) -> str:
+        """Show the last events in two columns; empty if there are none."""
+        events = self.events
+        if not events:
+            return ""
+        start = events[0].at
+        lines = [f"{'s':>8}  {'platform':<{_WIDTH}} | bot"]
+        if len(events) > last:
+            lines.append(f"{'':>8}  ({len(events) - last} events before these)")
+        for event in events[-last:]:
+            lines += _rows(event, start)
+        return "\n".join(lines)
+
+
+def _rows(event: Event, start: float) -> list[str]:
+    moment = f"{event.at - start:8.3f}"
+    if event.side == BOT:
+        return [
+            f"{moment if index == 0 else '':>8}  {'':<{_WIDTH}} | {line}".rstrip()
+            for index, line in enumerate(event.text.splitlines() or [""])
+        ]
+    return [
+        f"{moment if index == 0 else '':>8}  {line:<{_WIDTH}} |"
+        for index, line in enumerate(textwrap.wrap(event.text, _WIDTH) or [""])
+    ]
+
+
+timeline = Timeline()
+"""The timeline of this process. Tests run one after the other, so that one is enough."""
