@@ -49,7 +49,7 @@ WRONG = "a wrong token"
 PAUSE = 0.25
 """Seconds after which a platform tries again."""
 
-_SLACK = 0.2
+SLACK = 0.2
 """Seconds by which clocks and timers may differ."""
 
 _S = TypeVar("_S", bound="Suite")
@@ -160,6 +160,14 @@ class Suite(abc.ABC):
 
     def prepare(self, platform: Platform) -> None:  # noqa: B027 - most have nothing to prepare
         """Have the platform answer what the adapter asks besides, such as who the bot is."""
+
+    def limit(self, retry_after: float | str | None) -> Fault:
+        """Return the refusal of a call that comes too often, such as with the platform's own body.
+
+        Args:
+            retry_after: The header ``Retry-After``; None is without it.
+        """
+        return Status(429, retry_after=retry_after)
 
     # What tests are made of.
 
@@ -340,7 +348,7 @@ class Suite(abc.ABC):
         """A call that comes too often fails or is made again, and the next event is answered."""
         self.need_http_api()
         async with self.running():
-            self._faults.append(Status(429))
+            self._faults.append(self.limit(None))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
@@ -350,12 +358,12 @@ class Suite(abc.ABC):
         """A call refused with ``Retry-After`` fails, or is made again when that time is over."""
         self.need_http_api()
         async with self.running():
-            self._faults.append(Status(429, retry_after=RETRY_AFTER))
+            self._faults.append(self.limit(RETRY_AFTER))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
             times = [at for text, at in self._texts if text == "limited"]
-            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - _SLACK]
+            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - SLACK]
             assert not early, f"made again after {early[0]:.1f} s, not after {RETRY_AFTER} s"
 
 
