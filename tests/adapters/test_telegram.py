@@ -5,41 +5,34 @@ The address of the API is the one that is fixed in the adapter, so the bot reach
 
 from __future__ import annotations
 
-import itertools
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
+from nonebot_aiohttp.testing.suites.base import scenario
+from tests.compat.support.telegram import (
+    BOT,
+    METHODS,
+    TOKEN,
+    introduce,
+    message,
+    ok,
+    update,
+    updates,
+)
+
+from .support.uploading import CAPTION, NAME, PHOTO, uploading_bot
 
 HOST = "api.telegram.org"
-TOKEN = "12345:secret"
-CHAT = {"id": 100, "type": "private", "first_name": "friend"}
-BOT = {"id": 12345, "is_bot": True, "first_name": "bot", "username": "a_bot"}
-numbers = itertools.count(1)
-
-
-def message(text: str) -> dict[str, Any]:
-    """Make a message of the chat (https://core.telegram.org/bots/api#message)."""
-    sender = {**CHAT, "is_bot": False}
-    return {
-        "message_id": next(numbers),
-        "date": 1_700_000_000,
-        "chat": CHAT,
-        "from": sender,
-        "text": text,
-    }
-
-
-def ok(result: Any) -> dict[str, Any]:
-    """Answer a call (https://core.telegram.org/bots/api#making-requests)."""
-    return {"ok": True, "result": result}
 
 
 class Telegram(suites.Suite):
     adapter = "nonebot.adapters.telegram"
+    program = staticmethod(uploading_bot)
     hosts = (HOST,)
-    api = ("POST", f"/bot{TOKEN}/sendMessage")
+    api = ("POST", f"{METHODS}/sendMessage")
     is_webhook: bool
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
@@ -49,11 +42,17 @@ class Telegram(suites.Suite):
         }
 
     def prepare(self, platform: testing.Platform) -> None:
-        for method, result in {"getMe": BOT, "deleteWebhook": True}.items():
-            platform.on("POST", f"/bot{TOKEN}/{method}", host=HOST).reply(json=ok(result))
+        introduce(platform)
+
+    def limit(self, retry_after: float | str | None) -> testing.Fault:
+        """See https://core.telegram.org/bots/api#responseparameters."""
+        refusal: dict[str, Any] = {"ok": False, "error_code": 429, "description": "Too Many"}
+        if retry_after is not None:
+            refusal["parameters"] = {"retry_after": retry_after}
+        return testing.Status(429, retry_after, json.dumps(refusal).encode())
 
     def event(self, text: str) -> Any:
-        return {"update_id": next(numbers), "message": message(text)}
+        return update(text)
 
     def said(self, call: suites.base.Message) -> str | None:
         assert isinstance(call, testing.Call)
@@ -70,4 +69,52 @@ class TestPolling(Telegram, suites.PollingSuite):
     is_webhook = False
 
     def updates(self, platform: testing.Platform) -> testing.Updates:
-        return platform.updates("POST", f"/bot{TOKEN}/getUpdates", id="update_id", wrap=ok)
+        return updates(platform)
+
+    @scenario
+    async def test_the_bot_asks_who_it_is_and_polls_with_offsets(self) -> None:
+        """It ends an old webhook first, since ``getUpdates`` does not work beside one."""
+        async with self.running() as bot:
+            assert (await bot.told("connected"))["id"] == str(BOT["id"])
+            await self.assert_answers("two")
+        paths = [call.path.rpartition("/")[2] for call in self.platform.calls]
+        assert paths[:3] == ["getMe", "deleteWebhook", "getUpdates"]
+
+    @scenario
+    async def test_a_file_is_uploaded(self) -> None:
+        """A file comes with its name and all of its bytes, and the message refers to it."""
+        photo = self.platform.on("POST", f"{METHODS}/sendPhoto").reply(json=ok(message("photo")))
+        async with self.running():
+            await self.say("/photo")
+            call = await photo.expect()
+        assert call.form["caption"] == CAPTION
+        assert call.form["photo"] == f"attach://{NAME}"
+        upload = call.files[NAME]
+        assert (upload.filename, upload.data) == (NAME, PHOTO)
+
+
+class TestWebhook(Telegram, suites.WebhookSuite):
+    """The secret token is what the adapter has made up and shown in ``setWebhook``."""
+
+    is_webhook = True
+    path = "/telegram"
+
+    def prepare(self, platform: testing.Platform) -> None:
+        super().prepare(platform)
+        set_webhook = platform.on("POST", f"{METHODS}/setWebhook", host=HOST)
+        self.webhook = set_webhook.reply(json=ok(True))
+
+    def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
+        parameters = self.webhook.calls[-1].parameters
+        assert parameters["url"] == "https://bot.example/telegram"
+        shown = parameters["secret_token"] if token == self.token else token
+        secret = {} if shown is None else {"X-Telegram-Bot-Api-Secret-Token": shown}
+        return {"Content-Type": "application/json", **secret}
+
+    @scenario
+    async def test_events_and_strangers_get_statuses(self) -> None:
+        """What is taken is answered 204, and who shows another secret gets 401."""
+        async with self.running():
+            assert (await self.post(self.event("/say yes"))).status == 204
+            assert (await self.post_with(self.event("/say no"), "wrong")).status == 401
+            await self.heard("yes")

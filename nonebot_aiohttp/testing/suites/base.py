@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
+import re
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -18,7 +20,7 @@ from ..drivers import drivers_to_test
 from ..echo import ADAPTER, echo_bot
 from ..faults import Fault, Hang, Status
 from ..hosting import Program
-from ..journal import Journal, Reader
+from ..journal import Journal, NothingCame, Reader
 from ..platform import Platform
 from ..process import BotProcess
 from ..replies import Json
@@ -45,6 +47,12 @@ RETRY_AFTER = 2
 
 WRONG = "a wrong token"
 """What a stranger shows."""
+
+IN_VAIN = 3.0
+"""Seconds in which a bot reaches for a platform that is not there, if it logs nothing of that."""
+
+PROBLEM = re.compile(r"\[(?:WARNING|ERROR|CRITICAL)\]")
+"""What lines of NoneBot2's log with a problem have in them."""
 
 PAUSE = 0.25
 """Seconds after which a platform tries again."""
@@ -212,6 +220,14 @@ class Suite(abc.ABC):
                 )
             )
             yield self.bot
+
+    async def reached_in_vain(self) -> None:
+        """Wait until the bot has reached for its platform, which is not there.
+
+        Whether an attempt was made decides what is tested, and most adapters log that it failed.
+        """
+        with contextlib.suppress(NothingCame):
+            await self.bot.logged(PROBLEM, deadline=IN_VAIN)
 
     @abc.abstractmethod
     async def send(self, event: Any) -> None:

@@ -131,5 +131,6 @@ class PollingSuite(Suite):
         """A bot that starts before its platform polls as soon as that is there."""
         await self.platform.stop()
         async with self.running():
+            await self.reached_in_vain()
             await self.platform.start()
             await self.assert_answers("at last")
