@@ -30,7 +30,7 @@ class Hang(Fault):
 
 @dataclass(frozen=True)
 class HalfOpen(Fault):
-    """The connection stays open, but nothing passes any more, either way: a cable was cut."""
+    """The connection stays open, but nothing passes either way, as when a cable is cut."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""``Updates``: a queue of updates that a bot polls, with an offset by which it confirms them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from .background import Background
+from .seen import Call
+
+Wrapping = Callable[[list[Any]], Any]
+"""Makes the JSON of an answer of a list of updates."""
+
+
+class Updates:
+    """Updates that wait until the bot has confirmed them.
+
+    A poll names the first update that it wants; all before it are confirmed, and never given again.
+    A poll without anything to give is held until there is something, or for `hold` seconds.
+
+    Attributes:
+        offsets: What each poll has named, None where it has named nothing.
+    """
+
+    def __init__(
+        self,
+        background: Background,
+        *,
+        id: str,
+        offset: str,
+        after: bool,
+        hold: float,
+        wrap: Wrapping | None,
+    ) -> None:
+        """Begin without updates; `Platform.updates` has the meaning."""
+        self.offsets: list[int | None] = []
+        self._background = background
+        self._id = id
+        self._offset = offset
+        self._first = 1 if after else 0
+        self._hold = hold
+        self._wrap = wrap
+        self._waiting: list[Any] = []
+        self._changed = asyncio.Event()
+
+    def put(self, *updates: dict[str, Any]) -> None:
+        """Have the next poll get updates."""
+        self._background.loop.call_soon_threadsafe(self._put, updates)
+
+    def _put(self, updates: tuple[dict[str, Any], ...]) -> None:
+        self._waiting += updates
+        self._changed.set()
+
+    async def answer(self, call: Call) -> Any:
+        """Answer a poll, on the platform's event loop."""
+        said = call.parameters.get(self._offset)
+        offset = None if said is None or said == "" else int(said)
+        self.offsets.append(offset)
+        if offset is not None:
+            first = offset + self._first
+            self._waiting = [update for update in self._waiting if update[self._id] >= first]
+        if not self._waiting:
+            self._changed.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self._hold)
+        given = list(self._waiting)
+        return given if self._wrap is None else self._wrap(given)

@@ -1,0 +1,113 @@
+"""``Reply`` and ``Replies``: what is answered, one after the other."""
+
+from __future__ import annotations
+
+import inspect
+import json as json_module
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .faults import Fault
+
+Json = Any
+"""What `json.dumps` takes."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer over HTTP.
+
+    Attributes:
+        body: Its body.
+        status: Its status.
+        headers: Its headers.
+    """
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def make_reply(
+    *,
+    json: Json = None,
+    text: str | None = None,
+    body: bytes | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Make an answer of JSON, of text or of bytes; without all of them its body is empty.
+
+    Raises:
+        TypeError: There is more than one body.
+    """
+    given = [value for value in (json, text, body) if value is not None]
+    if len(given) > 1:
+        raise TypeError("a reply has one body: json, text or body")
+    fields = dict(headers or {})
+    if json is not None:
+        fields.setdefault("Content-Type", "application/json")
+        body = json_module.dumps(json).encode()
+    elif text is not None:
+        fields.setdefault("Content-Type", "text/plain; charset=utf-8")
+        body = text.encode()
+    return Reply(body or b"", status, fields)
+
+
+Function = Callable[[Any], Any]
+"""Makes an answer of what it answers; it may be async."""
+
+
+@dataclass
+class Step:
+    """One answer in a sequence: what it is, how often it is given, and how often it was."""
+
+    content: Any
+    times: int | None
+    fault: Fault | None = None
+    used: int = 0
+
+    async def make(self, asked: Any) -> Any:
+        """Return the answer; a function makes it of what it answers."""
+        if not callable(self.content):
+            return self.content
+        made = self.content(asked)
+        return await made if inspect.isawaitable(made) else made
+
+
+class Replies:
+    """Answers that are given one after the other; the last one again and again."""
+
+    def __init__(self) -> None:
+        """Begin without an answer."""
+        self._steps: list[Step] = []
+
+    def add(self, content: Any, times: int | None = None, fault: Fault | None = None) -> None:
+        """Add an answer, which is given after those before it.
+
+        Args:
+            content: The answer, or a function that makes it.
+            times: How often it is given; None is once if another one comes after it, and as often
+                as somebody asks if it is the last.
+            fault: What goes wrong with it.
+        """
+        self._steps.append(Step(content, times, fault))
+
+    def next(self) -> Step | None:
+        """Return the answer whose turn it is; None if all have been used up."""
+        last = len(self._steps) - 1
+        for index, step in enumerate(self._steps):
+            limit = 1 if step.times is None and index < last else step.times
+            if limit is None or step.used < limit:
+                step.used += 1
+                return step
+        return None
+
+    @property
+    def unused(self) -> int:
+        """How many of the answers were never given."""
+        return sum(step.used == 0 for step in self._steps)
+
+    def __len__(self) -> int:
+        return len(self._steps)
