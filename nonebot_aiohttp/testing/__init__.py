@@ -16,6 +16,7 @@ from .faults import (
     Slow,
     Status,
 )
+from .hooks import restored_hooks
 from .journal import DEADLINE, Journal, NothingCame
 from .platform import Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
@@ -58,5 +59,6 @@ __all__ = (
     "Updates",
     "Upload",
     "WebSocketRoute",
+    "restored_hooks",
     "timeline",
 )
