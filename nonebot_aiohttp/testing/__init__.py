@@ -26,6 +26,7 @@ from .process import BadEnd, BotProcess, DidNotStart, LeftBehind
 from .replies import Reply
 from .routes import Route
 from .seen import Call, Upload
+from .served import Served
 from .server import WebSocketRoute
 from .telling import tell
 from .timeline import timeline
@@ -61,6 +62,7 @@ __all__ = (
     "Reply",
     "Reset",
     "Route",
+    "Served",
     "Silent",
     "Slow",
     "Status",

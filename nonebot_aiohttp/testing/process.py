@@ -18,7 +18,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import hosting, leftovers
+from .bots import BadEnd as BadEnd
 from .bots import Bot
+from .bots import LeftBehind as LeftBehind
 from .journal import Journal
 from .ports import free_port
 from .running import IS_POSIX, Run, command_of
@@ -40,14 +42,6 @@ _PAUSE = 0.02
 
 class DidNotStart(AssertionError):
     """The bot has ended at its start, or was not up in time; the text has its log."""
-
-
-class BadEnd(AssertionError):
-    """The bot did not end as it should; the text ends with the timeline."""
-
-
-class LeftBehind(BadEnd):
-    """Something of the bot was left when it had ended: tasks, sessions, sockets, processes."""
 
 
 class BotProcess(Bot):
