@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import operator
 import os
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ import pytest
 
 from . import journal, kept, platform, process, routes, websockets
 from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
-from .hooks import restored_hooks
+from .hooks import Hooks, restored_hooks
 from .kept import Kept
 from .platform import Platform
 from .process import BotProcess
@@ -149,19 +150,19 @@ class Serve:
 
 
 @pytest.fixture
-def nonebot_hooks() -> Iterator[None]:
-    """Unregister the hooks of API calls and of starts that the test registers in this process.
+def nonebot_hooks() -> Iterator[Hooks]:
+    """Unregister what the test registers in this process: hooks of API calls, of bots, of starts.
 
-    All other nonebot_ fixtures ask for it. It is not autouse: a plugin that is imported in the
-    body of a test for the first time registers hooks too, which the next test expects. Where no
-    test does that: pytestmark = pytest.mark.usefixtures("nonebot_hooks").
+    All other nonebot_ fixtures ask for it. It is not autouse, because a plugin that is imported for
+    the first time in the body of a test registers hooks that later tests expect. Where no test does
+    that: pytestmark = pytest.mark.usefixtures("nonebot_hooks").
     """
-    with restored_hooks():
-        yield
+    with restored_hooks(driver=_driver_of_this_process()) as hooks:
+        yield hooks
 
 
 @pytest.fixture
-def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: None) -> Iterator[Platform]:
+def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: Hooks) -> Iterator[Platform]:
     """A chat platform on loopback; unexpected requests and unused replies fail the test.
 
     @pytest.mark.nonebot_platform(hosts=["api.telegram.org"], tls=True) gives it what
@@ -177,14 +178,15 @@ def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: None) -> Ite
 
 @pytest.fixture
 def nonebot_bot(
-    request: pytest.FixtureRequest, nonebot_driver: str, nonebot_hooks: None
+    request: pytest.FixtureRequest, nonebot_driver: str, nonebot_hooks: Hooks
 ) -> Iterator[StartBot]:
-    """Start a NoneBot2 bot in a process of its own: bot = nonebot_bot("bot.py", settings={...}).
+    """Start NoneBot2 bots in processes of their own.
 
-    It runs on the test's nonebot_driver, reaches the hosts of its nonebot_platform, and is ended
-    after the body of the test, before the platform; what it leaves behind fails the test. Starting
-    it blocks the test's loop; await nonebot_bot.start(...) does not. A fixture whose own teardown
-    needs the bot uses nonebot_aiohttp.testing.BotProcess instead.
+    bot = nonebot_bot("bot.py", settings={...}) returns when the bot is up, on the driver of
+    nonebot_driver, for each of which the test runs. The bot reaches the hosts of the test's
+    nonebot_platform. It is ended after the body of the test, before the platform; what it leaves
+    behind fails the test. Its start blocks the test's loop; await nonebot_bot.start(...) does not.
+    A fixture whose own teardown needs the bot uses nonebot_aiohttp.testing.BotProcess instead.
     """
     own = request.node.stash[_KEPT]
     _platform_first(request)
@@ -194,12 +196,13 @@ def nonebot_bot(
 
 @pytest.fixture
 def nonebot_serve(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: None
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: Hooks
 ) -> Serve:
-    """Serve a standalone driver in the test's own loop: async with nonebot_serve(driver) as bot.
+    """Serve standalone drivers in the test's own loop.
 
-    Meanwhile this process has the environment that leads to the hosts of the test's
-    nonebot_platform, if it has any.
+    async with nonebot_serve(driver) as bot: it is served within the block, on a free port. During
+    the test this process has the environment that leads to the hosts of the test's
+    nonebot_platform.
     """
     platform = _platform_first(request)
     for name, value in ({} if platform is None else platform.environment).items():
@@ -256,7 +259,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
-        own.end_body(is_good=False)
+        kept.end_body(is_good=False)
         raise
     if problem := kept.end_body(is_good=True):
         raise problem
@@ -283,7 +286,7 @@ class _Drivers:
 
         @pytest.fixture(params=tuple(lines))
         def nonebot_driver(
-            self: object, request: pytest.FixtureRequest, nonebot_hooks: None
+            self: object, request: pytest.FixtureRequest, nonebot_hooks: Hooks
         ) -> str:
             """The DRIVER line of the bot; the test runs once for each of --nonebot-drivers.
 
@@ -322,6 +325,15 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
         text = f"the mark {_MARK} does not take {', '.join(unknown)}, but {', '.join(taken)}"
         pytest.fail(text, pytrace=False)
     return options
+
+
+def _driver_of_this_process() -> Any:
+    """Return the driver of NoneBot2 where the tests have started it themselves, as by nonebug."""
+    nonebot = sys.modules.get("nonebot")
+    try:
+        return None if nonebot is None else nonebot.get_driver()
+    except ValueError:  # It has not been started.
+        return None
 
 
 def _platform_first(request: pytest.FixtureRequest) -> Platform | None:
