@@ -17,6 +17,7 @@ from .faults import (
     Slow,
     Status,
 )
+from .hooks import restored_hooks
 from .journal import DEADLINE, Journal, NothingCame
 from .platform import Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
@@ -70,6 +71,7 @@ __all__ = (
     "WebSocketRoute",
     "drivers_to_test",
     "free_port",
+    "restored_hooks",
     "tell",
     "timeline",
 )
