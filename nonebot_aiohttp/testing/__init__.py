@@ -2,6 +2,7 @@
 
 from .client import Answer, NoAnswer, Refused
 from .drivers import OURS, STOCK, drivers_to_test
+from .endings import BadEnd, LeftBehind
 from .faults import (
     Close,
     Cut,
@@ -22,13 +23,14 @@ from .journal import DEADLINE, Journal, NothingCame
 from .platform import Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
 from .ports import free_port
-from .process import BadEnd, BotProcess, DidNotStart, LeftBehind
+from .process import BotProcess
 from .replies import Reply
 from .routes import Route
 from .seen import Call, Upload
 from .server import WebSocketRoute
 from .telling import tell
 from .timeline import timeline
+from .up import DidNotStart
 from .websockets import Closed, Connection, Received
 
 __all__ = (
