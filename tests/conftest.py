@@ -21,6 +21,8 @@ from tests.support.generating import load_profile
 from tests.support.leaks import process_state
 from tests.support.logs import Logs, collected_logs
 
+pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 

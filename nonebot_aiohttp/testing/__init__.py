@@ -1,5 +1,6 @@
 """A kit for authors of adapters: a platform with its faults, and bots under any driver."""
 
+from .bots import BadEnd, LeftBehind
 from .client import Answer, NoAnswer, Refused
 from .drivers import OURS, STOCK, drivers_to_test
 from .faults import (
@@ -22,7 +23,7 @@ from .journal import DEADLINE, Journal, NothingCame
 from .platform import Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
 from .ports import free_port
-from .process import BadEnd, BotProcess, DidNotStart, LeftBehind
+from .process import BotProcess
 from .replies import Reply
 from .routes import Route
 from .seen import Call, Upload
@@ -30,6 +31,7 @@ from .served import Served
 from .server import WebSocketRoute
 from .telling import tell
 from .timeline import timeline
+from .up import DidNotStart
 from .websockets import Closed, Connection, Received
 
 __all__ = (

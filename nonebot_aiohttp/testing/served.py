@@ -85,6 +85,11 @@ class Served(Bot, Generic[D]):
         self._serving: asyncio.Task[Any] | None = None
         self._is_stopped = False
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the driver has been started, and has not ended."""
+        return self._serving is not None and not self._serving.done()
+
     async def start(self) -> None:
         """Start the driver, and wait until it serves.
 
