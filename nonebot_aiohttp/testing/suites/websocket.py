@@ -26,6 +26,10 @@ class WebSocketSuite(Suite):
     async def connect(self) -> Connection:
         """Return a new connection, and use it from now on."""
 
+    async def come_back(self) -> Connection:
+        """Return the next connection, as soon as there is one."""
+        return await self.connect()
+
     async def greet(self, connection: Connection) -> None:
         """Begin a connection as the platform does, such as with a hello and its answer.
 
@@ -42,7 +46,7 @@ class WebSocketSuite(Suite):
         """Return the connection, or a new one if the bot has closed it."""
         connection = self._connection
         if connection is None or not connection.is_open:
-            connection = await self.connect()
+            connection = await self.come_back()
         return connection
 
     async def send(self, event: Json | bytes) -> None:
@@ -50,7 +54,7 @@ class WebSocketSuite(Suite):
         try:
             await (await self.current()).send(event)
         except ConnectionError:
-            await (await self.connect()).send(event)
+            await (await self.come_back()).send(event)
 
     async def assert_survives(self, *messages: Json | bytes) -> None:
         """Send messages; the next event is answered, over a new connection if the bot likes."""
