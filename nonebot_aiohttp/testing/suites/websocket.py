@@ -7,7 +7,7 @@ import asyncio
 
 from ..faults import Close, Fault, Reset
 from ..replies import Json
-from ..websockets import Connection
+from ..websockets import NO_CLOSE_FRAME, Connection
 from .base import GARBAGE, HUGE, TINY, Suite, scenario
 
 ENDS: dict[str, Fault] = {
@@ -15,6 +15,9 @@ ENDS: dict[str, Fault] = {
     "reset": Reset(),
 }
 """How a connection ends, by the code, or without one; 1006 is an end without a close frame."""
+
+ATTEMPTS = 5
+"""Connections over which an event is sent until one of them lasts."""
 
 
 class WebSocketSuite(Suite):
@@ -61,18 +64,25 @@ class WebSocketSuite(Suite):
         await self.current()
         for message in messages:
             await self.send(message)
-        await self.say("/say survived")
+        for _ in range(ATTEMPTS):
+            if await self._is_heard("survived"):
+                return
+        raise AssertionError(f"{ATTEMPTS} connections ended before an event was answered")
+
+    async def _is_heard(self, text: str) -> bool:
+        """Say something, and tell whether it is answered before the connection ends."""
+        await self.say(f"/say {text}")
         connection = await self.current()
-        heard = asyncio.ensure_future(self.heard("survived"))
+        heard = asyncio.ensure_future(self.heard(text))
         closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
         await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
+        was_heard = heard.done()
         for each in (heard, closed):
             each.cancel()
         await asyncio.gather(heard, closed, return_exceptions=True)
-        if heard.cancelled():
-            await self.assert_answers("survived")
-        else:
+        if was_heard:
             heard.result()
+        return was_heard
 
     @scenario
     async def test_garbage_is_survived(self) -> None:
@@ -92,3 +102,14 @@ class WebSocketSuite(Suite):
         """After a text of nine million characters the next event is answered."""
         async with self.running():
             await self.assert_survives(self.event(f"/count {'a' * HUGE}"))
+
+    @scenario
+    async def test_a_stop_closes_the_connection(self) -> None:
+        """A bot that stops says so with a close frame, and plugins hear that it is gone."""
+        async with self.running() as bot:
+            await self.assert_answers("last")
+            connection = await self.current()
+            await bot.stop()
+            closed = await connection.closed(deadline=self.patience)
+            assert closed.code != NO_CLOSE_FRAME, "the connection ended without a close frame"
+            assert bot.all_told("disconnected"), "plugins did not hear that the bot is gone"
