@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from tests.support.waiting import within
+from nonebot_aiohttp import testing
 
 from ..support.choice import Candidate
 from ..support.onebot import Platform, echo_over
 from ..support.process import running
-from ..support.telegram import BOT_ID, settings_for, telegram
+from ..support.telegram import BOT, METHODS, polled, update
 
 
 async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path, there: Platform) -> None:
-    async with telegram() as chats:
-        settings = {
-            **settings_for(chats),
+    async with testing.Platform() as chats:
+        updates, settings = polled(chats)
+        settings |= {
             "adapters": ["onebot", "telegram"],
             "onebot_ws_urls": [there.forward_url],
         }
@@ -22,12 +22,13 @@ async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path, there:
             url = bot.url("/onebot/v11/ws", scheme="ws")
             async with there.reverse(url, "2") as reverse:
                 for number in range(3):
-                    await chats.offer(f"/echo chat {number}")
+                    updates.put(update(f"/echo chat {number}"))
                     await echo_over(forward, f"forward {number}")
                     await echo_over(reverse, f"reverse {number}", "2")
-                    sent = await within(chats.sent.get())
-                    assert sent["text"].strip() == f"chat {number}"
-            assert {entry["id"] for entry in bot.noted("connected")} == {"10001", "2", BOT_ID}
+                    sent = await chats.expect("POST", f"{METHODS}/sendMessage")
+                    assert sent.json["text"].strip() == f"chat {number}"
+            connected = {entry["id"] for entry in bot.noted("connected")}
+            assert connected == {"10001", "2", str(BOT["id"])}
             bot.send_stop()
             await bot.ended()
             assert (await forward.closed()).code != 1006
