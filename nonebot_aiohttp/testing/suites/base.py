@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
+import re
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -17,7 +19,7 @@ from ..drivers import drivers_to_test
 from ..echo import ADAPTER, echo_bot
 from ..faults import Fault, Hang, Status
 from ..hosting import Program
-from ..journal import Journal, Reader
+from ..journal import Journal, NothingCame, Reader
 from ..platform import Platform
 from ..process import BotProcess
 from ..replies import Json
@@ -46,10 +48,16 @@ RETRY_AFTER = 2
 WRONG = "a wrong token"
 """What a stranger shows."""
 
+IN_VAIN = 3.0
+"""Seconds in which a bot reaches for a platform that is not there, if it logs nothing of that."""
+
+PROBLEM = re.compile(r"\[(?:WARNING|ERROR|CRITICAL)\]")
+"""What lines of NoneBot2's log with a problem have in them."""
+
 PAUSE = 0.25
 """Seconds after which a platform tries again."""
 
-_SLACK = 0.2
+SLACK = 0.2
 """Seconds by which clocks and timers may differ."""
 
 _S = TypeVar("_S", bound="Suite")
@@ -144,6 +152,14 @@ class Suite(abc.ABC):
     def prepare(self, platform: Platform) -> None:  # noqa: B027 - most have nothing to prepare
         """Have the platform answer what the adapter asks besides, such as who the bot is."""
 
+    def limit(self, retry_after: float | str | None) -> Fault:
+        """Return the refusal of a call that comes too often, such as with the platform's own body.
+
+        Args:
+            retry_after: The header ``Retry-After``; None is without it.
+        """
+        return Status(429, retry_after=retry_after)
+
     # What tests are made of.
 
     def run(self, test: Callable[[], Awaitable[None]], driver: str) -> None:
@@ -187,6 +203,14 @@ class Suite(abc.ABC):
                 )
             )
             yield self.bot
+
+    async def reached_in_vain(self) -> None:
+        """Wait until the bot has reached for its platform, which is not there.
+
+        Whether an attempt was made decides what is tested, and most adapters log that it failed.
+        """
+        with contextlib.suppress(NothingCame):
+            await self.bot.logged(PROBLEM, deadline=IN_VAIN)
 
     @abc.abstractmethod
     async def send(self, event: Any) -> None:
@@ -314,7 +338,7 @@ class Suite(abc.ABC):
     async def test_a_call_that_is_refused_with_429_stops_nothing_else(self) -> None:
         """A call that comes too often fails or is made again, and the next event is answered."""
         async with self.running():
-            self._faults.append(Status(429))
+            self._faults.append(self.limit(None))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
@@ -324,10 +348,10 @@ class Suite(abc.ABC):
     async def test_a_call_is_not_made_again_before_retry_after(self) -> None:
         """A call refused with ``Retry-After`` fails, or is made again when that time is over."""
         async with self.running():
-            self._faults.append(Status(429, retry_after=RETRY_AFTER))
+            self._faults.append(self.limit(RETRY_AFTER))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
             times = [at for text, at in self._texts if text == "limited"]
-            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - _SLACK]
+            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - SLACK]
             assert not early, f"made again after {early[0]:.1f} s, not after {RETRY_AFTER} s"

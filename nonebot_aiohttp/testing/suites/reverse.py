@@ -110,6 +110,8 @@ class ReverseWebSocketSuite(WebSocketSuite):
         async with self.running():
             await self.assert_answers("before")
             await (await self.current()).fail(fault)
+            # Platforms wait for a while, so that it is not the bot's first connection that remains.
+            await self.bot.told("disconnected", deadline=self.patience)
             await self.come_back()
             await self.assert_answers("after")
 

@@ -174,6 +174,7 @@ class WebhookSuite(Suite):
         """A bot that starts before its platform's API answers events as soon as that is there."""
         await self.platform.stop()
         async with self.running():
+            await self.reached_in_vain()
             await self.platform.start()
             await self.send_until_taken(self.event("/say at last"))
             await self.heard("at last")
