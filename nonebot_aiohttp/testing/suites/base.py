@@ -118,6 +118,8 @@ class Suite(abc.ABC):
         token: What the platform and the bot share; None where the platform has nothing of it.
         patience: Seconds in which a bot has to do what a test waits for, and in which it has to
             be connected again.
+        check_leaks: Whether each test fails on what the bot leaves behind. Where an adapter is
+            known to leave something, only `test_a_stop_leaves_nothing_behind` does.
     """
 
     adapter: ClassVar[str] = ""
@@ -128,6 +130,7 @@ class Suite(abc.ABC):
     api: ClassVar[tuple[str, str] | None] = None
     token: ClassVar[str | None] = "token"
     patience: ClassVar[float] = 20.0
+    check_leaks: ClassVar[bool] = True
 
     platform: Platform
     bot: BotProcess
@@ -193,8 +196,12 @@ class Suite(abc.ABC):
         """Have the platform serve what this way needs."""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[BotProcess]:
-        """Run the bot, until the block ends; it has to end well, and leave nothing behind."""
+    async def running(self, *, check_leaks: bool | None = None) -> AsyncIterator[BotProcess]:
+        """Run the bot, until the block ends; it has to end well, and leave nothing behind.
+
+        Args:
+            check_leaks: Whether what it leaves behind is a failure; None is as the suite says.
+        """
         env = {ADAPTER: self.adapter, **self.platform.environment}
         async with AsyncExitStack() as stack:
             self.bot = await stack.enter_async_context(
@@ -203,6 +210,7 @@ class Suite(abc.ABC):
                     driver=self.driver,
                     settings=dict(self.settings(self.platform)),
                     env=env,
+                    check_leaks=self.check_leaks if check_leaks is None else check_leaks,
                 )
             )
             yield self.bot
@@ -338,6 +346,12 @@ class Suite(abc.ABC):
             await self.release_answers()
             await bot.ended(self.patience)
             assert self.was_said("last 2"), "the handler was cut off"
+
+    @scenario
+    async def test_a_stop_leaves_nothing_behind(self) -> None:
+        """A bot that has answered ends without a task, a session or a socket that nobody ended."""
+        async with self.running(check_leaks=True):
+            await self.assert_answers("only")
 
     @needs("api")
     @scenario
