@@ -39,6 +39,7 @@ class Updates:
     A poll without anything to give is held until there is something, or for `hold` seconds.
 
     Attributes:
+        id: The field of an update with its number.
         polls: The polls so far, the oldest first.
         failed: Those among them that had a fault.
     """
@@ -57,7 +58,7 @@ class Updates:
         self.polls: Journal[Poll] = Journal()
         self.failed: Journal[Poll] = Journal()
         self._background = background
-        self._id = id
+        self.id = id
         self._offset = offset
         self._first = 1 if after else 0
         self._hold = hold
@@ -104,7 +105,7 @@ class Updates:
             return fault
         if offset is not None:
             first = offset + self._first
-            self._waiting = [update for update in self._waiting if update[self._id] >= first]
+            self._waiting = [update for update in self._waiting if update[self.id] >= first]
         if not self._waiting:
             await self._wait()
         given = list(self._waiting)

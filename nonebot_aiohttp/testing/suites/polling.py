@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import signal
+from typing import Any
 
 from ..faults import Cut, Fault, Garbage, Hang, Reset, Status
 from ..platform import Platform
@@ -26,6 +27,9 @@ FAULTS: dict[str, Fault] = {
     "reset": Reset(),
 }
 """How a poll goes wrong, by its name."""
+
+NONSENSE: dict[str, str | None] = {"nothing": None, "nonsense": "nonsense"}
+"""What stands in the fields of an event that no platform means; None is without these fields."""
 
 
 class PollingSuite(Suite):
@@ -72,6 +76,16 @@ class PollingSuite(Suite):
         """After a poll that had no events for its time, events are answered."""
         async with self.running():
             self._updates.release()
+            await self.assert_answers("after")
+
+    @scenarios(NONSENSE)
+    async def test_an_event_that_makes_no_sense_is_survived(self, value: Any) -> None:
+        """An event that has a number, and nothing or nonsense beside it, is passed over."""
+        async with self.running():
+            await self.assert_answers("before")
+            event, id = self.event("/say no"), self._updates.id
+            nonsense = {} if value is None else dict.fromkeys(event, value)
+            self._updates.put({**nonsense, id: event[id]})
             await self.assert_answers("after")
 
     @scenarios(FAULTS)
