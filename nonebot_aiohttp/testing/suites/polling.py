@@ -83,7 +83,8 @@ class PollingSuite(Suite):
         """An event that has a number, and nothing or nonsense beside it, is passed over."""
         async with self.running():
             await self.assert_answers("before")
-            event, id = self.event("/say no"), self._updates.id
+            event: Any = self.event("/say no")
+            id = self._updates.id
             nonsense = {} if value is None else dict.fromkeys(event, value)
             self._updates.put({**nonsense, id: event[id]})
             await self.assert_answers("after")
@@ -129,6 +130,7 @@ class PollingSuite(Suite):
     async def test_a_huge_event_is_survived(self) -> None:
         """After a text of nine million characters the next event is answered."""
         async with self.running():
+            await self.assert_answers("before")
             await self.say(f"/count {'a' * HUGE}")
             await self.assert_answers("survived")
 
