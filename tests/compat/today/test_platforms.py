@@ -15,13 +15,19 @@ from ..support.choice import Candidate
 pytestmark = pytest.mark.timeout(120)
 
 SUITES = [test_telegram.TestPolling, test_telegram.TestWebhook, test_discord.TestGateway]
+CALLED = SUITES[1:]
+"""Suites whose events need more than HTTP requests of the bot's own."""
 
 
 def name_of(suite: type[Suite]) -> str:
     return f"{suite.adapter.rpartition('.')[2]}-{suite.__name__}"
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=name_of)
+def test_polled_events_are_answered(client_driver: Candidate) -> None:
+    test_telegram.TestPolling().test_an_event_is_answered(client_driver.line)
+
+
+@pytest.mark.parametrize("suite", CALLED, ids=name_of)
 def test_events_are_answered(bot_driver: Candidate, suite: type[Suite]) -> None:
     suite().test_an_event_is_answered(bot_driver.line)
 
