@@ -65,7 +65,7 @@ def discord() -> None:
 async def echo_over(connection: Connection, text: str) -> None:
     await connection.send(message_event(f"/echo {text}"))
     call = await connection.expect({"action": "send_msg"}, deadline=DEADLINE)
-    await call.reply({"status": "ok", "data": {"message_id": 1}, "echo": call.json()["echo"]})
+    await call.reply({"status": "ok", "data": {"message_id": 1}, "echo": call.json["echo"]})
 
 
 async def test_onebot_both_ways(line: str) -> None:
