@@ -17,7 +17,6 @@ from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.journal import NothingCame
 from nonebot_aiohttp.testing.leftovers import children_of
 from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.telling import tell
 from nonebot_aiohttp.testing.timeline import timeline
 from nonebot_aiohttp.testing.up import DidNotStart
 from tests.support.waiting import eventually
@@ -29,7 +28,6 @@ ports.claim()
 
 SERVER = """
 import asyncio, os, signal, subprocess, sys, time
-from nonebot_aiohttp.testing.telling import tell
 
 kept = []
 
@@ -141,11 +139,6 @@ async def before():
         names = [entry["what"] for entry in running.all_told()]
         assert names == ["handled", "other", "handled", "long"]
         assert await running.logged(re.compile("^half")) == "half a line"
-
-
-def test_nobody_tells_in_another_process() -> None:
-    with pytest.raises(RuntimeError, match="BotProcess has not started this process"):
-        tell("something")
 
 
 async def test_a_wait_for_what_never_comes_fails_with_the_timeline(path: Path) -> None:
@@ -402,21 +395,3 @@ async def test_the_failure_of_the_block_goes_first(path: Path) -> None:
         async with running:
             raise KeyError("the test's")
     assert not running.is_running
-
-
-# Settings that cannot be.
-
-
-def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"there is no program .*none\.py"):
-        BotProcess(tmp_path / "none.py")
-
-
-def test_settings_that_are_arguments(path: Path) -> None:
-    with pytest.raises(ValueError, match=r"settings has 'PORT': write port= of BotProcess"):
-        bot(path, settings={"PORT": 1})
-
-
-def test_a_setting_that_is_no_json(path: Path) -> None:
-    with pytest.raises(TypeError, match=r"the setting 'x' cannot be carried .* object at"):
-        bot(path, settings={"x": object()})
