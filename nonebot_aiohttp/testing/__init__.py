@@ -10,6 +10,7 @@ from .faults import (
     HalfOpen,
     Hang,
     Oversize,
+    Place,
     Redirect,
     Reset,
     Silent,
@@ -17,7 +18,7 @@ from .faults import (
     Status,
 )
 from .journal import DEADLINE, Journal, NothingCame
-from .platform import Platform, UnexpectedRequests, UnusedReplies
+from .platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
 from .replies import Reply
 from .routes import Route
@@ -36,6 +37,7 @@ __all__ = (
     "Cut",
     "ExpiredCertificate",
     "Fault",
+    "FunctionFailed",
     "Garbage",
     "HalfOpen",
     "Hang",
@@ -43,6 +45,7 @@ __all__ = (
     "NoAnswer",
     "NothingCame",
     "Oversize",
+    "Place",
     "Platform",
     "Received",
     "Redirect",

@@ -5,28 +5,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .background import Background
+from .matching import Path
+from .replies import Step
+from .routes import Route
 from .seen import Call
+
+if TYPE_CHECKING:
+    from .platform import Platform
 
 Wrapping = Callable[[list[Any]], Any]
 """Makes the JSON of an answer of a list of updates."""
 
 
-class Updates:
-    """Updates that wait until the bot has confirmed them.
+class Updates(Route):
+    """Updates that wait until the bot has confirmed them; `Platform.updates` makes it.
 
     A poll names the first update that it wants; all before it are confirmed, and never given again.
     A poll without anything to give is held until there is something, or for `hold` seconds.
 
+    It is a route, too: what `reply` and `fail` add answers the next poll instead, once.
+
     Attributes:
-        offsets: What each poll has named, None where it has named nothing.
+        calls: The polls so far, the oldest first.
+        offsets: What each poll has named, None where it has named nothing. Polls that a fault
+            struck are not among them.
     """
 
     def __init__(
         self,
+        platform: Platform,
         background: Background,
+        method: str,
+        path: Path,
+        host: str | None,
         *,
         id: str,
         offset: str,
@@ -35,6 +49,7 @@ class Updates:
         wrap: Wrapping | None,
     ) -> None:
         """Begin without updates; `Platform.updates` has the meaning."""
+        super().__init__(platform, method, path, None, host)
         self.offsets: list[int | None] = []
         self._background = background
         self._id = id
@@ -44,14 +59,25 @@ class Updates:
         self._wrap = wrap
         self._waiting: list[Any] = []
         self._changed = asyncio.Event()
+        # After what a test adds comes the queue, for ever.
+        self._replies.keep_last(Step(self.answer, None, optional=True))
 
     def put(self, *updates: dict[str, Any]) -> None:
-        """Have the next poll get updates."""
-        self._background.loop.call_soon_threadsafe(self._put, updates)
+        """Have the next poll get updates.
 
-    def _put(self, updates: tuple[dict[str, Any], ...]) -> None:
+        Raises:
+            KeyError: An update lacks its number.
+        """
+        for update in updates:
+            if self._id not in update:
+                raise KeyError(f"the field {self._id!r} (id= of Platform.updates) in {update!r}")
         self._waiting += updates
-        self._changed.set()
+        self._background.soon(self._changed.set)
+
+    @property
+    def waiting(self) -> list[Any]:
+        """The updates that the bot has not confirmed."""
+        return list(self._waiting)
 
     async def answer(self, call: Call) -> Any:
         """Answer a poll, on the platform's event loop."""
@@ -60,7 +86,7 @@ class Updates:
         self.offsets.append(offset)
         if offset is not None:
             first = offset + self._first
-            self._waiting = [update for update in self._waiting if update[self._id] >= first]
+            self._waiting[:] = [each for each in self._waiting if each[self._id] >= first]
         if not self._waiting:
             self._changed.clear()
             with contextlib.suppress(asyncio.TimeoutError):
