@@ -68,9 +68,10 @@ class Link:
         finally:
             for task in (towards, back):
                 task.cancel()
-            await asyncio.gather(towards, back, return_exceptions=True)
+            # Nothing is waited for before this, because this task may be cancelled again.
             writer.transport.abort()
             self.ended.set()
+            await asyncio.gather(towards, back, return_exceptions=True)
 
     async def _towards(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(*_ERRORS):

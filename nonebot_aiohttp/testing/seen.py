@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
@@ -105,7 +106,8 @@ class Call:
         if len(found) == 1:
             return found[0]
         names = ", ".join(f"{each.field!r} ({each.filename})" for each in self.files) or "no file"
-        raise LookupError(f"there are {len(found)} files {field!r} in {self}: it has {names}")
+        where = f"{self.method} {self.path}"
+        raise LookupError(f"{where} has {len(found)} files {field!r}; it has {names}")
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -125,8 +127,8 @@ class Call:
             return []
         boundary = re.escape((found.group(1) or found.group(2)).encode())
         # A line of its own (RFC 2046, section 5.1.1): a part may have something that begins so.
-        lines = re.split(rb"\r\n--" + boundary + rb"(?:--)?[ \t]*(?=\r\n|\Z)", b"\r\n" + self.body)
-        return [_part(chunk) for chunk in lines[1:-1]]
+        delimiter = re.compile(rb"\r\n--" + boundary + rb"(--)?[ \t]*(?=\r\n|\Z)")
+        return list(_split(b"\r\n" + self.body, delimiter))
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {shown(self.text)}".rstrip()
@@ -146,8 +148,21 @@ class _Part:
         return self.data.decode("utf-8", "replace")
 
 
-def _part(chunk: bytes) -> _Part:
-    head, _, data = chunk.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+def _split(body: bytes, delimiter: re.Pattern[bytes]) -> Iterator[_Part]:
+    begin = delimiter.search(body)
+    while begin is not None and not begin.group(1):
+        end_of_head = body.find(b"\r\n\r\n", begin.end())
+        if end_of_head < 0:
+            return
+        start = end_of_head + 4
+        end = delimiter.search(body, start)
+        if end is None:
+            return
+        yield _part(body[begin.end() : end_of_head], body[start : end.start()])
+        begin = end
+
+
+def _part(head: bytes, data: bytes) -> _Part:
     fields: dict[str, str] = {}
     for line in head.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")

@@ -165,6 +165,7 @@ class Connection:
         self._common: list[AutomaticReplies] = []
         self._answers_pings = True
         self._has_closed = False
+        self._limit: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -281,7 +282,9 @@ class Connection:
         await self._background.call(self._send("a ping", ping))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close it, and wait until the bot has answered, or for 10 s; do nothing if it has ended.
+        """Send a close frame; `closed` waits for the end. Do nothing if it has ended.
+
+        A bot has 10 s to answer, and then loses the connection.
 
         Args:
             code: The code; any number up to 65535 is sent as it is.
@@ -320,6 +323,8 @@ class Connection:
             pass
         finally:
             timeline.note(PLATFORM, f"{self} has ended: {end.code} {end.reason}".rstrip())
+            if self._limit is not None:
+                self._limit.cancel()
             self._link.close()
             self._closed.append(end)
             self.messages.look_again()
@@ -369,9 +374,7 @@ class Connection:
         self._has_closed = True
         with contextlib.suppress(ConnectionError):
             await self._link.send(frames.close(code, reason, masked=self._masked))
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._link.ended.wait(), _CLOSING)
-        self._link.close()
+        self._limit = asyncio.get_running_loop().call_later(_CLOSING, self._link.close)
 
     async def _fail(self, fault: Fault) -> None:
         if self._closed:
