@@ -109,18 +109,21 @@ class Journal(Sequence[T], Generic[T]):
                 return found
             self._waiters.append(waiter)
         try:
-            result: R = await asyncio.wait_for(waiter.future, seconds)
-        except asyncio.TimeoutError:
-            # A loop that was blocked notices what has come after the deadline.
+            # Not wait_for, which may swallow a cancellation before Python 3.12.
+            await asyncio.wait((waiter.future,), timeout=seconds)
+            if waiter.future.done():
+                result: R = waiter.future.result()
+                return result
+            # A loop that was blocked notices after the deadline what has come before.
             with self._lock:
                 found = decide(self._items)
             if found is None:
-                raise NothingCame(what, f"within {seconds:g} s", nearest()) from None
+                raise NothingCame(what, f"within {seconds:g} s", nearest())
             return found
         finally:
+            waiter.future.cancel()
             with self._lock:
                 self._waiters = [each for each in self._waiters if each is not waiter]
-        return result
 
     @overload
     def __getitem__(self, index: int) -> T: ...

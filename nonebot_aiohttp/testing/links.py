@@ -41,8 +41,9 @@ class Link:
         self.passed = asyncio.Event()
         self._bot = bot
         self._bot_reader = bot_reader
-        self._to_bot = _open()
-        self._from_bot = _open()
+        self._is_mute = False
+        self._from_bot = asyncio.Event()
+        self._from_bot.set()
         self._sending = asyncio.Lock()
         self._left: int | None = None
         self._pace: float | None = None
@@ -78,7 +79,8 @@ class Link:
             while data := await reader.read(_CHUNK):
                 await self.send(data)
                 self.passed.set()
-            await self._to_bot.wait()
+            if self._is_mute:
+                await asyncio.Event().wait()
 
     async def _back(
         self,
@@ -105,12 +107,13 @@ class Link:
         """Send bytes, with nothing else between the pieces; see `send`."""
         async with self._sending:
             for piece in pieces:
-                await self._to_bot.wait()
                 await self._send(piece)
 
     async def _send(self, data: bytes) -> None:
         if self._bot.is_closing():
             raise ConnectionResetError("the connection has ended")
+        if self._is_mute:
+            return
         if self._left is not None:
             data = data[: self._left]
             self._left -= len(data)
@@ -148,12 +151,12 @@ class Link:
 
     def hold(self) -> None:
         """Forward nothing more, either way; the connection stays open."""
-        self._to_bot.clear()
+        self._is_mute = True
         self._from_bot.clear()
 
     def mute(self) -> None:
         """Forward nothing more to the bot; what it sends still comes."""
-        self._to_bot.clear()
+        self._is_mute = True
 
     def cut_after(self, count: int) -> None:
         """End the connection when so many more bytes have gone to the bot."""
@@ -193,12 +196,6 @@ class Link:
         with contextlib.suppress(*_ERRORS):
             while await self._bot_reader.read(_CHUNK):
                 pass
-
-
-def _open() -> asyncio.Event:
-    gate = asyncio.Event()
-    gate.set()
-    return gate
 
 
 def bound_socket(port: int) -> socket.socket:
