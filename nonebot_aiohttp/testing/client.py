@@ -91,8 +91,11 @@ class Client:
     async def open(self) -> None:
         """Begin a session without cookies."""
         self._session = aiohttp.ClientSession(
-            # Bots under test have certificates of their own.
-            connector=aiohttp.TCPConnector(force_close=True, ssl=False),
+            # Bots under test have certificates of their own. The other resolver of aiohttp, which
+            # nobody asks here, would leave a thread.
+            connector=aiohttp.TCPConnector(
+                force_close=True, ssl=False, resolver=aiohttp.ThreadedResolver()
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )

@@ -259,7 +259,7 @@ class Server:
             autoclose=False,
             max_msg_size=0,
             compress=route is not None and route.compressed,
-            protocols=() if route is None else route.protocols,
+            protocols=() if route is None else _preferred(route.protocols, call),
         )
         link.passed.clear()
         await ws.prepare(request)
@@ -287,3 +287,9 @@ class Server:
                 if connection.is_open:
                     self._problems.failed(f"the greeting of {connection}", error)
         self._connections.append(connection)
+
+
+def _preferred(protocols: tuple[str, ...], call: Call) -> list[str]:
+    """Return the subprotocol to agree on; aiohttp would take the one that the bot prefers."""
+    offered = [each.strip() for each in call.headers.get("sec-websocket-protocol", "").split(",")]
+    return [protocol for protocol in protocols if protocol in offered][:1]

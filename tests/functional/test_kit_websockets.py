@@ -295,7 +295,7 @@ async def test_handshakes_in_turn() -> None:
 
 
 async def test_the_platform_opens_a_websocket() -> None:
-    async with Platform() as platform, bot_serves() as (url, came):
+    async with bot_serves() as (url, came), Platform() as platform:
         connection = await platform.connect(
             url, headers={"Authorization": "Bearer x"}, protocols=("a", "b")
         )
@@ -304,11 +304,12 @@ async def test_the_platform_opens_a_websocket() -> None:
         assert (await connection.expect({"a": "é"})).json == {"a": "é"}
         await connection.close(4000, "bye")
         assert (await connection.closed()).code == 4000
+        await eventually(lambda: len(came) == 3)
         assert came == ["Bearer x", '{"a": "é"}', 4000]
 
 
 async def test_compression_of_what_the_platform_opens() -> None:
-    async with Platform() as platform, bot_serves(compress=True) as (url, _):
+    async with bot_serves(compress=True) as (url, _), Platform() as platform:
         connection = await platform.connect(url, compressed=True)
         await connection.send("a" * 1000, compressed=True)
         await connection.expect("a" * 1000)
@@ -320,8 +321,8 @@ async def test_compression_of_what_the_platform_opens() -> None:
 
 async def test_a_refusal_is_whole() -> None:
     refusal = web.Response(status=403, text="x" * 50_000, headers={"X-Why": "token"})
-    async with Platform() as platform, bot_serves(refuse=refusal) as (url, _):
-        with pytest.raises(testing.Refused, match="refused a WebSocket at .* with 403") as raised:
+    async with bot_serves(refuse=refusal) as (url, _), Platform() as platform:
+        with pytest.raises(testing.Refused, match=r"refused a WebSocket at .* with 403") as raised:
             await platform.connect(url)
         assert raised.value.status == 403
         assert raised.value.headers["x-why"] == "token"
