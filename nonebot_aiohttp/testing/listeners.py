@@ -25,7 +25,7 @@ class Listener:
         """Take what serves each connection."""
         self.port = 0
         self._serve = serve
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._reserved: socket.socket | None = None
         self._handlers: set[asyncio.Task[None]] = set()
 
@@ -35,10 +35,12 @@ class Listener:
         Raises:
             OSError: Another process has taken the port.
         """
-        listening = self._reserved or bound_socket(self.port)
+        self._listening = self._reserved or bound_socket(self.port)
         self._reserved = None
-        self.port = listening.getsockname()[1]
-        self._server = await asyncio.start_server(self._accept, sock=listening, backlog=128)
+        self.port = self._listening.getsockname()[1]
+        self._listening.listen(128)
+        # Not asyncio's server, to which a connection may come yet after it was closed.
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
 
     async def shut(self) -> None:
         """Refuse connections from now on, end those that are open, and keep the port."""
@@ -47,9 +49,10 @@ class Listener:
 
     async def close(self) -> None:
         """Give the port back, and end the connections."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            self._listening = None
         if self._reserved is not None:
             self._reserved.close()
             self._reserved = None
@@ -58,15 +61,27 @@ class Listener:
             handler.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        handler = asyncio.get_running_loop().create_task(self._handle(reader, writer))
+    def _accept(self) -> None:
+        assert self._listening is not None
+        try:
+            raw, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # The client has left already.
+        raw.setblocking(False)
+        handler = asyncio.get_running_loop().create_task(self._handle(raw))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
         # A handler that is cancelled before it begins does not close its connection.
-        handler.add_done_callback(lambda _: writer.transport.abort())
+        handler.add_done_callback(lambda _: raw.close())
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle(self, raw: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, raw)
         try:
-            await self._serve(reader, writer)
+            await self._serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
         except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             timeline.note(PLATFORM, f"a connection broke: {error!r}")
+        finally:
+            transport.abort()
