@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from .owned import OwnLoop
+
 T = TypeVar("T")
 
 _ENDING = 10.0
@@ -37,7 +39,7 @@ class Background:
         if self._thread is not None:
             raise RuntimeError("a platform has one block: make another Platform for another block")
         # The same kind whatever policy the tests have set, because the faults are made with it.
-        self._loop = asyncio.SelectorEventLoop()
+        self._loop = OwnLoop()
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 

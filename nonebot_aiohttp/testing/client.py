@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json as json_module
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,6 +19,7 @@ from .faults import Close, Cut, Fault, Oversize, Silent
 from .frames import filling
 from .journal import DEADLINE
 from .outbound import Relay
+from .owned import own
 from .problems import Problems
 from .seen import Call
 from .timeline import PLATFORM, shown, timeline
@@ -90,14 +92,15 @@ class Client:
 
     async def open(self) -> None:
         """Begin a session without cookies."""
-        self._session = aiohttp.ClientSession(
-            # Bots under test have certificates of their own. The other resolver of aiohttp, which
-            # nobody asks here, would leave a thread.
-            connector=aiohttp.TCPConnector(
-                force_close=True, ssl=False, resolver=aiohttp.ThreadedResolver()
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+        # Bots under test have certificates of their own. The other resolver of aiohttp, which
+        # nobody asks here, would leave a thread.
+        connector = aiohttp.TCPConnector(
+            force_close=True, ssl=False, resolver=aiohttp.ThreadedResolver()
+        )
+        self._session = own(
+            aiohttp.ClientSession(
+                connector=own(connector), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
         )
 
     async def close(self) -> None:
@@ -124,7 +127,8 @@ class Client:
         assert self._session is not None
         timeline.note(PLATFORM, f"{method} {url} {shown(body)}{f' {fault}' if fault else ''}")
         seconds = DEADLINE if deadline is None else deadline
-        data: bytes | AsyncIterator[bytes] = body
+        # aiohttp warns about large bytes.
+        data: io.BytesIO | AsyncIterator[bytes] = io.BytesIO(body)
         if isinstance(fault, Cut) and body:
             # Something has to be missing.
             fault = Cut(min(fault.after, len(body) - 1))

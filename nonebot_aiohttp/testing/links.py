@@ -16,6 +16,7 @@ import struct
 from collections.abc import Awaitable, Callable, Iterable
 
 from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Reset, Slow
+from .owned import own
 
 _CHUNK = 1 << 16
 
@@ -200,7 +201,7 @@ class Link:
 
 def bound_socket(port: int) -> socket.socket:
     """Return a socket that is bound but does not listen: connections to it are refused."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = own(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     try:
         bound.setblocking(False)
         # On Windows this option would let another process take the port.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from .links import bound_socket
+from .owned import own
 from .timeline import PLATFORM, timeline
 
 Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
@@ -67,7 +68,7 @@ class Listener:
             raw, _ = self._listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # The client has left already.
-        raw.setblocking(False)
+        own(raw).setblocking(False)
         handler = asyncio.get_running_loop().create_task(self._handle(raw))
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)

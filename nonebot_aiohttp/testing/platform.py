@@ -349,6 +349,10 @@ class Platform:
                 raise TypeError(f"{fault} needs a platform with tls=True or hosts=(...)")
         self._door.script.extend(faults)
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call a function on the platform's event loop, where functions that answer run."""
+        self._background.soon(function)
+
     async def stop(self) -> None:
         """End all connections and refuse new ones, as a platform that is down; keep the port."""
         timeline.note(PLATFORM, "the platform stops")

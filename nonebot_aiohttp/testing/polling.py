@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .background import Background
+from .journal import Journal
 from .matching import Path
-from .replies import Step
+from .replies import Json, Step
 from .routes import Route
 from .seen import Call
 
@@ -18,6 +20,19 @@ if TYPE_CHECKING:
 
 Wrapping = Callable[[list[Any]], Any]
 """Makes the JSON of an answer of a list of updates."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """A poll.
+
+    Attributes:
+        offset: What it has named, None if it has named nothing.
+        at: When it has come, in seconds of a monotonic clock.
+    """
+
+    offset: int | None
+    at: float
 
 
 class Updates(Route):
@@ -29,9 +44,9 @@ class Updates(Route):
     It is a route, too: what `reply` and `fail` add answers the next poll instead, once.
 
     Attributes:
-        calls: The polls so far, the oldest first.
-        offsets: What each poll has named, None where it has named nothing. Polls that a fault
-            struck are not among them.
+        calls: The requests of the polls so far, the oldest first.
+        polls: The polls so far, the oldest first.
+        failed: Those among them that had a fault.
     """
 
     def __init__(
@@ -50,7 +65,8 @@ class Updates(Route):
     ) -> None:
         """Begin without updates; `Platform.updates` has the meaning."""
         super().__init__(platform, method, path, None, host)
-        self.offsets: list[int | None] = []
+        self.polls: Journal[Poll] = Journal()
+        self.failed: Journal[Poll] = Journal()
         self._background = background
         self._id = id
         self._offset = offset
@@ -59,10 +75,30 @@ class Updates(Route):
         self._wrap = wrap
         self._waiting: list[Any] = []
         self._changed = asyncio.Event()
+        self._is_released = False
         # After what a test adds comes the queue, for ever.
         self._replies.keep_last(Step(self.answer, None, optional=True))
 
-    def put(self, *updates: dict[str, Any]) -> None:
+    @property
+    def offsets(self) -> list[int | None]:
+        """What each poll has named, None where it has named nothing."""
+        return [poll.offset for poll in self.polls]
+
+    def next(self, call: Call) -> Step | None:
+        """Note a poll, and return what answers it."""
+        step = super().next(call)
+        poll = Poll(self._asked(call), call.at)
+        self.polls.append(poll)
+        if step is not None and step.fault is not None:
+            self.failed.append(poll)
+        return step
+
+    def release(self) -> None:
+        """Answer without updates the poll that is held, or else the next that would be."""
+        self._is_released = True
+        self._background.soon(self._changed.set)
+
+    def put(self, *updates: Json) -> None:
         """Have the next poll get updates.
 
         Raises:
@@ -81,15 +117,23 @@ class Updates(Route):
 
     async def answer(self, call: Call) -> Any:
         """Answer a poll, on the platform's event loop."""
-        said = call.parameters.get(self._offset)
-        offset = None if said is None or said == "" else int(said)
-        self.offsets.append(offset)
+        offset = self._asked(call)
         if offset is not None:
             first = offset + self._first
             self._waiting[:] = [each for each in self._waiting if each[self._id] >= first]
         if not self._waiting:
+            await self._wait()
+        given = list(self._waiting)
+        return given if self._wrap is None else self._wrap(given)
+
+    async def _wait(self) -> None:
+        """Hold a poll."""
+        if not self._is_released:
             self._changed.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._hold)
-        given = list(self._waiting)
-        return given if self._wrap is None else self._wrap(given)
+        self._is_released = False
+
+    def _asked(self, call: Call) -> int | None:
+        said = str(call.parameters.get(self._offset, ""))
+        return int(said) if said.lstrip("-").isdigit() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ class Call:
         body: The bytes.
         match: What stood in the placeholders of the route's path.
         connection: The number of the connection that it came over.
+        at: When it has come, in seconds of a monotonic clock.
         route: The route that has answered it; None if it was unexpected or opened a WebSocket.
     """
 
@@ -59,6 +61,7 @@ class Call:
     body: bytes
     connection: int
     match: dict[str, str] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
     route: Route | None = field(default=None, repr=False)
 
     @property

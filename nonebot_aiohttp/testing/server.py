@@ -191,11 +191,14 @@ class Server:
         refused = self._door.fault_of(link, Status, Redirect)
         if refused is not None:
             return await striking.answer(request, Reply(), refused, link)
-        step = None if route is None else route.next()
+        step = None if route is None else route.next(call)
         if step is None:
             return self._complain(call, route)
         fault = self._door.fault_of(link, Oversize) or step.fault
-        return await striking.answer(request, await self._make(step, call), fault, link)
+        made = await self._make(step, call)
+        if isinstance(made, Fault):
+            return await striking.answer(request, Reply(), made, link)
+        return await striking.answer(request, made, fault, link)
 
     def _find(self, call: Call) -> tuple[Route | None, Call]:
         for route in self.routes:
@@ -212,10 +215,13 @@ class Server:
         self._problems.unexpected(f"unexpected: {call} ({why}: {hint})")
         return web.Response(status=501, text=f"{call.method} {call.path}: {why}")
 
-    async def _make(self, step: Step, call: Call) -> Reply:
+    async def _make(self, step: Step, call: Call) -> Reply | Fault:
         """Make an answer; an error of the test's own function fails the test."""
         try:
             made = await step.make(call)
+            if isinstance(made, Fault):
+                check(made, Place.ANSWER)
+                return made
             if isinstance(made, Reply):
                 return made
             return Reply(json.dumps(made).encode(), 200, {"Content-Type": "application/json"})

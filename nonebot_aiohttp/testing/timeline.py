@@ -22,6 +22,9 @@ _SHOWN = 200
 _WIDTH = 58
 """Characters of the platform's column."""
 
+HEADER = f"{'s':>8}  {'platform':<{_WIDTH}} | bot"
+"""The first line of what `Timeline.render` shows."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -62,7 +65,7 @@ class Timeline:
         if not events:
             return ""
         start = events[0].at
-        lines = [f"{'s':>8}  {'platform':<{_WIDTH}} | bot"]
+        lines = [HEADER]
         if len(events) > last:
             lines.append(f"{'':>8}  ({len(events) - last} events before these)")
         for event in events[-last:]:
