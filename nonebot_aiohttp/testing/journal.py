@@ -21,8 +21,9 @@ DEADLINE = 10.0
 class NothingCame(AssertionError):
     """What a test has waited for did not come in time; the text ends with the timeline."""
 
-    def __init__(self, what: str, why: str, nearest: str = "") -> None:
-        """Take what has been waited for, why nobody waits on, and what came instead."""
+    def __init__(self, what: str, why: float | str, nearest: str = "") -> None:
+        """Take what did not come, in how many seconds or why it cannot, and what came instead."""
+        why = why if isinstance(why, str) else f"within {why:g} s"
         parts = (f"{what} did not come {why}", nearest, timeline.render())
         super().__init__("\n\n".join(part for part in parts if part))
 
@@ -118,7 +119,7 @@ class Journal(Sequence[T], Generic[T]):
             with self._lock:
                 found = decide(self._items)
             if found is None:
-                raise NothingCame(what, f"within {seconds:g} s", nearest())
+                raise NothingCame(what, seconds, nearest())
             return found
         finally:
             waiter.future.cancel()

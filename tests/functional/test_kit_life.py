@@ -17,7 +17,6 @@ import pytest
 
 from nonebot_aiohttp.testing import Hang, Platform
 from tests.support.client import RawClient
-from tests.support.leaks import open_clients, open_sockets
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.both_loops
@@ -28,7 +27,13 @@ def _state() -> tuple[object, ...]:
     gc.collect()
     threads = {thread.name for thread in threading.enumerate()}
     descriptors = len(os.listdir("/dev/fd")) if os.name == "posix" else 0
-    return threads, descriptors, open_sockets(), open_clients()
+    # The checks for leaks leave out what is the kit's own, which this is about.
+    clients = [
+        each
+        for each in gc.get_objects()
+        if issubclass(type(each), aiohttp.ClientSession | aiohttp.BaseConnector) and not each.closed
+    ]
+    return threads, descriptors, len(clients)
 
 
 @pytest.fixture
@@ -98,8 +103,8 @@ async def test_a_block_that_raises(unchanged: None) -> None:
 def test_a_block_without_a_loop() -> None:
     before = _state()
     with Platform() as platform, socket.create_connection(("127.0.0.1", platform.port)) as client:
-        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         platform.on("GET", "/x").reply(text="hello")
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         data = b""
         while piece := client.recv(1000):
             data += piece
