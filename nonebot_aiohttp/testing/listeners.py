@@ -80,9 +80,11 @@ class Listener:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(lambda: protocol, raw)
+        # Kept until the connection is closed: a writer that is dropped before warns.
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
-            await self._serve(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+            await self._serve(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             timeline.note(PLATFORM, f"a connection broke: {error!r}")
         finally:
-            transport.abort()
+            writer.transport.abort()
