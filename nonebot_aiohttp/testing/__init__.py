@@ -27,6 +27,7 @@ from .process import BotProcess
 from .replies import Reply
 from .routes import Route
 from .seen import Call, Upload
+from .served import Served
 from .server import WebSocketRoute
 from .telling import tell
 from .timeline import timeline
@@ -63,6 +64,7 @@ __all__ = (
     "Reply",
     "Reset",
     "Route",
+    "Served",
     "Silent",
     "Slow",
     "Status",

@@ -19,6 +19,7 @@ from .door import bound_socket, drain
 from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Oversize, Reset, Slow
 from .journal import DEADLINE
 from .links import Link
+from .owned import own
 from .seen import Call
 from .timeline import PLATFORM, timeline
 from .websockets import Connection, shown
@@ -81,10 +82,12 @@ class Client:
 
     async def open(self) -> None:
         """Begin a session without cookies."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+        self._session = own(
+            aiohttp.ClientSession(
+                connector=own(aiohttp.TCPConnector(force_close=True)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
         )
 
     async def close(self) -> None:

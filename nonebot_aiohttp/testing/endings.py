@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from . import leftovers
+from .bots import BadEnd as BadEnd
+from .bots import LeftBehind as LeftBehind
 from .running import IS_POSIX, Run
 from .timeline import timeline
 
@@ -15,14 +17,6 @@ STOPPED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 STOPS = (signal.SIGTERM, signal.SIGINT, getattr(signal, "CTRL_BREAK_EVENT", None))
 """Signals that stop a bot."""
-
-
-class BadEnd(AssertionError):
-    """The bot did not end as it should; the text ends with the timeline."""
-
-
-class LeftBehind(BadEnd):
-    """Something of the bot was left when it had ended: tasks, sessions, sockets, processes."""
 
 
 @dataclass

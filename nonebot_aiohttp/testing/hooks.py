@@ -134,10 +134,21 @@ def restored_hooks(*bot_classes: type, driver: Any = None) -> Iterator[Hooks]:
             none.
     """
     hooks = Hooks(*bot_classes, driver=driver)
+    _restoring.append(hooks)
     try:
         yield hooks
     finally:
+        _restoring.remove(hooks)
         hooks.restore()
+
+
+_restoring: list[Hooks] = []
+"""The blocks that are open."""
+
+
+def are_restored() -> bool:
+    """Tell whether a block of `restored_hooks` is open, which takes back what is left behind."""
+    return bool(_restoring)
 
 
 def _owners(bot_classes: Iterable[type], driver: Any) -> Iterator[tuple[Any, str, str]]:

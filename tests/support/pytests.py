@@ -87,9 +87,7 @@ class Project:
         """Write the module of tests, which may be indented."""
         self.write("test_it.py", head + dedent(text))
 
-    def run(
-        self, *options: str, env: dict[str, str] | None = None, nonebug: bool = False
-    ) -> Ran:
+    def run(self, *options: str, env: dict[str, str] | None = None, nonebug: bool = False) -> Ran:
         """Run all tests of the folder; nonebug, where it is installed, only if that is wanted."""
         without = () if nonebug else ("-p", "no:nonebug")
         command = [sys.executable, "-m", "pytest", *_OPTIONS, *without, *options]
