@@ -1,8 +1,8 @@
 """A kit for authors of adapters: a platform with its faults, and bots under any driver."""
 
+from .bots import BadEnd, LeftBehind
 from .client import Answer, NoAnswer, Refused
 from .drivers import OURS, STOCK, drivers_to_test
-from .endings import BadEnd, LeftBehind
 from .faults import (
     Close,
     Cut,

@@ -73,9 +73,10 @@ class Refused(ConnectionError):
 class Client:
     """A platform's client, each of whose requests has a connection and a relay of its own."""
 
-    def __init__(self, background: Background) -> None:
-        """Send from that event loop."""
+    def __init__(self, background: Background, complaints: list[str]) -> None:
+        """Send from that event loop; errors of functions that answer become complaints."""
         self._background = background
+        self._complaints = complaints
         self._session: aiohttp.ClientSession | None = None
         self._readers: set[asyncio.Task[None]] = set()
         self._count = 0
@@ -174,7 +175,7 @@ class Client:
                 self._count += 1
                 names = {name.lower(): value for name, value in headers.items()}
                 call = Call("GET", host, url.path, dict(url.query), names, b"", self._count)
-                connection = Connection(self._background, call, ws, link)
+                connection = Connection(self._background, call, ws, link, self._complaints)
                 timeline.note(PLATFORM, f"{connection} is open")
                 made.set_result(connection)
                 await connection.read_to_the_end()

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from . import leftovers
-from .bots import BadEnd as BadEnd
-from .bots import LeftBehind as LeftBehind
+from .bots import BadEnd, LeftBehind
 from .running import IS_POSIX, Run
 from .timeline import timeline
 

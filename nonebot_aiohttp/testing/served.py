@@ -87,7 +87,7 @@ class Served(Bot, Generic[D]):
 
     @property
     def is_running(self) -> bool:
-        """Whether the driver runs."""
+        """Whether the driver has been started, and has not ended."""
         return self._serving is not None and not self._serving.done()
 
     async def start(self) -> None:
