@@ -16,25 +16,21 @@ import inspect
 import operator
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from . import bots, journal, kept, platform, ports, process, routes, websockets
 from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
 from .hooks import Hooks, restored_hooks
+from .hosting import Program
 from .kept import Kept
 from .platform import Platform
 from .process import BotProcess
 from .served import Servable, Served
 from .timeline import timeline
-
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Program: TypeAlias = str | os.PathLike[str] | Callable[..., Any]
 
 D = TypeVar("D", bound=Servable)
 
@@ -96,8 +92,7 @@ class StartBot:
             DidNotStart: The bot does not start; the text has its log.
         """
         bot = self._make(program, driver, env, settings=settings, arguments=arguments, **options)
-        bot.start()
-        return self._kept.keep(bot)
+        return self._kept.keep(bot.__enter__())
 
     async def start(
         self,
@@ -202,7 +197,7 @@ def nonebot_bot(
 @pytest.fixture
 def nonebot_serve(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: Hooks
-) -> Serve:
+) -> Iterator[Serve]:
     """Serve standalone drivers in the test's own loop.
 
     async with nonebot_serve(driver) as bot: it is served within the block, on a free port. During
@@ -212,7 +207,7 @@ def nonebot_serve(
     platform = _platform_first(request)
     for name, value in ({} if platform is None else platform.environment).items():
         monkeypatch.setenv(name, value)
-    return Serve(request.node.stash[_KEPT])
+    yield Serve(request.node.stash[_KEPT])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -265,7 +260,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """End what the test has of the kit, and let its problems fail the test."""
-    kept = item.stash[_KEPT]
+    kept = item.stash.setdefault(_KEPT, Kept())
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
@@ -282,8 +277,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show in a failure's report what else is wrong, and the timeline unless it has that."""
     report = yield
+    # Another plugin may have ended the setup before it was here.
+    kept = item.stash.setdefault(_KEPT, Kept())
     if report.failed:
-        report.sections += item.stash[_KEPT].sections(report.longreprtext)
+        report.sections += kept.sections(report.longreprtext)
+    if call.when == "teardown":
+        del item.stash[_KEPT]  # With the drivers and the errors of the test.
     return report
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.endings import BadEnd, LeftBehind
+from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.journal import NothingCame
 from nonebot_aiohttp.testing.leftovers import children_of
 from nonebot_aiohttp.testing.process import BotProcess

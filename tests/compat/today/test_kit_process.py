@@ -13,8 +13,8 @@ import nonebot
 import pytest
 
 from nonebot_aiohttp.testing import ports
+from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.drivers import OURS, STOCK
-from nonebot_aiohttp.testing.endings import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.process import BotProcess
 from nonebot_aiohttp.testing.telling import tell
 from nonebot_aiohttp.testing.up import DidNotStart
