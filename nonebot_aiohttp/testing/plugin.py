@@ -197,7 +197,7 @@ def nonebot_bot(
 @pytest.fixture
 def nonebot_serve(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: Hooks
-) -> Iterator[Serve]:
+) -> Serve:
     """Serve standalone drivers in the test's own loop.
 
     async with nonebot_serve(driver) as bot: it is served within the block, on a free port. During
@@ -207,7 +207,7 @@ def nonebot_serve(
     platform = _platform_first(request)
     for name, value in ({} if platform is None else platform.environment).items():
         monkeypatch.setenv(name, value)
-    yield Serve(request.node.stash[_KEPT])
+    return Serve(request.node.stash[_KEPT])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
