@@ -89,7 +89,7 @@ class TestPolling(Telegram, suites.PollingSuite):
             call = await photo.expect()
         assert call.form["caption"] == CAPTION
         assert call.form["photo"] == f"attach://{NAME}"
-        upload = call.files[NAME]
+        upload = call.file(NAME)
         assert (upload.filename, upload.data) == (NAME, PHOTO)
 
 
