@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites import Known
@@ -67,12 +69,9 @@ class TestReverse(OneBot11, suites.ReverseWebSocketSuite):
         async with self.running() as bot:
             headers = {"Authorization": f"Bearer {self.token}"}
             for shown in (headers, self.handshake("wrong"), self.handshake(None)):
-                try:
+                with pytest.raises(testing.Refused) as refused:
                     await self.platform.connect(bot.ws_url(self.path), headers=shown)
-                except testing.Refused as refused:
-                    assert refused.status == 403
-                else:
-                    raise AssertionError(f"accepted with {shown}")
+                assert refused.value.status == 403
             assert not bot.all_told("connected")
 
 

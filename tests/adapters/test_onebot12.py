@@ -19,7 +19,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgpack
-import pytest
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
@@ -115,9 +114,15 @@ class MessagePack(TestForward):
         return msgpack.packb(super().result(call))
 
 
-@pytest.mark.parametrize("driver", testing.drivers_to_test())
-def test_actions_as_messagepack(driver: str) -> None:
-    MessagePack().test_a_platform_that_restarts_is_found_again(driver)
+class TestForwardWithMessagePack:
+    """One test of the suite: what differs is the form of the actions."""
+
+    drivers = None
+    known: Mapping[str, Known] = {}
+    pytest_generate_tests = suites.Suite.pytest_generate_tests
+
+    def test_a_platform_that_restarts_is_found_again(self, driver: str) -> None:
+        MessagePack().test_a_platform_that_restarts_is_found_again(driver)
 
 
 class TestReverse(OneBot12, suites.ReverseWebSocketSuite):
