@@ -299,7 +299,7 @@ class TestLongConnection(Feishu, suites.ForwardWebSocketSuite):
             payload = json.dumps(super().event("/say whole")).encode()
             for frame in self.frames(DATA, "event", payload[:50], payload[50:]):
                 await connection.send(frame)
-            await self.heard("whole")
+            await self.answered("whole")
 
 
 def headers_of(frame: Fields) -> dict[str, str]:
