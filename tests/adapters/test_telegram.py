@@ -137,4 +137,4 @@ class TestWebhook(Telegram, suites.WebhookSuite):
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
             assert (await self.post_with(self.event("/say no"), "wrong")).status == 401
-            await self.heard("yes")
+            await self.answered("yes")

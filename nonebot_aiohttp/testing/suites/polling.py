@@ -67,8 +67,8 @@ class PollingSuite(Suite):
         """Events that come together are each answered once, and confirmed by a later poll."""
         async with self.running():
             self._updates.put(self.event("/say one"), self.event("/say two"))
-            await self.heard("one")
-            await self.heard("two")
+            await self.answered("one")
+            await self.answered("two")
             await self.assert_answers("three")
             assert self.count_said("one") == self.count_said("two") == 1
 
