@@ -101,7 +101,7 @@ class TestPolling(Telegram, suites.PollingSuite):
             await bot.told("uploaded", deadline=self.patience)
         assert call.form["caption"] == CAPTION
         assert call.form["photo"] == f"attach://{NAME}"
-        upload = call.files[NAME]
+        upload = call.file(NAME)
         assert (upload.filename, upload.data) == (NAME, PHOTO)
 
 
@@ -138,4 +138,4 @@ class TestWebhook(Telegram, suites.WebhookSuite):
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
             assert (await self.post_with(self.event("/say no"), "wrong")).status == 401
-            await self.heard("yes")
+            await self.answered("yes")
