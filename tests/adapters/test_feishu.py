@@ -81,6 +81,8 @@ class Feishu(suites.Suite):
     api = ("POST", "/open-apis/im/v1/messages")
     token = VERIFICATION_TOKEN
     check_leaks = False
+    # A loaded machine needs half of it for the texts of nine million characters.
+    patience = 60.0
     protocol: str
     numbers = itertools.count(1)
 
@@ -224,6 +226,10 @@ class TestLongConnection(Feishu, suites.ForwardWebSocketSuite):
     known = {
         "test_a_start_without_the_platform_is_made_good": START,
         "test_a_stop_leaves_nothing_behind": LEAK,
+        "test_a_stop_closes_the_connection": suites.Known(
+            "The adapter does not tell NoneBot2 that a bot is gone, so hooks of on_bot_disconnect"
+            " are not called."
+        ),
     }
 
     def prepare(self, platform: testing.Platform) -> None:
@@ -299,7 +305,7 @@ class TestLongConnection(Feishu, suites.ForwardWebSocketSuite):
             payload = json.dumps(super().event("/say whole")).encode()
             for frame in self.frames(DATA, "event", payload[:50], payload[50:]):
                 await connection.send(frame)
-            await self.heard("whole")
+            await self.answered("whole")
 
 
 def headers_of(frame: Fields) -> dict[str, str]:

@@ -126,4 +126,4 @@ class TestWebhook(Milky, suites.WebhookSuite):
         """The bot has nothing to say in the answer to the webhook itself."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
-            await self.heard("yes")
+            await self.answered("yes")

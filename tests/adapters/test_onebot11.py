@@ -136,5 +136,5 @@ class TestWebhook(OneBot11, suites.WebhookSuite):
             assert anonymous.status == 400
             assert not bot.all_told("connected")
             assert (await self.post(self.event("/say yes"))).status == 204
-            await self.heard("yes")
+            await self.answered("yes")
             assert not self.was_said("no")

@@ -185,4 +185,4 @@ class TestWebhook(OneBot12, suites.WebhookSuite):
         """The bot has nothing to say in the answer to the webhook itself."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
-            await self.heard("yes")
+            await self.answered("yes")

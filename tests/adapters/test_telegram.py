@@ -11,7 +11,6 @@ from typing import Any
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
-from nonebot_aiohttp.testing.suites.base import scenario
 from tests.compat.support.telegram import (
     BOT,
     METHODS,
@@ -57,14 +56,14 @@ class Telegram(suites.Suite):
     def event(self, text: str) -> Any:
         return update(text)
 
-    def said(self, call: suites.base.Message) -> str | None:
+    def said(self, call: suites.Message) -> str | None:
         assert isinstance(call, testing.Call)
         assert call.host == HOST
         assert call.parameters["chat_id"] == "100"
         text: str = call.parameters["text"]
         return text
 
-    def result(self, call: suites.base.Message) -> Any:
+    def result(self, call: suites.Message) -> Any:
         return ok(message(self.said(call) or ""))
 
 
@@ -83,7 +82,7 @@ class TestPolling(Telegram, suites.PollingSuite):
     def updates(self, platform: testing.Platform) -> testing.Updates:
         return updates(platform)
 
-    @scenario
+    @suites.scenario
     async def test_the_bot_asks_who_it_is_and_polls_with_offsets(self) -> None:
         """It ends an old webhook first, since ``getUpdates`` does not work beside one."""
         async with self.running() as bot:
@@ -92,7 +91,7 @@ class TestPolling(Telegram, suites.PollingSuite):
         paths = [call.path.rpartition("/")[2] for call in self.platform.calls]
         assert paths[:3] == ["getMe", "deleteWebhook", "getUpdates"]
 
-    @scenario
+    @suites.scenario
     async def test_a_file_is_uploaded(self) -> None:
         """A file comes with its name and all of its bytes, and the message refers to it."""
         photo = self.platform.on("POST", f"{METHODS}/sendPhoto").reply(json=ok(message("photo")))
@@ -101,7 +100,7 @@ class TestPolling(Telegram, suites.PollingSuite):
             call = await photo.expect()
         assert call.form["caption"] == CAPTION
         assert call.form["photo"] == f"attach://{NAME}"
-        upload = call.files[NAME]
+        upload = call.file(NAME)
         assert (upload.filename, upload.data) == (NAME, PHOTO)
 
 
@@ -132,10 +131,10 @@ class TestWebhook(Telegram, suites.WebhookSuite):
         secret = {} if shown is None else {"X-Telegram-Bot-Api-Secret-Token": shown}
         return {"Content-Type": "application/json", **secret}
 
-    @scenario
+    @suites.scenario
     async def test_events_and_strangers_get_statuses(self) -> None:
         """What is taken is answered 204, and who shows another secret gets 401."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
             assert (await self.post_with(self.event("/say no"), "wrong")).status == 401
-            await self.heard("yes")
+            await self.answered("yes")

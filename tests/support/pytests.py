@@ -97,7 +97,7 @@ class Project:
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
         return Ran(done.returncode, done.stdout + done.stderr)

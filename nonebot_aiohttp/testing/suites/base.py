@@ -252,11 +252,15 @@ class Suite(abc.ABC):
             lambda said: said[0] == text, f"{text!r} from the bot", self.patience
         )
 
-    async def assert_answers(self, text: str) -> None:
-        """Say something, and wait until the bot has answered it, and knows that it has."""
-        await self.say(f"/say {text}")
+    async def answered(self, text: str) -> None:
+        """Wait until the bot has said a text, and knows that the platform has taken it."""
         await self.heard(text)
         await self.bot.told(f"said {text}", deadline=self.patience)
+
+    async def assert_answers(self, text: str) -> None:
+        """Say something, and wait until the bot has answered it."""
+        await self.say(f"/say {text}")
+        await self.answered(text)
 
     def count_said(self, text: str) -> int:
         """Tell how often the bot has said a text."""
@@ -313,7 +317,7 @@ class Suite(abc.ABC):
         """A text of 200,000 characters comes whole."""
         async with self.running():
             await self.say(f"/count {'大' * LARGE}")
-            await self.heard(str(LARGE))
+            await self.answered(str(LARGE))
 
     @scenario
     async def test_an_api_call_that_hangs_stops_nothing_else(self) -> None:

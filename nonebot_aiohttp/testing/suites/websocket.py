@@ -76,7 +76,7 @@ class WebSocketSuite(Suite):
         """Say something, and tell whether it is answered before the connection ends."""
         await self.say(f"/say {text}")
         connection = await self.current()
-        heard = asyncio.ensure_future(self.heard(text))
+        heard = asyncio.ensure_future(self.answered(text))
         closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
         await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
         was_heard = heard.done()
