@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         HalfOpen,
         Hang,
         Oversize,
+        Place,
         Redirect,
         Reset,
         Silent,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     )
     from .hooks import restored_hooks
     from .journal import DEADLINE, Journal, NothingCame
-    from .platform import Platform, UnexpectedRequests, UnusedReplies
+    from .platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
     from .polling import Updates
     from .ports import free_port
     from .process import BotProcess
@@ -68,6 +69,7 @@ __all__ = (
     "ExpiredCertificate",
     "Fault",
     "ForwardWebSocketSuite",
+    "FunctionFailed",
     "Garbage",
     "HalfOpen",
     "Hang",
@@ -77,6 +79,7 @@ __all__ = (
     "NoAnswer",
     "NothingCame",
     "Oversize",
+    "Place",
     "Platform",
     "PollingSuite",
     "Received",
@@ -129,6 +132,7 @@ _NAMES = {
         "HalfOpen",
         "Hang",
         "Oversize",
+        "Place",
         "Redirect",
         "Reset",
         "Silent",
