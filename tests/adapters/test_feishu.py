@@ -23,7 +23,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -294,9 +294,7 @@ class TestLongConnection(Feishu, suites.ForwardWebSocketSuite):
             await self.assert_answers("one")
             await self.assert_answers("two")
             for kind in ("ping", "event", "event"):
-                await connection.expect(
-                    lambda message, kind=kind: kind_of(message) == kind, deadline=self.patience
-                )
+                await connection.expect(is_a(kind), deadline=self.patience)
 
     @suites.scenario
     async def test_an_event_in_two_frames_is_answered(self) -> None:
@@ -314,6 +312,11 @@ def headers_of(frame: Fields) -> dict[str, str]:
     return {bytes(pair[1][0]).decode(): bytes(pair[2][0]).decode() for pair in pairs}
 
 
-def kind_of(message: testing.Received) -> str:
-    assert isinstance(message.data, bytes)
-    return headers_of(decode(message.data))["type"]
+def is_a(kind: str) -> Callable[[testing.Received], bool]:
+    """Return what tells the bot's messages of a kind."""
+
+    def decide(message: testing.Received) -> bool:
+        assert isinstance(message.data, bytes)
+        return headers_of(decode(message.data))["type"] == kind
+
+    return decide
