@@ -1,0 +1,3 @@
+"""Loads the kit's fixtures."""
+
+pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
