@@ -299,6 +299,10 @@ class Platform:
         """Let faults strike the next connections that the bot opens, one each; None is no fault."""
         self._script.extend(faults)
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call a function on the platform's event loop, where functions that answer run."""
+        self._background.loop.call_soon_threadsafe(function)
+
     async def stop(self) -> None:
         """End all connections and refuse new ones, as a platform that is down; keep the port."""
         timeline.note(PLATFORM, "the platform stops")

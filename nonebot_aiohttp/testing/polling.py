@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from .background import Background
+from .faults import Fault
 from .seen import Call
 
 Wrapping = Callable[[list[Any]], Any]
@@ -22,6 +24,8 @@ class Updates:
 
     Attributes:
         offsets: What each poll has named, None where it has named nothing.
+        times: When each poll has come, in seconds of a monotonic clock.
+        failed_at: When those have come that had a fault.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class Updates:
     ) -> None:
         """Begin without updates; `Platform.updates` has the meaning."""
         self.offsets: list[int | None] = []
+        self.times: list[float] = []
+        self.failed_at: list[float] = []
         self._background = background
         self._id = id
         self._offset = offset
@@ -43,11 +49,16 @@ class Updates:
         self._hold = hold
         self._wrap = wrap
         self._waiting: list[Any] = []
+        self._faults: deque[Fault] = deque()
         self._changed = asyncio.Event()
 
     def put(self, *updates: dict[str, Any]) -> None:
         """Have the next poll get updates."""
         self._background.loop.call_soon_threadsafe(self._put, updates)
+
+    def fail(self, *faults: Fault) -> None:
+        """Let the next polls have faults in the place of answers, one each."""
+        self._faults.extend(faults)
 
     def _put(self, updates: tuple[dict[str, Any], ...]) -> None:
         self._waiting += updates
@@ -58,6 +69,10 @@ class Updates:
         said = call.parameters.get(self._offset)
         offset = None if said is None or said == "" else int(said)
         self.offsets.append(offset)
+        self.times.append(call.at)
+        if self._faults:
+            self.failed_at.append(call.at)
+            return self._faults.popleft()
         if offset is not None:
             first = offset + self._first
             self._waiting = [update for update in self._waiting if update[self._id] >= first]

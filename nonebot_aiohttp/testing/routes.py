@@ -54,8 +54,8 @@ class Route:
         """Add an answer; several are given one after the other, the last one again and again.
 
         Args:
-            function: Makes the answer of the call: a `Reply`, or JSON. It may be async, and runs
-                on the platform's own event loop. An error in it fails the test.
+            function: Makes the answer of the call: a `Reply`, JSON, or a `Fault`. It may be async,
+                and runs on the platform's own event loop. An error in it fails the test.
             json: The answer as JSON.
             text: The answer as text.
             body: The answer as bytes.

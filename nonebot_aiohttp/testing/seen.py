@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -40,8 +41,9 @@ class Call:
         query: Its parameters; of several with one name the last.
         headers: With lower-case names; several of one name are joined by a comma.
         body: The bytes.
-        match: What stood in the placeholders of the route's path.
         connection: The number of the connection that it came over.
+        match: What stood in the placeholders of the route's path.
+        at: When it has come, in seconds of a monotonic clock.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Call:
     body: bytes
     connection: int
     match: dict[str, str] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def text(self) -> str:

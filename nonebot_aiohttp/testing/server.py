@@ -136,7 +136,10 @@ class Server:
             return await self._answer(Reply(), fault, link)
         if step is None:
             return self._complain(call, route)
-        return await self._answer(await self._make(step, call), step.fault, link)
+        made = await self._make(step, call)
+        if isinstance(made, Fault):
+            return await self._answer(Reply(), made, link)
+        return await self._answer(made, step.fault, link)
 
     def _find(self, call: Call) -> tuple[Route | None, Call]:
         for route in self.routes:
@@ -151,14 +154,14 @@ class Server:
         timeline.note(PLATFORM, f"501: {why}")
         return web.Response(status=501, text=f"{call.method} {call.path}: {why}")
 
-    async def _make(self, step: Step, call: Call) -> Reply:
+    async def _make(self, step: Step, call: Call) -> Reply | Fault:
         """Make an answer; an error of the test's own function is a complaint."""
         try:
             made = await step.make(call)
         except Exception as error:
             self.complaints.append(f"the function that answers {call} has failed: {error!r}")
             return Reply(repr(error).encode(), 500)
-        if isinstance(made, Reply):
+        if isinstance(made, Reply | Fault):
             return made
         return Reply(json.dumps(made).encode(), 200, {"Content-Type": "application/json"})
 

@@ -15,6 +15,9 @@ _LAST = 60
 _WIDTH = 58
 """Characters of the platform's column."""
 
+HEADER = f"{'s':>8}  {'platform':<{_WIDTH}} | bot"
+"""The first line of what `Timeline.render` shows."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -55,7 +58,7 @@ class Timeline:
         if not events:
             return ""
         start = events[0].at
-        lines = [f"{'s':>8}  {'platform':<{_WIDTH}} | bot"]
+        lines = [HEADER]
         if len(events) > last:
             lines.append(f"{'':>8}  ({len(events) - last} events before these)")
         for event in events[-last:]:

@@ -12,6 +12,9 @@ PACKAGE = ROOT / "nonebot_aiohttp"
 SHOWN = PACKAGE / "operations" / "page"
 """What operators read here is neither raised nor logged."""
 
+TESTING = PACKAGE / "testing"
+"""What fails a test tells its author everything there, and needs no page."""
+
 _FEWEST_WORDS = 3
 _PLACEHOLDER = re.compile(r"\{[^{}\s]*\}|%[sd]|%\.\d+f")
 _SPAN = re.compile(r"(`+) ?(.+?) ?\1(?!`)")
@@ -20,7 +23,8 @@ _SPAN = re.compile(r"(`+) ?(.+?) ?\1(?!`)")
 def templates() -> dict[str, str]:
     """Return each text of some words, with ``...`` for its variable parts, and where it stands."""
     found: dict[str, str] = {}
-    for path in sorted({*PACKAGE.rglob("*.py")} - {*SHOWN.rglob("*.py")}):
+    left_out = {path for room in (SHOWN, TESTING) for path in room.rglob("*.py")}
+    for path in sorted({*PACKAGE.rglob("*.py")} - left_out):
         for node in _strings(ast.parse(path.read_text("utf-8"))):
             text = normal(_text(node))
             if len(text.split()) >= _FEWEST_WORDS and re.search("[a-z]", text):

@@ -73,7 +73,7 @@ def test_the_code_compiles_and_imports_what_there_is(document: Document) -> None
 
 def check_import(module: str, names: list[str]) -> None:
     if module.partition(".")[0] == "nonebot_aiohttp":
-        there = {*vars(importlib.import_module(module)), "Config", "Env", "load_config"}
+        there = {*dir(importlib.import_module(module)), "Config", "Env", "load_config"}
         assert set(names) <= there
 
 

@@ -304,7 +304,9 @@ LOGS = re.compile(r"(package_)?logger\.(log|" + "|".join(LEVELS).lower() + r")\(
 
 def test_the_package_logs_by_its_own_logger_alone() -> None:
     users = {ROOT / "__init__.py", ROOT / "hosts" / "hosted.py", ROOT / "hosts" / "exit.py"}
-    for path in {*ROOT.rglob("*.py")} - users - {*(ROOT / "log").rglob("*.py")}:
+    # The kit reads the log, of whichever driver, and writes nothing to it.
+    rooms = {path for room in ("log", "testing") for path in (ROOT / room).rglob("*.py")}
+    for path in {*ROOT.rglob("*.py")} - users - rooms:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
             module = node.module if isinstance(node, ast.ImportFrom) else None

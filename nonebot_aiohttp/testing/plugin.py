@@ -1,0 +1,344 @@
+"""Fixtures for pytest 8 and newer, with which a test has a platform and a bot.
+
+A project loads them in the ``conftest.py`` of its tests::
+
+    pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
+
+They are no entry point, because pytest would then import this distribution early in every project
+that has it installed. All of them are sync: they serve tests of pytest-asyncio on any of its loops,
+tests of anyio on asyncio, and tests without a loop. When the body of a test has ended, its bots
+are ended and its platform is checked, so that what they find fails the test itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import journal, kept, platform, process, routes, websockets
+from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
+from .hooks import Hooks, restored_hooks
+from .kept import Kept
+from .platform import Platform
+from .process import BotProcess
+from .served import Served
+from .timeline import timeline
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Program: TypeAlias = str | os.PathLike[str] | Callable[..., Any]
+
+_OPTION = "nonebot_drivers"
+"""The name of the option and of the setting in pytest's configuration."""
+
+_MARK = "nonebot_platform"
+
+_KEPT = pytest.StashKey[Kept]()
+
+_INNER = (journal, kept, platform, process, routes, websockets)
+"""Modules whose own lines a failed check does not show, because it is about the test."""
+
+_LINES = pytest.StashKey[tuple[str, ...]]()
+
+
+class StartBot:
+    """What `nonebot_bot` is: a call starts a bot, which is ended after the body of the test."""
+
+    def __init__(self, request: pytest.FixtureRequest, driver: str, kept: Kept) -> None:
+        """Take what the bots of one test have in common."""
+        self._driver = driver
+        self._kept = kept
+        self._folders = (request.path.parent, *request.path.parent.parents)
+        self._root = request.config.rootpath
+
+    def __call__(
+        self,
+        program: Program,
+        *,
+        driver: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        **options: Any,
+    ) -> BotProcess:
+        """Start a bot in a process of its own, and return it when it is up.
+
+        This blocks the loop of an async test meanwhile, but not the platform, which has a loop of
+        its own. A test that serves something in its own loop, which the bot needs in order to
+        start, awaits `start` instead.
+
+        Args:
+            program: Its ``bot.py``, looked for beside the test and in the folders above it up to
+                pytest's root; or a function that runs between ``nonebot.init`` and
+                ``nonebot.run``.
+            driver: Its ``DRIVER`` line; None is the one of the test, `nonebot_driver`.
+            settings: Its settings; None is none.
+            env: Variables of its environment, beside those that lead to the hosts of the platform
+                of the test; None is none.
+            arguments: Arguments of its command line.
+            **options: What else `BotProcess` takes.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            DidNotStart: The bot does not start; the text has its log.
+        """
+        bot = self._make(program, driver, env, settings=settings, arguments=arguments, **options)
+        bot.start()
+        return self._kept.keep(bot)
+
+    async def start(
+        self,
+        program: Program,
+        *,
+        driver: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        **options: Any,
+    ) -> BotProcess:
+        """Do what a call does, while the loop of the test goes on."""
+        bot = self._make(program, driver, env, settings=settings, arguments=arguments, **options)
+        return self._kept.keep(await bot.__aenter__())
+
+    def _make(
+        self, program: Program, driver: str | None, env: Mapping[str, str] | None, **options: Any
+    ) -> BotProcess:
+        platform = self._kept.platform
+        return BotProcess(
+            program if callable(program) else self._found(Path(program)),
+            driver=self._driver if driver is None else driver,
+            env={**({} if platform is None else platform.environment), **(env or {})},
+            **options,
+        )
+
+    def _found(self, program: Path) -> Path:
+        tried = [folder / program for folder in self._folders if folder.is_relative_to(self._root)]
+        found = next((path for path in tried or [program] if path.is_file()), None)
+        if found is None:
+            raise FileNotFoundError(
+                f"there is no {program}, neither beside the test nor above it; looked for "
+                + ", ".join(map(str, tried or [program.absolute()]))
+            )
+        return found
+
+
+class Serve:
+    """What `nonebot_serve` is: a call makes a `Served`, which the test enters in its own loop."""
+
+    def __init__(self, kept: Kept) -> None:
+        """Take what is known of the test."""
+        self._kept = kept
+
+    def __call__(self, driver: Any, **options: Any) -> Served:
+        """Serve a standalone driver: ``async with nonebot_serve(driver) as bot``.
+
+        Args:
+            driver: The driver, with its adapter.
+            **options: As of `Served`.
+        """
+        served = Served(driver, **options)
+        self._kept.served.append(served)
+        return served
+
+
+@pytest.fixture
+def nonebot_hooks() -> Iterator[Hooks]:
+    """Unregister what the test registers in this process: hooks of API calls, of bots, of starts.
+
+    All other nonebot_ fixtures ask for it. It is not autouse, because a plugin that is imported for
+    the first time in the body of a test registers hooks that later tests expect. Where no test does
+    that: pytestmark = pytest.mark.usefixtures("nonebot_hooks").
+    """
+    with restored_hooks(driver=_driver_of_this_process()) as hooks:
+        yield hooks
+
+
+@pytest.fixture
+def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: Hooks) -> Iterator[Platform]:
+    """A chat platform on loopback; unexpected requests and unused replies fail the test.
+
+    @pytest.mark.nonebot_platform(hosts=["api.telegram.org"], tls=True) gives it what
+    nonebot_aiohttp.testing.Platform takes; an indirect parameter, a dict, does so too.
+    """
+    own = request.node.stash[_KEPT]
+    made = Platform(**_options(request))
+    made.__enter__()
+    own.platform = made
+    yield made
+    own.end_platform()
+
+
+@pytest.fixture
+def nonebot_bot(
+    request: pytest.FixtureRequest, nonebot_driver: str, nonebot_hooks: Hooks
+) -> Iterator[StartBot]:
+    """Start NoneBot2 bots in processes of their own.
+
+    bot = nonebot_bot("bot.py", settings={...}) returns when the bot is up, on the driver of
+    nonebot_driver, for each of which the test runs. The bot reaches the hosts of the test's
+    nonebot_platform. It is ended after the body of the test, before the platform; what it leaves
+    behind fails the test. Its start blocks the test's loop; await nonebot_bot.start(...) does not.
+    A fixture whose own teardown needs the bot uses nonebot_aiohttp.testing.BotProcess instead.
+    """
+    own = request.node.stash[_KEPT]
+    _platform_first(request)
+    yield StartBot(request, nonebot_driver, own)
+    own.end_bots()
+
+
+@pytest.fixture
+def nonebot_serve(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: Hooks
+) -> Serve:
+    """Serve standalone drivers in the test's own loop.
+
+    async with nonebot_serve(driver) as bot: it is served within the block, on a free port. During
+    the test this process has the environment that leads to the hosts of the test's
+    nonebot_platform.
+    """
+    platform = _platform_first(request)
+    for name, value in ({} if platform is None else platform.environment).items():
+        monkeypatch.setenv(name, value)
+    return Serve(request.node.stash[_KEPT])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the drivers from the command line, or from pytest's configuration."""
+    text = (
+        "DRIVER lines that tests with nonebot_driver or nonebot_bot run on, with commas between"
+        f" them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the environment"
+        f" variable {VARIABLE}, then the setting {_OPTION}, then all of these that are installed"
+    )
+    group = parser.getgroup("nonebot", "adapters of NoneBot")
+    group.addoption("--nonebot-drivers", dest=_OPTION, metavar="LINES", help=text)
+    parser.addini(_OPTION, "DRIVER lines, one a line or with commas, as --nonebot-drivers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the mark, and make the fixture of the drivers, now that these are known."""
+    for module in _INNER:
+        vars(module)["__tracebackhide__"] = operator.methodcaller("errisinstance", AssertionError)
+    config.addinivalue_line(
+        "markers",
+        f"{_MARK}(hosts=(), tls=False, allow_unexpected=False, allow_unused=False): what the"
+        " nonebot_platform of a test is like; the mark of a test adds to the mark of its class",
+    )
+    lines = config.stash[_LINES] = _lines(config)
+    config.pluginmanager.register(_Drivers.over(lines), "nonebot_drivers")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which drivers the tests run on, and which are missing."""
+    lines = config.stash[_LINES]
+    missing = [line for line in STOCK if line not in lines] if _chosen(config) is None else []
+    text = f"nonebot drivers: {', '.join(lines)}"
+    return text + (f" (not installed: {', '.join(missing)})" if missing else "")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin the timeline anew."""
+    timeline.clear()
+    item.stash[_KEPT] = Kept()
+
+
+# As near to the body as possible: inside of what captures its output.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """End what the test has of the kit, and let its problems fail the test."""
+    __tracebackhide__ = True
+    kept = item.stash[_KEPT]
+    try:
+        result = yield
+    except (Exception, pytest.fail.Exception):
+        kept.end_body(is_good=False)
+        raise
+    if problem := kept.end_body(is_good=True):
+        raise problem
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show in a failure's report what else is wrong, and the timeline unless it has that."""
+    report = yield
+    if report.failed:
+        report.sections += item.stash[_KEPT].sections(report.longreprtext)
+    return report
+
+
+class _Drivers:
+    """A plugin with the fixture whose parameters only the configuration tells."""
+
+    @classmethod
+    def over(cls, lines: Iterable[str]) -> object:
+        """Make the fixture run over lines."""
+
+        @pytest.fixture(params=tuple(lines))
+        def nonebot_driver(
+            self: object, request: pytest.FixtureRequest, nonebot_hooks: Hooks
+        ) -> str:
+            """The DRIVER line of the bot; the test runs once for each of --nonebot-drivers.
+
+            A test for some of them: @pytest.mark.parametrize("nonebot_driver", ["~fastapi"]).
+            """
+            line: str = request.param
+            return line
+
+        return type(cls.__name__, (), {"nonebot_driver": nonebot_driver})()
+
+
+def _chosen(config: pytest.Config) -> str | None:
+    """Return the drivers that somebody has chosen, by the command line before all others."""
+    option = config.getoption(_OPTION, None) or os.environ.get(VARIABLE)
+    return option or ",".join(config.getini(_OPTION).split()) or None
+
+
+def _lines(config: pytest.Config) -> tuple[str, ...]:
+    try:
+        return drivers_to_test(_chosen(config))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Collect what a platform is like: the marks, the nearest last, and the parameter."""
+    options: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers(_MARK))):
+        if mark.args:
+            text = f"the mark {_MARK} takes its arguments by name: hosts=[...], tls=True"
+            pytest.fail(text, pytrace=False)
+        options |= mark.kwargs
+    options |= getattr(request, "param", {})
+    taken = list(inspect.signature(Platform).parameters)
+    if unknown := sorted(options.keys() - set(taken)):
+        text = f"the mark {_MARK} does not take {', '.join(unknown)}, but {', '.join(taken)}"
+        pytest.fail(text, pytrace=False)
+    return options
+
+
+def _driver_of_this_process() -> Any:
+    """Return the driver of NoneBot2 where the tests have started it themselves, as by nonebug."""
+    nonebot = sys.modules.get("nonebot")
+    try:
+        return None if nonebot is None else nonebot.get_driver()
+    except ValueError:  # It has not been started.
+        return None
+
+
+def _platform_first(request: pytest.FixtureRequest) -> Platform | None:
+    """Return the platform of the test, if it has one; it begins before the bots, and ends last."""
+    if "nonebot_platform" not in request.fixturenames:
+        return None
+    platform: Platform = request.getfixturevalue("nonebot_platform")
+    return platform

@@ -1,0 +1,364 @@
+"""``Suite``: what all suites share, and the tests of every way."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+
+from ..drivers import drivers_to_test
+from ..echo import ADAPTER, echo_bot
+from ..faults import Fault, Hang, Status
+from ..journal import Journal, Reader
+from ..platform import Platform
+from ..process import BotProcess, Program
+from ..replies import Json
+from ..seen import Call
+from ..websockets import Received
+
+Message = Call | Received
+"""An API call of the bot: over HTTP, or over a WebSocket."""
+
+LARGE = 200_000
+"""Characters of a text that every adapter has to take."""
+
+HUGE = 9_000_000
+"""Characters of a text that an adapter may refuse, but has to survive."""
+
+TINY = (b"", b" ", b"{}", b"[]", b"null", b"0", b'""')
+"""Messages with next to nothing in them."""
+
+GARBAGE = (b"\xff\xfe\x00\x80", b"no JSON", b'{"a": ', b"[" * 2_000)
+"""Messages that no platform means."""
+
+RETRY_AFTER = 2
+"""Seconds for which a platform that limits calls wants to be left alone."""
+
+WRONG = "a wrong token"
+"""What a stranger shows."""
+
+_SLACK = 0.2
+"""Seconds by which clocks and timers may differ."""
+
+_S = TypeVar("_S", bound="Suite")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Known:
+    """A test that is known to fail, which is a strict xfail: when it passes the suite fails.
+
+    Attributes:
+        reason: What is wrong, and whose it is, in a sentence.
+        drivers: Parts of the ``DRIVER`` lines on which it fails; empty is all.
+    """
+
+    reason: str
+    drivers: tuple[str, ...] = ()
+
+    def applies_to(self, driver: str) -> bool:
+        """Tell whether it fails on a driver."""
+        return not self.drivers or any(part in driver for part in self.drivers)
+
+
+def scenario(test: Callable[[_S], Awaitable[None]]) -> Callable[[_S, str], None]:
+    """Make a test of an async method: each driver gets a platform, and an event loop of its own.
+
+    The test is not async for pytest, so that it runs beside whatever plugin a project has.
+    """
+
+    def run(self: _S, driver: str) -> None:
+        self.run(partial(test, self), driver)
+
+    return _named(run, test)
+
+
+def scenarios(
+    cases: Mapping[str, Any],
+) -> Callable[[Callable[[_S, Any], Awaitable[None]]], Callable[[_S, str, Any], None]]:
+    """Make a test of each case of an async method, as `scenario` does; cases have names."""
+
+    def decorate(test: Callable[[_S, Any], Awaitable[None]]) -> Callable[[_S, str, Any], None]:
+        def run(self: _S, driver: str, case: Any) -> None:
+            self.run(partial(test, self, case), driver)
+
+        run.cases = cases  # type: ignore[attr-defined]
+        return _named(run, test)
+
+    return decorate
+
+
+def _named(run: _F, test: Callable[..., Any]) -> _F:
+    # Not functools.wraps, because pytest would look at the parameters of what is wrapped.
+    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(run, name, getattr(test, name))
+    return run
+
+
+class Suite(abc.ABC):
+    """What an adapter has to do with its platform; subclasses are for each of the four ways.
+
+    An author fills in the class attributes and the abstract methods.
+
+    Attributes:
+        adapter: The module of the adapter, whose class is called ``Adapter``.
+        program: The bot, as `BotProcess` takes it, where `echo_bot` does not do. It has to answer
+            as that does.
+        drivers: The ``DRIVER`` lines to test; None is what `drivers_to_test` says.
+        known: What is known to fail, by the names of tests; ``test_name[case]`` is one case.
+        hosts: Hosts that are fixed in the adapter, see `Platform`.
+        api: Method and path of the HTTP call by which the bot says something; None where it says
+            it over its WebSocket.
+        token: What the platform and the bot share; None where the platform has nothing of it.
+        patience: Seconds in which a bot has to do what a test waits for, and in which it has to
+            be connected again.
+    """
+
+    adapter: ClassVar[str] = ""
+    program: ClassVar[Program] = staticmethod(echo_bot)
+    drivers: ClassVar[Iterable[str] | None] = None
+    known: ClassVar[Mapping[str, Known]] = {}
+    hosts: ClassVar[tuple[str, ...]] = ()
+    api: ClassVar[tuple[str, str] | None] = None
+    token: ClassVar[str | None] = "token"
+    patience: ClassVar[float] = 20.0
+
+    platform: Platform
+    bot: BotProcess
+    driver: str
+
+    @abc.abstractmethod
+    def settings(self, platform: Platform) -> Mapping[str, Any]:
+        """Return the settings of the bot."""
+
+    @abc.abstractmethod
+    def event(self, text: str) -> Json | bytes:
+        """Return the event of a message with a text, with a number of its own if events have one.
+
+        JSON is sent as JSON, and text and bytes as they are.
+        """
+
+    @abc.abstractmethod
+    def said(self, call: Message) -> str | None:
+        """Return the text that the bot says by an API call; None if the call is for another end."""
+
+    @abc.abstractmethod
+    def result(self, call: Message) -> Any:
+        """Return the answer to a call by which the bot has said something, as JSON."""
+
+    def prepare(self, platform: Platform) -> None:  # noqa: B027 - most have nothing to prepare
+        """Have the platform answer what the adapter asks besides, such as who the bot is."""
+
+    # What tests are made of.
+
+    def run(self, test: Callable[[], Awaitable[None]], driver: str) -> None:
+        """Run a test on an event loop of its own."""
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(self.play(test, driver))
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def play(self, test: Callable[[], Awaitable[None]], driver: str) -> None:
+        """Run a test against a platform of its own."""
+        self.driver = driver
+        self._texts: Journal[tuple[str, float]] = Journal()
+        self._saying = Reader(self._texts)
+        self._faults: deque[Fault] = deque()
+        self._held: list[Received] | None = None
+        async with Platform(hosts=self.hosts, allow_unused=True) as self.platform:
+            self._released = asyncio.Event()
+            self.prepare(self.platform)
+            if self.api is not None:
+                self.platform.on(*self.api).reply(self.take_call)
+            self.open_ways()
+            await test()
+
+    def open_ways(self) -> None:  # noqa: B027 - where the bot serves, the platform has none
+        """Have the platform serve what this way needs."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[BotProcess]:
+        """Run the bot, until the block ends; it has to end well, and leave nothing behind."""
+        env = {ADAPTER: self.adapter, **self.platform.environment}
+        async with AsyncExitStack() as stack:
+            self.bot = await stack.enter_async_context(
+                BotProcess(
+                    type(self).program,
+                    driver=self.driver,
+                    settings=dict(self.settings(self.platform)),
+                    env=env,
+                )
+            )
+            yield self.bot
+
+    @abc.abstractmethod
+    async def send(self, event: Any) -> None:
+        """Bring an event, or whatever it is, to the bot, over a connection that is there."""
+
+    async def say(self, text: str) -> None:
+        """Have a person say something to the bot."""
+        await self.send(self.event(text))
+
+    async def take_call(self, call: Message) -> Any:
+        """Answer an API call: as a test has scripted it, or as the platform does."""
+        text = self.said(call)
+        if text is None:
+            return None
+        self._texts.append((text, asyncio.get_running_loop().time()))
+        if self._faults:
+            return self._faults.popleft()
+        if self._held is not None:
+            if isinstance(call, Received):
+                self._held.append(call)
+                return None
+            await self._released.wait()
+        return self.result(call)
+
+    async def heard(self, text: str) -> None:
+        """Wait until the bot has said a text."""
+        await self._saying.take(
+            lambda said: said[0] == text, f"{text!r} from the bot", self.patience
+        )
+
+    async def assert_answers(self, text: str) -> None:
+        """Say something, and wait for the bot's answer to it."""
+        await self.say(f"/say {text}")
+        await self.heard(text)
+
+    def count_said(self, text: str) -> int:
+        """Tell how often the bot has said a text."""
+        return sum(said == text for said, _ in self._texts)
+
+    def was_said(self, text: str) -> bool:
+        """Tell whether the bot has said a text."""
+        return self.count_said(text) > 0
+
+    def hold_answers(self) -> None:
+        """Leave API calls without an answer until `release_answers`."""
+        self._held = []
+
+    async def release_answers(self) -> None:
+        """Answer the calls that wait."""
+        held, self._held = self._held or [], None
+        self.platform.soon(self._released.set)
+        for call in held:
+            await call.reply(self.result(call))
+
+    def need_http_api(self) -> None:
+        """Leave a test out where the API is called over a WebSocket."""
+        if self.api is None:
+            pytest.skip("the API is called over the WebSocket, which has no statuses")
+
+    def need_token(self) -> None:
+        """Leave a test out where the platform has no credentials."""
+        if self.token is None:
+            pytest.skip("the platform has no credentials")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test on each driver; see https://docs.pytest.org/en/stable/how-to/."""
+        if "driver" not in metafunc.fixturenames:
+            return
+        cls = metafunc.cls
+        assert cls is not None
+        name = metafunc.function.__name__
+        cases = getattr(metafunc.function, "cases", None)
+        drivers = drivers_to_test(cls.drivers)
+        if cases is None:
+            metafunc.parametrize(
+                "driver", [_param(cls, name, None, each, each) for each in drivers]
+            )
+        else:
+            chosen = [
+                _param(cls, name, case, each, each, value)
+                for case, value in cases.items()
+                for each in drivers
+            ]
+            metafunc.parametrize(("driver", "case"), chosen)
+
+    # The tests of every way.
+
+    @scenario
+    async def test_an_event_is_answered(self) -> None:
+        """The bot answers an event over its platform's API."""
+        async with self.running():
+            await self.assert_answers("一")
+
+    @scenario
+    async def test_a_large_event_is_answered(self) -> None:
+        """A text of 200,000 characters comes whole."""
+        async with self.running():
+            await self.say(f"/count {'大' * LARGE}")
+            await self.heard(str(LARGE))
+
+    @scenario
+    async def test_an_api_call_that_hangs_stops_nothing_else(self) -> None:
+        """While the platform leaves one call without an answer, other events are answered."""
+        async with self.running():
+            if self.api is None:
+                self.hold_answers()
+                await self.say("/say hanging")
+                await self.heard("hanging")
+                self._held = None
+            else:
+                self._faults.append(Hang())
+                await self.say("/say hanging")
+                await self.heard("hanging")
+            await self.assert_answers("free")
+
+    @scenario
+    async def test_a_stop_lets_an_event_in_flight_end(self) -> None:
+        """A stop waits for the handler that has begun, and its next call reaches the platform."""
+        async with self.running() as bot:
+            self.hold_answers()
+            await self.say("/twice last")
+            await self.heard("last 1")
+            before = len(bot.log)
+            bot.signal(signal.SIGTERM)
+            await bot.log.wait(lambda lines: len(lines) > before or None, "the bot's stop")
+            await self.release_answers()
+            await self.heard("last 2")
+            await bot.ended(self.patience)
+
+    @scenario
+    async def test_a_call_that_is_refused_with_429_stops_nothing_else(self) -> None:
+        """A call that comes too often fails or is made again, and the next event is answered."""
+        self.need_http_api()
+        async with self.running():
+            self._faults.append(Status(429))
+            await self.say("/say limited")
+            await self.heard("limited")
+            await self.assert_answers("after")
+
+    @scenario
+    async def test_a_call_is_not_made_again_before_retry_after(self) -> None:
+        """A call refused with ``Retry-After`` fails, or is made again when that time is over."""
+        self.need_http_api()
+        async with self.running():
+            self._faults.append(Status(429, retry_after=RETRY_AFTER))
+            await self.say("/say limited")
+            await self.heard("limited")
+            await self.assert_answers("after")
+            times = [at for text, at in self._texts if text == "limited"]
+            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - _SLACK]
+            assert not early, f"made again after {early[0]:.1f} s, not after {RETRY_AFTER} s"
+
+
+def _param(cls: type[Suite], test: str, case: str | None, driver: str, *values: Any) -> Any:
+    """Make the parameters of a test; what is known to fail is marked."""
+    names = (test, f"{test}[{case}]")
+    marks = [
+        pytest.mark.xfail(strict=True, reason=known.reason)
+        for name, known in cls.known.items()
+        if name in names and known.applies_to(driver)
+    ]
+    return pytest.param(*values, id=driver if case is None else f"{case}-{driver}", marks=marks)

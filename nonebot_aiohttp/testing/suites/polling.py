@@ -1,0 +1,108 @@
+"""``PollingSuite``: the bot asks the platform for events."""
+
+from __future__ import annotations
+
+import abc
+
+from ..faults import Cut, Fault, Garbage, Hang, Reset, Status
+from ..platform import Platform
+from ..polling import Updates
+from ..replies import Json
+from .base import HUGE, RETRY_AFTER, Suite, scenario, scenarios
+
+FAULTS: dict[str, Fault] = {
+    "401": Status(401),
+    "404": Status(404),
+    "429": Status(429),
+    "429 with Retry-After": Status(429, retry_after=1),
+    "500": Status(500),
+    "503": Status(503),
+    "not JSON": Status(200, body=b"no JSON"),
+    "empty object": Status(200, body=b"{}"),
+    "empty": Status(200),
+    "garbage": Garbage(),
+    "cut": Cut(after=20),
+    "reset": Reset(),
+}
+"""How a poll goes wrong, by its name."""
+
+
+class PollingSuite(Suite):
+    """What a platform that a bot polls does to it."""
+
+    _updates: Updates
+
+    @abc.abstractmethod
+    def updates(self, platform: Platform) -> Updates:
+        """Have the platform answer polls, by `Platform.updates`, and return that."""
+
+    def open_ways(self) -> None:
+        """Answer the bot's polls."""
+        self._updates = self.updates(self.platform)
+
+    async def send(self, event: Json | bytes) -> None:
+        """Have the next poll get an event."""
+        self._updates.put(event)
+
+    @scenario
+    async def test_each_event_is_answered_once(self) -> None:
+        """Events that come together are each answered once, and confirmed by a later poll."""
+        async with self.running():
+            self._updates.put(self.event("/say one"), self.event("/say two"))
+            await self.heard("one")
+            await self.heard("two")
+            await self.assert_answers("three")
+            assert self.count_said("one") == self.count_said("two") == 1
+
+    @scenarios(FAULTS)
+    async def test_polls_go_on_after(self, fault: Fault) -> None:
+        """A poll that goes wrong is followed by others, and no event is lost or handled twice."""
+        async with self.running():
+            await self.assert_answers("before")
+            self._updates.fail(fault)
+            await self.assert_answers("after")
+            await self.assert_answers("and then")
+            assert self.count_said("before") == self.count_said("after") == 1
+
+    @scenario
+    async def test_a_poll_that_hangs_is_given_up(self) -> None:
+        """While a poll has no answer, the bot can still be stopped."""
+        async with self.running() as bot:
+            await self.assert_answers("before")
+            self._updates.fail(Hang())
+            self._updates.put(self.event("/say unread"))
+            await bot.stop()
+
+    @scenario
+    async def test_the_next_poll_comes_after_retry_after(self) -> None:
+        """A poll that is refused with ``Retry-After`` is not made again before."""
+        async with self.running():
+            await self.assert_answers("before")
+            self._updates.fail(Status(429, retry_after=RETRY_AFTER))
+            await self.assert_answers("after")
+            at = self._updates.failed_at[0]
+            later = [poll for poll in self._updates.times if poll > at]
+            assert later[0] - at >= RETRY_AFTER - 0.2, f"after {later[0] - at:.1f} s"
+
+    @scenario
+    async def test_a_huge_event_is_survived(self) -> None:
+        """After a text of nine million characters the next event is answered."""
+        async with self.running():
+            await self.say(f"/count {'a' * HUGE}")
+            await self.assert_answers("survived")
+
+    @scenario
+    async def test_a_platform_that_restarts_is_found_again(self) -> None:
+        """After a restart, during which it refuses connections, events are answered."""
+        async with self.running():
+            await self.assert_answers("before")
+            await self.platform.restart(after=0.5)
+            await self.assert_answers("after")
+
+    @scenario
+    async def test_a_start_without_the_platform_is_made_good(self) -> None:
+        """A bot that starts before its platform polls as soon as that is there."""
+        await self.platform.stop()
+        async with self.running():
+            await self.platform.start()
+            await self.assert_answers("at last")

@@ -1,0 +1,90 @@
+"""``WebSocketSuite``: what the two ways of WebSockets share."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+
+from ..faults import Close, Fault, Reset
+from ..replies import Json
+from ..websockets import Connection
+from .base import GARBAGE, HUGE, TINY, Suite, scenario
+
+ENDS: dict[str, Fault] = {
+    **{str(code): Close(code) for code in (1000, 1001, 1006, 1012, 4000)},
+    "reset": Reset(),
+}
+"""How a connection ends, by the code, or without one; 1006 is an end without a close frame."""
+
+
+class WebSocketSuite(Suite):
+    """What a platform does to a bot over a WebSocket, whoever opens it."""
+
+    _connection: Connection | None = None
+
+    @abc.abstractmethod
+    async def connect(self) -> Connection:
+        """Return a new connection, and use it from now on."""
+
+    async def greet(self, connection: Connection) -> None:
+        """Begin a connection as the platform does, such as with a hello and its answer.
+
+        ``connection.on(...).reply(...)`` answers what comes again and again, such as heartbeats.
+        """
+
+    async def begin(self, connection: Connection) -> None:
+        """Greet, and answer API calls."""
+        if self.api is None:
+            connection.on(lambda message: self.said(message) is not None).reply(self.take_call)
+        await self.greet(connection)
+
+    async def current(self) -> Connection:
+        """Return the connection, or a new one if the bot has closed it."""
+        connection = self._connection
+        if connection is None or not connection.is_open:
+            connection = await self.connect()
+        return connection
+
+    async def send(self, event: Json | bytes) -> None:
+        """Send an event; over a new connection if the one that there was has ended."""
+        try:
+            await (await self.current()).send(event)
+        except ConnectionError:
+            await (await self.connect()).send(event)
+
+    async def assert_survives(self, *messages: Json | bytes) -> None:
+        """Send messages; the next event is answered, over a new connection if the bot likes."""
+        await self.current()
+        for message in messages:
+            await self.send(message)
+        await self.say("/say survived")
+        connection = await self.current()
+        heard = asyncio.ensure_future(self.heard("survived"))
+        closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
+        await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
+        for each in (heard, closed):
+            each.cancel()
+        await asyncio.gather(heard, closed, return_exceptions=True)
+        if heard.cancelled():
+            await self.assert_answers("survived")
+        else:
+            heard.result()
+
+    @scenario
+    async def test_garbage_is_survived(self) -> None:
+        """After messages that no platform means the next event is answered."""
+        async with self.running():
+            texts = [each.decode("utf-8", "replace") for each in GARBAGE]
+            await self.assert_survives(*GARBAGE, *texts)
+
+    @scenario
+    async def test_tiny_messages_are_survived(self) -> None:
+        """After messages with next to nothing in them the next event is answered."""
+        async with self.running():
+            await self.assert_survives(*(each.decode() for each in TINY))
+
+    @scenario
+    async def test_a_huge_message_is_survived(self) -> None:
+        """After a text of nine million characters the next event is answered."""
+        async with self.running():
+            await self.assert_survives(self.event(f"/count {'a' * HUGE}"))
