@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json as json_module
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -115,7 +116,7 @@ class Client:
                 self._session.request(
                     method,
                     through,
-                    data=body,
+                    data=io.BytesIO(body),
                     headers={"Host": host, **headers},
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(seconds),

@@ -10,6 +10,7 @@ from typing import Any
 
 from .background import Background
 from .faults import Fault
+from .replies import Json
 from .seen import Call
 
 Wrapping = Callable[[list[Any]], Any]
@@ -52,7 +53,7 @@ class Updates:
         self._faults: deque[Fault] = deque()
         self._changed = asyncio.Event()
 
-    def put(self, *updates: dict[str, Any]) -> None:
+    def put(self, *updates: Json) -> None:
         """Have the next poll get updates."""
         self._background.loop.call_soon_threadsafe(self._put, updates)
 
@@ -60,7 +61,7 @@ class Updates:
         """Let the next polls have faults in the place of answers, one each."""
         self._faults.extend(faults)
 
-    def _put(self, updates: tuple[dict[str, Any], ...]) -> None:
+    def _put(self, updates: tuple[Json, ...]) -> None:
         self._waiting += updates
         self._changed.set()
 

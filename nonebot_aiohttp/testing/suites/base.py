@@ -17,9 +17,10 @@ import pytest
 from ..drivers import drivers_to_test
 from ..echo import ADAPTER, echo_bot
 from ..faults import Fault, Hang, Status
+from ..hosting import Program
 from ..journal import Journal, Reader
 from ..platform import Platform
-from ..process import BotProcess, Program
+from ..process import BotProcess
 from ..replies import Json
 from ..seen import Call
 from ..websockets import Received
@@ -44,6 +45,9 @@ RETRY_AFTER = 2
 
 WRONG = "a wrong token"
 """What a stranger shows."""
+
+PAUSE = 0.25
+"""Seconds after which a platform tries again."""
 
 _SLACK = 0.2
 """Seconds by which clocks and timers may differ."""
@@ -303,7 +307,7 @@ class Suite(abc.ABC):
     @scenario
     async def test_an_api_call_that_hangs_stops_nothing_else(self) -> None:
         """While the platform leaves one call without an answer, other events are answered."""
-        async with self.running():
+        async with self.running() as bot:
             if self.api is None:
                 self.hold_answers()
                 await self.say("/say hanging")
@@ -314,6 +318,8 @@ class Suite(abc.ABC):
                 await self.say("/say hanging")
                 await self.heard("hanging")
             await self.assert_answers("free")
+            # A stop would wait for the call, too.
+            bot.kill()
 
     @scenario
     async def test_a_stop_lets_an_event_in_flight_end(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..client import Refused
+from ..client import NoAnswer, Refused
 from ..faults import Close, Fault, Slow
 from ..websockets import Connection
-from .base import WRONG, scenario, scenarios
+from .base import PAUSE, WRONG, scenario, scenarios
 from .websocket import ENDS, WebSocketSuite
 
 
@@ -35,6 +36,18 @@ class ReverseWebSocketSuite(WebSocketSuite):
         self._connection = await self.connect_with(self.token, **options)
         await self.begin(self._connection)
         return self._connection
+
+    async def come_back(self) -> Connection:
+        """Open a WebSocket again, and again, as platforms do, until the bot lets it in."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.patience
+        while True:
+            try:
+                return await self.connect()
+            except (Refused, NoAnswer):
+                if loop.time() > end:
+                    raise
+            await asyncio.sleep(PAUSE)
 
     async def connect_with(self, token: str | None, **options: Any) -> Connection:
         """Open a WebSocket that shows a token; None shows none."""
@@ -96,7 +109,7 @@ class ReverseWebSocketSuite(WebSocketSuite):
         async with self.running():
             await self.assert_answers("before")
             await (await self.current()).fail(fault)
-            await self.connect()
+            await self.come_back()
             await self.assert_answers("after")
 
     @scenario

@@ -12,13 +12,10 @@ from typing import Any, ClassVar
 from ..client import Answer, NoAnswer
 from ..faults import Cut, Fault, Reset, Slow
 from ..replies import Json
-from .base import GARBAGE, HUGE, TINY, WRONG, Suite, scenario, scenarios
+from .base import GARBAGE, HUGE, PAUSE, TINY, WRONG, Suite, scenario, scenarios
 
 BROKEN: dict[str, Fault] = {"cut": Cut(after=150), "reset": Reset()}
 """How a webhook ends before it is whole."""
-
-_PAUSE = 0.25
-"""Seconds after which a platform sends again what had no answer."""
 
 
 class WebhookSuite(Suite):
@@ -77,7 +74,7 @@ class WebhookSuite(Suite):
             except (AssertionError, NoAnswer):
                 if loop.time() > end:
                     raise
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(PAUSE)
 
     async def assert_refused(self, token: str | None) -> None:
         """Send an event with credentials, and assert that the bot does not take it."""
