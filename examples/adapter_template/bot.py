@@ -1,6 +1,7 @@
 """A bot of Pigeon: it answers ``/echo coo`` with ``coo``."""
 
 import nonebot
+
 from nonebot.adapters.pigeon import Adapter
 
 nonebot.init()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from nonebot_aiohttp.testing import BotProcess, Platform
+
 from playing import settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from nonebot_aiohttp.testing import Platform
+from nonebot_aiohttp.testing import Platform, Updates
 
 TOKEN = "token-of-the-tests"
 SECRET = "secret-of-the-tests"
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 def settings(platform: Platform, **more: Any) -> dict[str, Any]:
-    """Return settings that lead to the platform. The pauses are short, and grow to half a second."""
+    """Return settings that lead to the platform; the pauses of reconnects are short."""
     return {
         "pigeon_root": platform.url,
         "pigeon_token": TOKEN,
@@ -40,3 +40,10 @@ def sign(body: bytes, secret: str = SECRET) -> Mapping[str, str]:
     """Make the headers of a webhook."""
     signature = hmac.new(secret.encode(), body, "sha256").hexdigest()
     return {"X-Pigeon-Bot": "42", "X-Pigeon-Signature": signature}
+
+
+def updates_of(platform: Platform) -> Updates:
+    """Have the platform answer polls."""
+    return platform.updates(
+        "GET", "/events", offset="after", after=True, wrap=lambda events: {"events": events}
+    )

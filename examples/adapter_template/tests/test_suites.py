@@ -8,12 +8,14 @@ from nonebot_aiohttp.testing.suites import (
     ForwardWebSocketSuite,
     PollingSuite,
     ReverseWebSocketSuite,
+    Suite,
     WebhookSuite,
 )
-from playing import OK, SECRET, TOKEN, said, settings, sign
+
+from playing import OK, SECRET, TOKEN, said, settings, sign, updates_of
 
 
-class Pigeon:
+class Pigeon(Suite):
     """What the ways have in common."""
 
     adapter = "nonebot.adapters.pigeon"
@@ -72,9 +74,7 @@ class TestPolling(OverHTTP, PollingSuite):
         return settings(platform, pigeon_polling=["42"])
 
     def updates(self, platform: Platform) -> Updates:
-        return platform.updates(
-            "GET", "/events", offset="after", after=True, wrap=lambda events: {"events": events}
-        )
+        return updates_of(platform)
 
 
 class TestForwardWebSocket(OverTheWebSocket, ForwardWebSocketSuite):

@@ -3,6 +3,7 @@
 from functools import partial
 
 from nonebot_aiohttp.testing import BotProcess, Platform
+
 from playing import OK, said, sign
 
 
