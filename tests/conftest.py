@@ -20,6 +20,8 @@ from tests.support.generating import load_profile
 from tests.support.leaks import LoopWatch, changes, process_state
 from tests.support.logs import Logs, collected_logs
 
+pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 

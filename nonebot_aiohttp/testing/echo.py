@@ -38,16 +38,21 @@ def echo_bot(send: Sending = send_by_the_bot) -> None:
     driver = nonebot.get_driver()
     driver.register_adapter(importlib.import_module(os.environ[ADAPTER]).Adapter)
 
+    async def say(bot: Any, event: Any, text: str) -> None:
+        await send(bot, event, text)
+        # The platform has answered the call, too.
+        tell(f"said {text}")
+
     async def answer(bot: Any, event: Any) -> None:
         command, _, text = event.get_plaintext().strip().partition(" ")
         tell("event", text=f"{command} {text}"[:100])
         if command == "/say":
-            await send(bot, event, text)
+            await say(bot, event, text)
         elif command == "/count":
-            await send(bot, event, str(len(text)))
+            await say(bot, event, str(len(text)))
         elif command == "/twice":
-            await send(bot, event, f"{text} 1")
-            await send(bot, event, f"{text} 2")
+            await say(bot, event, f"{text} 1")
+            await say(bot, event, f"{text} 2")
 
     async def connected(bot: Any) -> None:
         tell("connected", id=bot.self_id)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import journal, kept, platform, process, routes, websockets
+from . import journal, kept, platform, ports, process, routes, websockets
 from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
 from .hooks import Hooks, restored_hooks
 from .kept import Kept
@@ -43,8 +43,11 @@ _MARK = "nonebot_platform"
 
 _KEPT = pytest.StashKey[Kept]()
 
+__tracebackhide__ = operator.methodcaller("errisinstance", AssertionError)
+"""Tells pytest not to show the lines of this module for a failed check, which is of the test."""
+
 _INNER = (journal, kept, platform, process, routes, websockets)
-"""Modules whose own lines a failed check does not show, because it is about the test."""
+"""Modules whose lines pytest does not show either."""
 
 _LINES = pytest.StashKey[tuple[str, ...]]()
 
@@ -225,7 +228,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the mark, and make the fixture of the drivers, now that these are known."""
     for module in _INNER:
-        vars(module)["__tracebackhide__"] = operator.methodcaller("errisinstance", AssertionError)
+        vars(module)["__tracebackhide__"] = __tracebackhide__
     config.addinivalue_line(
         "markers",
         f"{_MARK}(hosts=(), tls=False, allow_unexpected=False, allow_unused=False): what the"
@@ -243,6 +246,12 @@ def pytest_report_header(config: pytest.Config) -> str:
     return text + (f" (not installed: {', '.join(missing)})" if missing else "")
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Claim the ports of bots, which takes a socket, before a test begins to look for sockets."""
+    if any("nonebot_hooks" in getattr(item, "fixturenames", ()) for item in session.items):
+        ports.claim()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Begin the timeline anew."""
@@ -254,7 +263,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """End what the test has of the kit, and let its problems fail the test."""
-    __tracebackhide__ = True
     kept = item.stash[_KEPT]
     try:
         result = yield

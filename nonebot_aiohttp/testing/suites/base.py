@@ -235,9 +235,10 @@ class Suite(abc.ABC):
         )
 
     async def assert_answers(self, text: str) -> None:
-        """Say something, and wait for the bot's answer to it."""
+        """Say something, and wait until the bot has answered it, and knows that it has."""
         await self.say(f"/say {text}")
         await self.heard(text)
+        await self.bot.told(f"said {text}", deadline=self.patience)
 
     def count_said(self, text: str) -> int:
         """Tell how often the bot has said a text."""
