@@ -69,16 +69,8 @@ def run(directory: Path, *arguments: str, **environment: str) -> str:
     ids=["all-on-ours", "each-way-on-stock"],
 )
 def test_it_passes_its_own_tests(tmp_path: Path, driver: str, chosen: list[str]) -> None:
-    printed = run(
-        tmp_path,
-        "pytest",
-        "-n",
-        "2",
-        "-p",
-        "no:cacheprovider",
-        *chosen,
-        NONEBOT_TEST_DRIVERS=driver,
-    )
+    arguments = ("pytest", "-n", "2", "-p", "no:cacheprovider", *chosen)
+    printed = run(tmp_path, *arguments, NONEBOT_TEST_DRIVERS=driver)
     assert re.search(r"=+ \d+ passed", printed), printed
     assert f"nonebot drivers: {driver}" in printed
 

@@ -52,11 +52,10 @@ def test_retry_after_as_a_date() -> None:
 
 
 def test_a_message_is_known() -> None:
-    event = make_event({"id": 7, "type": "message", "chat": "loft", "text": "<red>coo</red>"})
+    event = make_event({"id": 7, "type": "message", "chat": "loft", "text": "coo"})
     assert isinstance(event, MessageEvent)
-    assert event.get_message() == Message("<red>coo</red>")
+    assert event.get_message() == Message("coo")
     assert event.get_session_id() == "loft"
-    assert "\\<red>" in event.get_event_description()
 
 
 def test_an_event_of_another_kind_is_a_notice() -> None:
@@ -65,6 +64,11 @@ def test_an_event_of_another_kind_is_a_notice() -> None:
     assert (event.get_type(), event.get_event_name()) == ("notice", "landed")
     with pytest.raises(ValueError, match="no message"):
         event.get_message()
+
+
+def test_what_an_event_has_is_not_taken_for_colours_of_the_log() -> None:
+    event = make_event({"id": 9, "type": "<red>", "where": "roof"})
+    assert event.get_log_string() == "[\\<red>]: 9"
 
 
 @pytest.mark.parametrize("data", [None, 7, [], {}, {"id": "x", "type": "message"}, {"type": []}])

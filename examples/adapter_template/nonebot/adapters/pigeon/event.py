@@ -31,8 +31,12 @@ class Event(BaseEvent):
 
     @override
     def get_event_description(self) -> str:
-        # NoneBot logs it with colours, so that an event could bring tags of its own.
-        return escape_tag(str(self.id))
+        return str(self.id)
+
+    @override
+    def get_log_string(self) -> str:
+        # NoneBot logs it with colours, and what Pigeon sends must not be taken for some.
+        return escape_tag(super().get_log_string())
 
     @override
     def get_user_id(self) -> str:
@@ -69,7 +73,7 @@ class MessageEvent(Event):
 
     @override
     def get_event_description(self) -> str:
-        return escape_tag(f"{self.id} in {self.chat}: {self.text}")
+        return f"{self.id} in {self.chat}: {self.text}"
 
     @override
     def get_user_id(self) -> str:
