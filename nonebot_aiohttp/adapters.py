@@ -16,7 +16,7 @@ from .exceptions import MockApiException, RegistrationError
 from .life.hooks import call_hook, hook_name
 from .log import log_exception
 from .log.naming import about
-from .registration import hook_problem
+from .registration import class_name, hook_problem
 
 if TYPE_CHECKING:
     # Type checkers bring it along; its parameter ``default`` is that of Python 3.13's TypeVar.
@@ -69,7 +69,8 @@ class Bot(abc.ABC, Generic[_Config_co]):
     Where only ``self.config`` is used, the line ``config: Settings`` in the class does as well.
 
     Hooks of ``on_calling_api`` and ``on_called_api`` belong to the class on which they are
-    registered. They run for the bots of this class and of its subclasses.
+    registered. They run for the bots of this class and of its subclasses. ``remove_api_hook`` takes
+    one back.
 
     An attribute that a bot does not have is an API of its platform, see ``__getattr__``.
 
@@ -276,6 +277,29 @@ class Bot(abc.ABC, Generic[_Config_co]):
             raise RegistrationError(problem)
         cls._called_api_hook[func] = None
         return func
+
+    @classmethod
+    def remove_api_hook(cls, func: Callable[..., Any]) -> None:
+        """Unregister a function of ``on_calling_api``, of ``on_called_api``, or of both.
+
+        A test that answers calls by a hook takes it back so. An API call that has begun may still
+        run it.
+
+        Args:
+            func: The function, as it was registered on this class.
+
+        Raises:
+            RegistrationError: It is not registered on this class. Bases and subclasses have hooks
+                of their own.
+        """
+        tables: tuple[dict[Any, None], ...] = (cls._calling_api_hook, cls._called_api_hook)
+        if not any(func in table for table in tables):
+            raise RegistrationError(
+                f"{hook_name(func)} is not an API hook of {class_name(cls)}: remove it from the"
+                " class on which it was registered"
+            )
+        for table in tables:
+            table.pop(func, None)
 
     @classmethod
     def _hooks(cls, table: str) -> Iterator[Callable[..., Any]]:

@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 
 from nonebot_aiohttp.log.own import logger as own_logger
+from nonebot_aiohttp.testing.leaks import Leaks, changes
 from tests.support import absent
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock
 from tests.support.generating import load_profile
-from tests.support.leaks import LoopWatch, changes, process_state
+from tests.support.leaks import process_state
 from tests.support.logs import Logs, collected_logs
 
 pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
@@ -125,9 +126,9 @@ def nothing_left_behind(request: pytest.FixtureRequest, process_unchanged: None)
 @pytest.fixture
 async def loop_left_clean() -> AsyncIterator[None]:
     """Fail if a task, an aiohttp session or a socket is left when the other fixtures are gone."""
-    watch = LoopWatch()
+    leaks = Leaks()
     yield
-    if leftovers := await watch.leftovers():
+    if leftovers := await leaks.found():
         pytest.fail("the test has left behind: " + "; ".join(leftovers))
 
 

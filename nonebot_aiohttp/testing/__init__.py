@@ -1,5 +1,6 @@
 """A kit for authors of adapters: a platform with its faults, and bots under any driver."""
 
+from .bots import BadEnd, LeftBehind
 from .client import Answer, NoAnswer, Refused
 from .drivers import OURS, STOCK, drivers_to_test
 from .faults import (
@@ -17,17 +18,20 @@ from .faults import (
     Slow,
     Status,
 )
+from .hooks import restored_hooks
 from .journal import DEADLINE, Journal, NothingCame
 from .platform import Platform, UnexpectedRequests, UnusedReplies
 from .polling import Updates
 from .ports import free_port
-from .process import BadEnd, BotProcess, DidNotStart, LeftBehind
+from .process import BotProcess
 from .replies import Reply
 from .routes import Route
 from .seen import Call, Upload
+from .served import Served
 from .server import WebSocketRoute
 from .telling import tell
 from .timeline import timeline
+from .up import DidNotStart
 from .websockets import Closed, Connection, Received
 
 __all__ = (
@@ -60,6 +64,7 @@ __all__ = (
     "Reply",
     "Reset",
     "Route",
+    "Served",
     "Silent",
     "Slow",
     "Status",
@@ -70,6 +75,7 @@ __all__ = (
     "WebSocketRoute",
     "drivers_to_test",
     "free_port",
+    "restored_hooks",
     "tell",
     "timeline",
 )

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
+from .owned import OwnLoop
+
 T = TypeVar("T")
 
 _ENDING = 10.0
@@ -22,7 +24,7 @@ class Background:
 
     def __init__(self, name: str) -> None:
         """Name the thread."""
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = OwnLoop()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:

@@ -8,6 +8,14 @@ from collections.abc import Sequence
 from .journal import Journal
 
 
+class BadEnd(AssertionError):
+    """The bot did not end as it should; the text ends with the timeline."""
+
+
+class LeftBehind(BadEnd):
+    """Something of the bot was left when it had ended: tasks, sessions, sockets, processes."""
+
+
 class Bot:
     """The base of who is tested: where it listens, and what it logs.
 

@@ -19,6 +19,7 @@ from .door import bound_socket, drain
 from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Oversize, Reset, Slow
 from .journal import DEADLINE
 from .links import Link
+from .owned import own
 from .seen import Call
 from .timeline import PLATFORM, timeline
 from .websockets import Connection, shown
@@ -72,19 +73,22 @@ class Refused(ConnectionError):
 class Client:
     """A platform's client, each of whose requests has a connection and a relay of its own."""
 
-    def __init__(self, background: Background) -> None:
-        """Send from that event loop."""
+    def __init__(self, background: Background, complaints: list[str]) -> None:
+        """Send from that event loop; errors of functions that answer become complaints."""
         self._background = background
+        self._complaints = complaints
         self._session: aiohttp.ClientSession | None = None
         self._readers: set[asyncio.Task[None]] = set()
         self._count = 0
 
     async def open(self) -> None:
         """Begin a session without cookies."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+        self._session = own(
+            aiohttp.ClientSession(
+                connector=own(aiohttp.TCPConnector(force_close=True)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
         )
 
     async def close(self) -> None:
@@ -171,7 +175,7 @@ class Client:
                 self._count += 1
                 names = {name.lower(): value for name, value in headers.items()}
                 call = Call("GET", host, url.path, dict(url.query), names, b"", self._count)
-                connection = Connection(self._background, call, ws, link)
+                connection = Connection(self._background, call, ws, link, self._complaints)
                 timeline.note(PLATFORM, f"{connection} is open")
                 made.set_result(connection)
                 await connection.read_to_the_end()

@@ -25,6 +25,7 @@ from .faults import (
     Status,
 )
 from .links import Link
+from .owned import own
 from .timeline import PLATFORM, timeline
 
 ON_ANSWERS = (Status, Redirect, Oversize)
@@ -159,7 +160,7 @@ async def drain(reader: asyncio.StreamReader) -> None:
 
 def bound_socket(port: int) -> socket.socket:
     """Return a socket that is bound but does not listen: connections to it are refused."""
-    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound = own(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
     bound.setblocking(False)
     # On Windows this option would let another process take the port.
     if os.name == "posix":

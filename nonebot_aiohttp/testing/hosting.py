@@ -5,16 +5,26 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
 import site
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from .telling import VARIABLE
 
 SETTINGS = "NONEBOT_TESTING_SETTINGS"
 """The environment variable that carries the settings into the bot's process, as JSON."""
+
+SAVE = getattr(signal, "SIGVTALRM", None)
+"""The signal at which a process ends as if killed, but saves what coverage has measured.
+
+No server that is known uses it; gunicorn has a meaning for SIGUSR1 and SIGUSR2.
+"""
 
 COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "PYCHARM_HOSTED", "TRAVIS", "CIRCLECI", "APPVEYOR")
 MORE_COLOURS = ("GITLAB_CI", "GITHUB_ACTIONS")
@@ -149,3 +159,87 @@ def importable_from() -> list[str]:
 def measures_coverage() -> bool:
     """Tell whether coverage measures the processes that this one starts."""
     return any(name in os.environ for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"))
+
+
+class Launch:
+    """All that a process of a bot is started with.
+
+    Attributes:
+        program: What it runs.
+        host: Where it listens.
+        port: Its port.
+        driver: The line ``DRIVER``; None if the bot names it itself.
+        command: The command line.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        host: str,
+        port: int,
+        *,
+        driver: str | None,
+        settings: Mapping[str, Any],
+        env: Mapping[str, str],
+        arguments: Sequence[str],
+        command: Sequence[str],
+        folder: str | os.PathLike[str] | None,
+    ) -> None:
+        """Take what `BotProcess` was given.
+
+        Raises:
+            FileNotFoundError: The program does not exist.
+            TypeError: The function, or a setting, cannot be carried into another process.
+            ValueError: The settings have what is an argument, or a server was to import a function.
+        """
+        self.program = program
+        self.host = host
+        self.port = port
+        self.driver = driver
+        self._path = None if callable(program) else Path(program).absolute()
+        places = {"host": host, "port": port, "program": self._path.stem if self._path else ""}
+        server = [part.format(**places) for part in command]
+        self.command = [
+            *(sys.executable, "-W", "default::ResourceWarning"),
+            *("-m", "nonebot_aiohttp.testing.program"),
+            *inner_command(program, arguments, server),
+        ]
+        self._settings = as_json(self._with_its_own(settings))
+        self._env = dict(env)
+        self._folder = None if folder is None else Path(folder)
+        self._own_folder: TemporaryDirectory[str] | None = None
+
+    def _with_its_own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        names = {name.lower(): name for name in settings}
+        for own in ("driver", "host", "port"):
+            if own in names:
+                raise ValueError(f"settings has {names[own]!r}: write {own}= of BotProcess instead")
+        driver = {} if self.driver is None else {"driver": self.driver}
+        return {**settings, **driver, "host": self.host, "port": self.port}
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables."""
+        return {
+            **environment(self._path.parent if self._path else None),
+            **({} if self.driver is None else {"DRIVER": self.driver}),
+            "HOST": self.host,
+            "PORT": str(self.port),
+            SETTINGS: self._settings,
+            VARIABLE: "1",
+            **self._env,
+        }
+
+    def folder(self) -> Path:
+        """Return the current folder of the process, which `clean_up` may remove."""
+        if self._folder is not None:
+            return self._folder
+        if self._path is not None:
+            return self._path.parent
+        self._own_folder = self._own_folder or TemporaryDirectory(prefix="bot-")
+        return Path(self._own_folder.name)
+
+    def clean_up(self) -> None:
+        """Remove the folder that was made for the process, if one was."""
+        if self._own_folder is not None:
+            self._own_folder.cleanup()
+            self._own_folder = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .platform import UnusedReplies
 from .timeline import HEADER, timeline
@@ -28,7 +28,7 @@ class Kept:
         """Begin with nothing."""
         self.platform: Platform | None = None
         self.bots: list[BotProcess] = []
-        self.served: list[Served] = []
+        self.served: list[Served[Any]] = []
         self._problems: list[Exception] = []
         self._is_shown = False
         self._is_good = False

@@ -30,17 +30,18 @@ CHILDREN = 2.0
 
 _PAUSE = 0.01
 
-_AT_ONCE = 2
-"""Lines of the log for one sign: the second has the coroutine, or the session."""
-
 
 def signs_in(log: Sequence[str]) -> list[str]:
-    """List the lines of a log which say that something was left behind, each with the next one."""
-    return [
-        "the log says: " + "\n  ".join(line.strip() for line in log[index : index + _AT_ONCE])
-        for index, line in enumerate(log)
-        if SIGNS.search(line)
-    ]
+    """List the lines of a log which say that something was left behind.
+
+    Each with the next line, which has the coroutine, or the session.
+    """
+    found = []
+    lines = iter((*log, ""))
+    for line in lines:
+        if SIGNS.search(line):
+            found.append(f"the log says: {line.strip()}\n  {next(lines, '').strip()}".rstrip())
+    return found
 
 
 def children_of(group: int) -> list[str]:

@@ -88,7 +88,7 @@ class Platform:
         self._secure_door: Door | None = None
         self._proxy: Proxy | None = None
         self._server = Server(self._background, self.calls, self.connections)
-        self._client = Client(self._background)
+        self._client = Client(self._background, self._server.complaints)
         self._taking = Reader(self.calls)
         self._arriving = Reader(self.connections)
 

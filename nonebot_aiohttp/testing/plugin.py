@@ -140,7 +140,7 @@ class Serve:
         """Take what is known of the test."""
         self._kept = kept
 
-    def __call__(self, driver: Any, **options: Any) -> Served:
+    def __call__(self, driver: Any, **options: Any) -> Served[Any]:
         """Serve a standalone driver: ``async with nonebot_serve(driver) as bot``.
 
         Args:

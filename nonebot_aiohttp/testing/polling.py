@@ -6,15 +6,30 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .background import Background
 from .faults import Fault
+from .journal import Journal
 from .replies import Json
 from .seen import Call
 
 Wrapping = Callable[[list[Any]], Any]
 """Makes the JSON of an answer of a list of updates."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """A poll.
+
+    Attributes:
+        offset: What it has named, None if it has named nothing.
+        at: When it has come, in seconds of a monotonic clock.
+    """
+
+    offset: int | None
+    at: float
 
 
 class Updates:
@@ -24,9 +39,8 @@ class Updates:
     A poll without anything to give is held until there is something, or for `hold` seconds.
 
     Attributes:
-        offsets: What each poll has named, None where it has named nothing.
-        times: When each poll has come, in seconds of a monotonic clock.
-        failed_at: When those have come that had a fault.
+        polls: The polls so far, the oldest first.
+        failed: Those among them that had a fault.
     """
 
     def __init__(
@@ -40,9 +54,8 @@ class Updates:
         wrap: Wrapping | None,
     ) -> None:
         """Begin without updates; `Platform.updates` has the meaning."""
-        self.offsets: list[int | None] = []
-        self.times: list[float] = []
-        self.failed_at: list[float] = []
+        self.polls: Journal[Poll] = Journal()
+        self.failed: Journal[Poll] = Journal()
         self._background = background
         self._id = id
         self._offset = offset
@@ -52,6 +65,12 @@ class Updates:
         self._waiting: list[Any] = []
         self._faults: deque[Fault] = deque()
         self._changed = asyncio.Event()
+        self._is_released = False
+
+    @property
+    def offsets(self) -> list[int | None]:
+        """What each poll has named, None where it has named nothing."""
+        return [poll.offset for poll in self.polls]
 
     def put(self, *updates: Json) -> None:
         """Have the next poll get updates."""
@@ -61,6 +80,14 @@ class Updates:
         """Let the next polls have faults in the place of answers, one each."""
         self._faults.extend(faults)
 
+    def release(self) -> None:
+        """Answer without updates the poll that is held, or else the next that would be."""
+        self._background.loop.call_soon_threadsafe(self._release)
+
+    def _release(self) -> None:
+        self._is_released = True
+        self._changed.set()
+
     def _put(self, updates: tuple[Json, ...]) -> None:
         self._waiting += updates
         self._changed.set()
@@ -69,17 +96,24 @@ class Updates:
         """Answer a poll, on the platform's event loop."""
         said = call.parameters.get(self._offset)
         offset = None if said is None or said == "" else int(said)
-        self.offsets.append(offset)
-        self.times.append(call.at)
+        poll = Poll(offset, call.at)
+        self.polls.append(poll)
         if self._faults:
-            self.failed_at.append(call.at)
-            return self._faults.popleft()
+            fault = self._faults.popleft()
+            self.failed.append(poll)
+            return fault
         if offset is not None:
             first = offset + self._first
             self._waiting = [update for update in self._waiting if update[self._id] >= first]
         if not self._waiting:
+            await self._wait()
+        given = list(self._waiting)
+        return given if self._wrap is None else self._wrap(given)
+
+    async def _wait(self) -> None:
+        """Hold a poll."""
+        if not self._is_released:
             self._changed.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), self._hold)
-        given = list(self._waiting)
-        return given if self._wrap is None else self._wrap(given)
+        self._is_released = False

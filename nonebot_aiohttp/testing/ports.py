@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import cycle, islice
 
+from .owned import own
+
 BLOCK = 300
 """Ports of one process, which it uses in turn: more than its tests need at a time."""
 
@@ -32,7 +34,7 @@ def claim_block(first_ports: Iterable[int]) -> tuple[socket.socket, range]:
         LookupError: Other processes have claimed all of them.
     """
     for first in first_ports:
-        claim = socket.socket(type=socket.SOCK_DGRAM)
+        claim = own(socket.socket(type=socket.SOCK_DGRAM))
         try:
             claim.bind(("127.0.0.1", first))
         except OSError:

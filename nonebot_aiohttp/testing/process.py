@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import re
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import hosting, leftovers
 from .bots import Bot
+from .endings import Ending
+from .hosting import Launch
+from .hosting import Program as Program
 from .journal import Journal
 from .ports import free_port
-from .running import IS_POSIX, Run, command_of
-from .telling import VARIABLE
+from .running import IS_POSIX, Run
 from .timeline import BOT, timeline
-from .up import answers
+from .up import STARTED, DidNotStart, answers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,22 +31,13 @@ if TYPE_CHECKING:
 DEADLINE = 60.0
 """Seconds for a bot to start, or to end: far above what a loaded machine needs."""
 
-STARTED = re.compile(r"startup completed", re.IGNORECASE)
-"""What NoneBot2's drivers without a server log when the start is complete, at level INFO."""
+_LONGEST = 200
+"""Characters of what the bot tells in the timeline."""
 
 _PAUSE = 0.02
 
-
-class DidNotStart(AssertionError):
-    """The bot has ended at its start, or was not up in time; the text has its log."""
-
-
-class BadEnd(AssertionError):
-    """The bot did not end as it should; the text ends with the timeline."""
-
-
-class LeftBehind(BadEnd):
-    """Something of the bot was left when it had ended: tasks, sessions, sockets, processes."""
+_BREAK = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+"""What stops a process group on Windows, where SIGTERM ends it without a word."""
 
 
 class BotProcess(Bot):
@@ -58,14 +48,12 @@ class BotProcess(Bot):
     killed.
 
     Attributes:
-        program: What it runs.
-        driver: The line ``DRIVER``; None if the bot names it itself.
         deadline: Seconds for its start, and for its end.
     """
 
     def __init__(
         self,
-        program: hosting.Program,
+        program: Program,
         *,
         driver: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -113,62 +101,25 @@ class BotProcess(Bot):
             ValueError: ``settings`` has what other arguments say.
         """
         super().__init__(host, free_port() if port is None else port)
-        self.program = program
-        self.driver = driver
         self.deadline = deadline
+        self._launch = Launch(
+            program,
+            self.host,
+            self.port,
+            driver=driver,
+            settings=settings or {},
+            env=env or {},
+            arguments=arguments,
+            command=command,
+            folder=folder,
+        )
         self._prefix = prefix
         self._wait = wait
-        self._check_leaks = check_leaks
-        self._allow_tracebacks = allow_tracebacks
-        self._folder = None if folder is None else Path(folder)
-        self._own_folder: TemporaryDirectory[str] | None = None
-        self._command = command_of(
-            hosting.inner_command(program, arguments, self._filled(command, program))
-        )
-        self._settings = hosting.as_json(self._with_its_own(settings or {}))
-        self._env = dict(env or {})
+        self._ending = Ending(check_leaks, allow_tracebacks)
         self._entries: Journal[dict[str, Any]] = Journal()
         self._ends: Journal[int] = Journal()
-        self._left: list[str] = []
         self._listens = True
         self._run: Run | None = None
-        self._stop_line: int | None = None
-        self._end_is_expected = False
-        self._was_killed = False
-
-    def _filled(self, command: Sequence[str], program: hosting.Program) -> list[str]:
-        places = {"port": self.port, "host": self.host}
-        if not callable(program):
-            places["program"] = Path(program).stem
-        return [part.format(**places) for part in command]
-
-    def _with_its_own(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        names = {name.lower(): name for name in settings}
-        for own in ("driver", "host", "port"):
-            if own in names:
-                raise ValueError(f"settings has {names[own]!r}: write {own}= of BotProcess instead")
-        driver = {} if self.driver is None else {"driver": self.driver}
-        return {**settings, **driver, "host": self.host, "port": self.port}
-
-    def _environment(self) -> dict[str, str]:
-        program = None if callable(self.program) else Path(self.program).absolute().parent
-        return {
-            **hosting.environment(program),
-            **({} if self.driver is None else {"DRIVER": self.driver}),
-            "HOST": self.host,
-            "PORT": str(self.port),
-            hosting.SETTINGS: self._settings,
-            VARIABLE: "1",
-            **self._env,
-        }
-
-    def _cwd(self) -> Path:
-        if self._folder is not None:
-            return self._folder
-        if not callable(self.program):
-            return Path(self.program).absolute().parent
-        self._own_folder = self._own_folder or TemporaryDirectory(prefix="bot-")
-        return Path(self._own_folder.name)
 
     # What runs it.
 
@@ -177,16 +128,19 @@ class BotProcess(Bot):
 
         Raises:
             RuntimeError: It runs already.
+            LeftBehind: It has left something behind when it had ended before.
+            BadEnd: It has ended before, but not as it should.
         """
-        if self._run is not None and self._run.is_running:
+        if self.is_running:
             raise RuntimeError("the bot runs already")
-        self._stop_line, self._end_is_expected, self._was_killed = None, False, False
+        if self._run is not None:
+            self._judge(self._run)
+        self._ending = self._ending.next(len(self.log))
         self._listens = True
-        self._first_line = len(self.log)
         self._run = Run(
-            self._command,
-            self._cwd(),
-            self._environment(),
+            self._launch.command,
+            self._launch.folder(),
+            self._launch.environment(),
             self._on_line,
             self._on_entry,
             self._on_end,
@@ -216,23 +170,18 @@ class BotProcess(Bot):
         end = time.monotonic() + self.deadline
         while not self._is_up():
             if run.ended.wait(_PAUSE):
-                self._end_is_expected = True
-                raise DidNotStart(
-                    f"the bot has ended with exit code {run.code} at its start\n\n{self._its_log()}"
-                )
+                self._ending.is_expected = True
+                raise DidNotStart(f"it has ended with exit code {run.code}", self._its_log())
             if time.monotonic() > end:
-                awaited = f"answers at {self.url()}"
+                missing = f"it does not answer at {self.url()}"
                 if not self._listens:
-                    awaited = f"has logged {STARTED.pattern!r} (at level INFO)"
-                raise DidNotStart(
-                    f"the bot is not up after {self.deadline:g} s, which means that it"
-                    f" {awaited}\n\n{self._its_log()}"
-                )
+                    missing = f"its log does not have {STARTED.pattern!r} (of level INFO)"
+                raise DidNotStart(f"after {self.deadline:g} s {missing}", self._its_log())
 
     def _is_up(self) -> bool:
-        if self._listens and answers(self.host, self.port):
-            return True
-        return not self._listens and any(map(STARTED.search, self.log[self._first_line :]))
+        if self._listens:
+            return answers(self.host, self.port)
+        return any(map(STARTED.search, self.log[self._ending.first_line :]))
 
     async def up(self) -> None:
         """Wait until the bot is up, as `wait_until_up` does, but without blocking the event loop.
@@ -250,56 +199,37 @@ class BotProcess(Bot):
             BadEnd: It has not ended in time, or with an error, or before it was to.
         """
         run = self._running()
-        faults = []
         if run.is_running:
-            self._ask_to_stop()
+            if self._ending.stop_line is None:
+                self._ask_to_stop()
             if not run.ended.wait(self.deadline):
-                faults.append(
+                self._ending.faults.append(
                     f"it had not ended {self.deadline:g} s after it was asked to, and was killed"
                 )
                 self.kill()
-        elif not self._end_is_expected:
-            faults.append(f"it had ended by itself, with exit code {run.code}")
-        faults += self._faults_of_the_end(run)
-        left = self._leftovers(run) if self._check_leaks and not self._was_killed else []
-        self._clean_up()
-        if faults or left:
-            kind = LeftBehind if left else BadEnd
-            raise kind(_report(faults, left))
+        try:
+            self._judge(run)
+        finally:
+            self._clean_up()
 
-    def _faults_of_the_end(self, run: Run) -> list[str]:
-        if self._was_killed or self._stop_line is None:
-            return []
-        faults = []
-        code = run.code
-        if IS_POSIX and not self._end_is_expected and code not in (0, -signal.SIGTERM, 143):
-            faults.append(f"it ended with exit code {code} when it was stopped")
-        log = self.log[self._stop_line :]
-        if not self._allow_tracebacks and any(leftovers.TRACEBACK in line for line in log):
-            faults.append("the log has a traceback during its stop:\n  " + "\n  ".join(log))
-        return faults
-
-    def _leftovers(self, run: Run) -> list[str]:
-        left = leftovers.signs_in(self.log[self._first_line :])
-        if run.code is not None and (run.code <= 0 or run.code > 128):
-            left += self._left  # Otherwise its start or its stop has failed half-way.
-        if IS_POSIX:
-            left += leftovers.children_of(run.pid)
-        if run.log_is_held and not left:
-            left.append("a process that still has its log open")
-        return left
+    def _judge(self, run: Run) -> None:
+        ending, self._ending = self._ending, self._ending.settled()
+        wrong = ending.judge(run, self.log)
+        run.sweep()
+        atexit.unregister(run.kill)
+        if wrong is not None:
+            raise wrong
 
     def _clean_up(self) -> None:
         if self._run is not None:
             self._run.kill()
             atexit.unregister(self._run.kill)
-        if self._own_folder is not None:
-            self._own_folder.cleanup()
-            self._own_folder = None
+        self._launch.clean_up()
 
     def _ask_to_stop(self) -> None:
-        self.signal(signal.SIGTERM if IS_POSIX else signal.CTRL_BREAK_EVENT)  # type: ignore[attr-defined,unused-ignore]
-        self._end_is_expected = False
+        number = signal.SIGTERM if IS_POSIX else _BREAK
+        self.signal(number)
+        self._ending.is_expected = False
 
     # What tests use.
 
@@ -311,8 +241,9 @@ class BotProcess(Bot):
     @property
     def exit_code(self) -> int | None:
         """What the process has ended with, a negative number for a signal; None while it runs."""
-        self._end_is_expected = self._end_is_expected or not self._running().is_running
-        return self._running().code
+        code = self._running().code
+        self._ending.is_expected = self._ending.is_expected or code is not None
+        return code
 
     @property
     def is_running(self) -> bool:
@@ -325,26 +256,20 @@ class BotProcess(Bot):
 
     def signal(self, number: int) -> None:
         """Send a signal to the process, such as ``signal.SIGTERM``; nothing if it has ended."""
-        self._expect_the_end(number)
+        self._ending.expect(number, len(self.log))
         self._running().send(number)
 
     def interrupt(self) -> None:
         """Press Ctrl+C: as a terminal does, it reaches the child processes too."""
-        number = signal.SIGINT if IS_POSIX else signal.CTRL_BREAK_EVENT  # type: ignore[attr-defined,unused-ignore]
-        self._expect_the_end(number)
+        number = signal.SIGINT if IS_POSIX else _BREAK
+        self._ending.expect(number, len(self.log))
         self._running().send_to_group(number)
-
-    def _expect_the_end(self, number: int) -> None:
-        stops = (signal.SIGTERM, signal.SIGINT, getattr(signal, "CTRL_BREAK_EVENT", None))
-        if number in stops and self._stop_line is None:
-            self._stop_line = len(self.log)
-        self._end_is_expected = True
 
     def kill(self) -> None:
         """End the process and its children at once; what it leaves is not checked then."""
         run = self._running()
         if run.is_running:
-            self._was_killed = self._end_is_expected = True
+            self._ending.was_killed = True
         run.kill()
 
     async def ended(self, deadline: float | None = None) -> int:
@@ -357,17 +282,20 @@ class BotProcess(Bot):
             NothingCame: The seconds have passed.
         """
         run = self._running()
-        self._end_is_expected = True
+        self._ending.is_expected = True
         seconds = self.deadline if deadline is None else deadline
         return await self._ends.wait(lambda _: run.code, "the end of the bot", seconds)
 
     async def stop(self) -> int:
         """Stop the bot with SIGTERM (on Windows with Ctrl+Break), and return its exit code.
 
+        The signal is not sent again if it was sent already: drivers take a second one as haste.
+
         Raises:
             NothingCame: It has not ended within its deadline.
         """
-        self._ask_to_stop()
+        if self._ending.stop_line is None:
+            self._ask_to_stop()
         return await self.ended()
 
     async def told(
@@ -407,16 +335,15 @@ class BotProcess(Bot):
 
     def _on_entry(self, entry: dict[str, Any]) -> None:
         self._listens = entry.get("listens", self._listens)
-        self._left = entry.get("left", self._left)
+        self._ending.reported += entry.get("left", ())
         if "told" in entry:
-            timeline.note(BOT, f"tells {entry['told']}")
+            text = f"tells {entry['told']}"
+            timeline.note(BOT, text if len(text) < _LONGEST else f"{text[:_LONGEST]}...")
             self._entries.append(entry["told"])
 
-    def _on_end(self) -> None:
-        code = self._running().code
+    def _on_end(self, code: int) -> None:
         timeline.note(BOT, f"has ended with exit code {code}")
-        if code is not None:
-            self._ends.append(code)
+        self._ends.append(code)
         self.log.look_again()
         self._entries.look_again()
 
@@ -466,15 +393,3 @@ class BotProcess(Bot):
         trace: TracebackType | None,
     ) -> None:
         await asyncio.to_thread(self.__exit__, kind, raised, trace)
-
-
-def _report(faults: Sequence[str], left: Sequence[str]) -> str:
-    parts = [*faults]
-    if left:
-        parts.append(
-            "it leaves behind what its adapter or plugins have to end in a shutdown hook:\n"
-            + "\n".join(f"- {each}" for each in left)
-            + "\n(env={'PYTHONTRACEMALLOC': '25'} has Python tell where sessions and sockets were"
-            " made; check_leaks=False turns the check off)"
-        )
-    return "the bot: " + "\n".join(parts) + f"\n\n{timeline.render()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import leftovers
-from .hosting import measures_coverage
+from .hosting import SAVE, measures_coverage
 from .output import Output
 
 IS_POSIX = os.name == "posix"
@@ -42,7 +41,7 @@ class Run:
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
         on_entry: Callable[[dict[str, Any]], None],
-        on_end: Callable[[], None],
+        on_end: Callable[[int], None],
     ) -> None:
         """Start it, and the threads that read its log and wait for its end."""
         self.code: int | None = None
@@ -77,7 +76,7 @@ class Run:
         self.log_is_held = not self._output.join(_LAST_LINES)
         self.code = -signal.SIGKILL if self._was_killed and IS_POSIX else code
         self.ended.set()
-        self._on_end()
+        self._on_end(self.code)
 
     @property
     def is_running(self) -> bool:
@@ -100,9 +99,9 @@ class Run:
     def kill(self) -> None:
         """End the process and its children at once, and wait until they have ended."""
         if self.is_running:
-            if measures_coverage() and hasattr(signal, "SIGUSR2"):
+            if measures_coverage() and SAVE is not None:
                 self._was_killed = True
-                self.send(signal.SIGUSR2)  # The program saves what was measured.
+                self.send_to_group(SAVE)
                 self.ended.wait(_SAVING)
             self._process.kill()
         self.sweep()
@@ -113,9 +112,3 @@ class Run:
         if IS_POSIX:
             leftovers.kill_group(self.pid)
         self._output.join(_LAST_LINES)
-
-
-def command_of(inner: Sequence[str]) -> list[str]:
-    """Return the command of a process that runs `nonebot_aiohttp.testing.program`."""
-    warnings = ["-W", "default::ResourceWarning"]
-    return [sys.executable, *warnings, "-m", "nonebot_aiohttp.testing.program", *inner]

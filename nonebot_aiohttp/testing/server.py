@@ -201,7 +201,7 @@ class Server:
             protocols=() if route is None else route.protocols,
         )
         await ws.prepare(request)
-        connection = Connection(self._background, call, ws, lambda: link)
+        connection = Connection(self._background, call, ws, lambda: link, self.complaints)
         timeline.note(PLATFORM, f"{connection} is open")
         if route is not None:
             connection.answer_as(route.automatic)

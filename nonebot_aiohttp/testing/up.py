@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import socket
+
+STARTED = re.compile(r"startup completed", re.IGNORECASE)
+"""What NoneBot2's drivers without a server log when the start is complete, at level INFO."""
 
 PROBE = "/nonebot-aiohttp-testing-asks-whether-the-bot-is-up"
 """A path that no adapter has."""
 
 _ANSWER = 0.5
 """Seconds for an answer; then it is asked again."""
+
+
+class DidNotStart(AssertionError):
+    """The bot has ended at its start, or was not up in time."""
+
+    def __init__(self, why: str, log: str) -> None:
+        """Take the reason, and the log."""
+        super().__init__(f"the bot is not up: {why}\n\n{log}")
 
 
 def answers(host: str, port: int) -> bool:

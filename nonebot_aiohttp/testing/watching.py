@@ -18,7 +18,7 @@ from contextlib import suppress
 from types import CoroutineType, FrameType
 from typing import Any
 
-from .hosting import measures_coverage
+from .hosting import SAVE, measures_coverage
 from .telling import send
 
 LIBRARIES = (
@@ -65,8 +65,8 @@ class Watch:
         for loop in loops:
             loop.run_until_complete = self._watched(loop.run_until_complete)
         signal.raise_signal = self._raise_later
-        if measures_coverage() and hasattr(signal, "SIGUSR2"):
-            signal.signal(signal.SIGUSR2, _end_as_if_killed)
+        if measures_coverage() and SAVE is not None:
+            signal.signal(SAVE, _end_as_if_killed)
 
     def look_at(self, driver: Any) -> None:
         """Learn when a driver of NoneBot2 begins to shut down."""
@@ -118,7 +118,11 @@ class Watch:
         gc.collect()
         for _ in range(TURNS):
             await asyncio.sleep(0)
-        tasks = [_describe_task(task) for task in asyncio.all_tasks() if _is_an_authors(task)]
+        tasks = [
+            _describe_task(task, found)
+            for task in asyncio.all_tasks()
+            if (found := _authors_part(task)) is not None
+        ]
         return [*tasks, *_open_sessions(), *await self._open_connections()]
 
     async def _open_connections(self) -> list[str]:
@@ -133,30 +137,28 @@ class Watch:
         return [text for key, text in _sockets().items() if key not in self._inherited]
 
 
-def _is_an_authors(task: asyncio.Task[Any]) -> bool:
-    """Tell whether a task's coroutine is an adapter's or a plugin's, whatever it waits for."""
+def _authors_part(task: asyncio.Task[Any]) -> CoroutineType[Any, Any, Any] | None:
+    """Return a task's coroutine if it is an adapter's or a plugin's, without what is around it."""
     coroutine: Any = task.get_coro()
     while isinstance(coroutine, CoroutineType) and coroutine.cr_frame is not None:
         name = str(coroutine.cr_frame.f_globals.get("__name__", ""))
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top == "anyio":
-            coroutine = coroutine.cr_await  # Such as wait_for(), or a task group.
-            continue
-        return top not in LIBRARIES or name.startswith(OF_AUTHORS)
-    return False
+        if top not in sys.stdlib_module_names and top != "anyio":
+            is_theirs = top not in LIBRARIES or name.startswith(OF_AUTHORS)
+            return coroutine if is_theirs else None
+        coroutine = coroutine.cr_await  # Such as wait_for(), or a task group.
+    return None
 
 
-def _describe_task(task: asyncio.Task[Any]) -> str:
-    coroutine: Any = task.get_coro()
-    where = "".join(f", which stands at {_place(frame)}" for frame in task.get_stack(limit=1))
+def _describe_task(task: asyncio.Task[Any], found: CoroutineType[Any, Any, Any]) -> str:
     return (
         f"a task that still runs after all shutdown hooks: {task.get_name()},"
-        f" coroutine {coroutine.__qualname__}{where}"
+        f" coroutine {found.__qualname__}, which stands at {_place(found.cr_frame)}"
     )
 
 
-def _place(frame: FrameType) -> str:
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+def _place(frame: FrameType | None) -> str:
+    return "its end" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _open_sessions() -> Iterator[str]:

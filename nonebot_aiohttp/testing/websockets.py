@@ -97,15 +97,24 @@ class Connection:
     """
 
     def __init__(
-        self, background: Background, call: Call, ws: AnyWebSocket, link: Callable[[], Link]
+        self,
+        background: Background,
+        call: Call,
+        ws: AnyWebSocket,
+        link: Callable[[], Link],
+        complaints: list[str],
     ) -> None:
-        """Take a WebSocket that is open, on the platform's event loop."""
+        """Take a WebSocket that is open, on the platform's event loop.
+
+        Errors of functions that answer are added to ``complaints``.
+        """
         self.call = call
         self.messages: Journal[Received] = Journal()
         self.pings = 0
         self._background = background
         self._ws = ws
         self._link = link
+        self._complaints = complaints
         self._reader = Reader(self.messages)
         self._closed: Journal[Closed] = Journal()
         self._automatic: list[AutomaticReplies] = []
@@ -220,6 +229,16 @@ class Connection:
     async def _take(self, received: Received) -> None:
         timeline.note(PLATFORM, f"{self} < {shown(received.data)}")
         self.messages.append(received)
+        try:
+            await self._answer(received)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self._complaints.append(
+                f"the function that answers {shown(received.data)} has failed: {error!r}"
+            )
+
+    async def _answer(self, received: Received) -> None:
         for automatic in (*self._automatic, *self._common):
             if _is_so(received, automatic.where):
                 step = automatic.replies.next()

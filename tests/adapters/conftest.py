@@ -3,10 +3,13 @@
 What is asked for and finds no test ends with an exit code of pytest's own, so nothing is hidden.
 """
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nonebot_aiohttp.testing import drivers
 from tests.compat.support.choice import parametrize, place
 from tests.support import absent
 
@@ -14,6 +17,7 @@ DISTRIBUTIONS = (
     "cryptography",
     "fastapi",
     "httpx",
+    "nonebot-adapter-discord",
     "nonebot-adapter-feishu",
     "nonebot-adapter-github",
     "nonebot-adapter-kaiheila",
@@ -21,6 +25,7 @@ DISTRIBUTIONS = (
     "nonebot-adapter-onebot",
     "nonebot-adapter-qq",
     "nonebot-adapter-satori",
+    "nonebot-adapter-telegram",
     "nonebot2",
     "pyjwt",
     "trustme",
@@ -28,6 +33,9 @@ DISTRIBUTIONS = (
     "websockets",
 )
 """What these tests run with."""
+
+DRIVERS = (drivers.STOCK[0], drivers.OURS)
+"""What the suites run on where ``NONEBOT_TEST_DRIVERS`` chooses nothing else."""
 
 _missing = absent.missing(*DISTRIBUTIONS)
 
@@ -48,9 +56,14 @@ def pytest_configure(config: pytest.Config) -> None:
     absent.register(config)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test over NoneBot's own drivers and ours."""
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Iterator[None]:
+    """Run each suite on one of NoneBot's own drivers and on ours, unless somebody has chosen."""
     parametrize(metafunc)
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get(drivers.VARIABLE):
+            patch.setenv(drivers.VARIABLE, ",".join(DRIVERS))
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

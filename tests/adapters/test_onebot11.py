@@ -9,6 +9,8 @@ from typing import Any
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
+from nonebot_aiohttp.testing.suites import Known
+from nonebot_aiohttp.testing.suites.base import scenario
 
 SELF_ID = "10001"
 numbers = itertools.count(1)
@@ -35,11 +37,13 @@ class OneBot11(suites.Suite):
 
     def said(self, call: suites.base.Message) -> str | None:
         if isinstance(call, testing.Call):
+            assert call.headers["authorization"] == f"Bearer {self.token}"
+            assert call.content_type == "application/json"
             params = call.json
         else:
-            if call.json.get("action") != "send_msg":
-                return None
+            assert call.json["action"] == "send_msg"
             params = call.json["params"]
+        assert (params["message_type"], params["user_id"]) == ("private", 20002)
         return "".join(segment["data"]["text"] for segment in params["message"])
 
     def result(self, call: suites.base.Message) -> Any:
@@ -57,6 +61,20 @@ class TestReverse(OneBot11, suites.ReverseWebSocketSuite):
         shown = {} if token is None else {"Authorization": f"Bearer {token}"}
         return {"X-Self-ID": SELF_ID, "X-Client-Role": "Universal", **shown}
 
+    @scenario
+    async def test_a_handshake_without_an_id_is_refused(self) -> None:
+        """Who does not say which bot it is for gets 403, as for a wrong token."""
+        async with self.running() as bot:
+            headers = {"Authorization": f"Bearer {self.token}"}
+            for shown in (headers, self.handshake("wrong"), self.handshake(None)):
+                try:
+                    await self.platform.connect(bot.ws_url(self.path), headers=shown)
+                except testing.Refused as refused:
+                    assert refused.status == 403
+                else:
+                    raise AssertionError(f"accepted with {shown}")
+            assert not bot.all_told("connected")
+
 
 class TestForward(OneBot11, suites.ForwardWebSocketSuite):
     path = "/ws"
@@ -65,6 +83,7 @@ class TestForward(OneBot11, suites.ForwardWebSocketSuite):
         return {**super().settings(platform), "onebot_ws_urls": [f"{platform.ws_url}/ws"]}
 
     async def greet(self, connection: testing.Connection) -> None:
+        assert connection.call.headers["authorization"] == f"Bearer {self.token}"
         await connection.send(
             {
                 "time": 1_700_000_000,
@@ -80,15 +99,37 @@ class TestWebhook(OneBot11, suites.WebhookSuite):
     path = "/onebot/v11/"
     api = ("POST", "/api/send_msg")
     secret = "secret"
+    known = {
+        "test_garbage_is_refused": Known(
+            "the adapter lets the error of a body that is not JSON pass, so drivers answer 500"
+        ),
+    }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
         return {
-            "onebot_secret": self.token,
+            **super().settings(platform),
+            "onebot_secret": self.secret,
             "onebot_api_roots": {SELF_ID: f"{platform.url}/api"},
         }
 
     def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
         shown = {}
         if token is not None:
-            shown["X-Signature"] = "sha1=" + hmac.new(token.encode(), body, "sha1").hexdigest()
+            key = self.secret if token == self.token else token
+            shown["X-Signature"] = "sha1=" + hmac.new(key.encode(), body, "sha1").hexdigest()
         return {"X-Self-ID": SELF_ID, "Content-Type": "application/json", **shown}
+
+    @scenario
+    async def test_webhooks_have_their_statuses(self) -> None:
+        """204 for an event, 400 without an id, 401 without a signature, 403 for a wrong one."""
+        async with self.running() as bot:
+            assert (await self.post_with(self.event("/say no"), None)).status == 401
+            assert (await self.post_with(self.event("/say no"), "wrong")).status == 403
+            body = self.encode(self.event("/say no"))
+            signed = {**self.headers(body, self.token), "X-Self-ID": ""}
+            anonymous = await self.platform.post(bot.url(self.path), body=body, headers=signed)
+            assert anonymous.status == 400
+            assert not bot.all_told("connected")
+            assert (await self.post(self.event("/say yes"))).status == 204
+            await self.heard("yes")
+            assert not self.was_said("no")

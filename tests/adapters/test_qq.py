@@ -12,41 +12,40 @@ The platform is written from QQ's own documents, which have examples of signatur
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import WSMsgType, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.compat.support.process import Bot
-from tests.support.waiting import within
-
-from .support.conversation import Conversation
-from .support.platform import Gateway, Platform, Webhook
+from nonebot_aiohttp import testing
+from nonebot_aiohttp.testing import suites
+from nonebot_aiohttp.testing.suites.base import scenario
 
 APP_ID = "11111111"
 SECRET = "DG5g3B4j9X2KOErG"
 TOKEN = "an access token"
 PERSON = "E4F4AEA33253A2797FB897C50B81D7ED"
+SESSION = "082ee18c-0be3-491b-9d8b-fbd95c51673a"
 ME = {"id": "6158788878435714165", "username": "a bot", "bot": True}
 GROUP_AND_C2C_EVENT = 1 << 25
-DISPATCH, HEARTBEAT, IDENTIFY, RESUME, HELLO, ACKNOWLEDGED, CHALLENGE = 0, 1, 2, 6, 10, 11, 13
+DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT = 0, 1, 2, 6, 7
+INVALID, HELLO, ACKNOWLEDGED, CHALLENGE = 9, 10, 11, 13
+numbers = itertools.count(1)
 
 
-class QQ(Platform):
+def dispatch(kind: str, data: Any) -> dict[str, Any]:
+    """Make an event of a kind."""
+    number = next(numbers)
+    return {"op": DISPATCH, "id": f"{kind}:{number}", "d": data, "s": number, "t": kind}
+
+
+class QQ(suites.Suite):
     adapter = "nonebot.adapters.qq"
+    api = ("POST", f"/v2/users/{PERSON}/messages")
     use_websocket: bool
 
-    def routes(self) -> Iterable[web.RouteDef]:
-        return [
-            web.post("/app/getAppAccessToken", self.give_token),
-            web.get("/users/@me", self.tell_name),
-            web.post("/v2/users/{openid}/messages", self.take_message),
-        ]
-
-    def settings(self) -> dict[str, Any]:
+    def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
         bot = {
             "id": APP_ID,
             "secret": SECRET,
@@ -54,50 +53,50 @@ class QQ(Platform):
             "use_websocket": self.use_websocket,
         }
         return {
-            "qq_api_base": f"{self.url}/",
-            "qq_auth_base": f"{self.url}/app/getAppAccessToken",
+            "qq_api_base": f"{platform.url}/",
+            "qq_auth_base": f"{platform.url}/app/getAppAccessToken",
             "qq_bots": [bot],
         }
 
-    async def give_token(self, request: web.Request) -> web.StreamResponse:
-        """Give an access token for the secret; the time is text, as in the documents."""
-        assert await request.json() == {"appId": APP_ID, "clientSecret": SECRET}
-        return web.json_response({"access_token": TOKEN, "expires_in": "7200"})
+    def prepare(self, platform: testing.Platform) -> None:
+        platform.on(
+            "POST",
+            "/app/getAppAccessToken",
+            json={"appId": APP_ID, "clientSecret": SECRET},
+        ).reply(json={"access_token": TOKEN, "expires_in": "7200"})  # Text, as in the documents.
+        platform.on("GET", "/users/@me").reply(self.tell_name)
 
-    async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        self.check_token(request)
-        return web.json_response(ME)
+    def tell_name(self, call: testing.Call) -> Any:
+        self.check_token(call)
+        return ME
 
-    async def take_message(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer, which has to name the message that it is for."""
-        self.check_token(request)
-        message = await request.json()
-        assert request.match_info["openid"] == PERSON
-        assert (message["msg_type"], message["msg_seq"]) == (0, 1)
-        assert message["msg_id"].startswith("ROBOT1.0_")
-        await self.sent.put(message["content"])
-        return web.json_response({"id": "ROBOT1.0_answer", "timestamp": 1_700_000_000})
+    def check_token(self, call: testing.Call) -> None:
+        """Assert that a request shows the access token."""
+        assert call.headers["authorization"] == f"QQBot {TOKEN}"
 
-    def check_token(self, request: web.Request) -> None:
-        """Refuse a request without the access token."""
-        assert request.headers["Authorization"] == f"QQBot {TOKEN}"
-
-    def event(self, text: str) -> dict[str, Any]:
+    def event(self, text: str) -> Any:
         """Make the event of a message from the person to the bot alone."""
-        number = next(self.numbers)
         message = {
             "author": {"id": PERSON, "user_openid": PERSON, "union_openid": PERSON},
             "content": text,
-            "id": f"ROBOT1.0_{number}",
+            "id": f"ROBOT1.0_{next(numbers)}",
             "timestamp": "2023-11-06T13:37:18+08:00",
         }
-        return {
-            "op": DISPATCH,
-            "id": f"C2C_MESSAGE_CREATE:{number}",
-            "d": message,
-            "s": number,
-            "t": "C2C_MESSAGE_CREATE",
-        }
+        return dispatch("C2C_MESSAGE_CREATE", message)
+
+    def said(self, call: suites.base.Message) -> str | None:
+        """Take the bot's answer, which has to name the message that it is for."""
+        assert isinstance(call, testing.Call)
+        self.check_token(call)
+        said = call.json
+        assert said["msg_type"] == 0
+        assert said["msg_id"].startswith("ROBOT1.0_")
+        assert said["msg_seq"] in (1, 2)  # The number of the answer to one message.
+        text: str = said["content"]
+        return text
+
+    def result(self, call: suites.base.Message) -> Any:
+        return {"id": "ROBOT1.0_answer", "timestamp": 1_700_000_000}
 
 
 def key_of(secret: str) -> Ed25519PrivateKey:
@@ -105,40 +104,32 @@ def key_of(secret: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes((secret * 32).encode()[:32])
 
 
-class QQWebhook(QQ, Webhook):
-    """QQ with a callback address."""
-
-    path = "/qq/webhook"
-    use_websocket = False
-
-    def delivery(self, text: str) -> tuple[bytes, dict[str, str]]:
-        body = json.dumps(self.event(text)).encode()
-        timestamp = "1725442341"
-        signature = key_of(SECRET).sign(timestamp.encode() + body).hex()
-        return body, {
-            "User-Agent": "QQBot-Callback",
-            "X-Bot-Appid": APP_ID,
-            "X-Signature-Ed25519": signature,
-            "X-Signature-Timestamp": timestamp,
-        }
-
-
 def test_the_key_is_that_of_the_documents() -> None:
     public = key_of("naOC0ocQE3shWLAfffVLB1rhYPG7").public_key().public_bytes_raw()
     assert public.hex() == "d7c362fe78aef81ff23287b493628b5db02a3c4fe30b215e4d19609b5d76673a"
 
 
-class TestWebhook(Conversation):
-    platform = QQWebhook
+class TestWebhook(QQ, suites.WebhookSuite):
+    use_websocket = False
+    path = "/qq/webhook"
+    token = SECRET
 
-    async def test_answers_the_challenge_of_the_documents_and_refuses_what_is_not_signed(
-        self, bot: Bot, there: QQWebhook
-    ) -> None:
+    def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
+        timestamp = "1725442341"
+        signature = {}
+        if token is not None:
+            signed = key_of(token).sign(timestamp.encode() + body).hex()
+            signature["X-Signature-Ed25519"] = signed
+            signature["X-Signature-Timestamp"] = timestamp
+        return {"User-Agent": "QQBot-Callback", "X-Bot-Appid": APP_ID, **signature}
+
+    @scenario
+    async def test_the_challenge_of_the_documents_is_answered(self) -> None:
+        """A new callback address is asked to sign, and nothing is signed for it."""
         challenge = {"plain_token": "Arq0D5A61EgUu4OxUvOp", "event_ts": "1725442341"}
-        headers = {"User-Agent": "QQBot-Callback", "X-Bot-Appid": APP_ID}
-        body = json.dumps({"d": challenge, "op": CHALLENGE}).encode()
-        status, answer = await there.post(bot, body, headers)
-        assert (status, json.loads(answer)) == (
+        async with self.running():
+            answer = await self.post_with({"d": challenge, "op": CHALLENGE}, None)
+        assert (answer.status, answer.json) == (
             200,
             {
                 "plain_token": "Arq0D5A61EgUu4OxUvOp",
@@ -146,65 +137,87 @@ class TestWebhook(Conversation):
                 "1bcfcadc0842edac85e85205028a1132afe09280305f13aa6909ffc2d652c706",
             },
         )
-        body, headers = there.delivery("/say no")
-        for name in ("X-Bot-Appid", "X-Signature-Ed25519", "X-Signature-Timestamp"):
-            less = {key: value for key, value in headers.items() if key != name}
-            assert (await there.post(bot, body, less))[0] == 403, name
-        status, answer = await there.post(bot, body.replace(b"no", b"yes"), headers)
-        assert (status, answer) == (403, b"Invalid signature")
+
+    @scenario
+    async def test_half_a_signature_and_one_of_another_body_are_refused(self) -> None:
+        """Each of the headers is needed, and the signature is one of the body."""
+        body = self.encode(self.event("/say no"))
+        signed = self.headers(body, self.token)
+        async with self.running() as bot:
+            for name in ("X-Bot-Appid", "X-Signature-Ed25519", "X-Signature-Timestamp"):
+                less = {key: value for key, value in signed.items() if key != name}
+                answer = await self.platform.post(bot.url(self.path), body=body, headers=less)
+                assert answer.status == 403, name
+            other = body.replace(b"no", b"yes")
+            answer = await self.platform.post(bot.url(self.path), body=other, headers=signed)
+            assert (answer.status, answer.text) == (403, "Invalid signature")
 
 
-class QQGateway(QQ, Gateway):
-    """QQ with a gateway, whose sessions outlive its restart."""
+class TestGateway(QQ, suites.ForwardWebSocketSuite):
+    """QQ with a gateway, whose sessions outlive its connections."""
 
     use_websocket = True
-    session = "082ee18c-0be3-491b-9d8b-fbd95c51673a"
+    path = "/websocket"
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.introductions: list[int] = []
-        """The opcodes that connections have begun with."""
+    def prepare(self, platform: testing.Platform) -> None:
+        super().prepare(platform)
+        platform.on("GET", "/gateway/bot").reply(self.tell_gateway)
 
-    def routes(self) -> Iterable[web.RouteDef]:
-        return [
-            *super().routes(),
-            web.get("/gateway/bot", self.tell_gateway),
-            web.get("/websocket", self.accept),
-        ]
-
-    async def tell_gateway(self, request: web.Request) -> web.StreamResponse:
-        self.check_token(request)
+    def tell_gateway(self, call: testing.Call) -> Any:
+        self.check_token(call)
         limit = {"total": 9, "remaining": 9, "reset_after": 86400000, "max_concurrency": 1}
-        url = f"ws://127.0.0.1:{self.port}/websocket"
-        return web.json_response({"url": url, "shards": 1, "session_start_limit": limit})
+        url = f"{self.platform.ws_url}{self.path}"
+        return {"url": url, "shards": 1, "session_start_limit": limit}
 
-    async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:
-        await self.transmit(ws, {"op": HELLO, "d": {"heartbeat_interval": 200}})
-        introduction = await within(ws.receive_json())
-        self.introductions.append(introduction["op"])
-        await self.transmit(ws, self.greeting(introduction["op"], introduction["d"]))
-        self.welcome()
-        async for message in ws:
-            assert message.type is WSMsgType.TEXT
-            payload = json.loads(message.data)
-            assert payload["op"] == HEARTBEAT
-            await self.transmit(ws, {"op": ACKNOWLEDGED})
+    async def greet(self, connection: testing.Connection) -> None:
+        connection.on({"op": HEARTBEAT}).reply({"op": ACKNOWLEDGED})
+        await connection.send({"op": HELLO, "d": {"heartbeat_interval": 200}})
+        introduction = await connection.expect(deadline=self.patience)
+        await connection.send(self.welcome(introduction.json))
 
-    def greeting(self, op: int, introduction: dict[str, Any]) -> dict[str, Any]:
+    def welcome(self, introduction: Mapping[str, Any]) -> dict[str, Any]:
         """Answer an introduction: that of a new session, or of one that is resumed."""
-        assert introduction["token"] == f"QQBot {TOKEN}"
+        op, said = introduction["op"], introduction["d"]
+        assert said["token"] == f"QQBot {TOKEN}"
         if op == RESUME:
-            assert introduction["session_id"] == self.session
-            return {"op": DISPATCH, "s": next(self.numbers), "t": "RESUMED", "d": ""}
+            assert (said["session_id"], type(said["seq"])) == (SESSION, int)
+            return dispatch("RESUMED", "")
         assert op == IDENTIFY
-        assert introduction["intents"] & GROUP_AND_C2C_EVENT
-        assert introduction["shard"] == [0, 1]
-        ready = {"version": 1, "session_id": self.session, "user": ME, "shard": [0, 1]}
-        return {"op": DISPATCH, "s": next(self.numbers), "t": "READY", "d": ready}
+        assert said["intents"] & GROUP_AND_C2C_EVENT
+        assert said["shard"] == [0, 1]
+        ready = {"version": 1, "session_id": SESSION, "user": ME, "shard": [0, 1]}
+        return dispatch("READY", ready)
 
+    def introductions(self) -> list[int]:
+        """Return what the connections so far have begun with."""
+        return [each.messages[0].json["op"] for each in self.platform.connections]
 
-class TestGateway(Conversation):
-    platform = QQGateway
+    @scenario
+    async def test_heartbeats_have_the_number_of_the_last_event(self) -> None:
+        """Heartbeats come in the interval of HELLO, and each is acknowledged."""
+        async with self.running():
+            connection = await self.current()
+            event = self.event("/say beat")
+            await self.send(event)
+            for _ in range(2):
+                await connection.expect({"op": HEARTBEAT, "d": event["s"]}, deadline=self.patience)
 
-    def assert_seen(self, there: QQGateway) -> None:
-        assert there.introductions == [IDENTIFY, RESUME]
+    @scenario
+    async def test_a_session_is_resumed(self) -> None:
+        """After RECONNECT the session goes on over another connection."""
+        async with self.running():
+            connection = await self.current()
+            await connection.send({"op": RECONNECT})
+            await connection.closed(deadline=self.patience)
+            await self.assert_answers("again")
+        assert self.introductions() == [IDENTIFY, RESUME]
+
+    @scenario
+    async def test_a_session_that_is_invalid_is_begun_anew(self) -> None:
+        """After INVALID SESSION the bot identifies itself again."""
+        async with self.running():
+            connection = await self.current()
+            await connection.send({"op": INVALID, "d": False})
+            await connection.closed(deadline=self.patience)
+            await self.assert_answers("again")
+        assert self.introductions() == [IDENTIFY, IDENTIFY]

@@ -9,81 +9,49 @@ The platform is written from the protocol's own documents:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from nonebot_aiohttp import testing
+from nonebot_aiohttp.testing import suites
+from nonebot_aiohttp.testing.suites.base import scenario
 
-from tests.support.waiting import within
-
-from .support.conversation import Conversation
-from .support.platform import Gateway
-
-TOKEN = "a token"
 ME = {"id": "10001", "name": "a bot"}
 PERSON = {"id": "20002", "name": "friend"}
 CHANNEL = {"id": "private:20002", "type": 1}
+LOGIN = {
+    "sn": 1,
+    "adapter": "scripted",
+    "platform": "scripted",
+    "user": ME,
+    "status": 1,
+    "features": ["message.create"],
+}
 EVENT, PING, PONG, IDENTIFY, READY = 0, 1, 2, 3, 4
+numbers = itertools.count(1)
 
 
-class Satori(Gateway):
+class TestWebSocket(suites.ForwardWebSocketSuite):
     """A Satori SDK with one login."""
 
     adapter = "nonebot.adapters.satori"
+    path = "/v1/events"
+    api = ("POST", "/v1/message.create")
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.resumed_at: list[int | None] = []
-        """The sequence number that each introduction has named."""
+    def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
+        client = {"host": "127.0.0.1", "port": platform.port, "token": self.token}
+        return {"satori_clients": [client]}
 
-    def routes(self) -> Iterable[web.RouteDef]:
-        return [
-            web.get("/v1/events", self.accept),
-            web.post("/v1/message.create", self.take_message),
-        ]
-
-    def settings(self) -> dict[str, Any]:
-        return {"satori_clients": [{"host": "127.0.0.1", "port": self.port, "token": TOKEN}]}
-
-    async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:
-        introduction = await within(ws.receive_json())
+    async def greet(self, connection: testing.Connection) -> None:
+        introduction = (await connection.expect()).json
         assert introduction["op"] == IDENTIFY
-        assert introduction["body"]["token"] == TOKEN
-        self.resumed_at.append(introduction["body"].get("sn"))
-        await self.transmit(ws, {"op": READY, "body": {"logins": [self.login], "proxy_urls": []}})
-        self.welcome()
-        async for message in ws:
-            assert message.type is WSMsgType.TEXT
-            assert json.loads(message.data)["op"] == PING
-            await self.transmit(ws, {"op": PONG})
+        assert introduction["body"]["token"] == self.token
+        connection.on({"op": PING}).reply({"op": PONG})
+        await connection.send({"op": READY, "body": {"logins": [LOGIN], "proxy_urls": []}})
 
-    @property
-    def login(self) -> dict[str, Any]:
-        features = ["message.create"]
-        return {
-            "sn": 1,
-            "adapter": "scripted",
-            "platform": "scripted",
-            "user": ME,
-            "status": 1,
-            "features": features,
-        }
-
-    async def take_message(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer and return the messages that it has become."""
-        assert request.headers["Authorization"] == f"Bearer {TOKEN}"
-        assert request.headers["Satori-Platform"] == "scripted"
-        assert request.headers["Satori-User-ID"] == ME["id"]
-        assert request.content_type == "application/json"
-        message = await request.json()
-        assert message["channel_id"] == CHANNEL["id"]
-        await self.sent.put(message["content"])
-        return web.json_response([{"id": "answer", "content": message["content"]}])
-
-    def event(self, text: str) -> dict[str, Any]:
-        number = next(self.numbers)
+    def event(self, text: str) -> Any:
+        number = next(numbers)
         body = {
             "sn": number,
             "type": "message-created",
@@ -95,9 +63,29 @@ class Satori(Gateway):
         }
         return {"op": EVENT, "body": body}
 
+    def said(self, call: suites.base.Message) -> str | None:
+        assert isinstance(call, testing.Call)
+        assert call.headers["authorization"] == f"Bearer {self.token}"
+        assert call.headers["satori-platform"] == "scripted"
+        assert call.headers["satori-user-id"] == ME["id"]
+        assert call.content_type == "application/json"
+        assert call.json["channel_id"] == CHANNEL["id"]
+        return str(call.json["content"])
 
-class TestWebSocket(Conversation):
-    platform = Satori
+    def result(self, call: suites.base.Message) -> Any:
+        """Return the messages that the bot's answer has become."""
+        return [{"id": "answer", "content": call.json["content"]}]
 
-    def assert_seen(self, there: Satori) -> None:
-        assert there.resumed_at == [None, 1]
+    @scenario
+    async def test_a_session_is_resumed(self) -> None:
+        """After a restart the introduction names the last event that has come."""
+        async with self.running():
+            first = await self.connect()
+            event = self.event("/say before")
+            await self.send(event)
+            await self.heard("before")
+            await self.platform.restart()
+            second = await self.connect()
+            await self.assert_answers("after")
+        assert first.messages[0].json["body"].get("sn") is None
+        assert second.messages[0].json["body"]["sn"] == event["body"]["sn"]

@@ -67,6 +67,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.mark.parametrize("loops", LOOPS, ids=str)
 def test_loops(project: Project, loops: Loops) -> None:
+    project.write("pytest.ini", "[pytest]\n")  # The options have all that is set.
     project.write_tests(loops.fill(ON_ANY_LOOP), loops.head + HEAD)
     ran = project.run(*loops.arguments)
     assert ran.counts == {"passed": 4, "failed": 1}, ran.text

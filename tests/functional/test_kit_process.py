@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 import pytest
 
 from nonebot_aiohttp.testing import ports
+from nonebot_aiohttp.testing.endings import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.journal import NothingCame
-from nonebot_aiohttp.testing.process import BadEnd, BotProcess, DidNotStart, LeftBehind
+from nonebot_aiohttp.testing.leftovers import children_of
+from nonebot_aiohttp.testing.process import BotProcess
 from nonebot_aiohttp.testing.telling import tell
 from nonebot_aiohttp.testing.timeline import timeline
+from nonebot_aiohttp.testing.up import DidNotStart
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 
@@ -64,9 +68,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "bot.py"
 
 
+def write(path: Path, program: str) -> None:
+    path.write_text(program, "utf-8")
+
+
 def bot(path: Path, more: str = "", **options: object) -> BotProcess:
     """Write a bot that changes some of the functions, and describe its process."""
-    path.write_text(SERVER + more + RUN, "utf-8")
+    write(path, SERVER + more + RUN)
     return BotProcess(path, **options)  # type: ignore[arg-type]
 
 
@@ -141,7 +149,7 @@ def test_nobody_tells_in_another_process() -> None:
 
 async def test_a_wait_for_what_never_comes_fails_with_the_timeline(path: Path) -> None:
     async with bot(path) as running:
-        with pytest.raises(NothingCame, match="(?s)line 1 of the log with 'never'.*up"):
+        with pytest.raises(NothingCame, match=r"(?s)line 1 of the log with 'never'.*up"):
             await running.logged("never", deadline=0.01)
         with pytest.raises(NothingCame, match=r"tell\('never'\) number 2"):
             await running.told("never", 2, deadline=0.01)
@@ -157,36 +165,29 @@ async def test_a_wait_fails_at_once_when_the_bot_has_ended(path: Path) -> None:
         ]
         assert await running.stop() == 0
         for wait in waits:
-            with pytest.raises(AssertionError, match="(?s)has ended without .*never.*its log:\nup"):
+            with pytest.raises(AssertionError, match=r"(?s)ended without .*never.*its log:\nup"):
                 await wait
 
 
 async def test_ctrl_c_reaches_the_children_too(path: Path) -> None:
     more = """
 async def before():
-    code = "import signal, time; signal.signal(2, lambda *_: exit()); print('child'); time.sleep(600)"
+    code = "import signal, time; signal.signal(2, lambda *_: exit())\\n"
+    code += "print('child'); time.sleep(600)"
     kept.append(subprocess.Popen([sys.executable, "-c", code]))
 """
-    async with bot(path, more) as running:
+    # This program has a traceback of the KeyboardInterrupt, and does not wait for its child.
+    async with bot(path, more, check_leaks=False, allow_tracebacks=True) as running:
         await running.logged("child")
         running.interrupt()
-        assert await running.ended() in (-signal.SIGINT, 130, 1)
-        running.kill()  # Its traceback of a KeyboardInterrupt is Python's.
-    with pytest.raises(ProcessLookupError):
-        signal_group(running.pid)
-
-
-def signal_group(group: int) -> None:
-    import os
-
-    os.killpg(group, 0)
+        assert await running.ended() == -signal.SIGINT
+    assert children_of(running.pid) == []
 
 
 async def test_a_program_that_a_server_imports(path: Path) -> None:
-    path.write_text("import sys\nsys.stderr.write('imported\\n')\n", "utf-8")
-    server = path.with_name("a_server.py")
+    write(path, "import sys\nsys.stderr.write('imported\\n')\n")
     more = "\nimport importlib\nimportlib.import_module(sys.argv[1])\n"
-    server.write_text(SERVER + more + RUN, "utf-8")
+    write(path.with_name("a_server.py"), SERVER + more + RUN)
     async with BotProcess(path, command=["a_server", "{program}", "{host}:{port}"]) as running:
         assert await running.logged("up") == f"up bot 127.0.0.1:{running.port}"
         await running.logged("imported")
@@ -197,15 +198,15 @@ async def test_a_program_that_a_server_imports(path: Path) -> None:
 
 async def test_a_program_that_ends_at_once(path: Path) -> None:
     before = time.monotonic()
-    with pytest.raises(DidNotStart, match="(?s)exit code 3 at its start.*the reason"):
+    with pytest.raises(DidNotStart, match=r"(?s)ended with exit code 3\n.*the reason"):
         async with bot(path, "\nprint('the reason')\nsys.exit(3)\n"):
             pytest.fail("it is not up")
     assert time.monotonic() - before < 30
 
 
 async def test_a_program_that_hangs_at_its_start(path: Path) -> None:
-    hangs = bot(path, "\nprint('begun')\nbefore = forever\n", deadline=2)
-    with pytest.raises(DidNotStart, match=r"(?s)is not up after 2 s.*answers at http.*begun"):
+    hangs = bot(path, "\nprint('begun')\nbefore = forever\n", deadline=4)
+    with pytest.raises(DidNotStart, match=r"(?s)not up: after 4 s .* not answer at http.*begun"):
         async with hangs:
             pytest.fail("it is not up")
     assert hangs.exit_code == -signal.SIGKILL
@@ -251,10 +252,13 @@ async def after():
 async def before():
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, os._exit, 4)
 """
+    running = bot(path, more)
+    await asyncio.to_thread(running.start)
+    os.kill(running.pid, signal.SIGUSR1)
+    with pytest.raises(AssertionError, match="has ended without"):
+        await running.logged("something")
     with pytest.raises(BadEnd, match="ended by itself, with exit code 4"):
-        async with bot(path, more) as running:
-            running._running().send(signal.SIGUSR1)
-            await running._ends.wait(lambda codes: codes or None, "the end")
+        running.finish()
     with pytest.raises(BadEnd, match="ended with exit code 5 when it was stopped"):
         async with bot(path, more):
             pass
@@ -276,7 +280,7 @@ async def before():
 async def after():
     fail()
 """
-    with pytest.raises(BadEnd, match="(?s)traceback in the log during its stop.*Division"):
+    with pytest.raises(BadEnd, match=r"(?s)logged a traceback during its stop.*Division"):
         async with bot(path, more):
             pass
     async with bot(path, more, allow_tracebacks=True) as running:
@@ -289,33 +293,74 @@ async def after():
 
 # What is left behind.
 
-LEFT = {
-    "kept.append(asyncio.create_task(forever()))": r"a task that still runs .* forever, .*bot\.py:",
-    "kept.append(asyncio.create_task(asyncio.wait_for(forever(), 600)))": "a task that still runs",
-    "asyncio.create_task(forever())": "Task was destroyed but it is pending",
-    "forever()": "coroutine 'forever' was never awaited",
-    "import aiohttp; kept.append(aiohttp.ClientSession())": r"an aiohttp\.ClientSession",
-    "import aiohttp; aiohttp.ClientSession()": "Unclosed client session",
-    "import socket; kept.append(socket.create_server(('127.0.0.1', 0)))": r"an open socket, 127\.0",
-    "import socket; socket.create_server(('127.0.0.1', 0))": r"ResourceWarning: unclosed <socket",
-    "asyncio.create_task(asyncio.sleep(0, 1 / 1)); asyncio.create_task(fail())": "never retrieved",
-    "kept.append(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']))": (
-        r"a child process that still runs: \d+ .*time\.sleep"
-    ),
-}
+LEAVES = """
+import socket, aiohttp
+
+async def fail():
+    1 / 0
+
+async def before():
+    kept.append(asyncio.create_task(forever(), name="kept"))
+    kept.append(asyncio.create_task(asyncio.wait_for(forever(), 600), name="wrapped"))
+    kept.append(aiohttp.ClientSession())
+    kept.append(socket.create_server(("127.0.0.1", 0)))
+    kept.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+    asyncio.create_task(forever())
+    asyncio.create_task(fail())
+    aiohttp.ClientSession()
+    socket.create_server(("127.0.0.1", 0))
+    forever()
+    await asyncio.sleep(0)
+"""
+
+LEFT = (
+    r"- a task that still runs after all shutdown hooks: kept, coroutine forever, .*bot\.py:\d+\n",
+    r"- a task that still runs after all shutdown hooks: wrapped, coroutine forever, ",
+    r"- an aiohttp\.ClientSession that nobody has closed\n",
+    r"- an open socket, 127\.0\.0\.1:\d+\n",
+    r"- a child process that still runs: \d+ .*time\.sleep",
+    r"- the log says: Task was destroyed but it is pending!\n  task: .*forever",
+    r"- the log says: Task exception was never retrieved\n",
+    r"- the log says: .*ResourceWarning: Unclosed client session ",
+    r"- the log says: .*ResourceWarning: unclosed <socket\.socket ",
+    r"- the log says: .*RuntimeWarning: coroutine 'forever' was never awaited\n",
+)
+"""What is said about it."""
 
 
-@pytest.mark.parametrize("code", LEFT)
-async def test_what_is_left_behind_fails_the_block(path: Path, code: str) -> None:
-    more = f"\nasync def fail():\n    1 / 0\nasync def before():\n    {code}\n"
-    more += "    await asyncio.sleep(0)\n"
-    with pytest.raises(LeftBehind, match=f"(?s){LEFT[code]}"):
-        async with bot(path, more):
+async def test_what_is_left_behind_fails_the_block(path: Path) -> None:
+    with pytest.raises(LeftBehind) as raised:
+        async with bot(path, LEAVES) as running:
             pass
-    async with bot(path, more, check_leaks=False) as running:
+    text = str(raised.value)
+    assert [line for line in LEFT if not re.search(line, text)] == [], text
+    assert text.count("an aiohttp.ClientSession") == 1, text
+    assert text.count("an open socket") == 1, text
+    assert "PYTHONTRACEMALLOC" in text
+    assert children_of(running.pid) == []
+
+
+async def test_tracemalloc_tells_where_a_session_was_made(path: Path) -> None:
+    with pytest.raises(
+        LeftBehind, match=r"(?s)nobody has closed, made at\n.*aiohttp\.ClientSession"
+    ):
+        async with bot(path, LEAVES, env={"PYTHONTRACEMALLOC": "5"}):
+            pass
+
+
+async def test_the_check_can_be_turned_off(path: Path) -> None:
+    async with bot(path, LEAVES, check_leaks=False) as running:
         pass
-    with pytest.raises(ProcessLookupError):
-        signal_group(running.pid)
+    assert running.exit_code == 0
+    assert children_of(running.pid) == []
+
+
+async def test_what_is_left_by_the_first_of_two_runs(path: Path) -> None:
+    async with bot(path, LEAVES) as running:
+        await running.stop()
+        with pytest.raises(LeftBehind, match="an open socket"):
+            running.launch()
+        running.kill()
 
 
 async def test_what_a_program_ends_itself_is_not_left_behind(path: Path) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from nonebot_aiohttp.operations import Status, listener
+from nonebot_aiohttp.testing.leaks import open_sockets
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process
-from tests.support.leaks import open_sockets
 from tests.support.logs import Logs
 from tests.support.operated import BEARER, PLACES, TOKEN, ask, head, operated, port_of
 from tests.support.waiting import eventually, settle, within
@@ -122,7 +122,8 @@ async def test_a_client_that_does_not_read_is_dropped_at_the_stop(
         began = loop.time()
     assert loop.time() - began < 3
     await settle()
-    assert not [each for each in open_sockets() if f", {port})" in each]
+    sockets = open_sockets().values()
+    assert not [each for each in sockets if f"at 127.0.0.1:{port}," in f"{each},"]
     client.abort()
     await client.close()
     assert not logs.messages("ERROR")

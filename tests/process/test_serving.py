@@ -11,12 +11,13 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import Driver, LifecycleError, StartupError
+from nonebot_aiohttp.testing.leaks import changes
 from tests.process.bots.common import make_driver
 from tests.process.hosts import RUN
 from tests.process.observing import post
 from tests.process.simulator import Platform
 from tests.support.client import RawClient
-from tests.support.leaks import changes, process_state
+from tests.support.leaks import process_state
 from tests.support.logs import Logs
 from tests.support.scripts import send_frames
 from tests.support.server import ScriptedServer

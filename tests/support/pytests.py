@@ -38,7 +38,7 @@ CONFTEST = 'pytest_plugins = ["nonebot_aiohttp.testing.plugin"]\n'
 
 # Warnings are errors, but for one that asks for a setting of pytest-asyncio.
 _OPTIONS = (
-    *("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:nonebug", "--color=no"),
+    *("-p", "no:cacheprovider", "-p", "no:randomly", "--color=no"),
     *("-W", "error", "-W", "ignore::pytest.PytestDeprecationWarning", "--strict-markers"),
 )
 
@@ -87,9 +87,12 @@ class Project:
         """Write the module of tests, which may be indented."""
         self.write("test_it.py", head + dedent(text))
 
-    def run(self, *options: str, env: dict[str, str] | None = None) -> Ran:
-        """Run all tests of the folder."""
-        command = [sys.executable, "-m", "pytest", *_OPTIONS, *options]
+    def run(
+        self, *options: str, env: dict[str, str] | None = None, nonebug: bool = False
+    ) -> Ran:
+        """Run all tests of the folder; nonebug, where it is installed, only if that is wanted."""
+        without = () if nonebug else ("-p", "no:nonebug")
+        command = [sys.executable, "-m", "pytest", *_OPTIONS, *without, *options]
         done = subprocess.run(
             command,
             cwd=self.folder,

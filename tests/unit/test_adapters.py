@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp import Bot, HTTPConnection, HTTPRequest, MockApiException
+from nonebot_aiohttp import (
+    Bot,
+    HTTPConnection,
+    HTTPRequest,
+    MockApiException,
+    RegistrationError,
+)
 from nonebot_aiohttp.adapters import create_bot
 from tests.support.bots import RecordingBot, make_driver
 from tests.support.logs import Logs
@@ -45,6 +51,7 @@ def make_bot() -> Platform:
         ("send", ["self", "event", "message", "kwargs"], "async method"),
         ("on_calling_api", ["func"], "classmethod"),
         ("on_called_api", ["func"], "classmethod"),
+        ("remove_api_hook", ["func"], "classmethod"),
     ],
 )
 def test_a_member_has_its_kind_and_signature(member: str, parameters: list[str], kind: str) -> None:
@@ -212,6 +219,40 @@ async def test_a_hook_is_registered_once() -> None:
     assert type(bot).on_calling_api(hook) is hook
     await bot.call_api("get")
     assert seen == [1]
+
+
+async def test_a_hook_can_be_removed() -> None:
+    bot = make_bot()
+    seen: list[Any] = []
+
+    def both(*args: Any) -> None:
+        seen.append(len(args))
+
+    type(bot).on_calling_api(both)
+    type(bot).on_called_api(both)
+    type(bot).on_called_api(lambda *_: seen.append("stays"))
+    await bot.call_api("get")
+    type(bot).remove_api_hook(both)
+    await bot.call_api("get")
+    assert seen == [3, 5, "stays", "stays"]
+    type(bot).on_calling_api(both)
+    await bot.call_api("get")
+    assert seen[4:] == [3, "stays"]
+
+
+def test_a_hook_is_removed_from_the_class_on_which_it_was_registered() -> None:
+    base = type(make_bot())
+    derived: type[Platform] = type("Derived", (base,), {})
+
+    def hook(*_: Any) -> None: ...
+
+    base.on_calling_api(hook)
+    told = r"<locals>\.hook is not an API hook of .*\.Derived: remove it from the class on which"
+    with pytest.raises(RegistrationError, match=told):
+        derived.remove_api_hook(hook)
+    base.remove_api_hook(hook)
+    with pytest.raises(RegistrationError, match="is not an API hook of"):
+        base.remove_api_hook(hook)
 
 
 async def test_hooks_do_not_hear_of_a_cancelled_call() -> None:

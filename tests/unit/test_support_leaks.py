@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.leaks import LoopWatch
+from nonebot_aiohttp.testing.leaks import Leaks
 from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[2]
@@ -62,9 +62,9 @@ def test_each_leak_is_an_error_of_its_test(tmp_path: Path) -> None:
     assert "7 passed, 6 errors" in ran.stdout, ran.stdout
     wrong = [line for line in ran.stdout.splitlines() if line.startswith("ERROR ")]
     for name, sign in {
-        "test_task": "running <Task",
-        "test_session": "unclosed <aiohttp.client.ClientSession",
-        "test_server": "open socket ",
+        "test_task": "a task that still runs",
+        "test_session": "an aiohttp.ClientSession that nobody has closed",
+        "test_server": "an open socket at 127.0.0.1:",
         "test_signal": "the handler of <Signals.SIGTERM",
         "test_sink": "the sinks of loguru",
         "test_handler": "the handlers of the root logger",
@@ -75,14 +75,14 @@ def test_each_leak_is_an_error_of_its_test(tmp_path: Path) -> None:
 @pytest.mark.promise("life: after the stop no task, session or socket is left")
 @pytest.mark.both_loops
 async def test_a_task_a_session_and_a_socket_are_found() -> None:
-    watch = LoopWatch()
+    leaks = Leaks()
     task = asyncio.create_task(asyncio.Event().wait())
     session = aiohttp.ClientSession()
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
-    found = "; ".join(await watch.leftovers(timeout=0))
-    for sign in ("running <Task", "ClientSession", "TCPConnector", "open socket "):
+    found = "; ".join(await leaks.found(0))
+    for sign in ("a task that still runs", "ClientSession", "an open socket at 127.0.0.1:"):
         assert sign in found
     task.cancel()
     server.close()
     await session.close()
-    assert await watch.leftovers(DEADLINE) == []
+    assert await leaks.found(DEADLINE) == []

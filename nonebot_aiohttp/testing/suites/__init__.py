@@ -5,10 +5,11 @@ Each test has a platform of its own and a bot in a process of its own, and runs 
 fails under all drivers is the adapter's; what fails under one is that driver's.
 """
 
-from .base import Known, Suite
+from .base import Suite
 from .forward import ForwardWebSocketSuite
 from .polling import PollingSuite
 from .reverse import ReverseWebSocketSuite
+from .rules import Known, names_of, needs
 from .webhook import WebhookSuite
 
 __all__ = (
@@ -18,4 +19,6 @@ __all__ = (
     "ReverseWebSocketSuite",
     "Suite",
     "WebhookSuite",
+    "names_of",
+    "needs",
 )

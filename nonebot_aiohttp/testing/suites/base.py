@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
+import re
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -18,12 +19,13 @@ from ..drivers import drivers_to_test
 from ..echo import ADAPTER, echo_bot
 from ..faults import Fault, Hang, Status
 from ..hosting import Program
-from ..journal import Journal, Reader
+from ..journal import Journal, NothingCame, Reader
 from ..platform import Platform
 from ..process import BotProcess
 from ..replies import Json
 from ..seen import Call
 from ..websockets import Received
+from .rules import Known, check_known, marks_of, needs
 
 Message = Call | Received
 """An API call of the bot: over HTTP, or over a WebSocket."""
@@ -46,31 +48,20 @@ RETRY_AFTER = 2
 WRONG = "a wrong token"
 """What a stranger shows."""
 
+IN_VAIN = 3.0
+"""Seconds in which a bot reaches for a platform that is not there, if it logs nothing of that."""
+
+PROBLEM = re.compile(r"\[(?:WARNING|ERROR|CRITICAL)\]")
+"""What lines of NoneBot2's log with a problem have in them."""
+
 PAUSE = 0.25
 """Seconds after which a platform tries again."""
 
-_SLACK = 0.2
+SLACK = 0.2
 """Seconds by which clocks and timers may differ."""
 
 _S = TypeVar("_S", bound="Suite")
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Known:
-    """A test that is known to fail, which is a strict xfail: when it passes the suite fails.
-
-    Attributes:
-        reason: What is wrong, and whose it is, in a sentence.
-        drivers: Parts of the ``DRIVER`` lines on which it fails; empty is all.
-    """
-
-    reason: str
-    drivers: tuple[str, ...] = ()
-
-    def applies_to(self, driver: str) -> bool:
-        """Tell whether it fails on a driver."""
-        return not self.drivers or any(part in driver for part in self.drivers)
 
 
 def scenario(test: Callable[[_S], Awaitable[None]]) -> Callable[[_S, str], None]:
@@ -161,6 +152,14 @@ class Suite(abc.ABC):
     def prepare(self, platform: Platform) -> None:  # noqa: B027 - most have nothing to prepare
         """Have the platform answer what the adapter asks besides, such as who the bot is."""
 
+    def limit(self, retry_after: float | str | None) -> Fault:
+        """Return the refusal of a call that comes too often, such as with the platform's own body.
+
+        Args:
+            retry_after: The header ``Retry-After``; None is without it.
+        """
+        return Status(429, retry_after=retry_after)
+
     # What tests are made of.
 
     def run(self, test: Callable[[], Awaitable[None]], driver: str) -> None:
@@ -204,6 +203,14 @@ class Suite(abc.ABC):
                 )
             )
             yield self.bot
+
+    async def reached_in_vain(self) -> None:
+        """Wait until the bot has reached for its platform, which is not there.
+
+        Whether an attempt was made decides what is tested, and most adapters log that it failed.
+        """
+        with contextlib.suppress(NothingCame):
+            await self.bot.logged(PROBLEM, deadline=IN_VAIN)
 
     @abc.abstractmethod
     async def send(self, event: Any) -> None:
@@ -259,32 +266,22 @@ class Suite(abc.ABC):
         for call in held:
             await call.reply(self.result(call))
 
-    def need_http_api(self) -> None:
-        """Leave a test out where the API is called over a WebSocket."""
-        if self.api is None:
-            pytest.skip("the API is called over the WebSocket, which has no statuses")
-
-    def need_token(self) -> None:
-        """Leave a test out where the platform has no credentials."""
-        if self.token is None:
-            pytest.skip("the platform has no credentials")
-
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Run each test on each driver; see https://docs.pytest.org/en/stable/how-to/."""
         if "driver" not in metafunc.fixturenames:
             return
         cls = metafunc.cls
         assert cls is not None
-        name = metafunc.function.__name__
+        check_known(cls, cls.known)
         cases = getattr(metafunc.function, "cases", None)
         drivers = drivers_to_test(cls.drivers)
+        mark = partial(marks_of, cls, cls.known, metafunc.function)
         if cases is None:
-            metafunc.parametrize(
-                "driver", [_param(cls, name, None, each, each) for each in drivers]
-            )
+            alone = [pytest.param(each, id=each, marks=mark(None, each)) for each in drivers]
+            metafunc.parametrize("driver", alone)
         else:
             chosen = [
-                _param(cls, name, case, each, each, value)
+                pytest.param(each, value, id=f"{case}-{each}", marks=mark(case, each))
                 for case, value in cases.items()
                 for each in drivers
             ]
@@ -336,36 +333,25 @@ class Suite(abc.ABC):
             await self.heard("last 2")
             await bot.ended(self.patience)
 
+    @needs("api")
     @scenario
     async def test_a_call_that_is_refused_with_429_stops_nothing_else(self) -> None:
         """A call that comes too often fails or is made again, and the next event is answered."""
-        self.need_http_api()
         async with self.running():
-            self._faults.append(Status(429))
+            self._faults.append(self.limit(None))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
 
+    @needs("api")
     @scenario
     async def test_a_call_is_not_made_again_before_retry_after(self) -> None:
         """A call refused with ``Retry-After`` fails, or is made again when that time is over."""
-        self.need_http_api()
         async with self.running():
-            self._faults.append(Status(429, retry_after=RETRY_AFTER))
+            self._faults.append(self.limit(RETRY_AFTER))
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
             times = [at for text, at in self._texts if text == "limited"]
-            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - _SLACK]
+            early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - SLACK]
             assert not early, f"made again after {early[0]:.1f} s, not after {RETRY_AFTER} s"
-
-
-def _param(cls: type[Suite], test: str, case: str | None, driver: str, *values: Any) -> Any:
-    """Make the parameters of a test; what is known to fail is marked."""
-    names = (test, f"{test}[{case}]")
-    marks = [
-        pytest.mark.xfail(strict=True, reason=known.reason)
-        for name, known in cls.known.items()
-        if name in names and known.applies_to(driver)
-    ]
-    return pytest.param(*values, id=driver if case is None else f"{case}-{driver}", marks=marks)

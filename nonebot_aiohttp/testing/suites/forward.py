@@ -36,6 +36,7 @@ class ForwardWebSocketSuite(WebSocketSuite):
         """A bot that starts before its platform connects as soon as that is there."""
         await self.platform.stop()
         async with self.running():
+            await self.reached_in_vain()
             await self.platform.start()
             await self.assert_answers("at last")
 

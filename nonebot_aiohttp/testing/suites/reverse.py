@@ -11,6 +11,7 @@ from ..client import NoAnswer, Refused
 from ..faults import Close, Fault, Slow
 from ..websockets import Connection
 from .base import PAUSE, WRONG, scenario, scenarios
+from .rules import needs
 from .websocket import ENDS, WebSocketSuite
 
 
@@ -73,17 +74,17 @@ class ReverseWebSocketSuite(WebSocketSuite):
         assert status is None or 400 <= status < 500, f"refused with {status}, not with 4xx"
         assert not self.bot.all_told("connected"), "the bot was connected"
 
+    @needs("token")
     @scenario
     async def test_wrong_credentials_are_refused(self) -> None:
         """A handshake with a wrong token is refused, or the WebSocket closed."""
-        self.need_token()
         async with self.running():
             await self.assert_refused(WRONG)
 
+    @needs("token")
     @scenario
     async def test_missing_credentials_are_refused(self) -> None:
         """A handshake without a token is refused, or the WebSocket closed."""
-        self.need_token()
         async with self.running():
             await self.assert_refused(None)
 
@@ -109,6 +110,8 @@ class ReverseWebSocketSuite(WebSocketSuite):
         async with self.running():
             await self.assert_answers("before")
             await (await self.current()).fail(fault)
+            # Platforms wait for a while, so that it is not the bot's first connection that remains.
+            await self.bot.told("disconnected", deadline=self.patience)
             await self.come_back()
             await self.assert_answers("after")
 

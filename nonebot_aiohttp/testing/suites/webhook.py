@@ -13,6 +13,7 @@ from ..client import Answer, NoAnswer
 from ..faults import Cut, Fault, Reset, Slow
 from ..replies import Json
 from .base import GARBAGE, HUGE, PAUSE, TINY, WRONG, Suite, scenario, scenarios
+from .rules import needs
 
 BROKEN: dict[str, Fault] = {"cut": Cut(after=150), "reset": Reset()}
 """How a webhook ends before it is whole."""
@@ -83,17 +84,17 @@ class WebhookSuite(Suite):
         await self.assert_answers("yes")
         assert not self.was_said("no"), "the event was handled"
 
+    @needs("token")
     @scenario
     async def test_wrong_credentials_are_refused(self) -> None:
         """A webhook with a wrong token or signature is answered 4xx, and not handled."""
-        self.need_token()
         async with self.running():
             await self.assert_refused(WRONG)
 
+    @needs("token")
     @scenario
     async def test_missing_credentials_are_refused(self) -> None:
         """A webhook without a token or signature is answered 4xx, and not handled."""
-        self.need_token()
         async with self.running():
             await self.assert_refused(None)
 
@@ -169,6 +170,7 @@ class WebhookSuite(Suite):
         """A bot that starts before its platform's API answers events as soon as that is there."""
         await self.platform.stop()
         async with self.running():
+            await self.reached_in_vain()
             await self.platform.start()
             await self.send_until_taken(self.event("/say at last"))
             await self.heard("at last")

@@ -7,7 +7,7 @@ import asyncio
 
 from ..faults import Close, Fault, Reset
 from ..replies import Json
-from ..websockets import Connection
+from ..websockets import NO_CLOSE_FRAME, Connection
 from .base import GARBAGE, HUGE, TINY, Suite, scenario
 
 ENDS: dict[str, Fault] = {
@@ -15,6 +15,9 @@ ENDS: dict[str, Fault] = {
     "reset": Reset(),
 }
 """How a connection ends, by the code, or without one; 1006 is an end without a close frame."""
+
+ATTEMPTS = 5
+"""Connections over which an event is sent until one of them lasts."""
 
 
 class WebSocketSuite(Suite):
@@ -25,6 +28,10 @@ class WebSocketSuite(Suite):
     @abc.abstractmethod
     async def connect(self) -> Connection:
         """Return a new connection, and use it from now on."""
+
+    async def come_back(self) -> Connection:
+        """Return the next connection, as soon as there is one."""
+        return await self.connect()
 
     async def greet(self, connection: Connection) -> None:
         """Begin a connection as the platform does, such as with a hello and its answer.
@@ -42,7 +49,7 @@ class WebSocketSuite(Suite):
         """Return the connection, or a new one if the bot has closed it."""
         connection = self._connection
         if connection is None or not connection.is_open:
-            connection = await self.connect()
+            connection = await self.come_back()
         return connection
 
     async def send(self, event: Json | bytes) -> None:
@@ -50,25 +57,32 @@ class WebSocketSuite(Suite):
         try:
             await (await self.current()).send(event)
         except ConnectionError:
-            await (await self.connect()).send(event)
+            await (await self.come_back()).send(event)
 
     async def assert_survives(self, *messages: Json | bytes) -> None:
         """Send messages; the next event is answered, over a new connection if the bot likes."""
         await self.current()
         for message in messages:
             await self.send(message)
-        await self.say("/say survived")
+        for _ in range(ATTEMPTS):
+            if await self._is_heard("survived"):
+                return
+        raise AssertionError(f"{ATTEMPTS} connections ended before an event was answered")
+
+    async def _is_heard(self, text: str) -> bool:
+        """Say something, and tell whether it is answered before the connection ends."""
+        await self.say(f"/say {text}")
         connection = await self.current()
-        heard = asyncio.ensure_future(self.heard("survived"))
+        heard = asyncio.ensure_future(self.heard(text))
         closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
         await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
+        was_heard = heard.done()
         for each in (heard, closed):
             each.cancel()
         await asyncio.gather(heard, closed, return_exceptions=True)
-        if heard.cancelled():
-            await self.assert_answers("survived")
-        else:
+        if was_heard:
             heard.result()
+        return was_heard
 
     @scenario
     async def test_garbage_is_survived(self) -> None:
@@ -88,3 +102,14 @@ class WebSocketSuite(Suite):
         """After a text of nine million characters the next event is answered."""
         async with self.running():
             await self.assert_survives(self.event(f"/count {'a' * HUGE}"))
+
+    @scenario
+    async def test_a_stop_closes_the_connection(self) -> None:
+        """A bot that stops says so with a close frame, and plugins hear that it is gone."""
+        async with self.running() as bot:
+            await self.assert_answers("last")
+            connection = await self.current()
+            await bot.stop()
+            closed = await connection.closed(deadline=self.patience)
+            assert closed.code != NO_CLOSE_FRAME, "the connection ended without a close frame"
+            assert bot.all_told("disconnected"), "plugins did not hear that the bot is gone"

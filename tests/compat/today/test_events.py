@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from nonebot_aiohttp import testing
 from tests.process.hosts import HOSTS
 from tests.process.observing import check
 from tests.support.waiting import eventually, within
@@ -27,7 +28,7 @@ from ..support.onebot import (
     message_event,
 )
 from ..support.process import Bot, running
-from ..support.telegram import settings_for, telegram
+from ..support.telegram import polled, update
 
 pytestmark = [
     pytest.mark.timeout(90),
@@ -253,13 +254,14 @@ async def test_events_that_come_over_a_socket_meanwhile_are_handled_and_prolong_
 async def test_events_that_are_polled_meanwhile_are_handled(
     forward_driver: Candidate, tmp_path: Path
 ) -> None:
-    async with telegram() as there:
-        settings = {**settings_for(there), "work_seconds": 1}
+    async with testing.Platform() as there:
+        updates, settings = polled(there)
+        settings["work_seconds"] = 1
         async with running("adapters_bot", forward_driver, tmp_path, **settings) as bot:
-            await there.offer("/work before")
+            updates.put(update("/work before"))
             await bot.note("begun")
             bot.send_stop()
             await eventually(lambda: "1 event(s) in flight" in bot.log, what="the drain")
-            await there.offer("/work meanwhile")
+            updates.put(update("/work meanwhile"))
             assert await bot.ended() == 0
     assert handled(bot) == ["before", "meanwhile"]

@@ -5,18 +5,23 @@ from pathlib import Path
 
 import aiohttp
 
+from nonebot_aiohttp import testing
 from tests.support.waiting import within
 
 from ..support.choice import Candidate
 from ..support.onebot import connect, echo_over, platform
 from ..support.process import running
-from ..support.telegram import BOT_ID, settings_for, telegram
+from ..support.telegram import BOT, METHODS, polled, update
 
 
 async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> None:
-    async with telegram() as chats, platform() as there, aiohttp.ClientSession() as client:
-        settings = {
-            **settings_for(chats),
+    async with (
+        testing.Platform() as chats,
+        platform() as there,
+        aiohttp.ClientSession() as client,
+    ):
+        updates, settings = polled(chats)
+        settings |= {
             "adapters": ["onebot", "telegram"],
             "onebot_ws_urls": [there.ws_url],
         }
@@ -25,12 +30,16 @@ async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> Non
             url = bot.url("/onebot/v11/ws", scheme="ws")
             async with connect(client, url, "2") as reverse:
                 for number in range(3):
-                    await chats.offer(f"/echo chat {number}")
+                    updates.put(update(f"/echo chat {number}"))
                     await echo_over(forward, f"forward {number}")
                     await echo_over(reverse, f"reverse {number}", "2")
-                    sent = await within(chats.sent.get())
-                    assert sent["text"].strip() == f"chat {number}"
-            assert {entry["id"] for entry in bot.noted("connected")} == {"10001", "2", BOT_ID}
+                    sent = await chats.expect("POST", f"{METHODS}/sendMessage")
+                    assert sent.json["text"].strip() == f"chat {number}"
+            assert {entry["id"] for entry in bot.noted("connected")} == {
+                "10001",
+                "2",
+                str(BOT["id"]),
+            }
             last_word = asyncio.create_task(forward.receive())
             bot.send_stop()
             await bot.ended()

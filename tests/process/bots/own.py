@@ -11,8 +11,9 @@ import threading
 from typing import Any
 
 from nonebot_aiohttp.hosts import certificates
+from nonebot_aiohttp.testing.leaks import changes, open_clients, open_sockets
 from tests.process.bots.common import driver_of_test, note_in_journal
-from tests.support.leaks import changes, open_clients, open_sockets, process_state
+from tests.support.leaks import process_state
 
 
 def run_arguments(given: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +55,8 @@ def main() -> None:
     finally:
         given.clear()
         changed = changes(before, observed_state())
-        left = [*changed, *open_clients(), *(open_sockets() - sockets)]
+        new = [text for key, text in open_sockets().items() if key not in sockets]
+        left = [*changed, *open_clients().values(), *new]
         note_in_journal(f"left behind: {left}")
 
 

@@ -16,6 +16,7 @@ import psutil
 from loguru import logger
 
 from nonebot_aiohttp import Driver
+from nonebot_aiohttp.testing.leaks import Leaks
 from tests.stress.walking import timeline
 from tests.stress.walking.bot import WalkBot, make_adapter
 from tests.stress.walking.connecting import WebSocketWalker
@@ -27,7 +28,6 @@ from tests.stress.walking.walker import ADAPTER, Ground, Walker
 from tests.stress.walking.webhook import WebhookWalker
 from tests.support.bots import make_driver
 from tests.support.hosts import own_process
-from tests.support.leaks import LoopWatch
 from tests.support.waiting import eventually
 
 SETTINGS: dict[str, Any] = {
@@ -89,7 +89,7 @@ async def walk(
         patience: Seconds within which a peer must be served again after a fault.
     """
     started, ledger = time.monotonic(), Ledger()
-    watch = LoopWatch()
+    leaks = Leaks()
     with errors_noted(ledger.problem):
         adapter = make_adapter(ledger)
         driver = make_walked_driver(adapter, virtual)
@@ -106,7 +106,7 @@ async def walk(
         faults, slowest = ground.cycles.total(), ground.slowest
         # What refers to bots: these frames, and the exceptions in them.
         del driver, host, ground, crowd
-        await check_nothing_left(watch, adapter, ledger)
+        await check_nothing_left(leaks, adapter, ledger)
     if memory.growth > MEMORY_LIMIT:
         ledger.problem(f"the process has grown by {memory.growth} bytes")
     counts = ", ".join(f"{count} {name}" for name, count in ledger.counts.items())
@@ -166,9 +166,9 @@ async def check_all_gone(driver: Driver, ledger: Ledger) -> None:
         ledger.problem(f"{len(driver._host._transport._upgraded)} upgraded connections are kept")
 
 
-async def check_nothing_left(watch: LoopWatch, adapter: type[WalkBot], ledger: Ledger) -> None:
+async def check_nothing_left(leaks: Leaks, adapter: type[WalkBot], ledger: Ledger) -> None:
     """See tasks, sessions, sockets and bots gone."""
-    for leftover in await watch.leftovers(LINGERING):
+    for leftover in await leaks.found(LINGERING):
         ledger.problem(f"left behind: {leftover}")
     gc.collect()
     if adapter.alive:

@@ -1,0 +1,107 @@
+"""How a bot has ended: what was wrong with it, and what is left."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from . import leftovers
+from .bots import BadEnd, LeftBehind
+from .running import IS_POSIX, Run
+from .timeline import timeline
+
+STOPPED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""Exit codes after SIGTERM: servers end, or raise the signal again."""
+
+STOPS = (signal.SIGTERM, signal.SIGINT, getattr(signal, "CTRL_BREAK_EVENT", None))
+"""Signals that stop a bot."""
+
+
+@dataclass
+class Ending:
+    """What is known about the end of a run.
+
+    Attributes:
+        check_leaks: Whether what is left is a failure.
+        allow_tracebacks: Whether tracebacks in the log during the stop are none.
+        first_line: The number of the first line of the run's log.
+        stop_line: The first line after a signal that stops the bot; None if there was none.
+        is_expected: Whether the test knows of the end: it has waited for it, or sent a signal.
+        was_killed: Whether it was killed, so that nothing can be said about its end.
+        reported: What the process itself has seen that was left.
+        faults: What is wrong with the end.
+    """
+
+    check_leaks: bool
+    allow_tracebacks: bool
+    first_line: int = 0
+    stop_line: int | None = None
+    is_expected: bool = False
+    was_killed: bool = False
+    reported: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def next(self, line: int) -> Ending:
+        """Return the ending of a run that begins when the log has so many lines."""
+        return Ending(self.check_leaks, self.allow_tracebacks, line)
+
+    def settled(self) -> Ending:
+        """Return the ending of the same run for those who ask again: all has been said."""
+        return replace(self, was_killed=True, faults=[])
+
+    def expect(self, number: int, line: int) -> None:
+        """Take note of a signal that a test sends, when the log has so many lines."""
+        if number in STOPS and self.stop_line is None:
+            self.stop_line = line
+        self.is_expected = True
+
+    def judge(self, run: Run, log: Sequence[str]) -> BadEnd | None:
+        """Return what is wrong with the end of a run, if something is."""
+        left = []
+        if not self.was_killed:
+            self._look_at_the_code(run)
+            self._look_for_tracebacks(log)
+            left = self._left(run, log[self.first_line :]) if self.check_leaks else []
+        if not self.faults and not left:
+            return None
+        return (LeftBehind if left else BadEnd)(_report(self.faults, left))
+
+    def _look_at_the_code(self, run: Run) -> None:
+        if self.is_expected:
+            return
+        if self.stop_line is None:
+            self.faults.append(f"it had ended by itself, with exit code {run.code}")
+        elif IS_POSIX and run.code not in STOPPED:
+            self.faults.append(f"it ended with exit code {run.code} when it was stopped")
+
+    def _look_for_tracebacks(self, log: Sequence[str]) -> None:
+        if self.allow_tracebacks or self.stop_line is None:
+            return
+        lines = log[self.stop_line :]
+        if any(leftovers.TRACEBACK in line for line in lines):
+            text = "\n  ".join(("it logged a traceback during its stop:", *lines))
+            self.faults.append(text)
+
+    def _left(self, run: Run, log: Sequence[str]) -> list[str]:
+        left = leftovers.signs_in(log)
+        if run.code is not None and (run.code <= 0 or run.code > 128):
+            left += self.reported  # Otherwise its start or its stop has failed half-way.
+        if IS_POSIX:
+            left += leftovers.children_of(run.pid)
+        if run.log_is_held and not left:
+            left.append("a process that still has its log open")
+        return left
+
+
+def _report(faults: Sequence[str], left: Sequence[str]) -> str:
+    parts = [*faults]
+    if left:
+        parts.append(
+            "it leaves behind what its adapter or its plugins have to end before or in a shutdown"
+            " hook:\n"
+            + "\n".join(f"- {each}" for each in left)
+            + "\n(env={'PYTHONTRACEMALLOC': '25'} has Python tell where sessions and sockets were"
+            " made; check_leaks=False turns this check off)"
+        )
+    return "the bot: " + "\n".join(parts) + f"\n\n{timeline.render()}"

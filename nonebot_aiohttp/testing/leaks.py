@@ -1,0 +1,174 @@
+"""``Leaks``: what has appeared on an event loop and in its process, and should be gone.
+
+What the kit itself has open there, such as a platform's sockets, is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import importlib.util
+import os
+import signal
+import socket
+import stat
+import sys
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from .owned import owned, owned_sockets
+
+MOMENT = 2.0
+"""Seconds for what was closed to be gone; they pass only if something is left."""
+
+_TURNS = 20
+"""Turns of the loop in which most of it goes, before the clock is looked at."""
+
+_PAUSE = 0.01
+
+_DESCRIPTORS = "/dev/fd"
+
+_TIMER = getattr(signal, "SIGALRM", None)
+"""The signal of pytest-timeout, which sets its handler during the test."""
+
+
+class Leaks:
+    """Tells what has appeared on the running loop, and in the process, since it was made."""
+
+    def __init__(self) -> None:
+        """Note the tasks of the running loop, and the clients and sockets of the process."""
+        self._tasks = asyncio.all_tasks()
+        self._before: set[Any] = {*open_clients(), *open_sockets()}
+
+    async def found(self, moment: float | None = None) -> list[str]:
+        """Describe what is left when it has had a moment to go; empty if all of it went.
+
+        Args:
+            moment: Seconds; None is `MOMENT`.
+        """
+        loop = asyncio.get_running_loop()
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        end = loop.time() + (MOMENT if moment is None else moment)
+        # Nothing tells when a task, a session or a socket is gone.
+        while (left := self._now()) and loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_PAUSE)
+        return left
+
+    def _now(self) -> list[str]:
+        tasks = asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
+        things: dict[Any, str] = {**open_clients(), **open_sockets()}
+        return [
+            *sorted(map(describe_task, tasks)),
+            *(text for key, text in things.items() if key not in self._before),
+        ]
+
+
+def describe_task(task: asyncio.Task[Any]) -> str:
+    """Name a task that still runs, and the line at which it stands."""
+    coroutine: Any = task.get_coro()
+    where = "".join(f", which stands at {_place(frame)}" for frame in task.get_stack(limit=1))
+    name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
+    return f"a task that still runs: {task.get_name()}, coroutine {name}{where}"
+
+
+def _place(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def open_clients() -> dict[int, str]:
+    """Describe the sessions and connectors of aiohttp that are not closed, by their ids.
+
+    A session is listed without its connector.
+    """
+    aiohttp = sys.modules.get("aiohttp")
+    if aiohttp is None:
+        return {}
+    ours = owned()
+    kinds = {*_family(aiohttp.ClientSession), *_family(aiohttp.BaseConnector)}
+    # Not isinstance, which is slower, and has proxy objects run code that gives their class.
+    found = [each for each in gc.get_objects() if id(type(each)) in kinds]
+    left = [each for each in found if not each.closed and id(each) not in ours]
+    of_sessions = {id(each.connector) for each in left if hasattr(each, "connector")}
+    return {id(each): _describe_client(each) for each in left if id(each) not in of_sessions}
+
+
+def _family(root: type) -> Iterator[int]:
+    """Yield the ids of a class and of those that derive from it."""
+    yield id(root)
+    children: list[type] = root.__subclasses__()
+    for derived in children:
+        yield from _family(derived)
+
+
+def _describe_client(client: Any) -> str:
+    """Name a client, and where it was made as far as PYTHONTRACEMALLOC has Python remember it."""
+    text = f"an aiohttp.{type(client).__name__} that nobody has closed"
+    trace = tracemalloc.get_object_traceback(client)
+    return text if trace is None else text + ", made at\n" + "\n".join(trace.format())
+
+
+def open_sockets() -> dict[tuple[int, int], str]:
+    """Describe the sockets of the process that have an address, by descriptor and inode.
+
+    Where descriptors are not listed, on Windows, psutil is asked; without it there are none.
+    """
+    if not os.path.isdir(_DESCRIPTORS):
+        return _from_psutil()
+    numbers, addresses = owned_sockets()
+    found = {}
+    for name in os.listdir(_DESCRIPTORS):
+        number = int(name)
+        # The descriptor that has listed the folder is closed by now.
+        with suppress(OSError):
+            status = os.fstat(number)
+            if stat.S_ISSOCK(status.st_mode) and number not in numbers:
+                address, text = _describe_socket(number)
+                if address and address not in addresses:
+                    found[number, status.st_ino] = text
+    return found
+
+
+def _from_psutil() -> dict[tuple[int, int], str]:
+    if importlib.util.find_spec("psutil") is None:
+        return {}
+    psutil: Any = importlib.import_module("psutil")
+    _, addresses = owned_sockets()
+    places = {tuple(each.laddr) for each in psutil.Process().net_connections()} - addresses
+    return {place: f"an open socket at {_shown(place)}" for place in places}
+
+
+def _describe_socket(number: int) -> tuple[Any, str]:
+    """Return the address of a socket, which an event loop's own pair has not, and a text."""
+    with socket.socket(fileno=os.dup(number)) as copy:
+        address = copy.getsockname()
+        text = f"an open socket at {_shown(address)}"
+        with suppress(OSError):
+            text += f", connected to {_shown(copy.getpeername())}"
+        return address, text
+
+
+def _shown(address: Any) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else repr(address)
+
+
+def signal_handlers() -> dict[str, object]:
+    """Return what handles each signal of the process."""
+    return {
+        f"the handler of {number!r}": signal.getsignal(number)
+        for number in signal.valid_signals()
+        if number != _TIMER
+    }
+
+
+def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Describe what has changed."""
+    return [
+        f"{name} changed from {was!r} to {after[name]!r}"
+        for name, was in before.items()
+        if after[name] != was
+    ]

@@ -1,0 +1,201 @@
+"""The kit's fixtures start NoneBot2's bots, on every driver and beside nonebug."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nonebot_aiohttp.testing.drivers import OURS, STOCK
+from tests.support.loops import LOOPS, Loops
+from tests.support.pytests import Project
+
+BOT = """
+import asyncio
+import os
+import urllib.request
+import nonebot
+from nonebot.adapters.onebot.v11 import Adapter
+
+nonebot.init()
+driver = nonebot.get_driver()
+driver.register_adapter(Adapter)
+nonebot.load_builtin_plugin("echo")
+
+
+async def tell(path):
+    url = os.environ["TOLD"] + path
+    await asyncio.to_thread(lambda: urllib.request.urlopen(url).close())
+
+
+if "TOLD" in os.environ:
+
+    @driver.on_startup
+    async def hello():
+        await tell("/hello")
+
+    @driver.on_shutdown
+    async def bye():
+        await tell("/bye")
+
+
+nonebot.run()
+"""
+
+HEAD = """
+import json
+import os
+import signal
+import aiohttp
+import pytest
+from aiohttp import web
+
+TOKEN = {"onebot_access_token": "a token"}
+HEADERS = {"X-Self-ID": "1", "Authorization": "Bearer a token"}
+EVENT = {
+    "time": 1_700_000_000,
+    "self_id": 1,
+    "post_type": "message",
+    "message_type": "private",
+    "sub_type": "friend",
+    "message_id": 1,
+    "user_id": 2,
+    "message": [{"type": "text", "data": {"text": "/echo hello"}}],
+    "raw_message": "/echo hello",
+    "font": 0,
+    "sender": {},
+}
+
+
+async def answers(connection):
+    await connection.send(EVENT)
+    call = await connection.expect({"action": "send_msg"})
+    assert call.json["params"]["message"][0]["data"]["text"].strip() == "hello"
+    await call.reply({"status": "ok", "retcode": 0, "data": {}, "echo": call.json["echo"]})
+
+"""
+
+ON_EACH_LOOP = """
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+# async test
+async def test_reverse(nonebot_platform, nonebot_bot):
+    bot = nonebot_bot("bot.py", settings=TOKEN)
+    url = bot.ws_url("/onebot/v11/ws")
+    await answers(await nonebot_platform.connect(url, headers=HEADERS))
+"""
+
+ON_EACH_DRIVER = """
+# async test
+async def test_reconnect(nonebot_platform, nonebot_bot):
+    url = nonebot_platform.ws_url
+    bot = nonebot_bot("bot.py", settings={"onebot_ws_urls": [url]})
+    await (await nonebot_platform.connected()).close(1012)
+    again = await nonebot_platform.connected()
+    await again.send({"post_type": "meta_event", "meta_event_type": "lifecycle",
+        "sub_type": "connect", "self_id": 1, "time": 1})
+    await answers(again)
+
+
+def test_without_a_loop(nonebot_platform, nonebot_bot, nonebot_driver):
+    '''The bot is ended while the platform is there.'''
+    nonebot_platform.on("GET", "/hello").reply(json=1)
+    nonebot_platform.on("GET", "/bye").reply(json=1)
+    bot = nonebot_bot("bot.py", env={"TOLD": nonebot_platform.url})
+    is_ours = nonebot_driver == "nonebot_aiohttp.nonebot2"
+    assert ("nonebot_aiohttp | Listening" in bot.text) == is_ours
+
+
+# async test
+async def test_server_in_the_loop(nonebot_bot):
+    '''The bot needs the test's own loop in order to start.'''
+    told = []
+
+    async def note(request):
+        told.append(request.path)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/{what}", note)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    bot = await nonebot_bot.start("bot.py", env={"TOLD": address})
+    await bot.stop()
+    await runner.cleanup()
+    assert told == ["/hello", "/bye"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with a bot."""
+    project = Project(tmp_path)
+    project.write("pytest.ini", "[pytest]\n")
+    project.write("bot.py", BOT)
+    return project
+
+
+@pytest.mark.parametrize("line", [*STOCK, OURS])
+def test_drivers(project: Project, line: str) -> None:
+    project.write_tests(LOOPS[0].fill(ON_EACH_DRIVER), HEAD)
+    ran = project.run(*LOOPS[0].arguments, "--nonebot-drivers", line, "-v")
+    assert ran.counts == {"passed": 3}, ran.text
+    assert f"test_it.py::test_reconnect[{line}] PASSED" in ran.text
+
+
+@pytest.mark.parametrize("loops", LOOPS, ids=str)
+def test_loops(project: Project, loops: Loops) -> None:
+    project.write_tests(loops.fill(ON_EACH_LOOP), loops.head + HEAD)
+    ran = project.run(*loops.arguments, "--nonebot-drivers", OURS)
+    assert ran.counts == {"passed": 1}, ran.text
+
+
+FAILING = """
+def test_left_behind(nonebot_bot):
+    nonebot_bot("leaving.py")
+
+
+def test_ended(nonebot_bot):
+    nonebot_bot("bot.py").kill()
+
+
+def test_not_started(nonebot_bot):
+    nonebot_bot("failing.py")
+
+
+def test_no_program(nonebot_bot):
+    nonebot_bot("no_bot.py")
+
+
+def test_body(nonebot_platform, nonebot_bot):
+    nonebot_bot("leaving.py")
+    assert 1 == 2
+
+
+def test_two_of_the_kit(nonebot_platform, nonebot_bot):
+    nonebot_platform.on("GET", "/unused").reply(json=1)
+    nonebot_bot("leaving.py")
+"""
+
+
+def test_failures(project: Project) -> None:
+    """They are the test's own, and show the log of the bot."""
+    session = "import aiohttp, nonebot\nnonebot.init()\nseen = []\n"
+    project.write("failing.py", f"{session}raise RuntimeError('so it is')\n")
+    project.write(
+        "leaving.py",
+        f"""{session}
+@nonebot.get_driver().on_startup
+async def start():
+    seen.append(aiohttp.ClientSession())
+nonebot.run()
+""",
+    )
+    project.write_tests(FAILING, HEAD)
+    ran = project.run("--nonebot-drivers", OURS)
+    assert ran.counts == {"failed": 5, "passed": 1}, ran.text
