@@ -1,11 +1,12 @@
 """What every platform does to an adapter, over each of the four ways."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from nonebot_aiohttp.testing import Platform, Updates
 from nonebot_aiohttp.testing.suites import (
     ForwardWebSocketSuite,
+    Known,
     PollingSuite,
     ReverseWebSocketSuite,
     Suite,
@@ -63,6 +64,12 @@ class TestWebhook(OverHTTP, WebhookSuite):
 
 class TestReverseWebSocket(OverTheWebSocket, ReverseWebSocketSuite):
     path = "/pigeon/ws"
+    known: ClassVar[Mapping[str, Known]] = {
+        "test_a_stop_lets_an_event_in_flight_end": Known(
+            "uvicorn closes all WebSockets before NoneBot stops, so that a handler cannot answer",
+            drivers=("~fastapi",),
+        ),
+    }
 
     def handshake(self, token: str | None) -> Mapping[str, str]:
         shown = {} if token is None else {"Authorization": f"Bearer {token}"}
