@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import nonebot.drivers
-from anyio import fail_after
+from anyio import fail_after, move_on_after
 from nonebot.drivers import URL, HTTPClientMixin, Request, WebSocketClientMixin
 
 from .api import result_of
@@ -120,7 +120,8 @@ class Forward:
         root, api = self._config.pigeon_root.rstrip("/"), self._adapter.api
         url = URL(f"{root}/gateway")
         url = url.with_scheme("wss" if url.scheme in ("https", "wss") else "ws")
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
             with fail_after(OPENING):
                 data = {"bot": self_id}
                 answer = await api.request("POST", "/ticket", data=data, timeout=OPENING)
@@ -132,6 +133,10 @@ class Forward:
                 websocket = await stack.enter_async_context(self._adapter.websocket(request))
             log("INFO", f"Bot {shown(self_id)} has a WebSocket to {shown(str(url))}")
             await self._adapter.read(self_id, websocket, self._config.pigeon_idle)
+        finally:
+            # Not all drivers keep to the timeout, if the peer has vanished.
+            with move_on_after(CLOSING + 1):
+                await stack.aclose()
 
     def _backoff(self) -> Backoff:
         return Backoff(self._config.pigeon_reconnect, self._config.pigeon_reconnect_max)
