@@ -16,25 +16,23 @@ import inspect
 import operator
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import pytest
 
-from . import journal, kept, platform, ports, process, routes, websockets
+from . import bots, journal, kept, platform, ports, process, routes, websockets
 from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
 from .hooks import Hooks, restored_hooks
+from .hosting import Program
 from .kept import Kept
 from .platform import Platform
 from .process import BotProcess
-from .served import Served
+from .served import Servable, Served
 from .timeline import timeline
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    Program: TypeAlias = str | os.PathLike[str] | Callable[..., Any]
+D = TypeVar("D", bound=Servable)
 
 _OPTION = "nonebot_drivers"
 """The name of the option and of the setting in pytest's configuration."""
@@ -46,7 +44,7 @@ _KEPT = pytest.StashKey[Kept]()
 __tracebackhide__ = operator.methodcaller("errisinstance", AssertionError)
 """Tells pytest not to show the lines of this module for a failed check, which is of the test."""
 
-_INNER = (journal, kept, platform, process, routes, websockets)
+_INNER = (bots, journal, kept, platform, process, routes, websockets)
 """Modules whose lines pytest does not show either."""
 
 _LINES = pytest.StashKey[tuple[str, ...]]()
@@ -94,8 +92,7 @@ class StartBot:
             DidNotStart: The bot does not start; the text has its log.
         """
         bot = self._make(program, driver, env, settings=settings, arguments=arguments, **options)
-        bot.start()
-        return self._kept.keep(bot)
+        return self._kept.keep(bot.__enter__())
 
     async def start(
         self,
@@ -140,7 +137,7 @@ class Serve:
         """Take what is known of the test."""
         self._kept = kept
 
-    def __call__(self, driver: Any, **options: Any) -> Served[Any]:
+    def __call__(self, driver: D, **options: Any) -> Served[D]:
         """Serve a standalone driver: ``async with nonebot_serve(driver) as bot``.
 
         Args:
@@ -263,7 +260,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """End what the test has of the kit, and let its problems fail the test."""
-    kept = item.stash[_KEPT]
+    kept = item.stash.setdefault(_KEPT, Kept())
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
@@ -280,8 +277,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show in a failure's report what else is wrong, and the timeline unless it has that."""
     report = yield
+    # Another plugin may have ended the setup before it was here.
+    kept = item.stash.setdefault(_KEPT, Kept())
     if report.failed:
-        report.sections += item.stash[_KEPT].sections(report.longreprtext)
+        report.sections += kept.sections(report.longreprtext)
+    if call.when == "teardown":
+        del item.stash[_KEPT]  # With the drivers and the errors of the test.
     return report
 
 
