@@ -69,7 +69,11 @@ class Forward:
         await self._connections.cancel()
 
     async def _poll(self, self_id: str) -> None:
-        """Poll for ever. The bot is connected from a poll that was answered to one that was not."""
+        """Poll for ever. The bot is connected from a poll that was answered to one that was not.
+
+        The first poll asks for all that Pigeon still has. An adapter that must not see an event
+        again after a restart keeps the last number in a file.
+        """
         backoff, last = self._backoff(), 0
         with ExitStack() as online:
             bot = None
