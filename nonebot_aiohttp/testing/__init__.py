@@ -146,6 +146,7 @@ _NAMES = {
         "NothingCame",
     ),
     "platform": (
+        "FunctionFailed",
         "Platform",
         "UnexpectedRequests",
         "UnusedReplies",
