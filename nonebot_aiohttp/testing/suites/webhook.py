@@ -18,6 +18,9 @@ from .rules import needs
 BROKEN: dict[str, Fault] = {"cut": Cut(after=150), "reset": Reset()}
 """How a webhook ends before it is whole."""
 
+LATE = 2.0
+"""Seconds that a slow body takes, whose head comes at the same pace."""
+
 
 class WebhookSuite(Suite):
     """What a platform that posts its events does to the bot.
@@ -102,7 +105,8 @@ class WebhookSuite(Suite):
     async def test_credentials_that_come_late_are_accepted(self) -> None:
         """A webhook that comes byte by byte is taken."""
         async with self.running():
-            answer = await self.post(self.event("/say late"), fault=Slow(pace=2_000))
+            body = self.encode(self.event("/say late"))
+            answer = await self.post(body, fault=Slow(pace=max(len(body) / LATE, 1_000)))
             assert answer.status < 300, f"answered {answer.status}"
             await self.heard("late")
 
