@@ -6,6 +6,7 @@ What the kit itself has open there, such as a platform's sockets, is none.
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import importlib
 import importlib.util
@@ -159,10 +160,17 @@ def _shown(address: Any) -> str:
 def signal_handlers() -> dict[str, object]:
     """Return what handles each signal of the process."""
     return {
-        f"the handler of {number!r}": signal.getsignal(number)
+        f"the handler of {number!r}": _handler(number)
         for number in signal.valid_signals()
         if number != _TIMER
     }
+
+
+def _handler(number: int) -> object:
+    # asyncio.Runner handles Ctrl+C by a partial function of the task that it runs, which is another
+    # one before than after the yield of an async fixture.
+    found = signal.getsignal(number)
+    return found.func if isinstance(found, functools.partial) else found
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:

@@ -18,23 +18,25 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from . import journal, kept, platform, ports, process, routes, websockets
+from . import bots, journal, kept, platform, ports, process, routes, websockets
 from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
 from .hooks import Hooks, restored_hooks
 from .kept import Kept
 from .platform import Platform
 from .process import BotProcess
-from .served import Served
+from .served import Servable, Served
 from .timeline import timeline
 
 if TYPE_CHECKING:
     from typing import TypeAlias
 
     Program: TypeAlias = str | os.PathLike[str] | Callable[..., Any]
+
+D = TypeVar("D", bound=Servable)
 
 _OPTION = "nonebot_drivers"
 """The name of the option and of the setting in pytest's configuration."""
@@ -46,7 +48,7 @@ _KEPT = pytest.StashKey[Kept]()
 __tracebackhide__ = operator.methodcaller("errisinstance", AssertionError)
 """Tells pytest not to show the lines of this module for a failed check, which is of the test."""
 
-_INNER = (journal, kept, platform, process, routes, websockets)
+_INNER = (bots, journal, kept, platform, process, routes, websockets)
 """Modules whose lines pytest does not show either."""
 
 _LINES = pytest.StashKey[tuple[str, ...]]()
@@ -140,7 +142,7 @@ class Serve:
         """Take what is known of the test."""
         self._kept = kept
 
-    def __call__(self, driver: Any, **options: Any) -> Served[Any]:
+    def __call__(self, driver: D, **options: Any) -> Served[D]:
         """Serve a standalone driver: ``async with nonebot_serve(driver) as bot``.
 
         Args:

@@ -9,6 +9,9 @@ import pytest
 
 from tests.support.pytests import Project, Ran
 
+# Some start a pytest.
+pytestmark = pytest.mark.timeout(300)
+
 FAILING = """
 def test_unexpected(nonebot_platform):
     ask(nonebot_platform)

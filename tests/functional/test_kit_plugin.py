@@ -11,6 +11,9 @@ from nonebot_aiohttp.testing.drivers import OURS, STOCK, VARIABLE, drivers_to_te
 from tests.support.loops import LOOPS, Loops
 from tests.support.pytests import HEAD, Project
 
+# Each starts a pytest.
+pytestmark = pytest.mark.timeout(300)
+
 ON_ANY_LOOP = """
 @pytest.fixture
 def anyio_backend():

@@ -87,9 +87,7 @@ class Project:
         """Write the module of tests, which may be indented."""
         self.write("test_it.py", head + dedent(text))
 
-    def run(
-        self, *options: str, env: dict[str, str] | None = None, nonebug: bool = False
-    ) -> Ran:
+    def run(self, *options: str, env: dict[str, str] | None = None, nonebug: bool = False) -> Ran:
         """Run all tests of the folder; nonebug, where it is installed, only if that is wanted."""
         without = () if nonebug else ("-p", "no:nonebug")
         command = [sys.executable, "-m", "pytest", *_OPTIONS, *without, *options]
@@ -99,7 +97,7 @@ class Project:
             env={**os.environ, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=300,
             check=False,
         )
         return Ran(done.returncode, done.stdout + done.stderr)

@@ -8,7 +8,10 @@ import pytest
 
 from nonebot_aiohttp.testing.drivers import OURS, STOCK
 from tests.support.loops import LOOPS, Loops
-from tests.support.pytests import Project
+from tests.support.pytests import Project, Ran
+
+# Each starts a pytest, which starts bots.
+pytestmark = pytest.mark.timeout(300)
 
 BOT = """
 import asyncio
@@ -155,12 +158,28 @@ def test_loops(project: Project, loops: Loops) -> None:
     assert ran.counts == {"passed": 1}, ran.text
 
 
+LEAVING = """
+import aiohttp
+import nonebot
+
+nonebot.init()
+sessions = []
+
+
+@nonebot.get_driver().on_startup
+async def start():
+    sessions.append(aiohttp.ClientSession())
+
+
+nonebot.run()
+"""
+
 FAILING = """
 def test_left_behind(nonebot_bot):
     nonebot_bot("leaving.py")
 
 
-def test_ended(nonebot_bot):
+def test_killed(nonebot_bot):
     nonebot_bot("bot.py").kill()
 
 
@@ -172,30 +191,136 @@ def test_no_program(nonebot_bot):
     nonebot_bot("no_bot.py")
 
 
-def test_body(nonebot_platform, nonebot_bot):
+def test_body(nonebot_bot):
     nonebot_bot("leaving.py")
     assert 1 == 2
 
 
-def test_two_of_the_kit(nonebot_platform, nonebot_bot):
+def test_two_checks(nonebot_platform, nonebot_bot):
     nonebot_platform.on("GET", "/unused").reply(json=1)
     nonebot_bot("leaving.py")
 """
 
 
-def test_failures(project: Project) -> None:
-    """They are the test's own, and show the log of the bot."""
-    session = "import aiohttp, nonebot\nnonebot.init()\nseen = []\n"
-    project.write("failing.py", f"{session}raise RuntimeError('so it is')\n")
-    project.write(
-        "leaving.py",
-        f"""{session}
-@nonebot.get_driver().on_startup
-async def start():
-    seen.append(aiohttp.ClientSession())
-nonebot.run()
-""",
-    )
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The run of a suite whose bots fail."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.write("bot.py", BOT)
+    project.write("leaving.py", LEAVING)
+    project.write("failing.py", "raise RuntimeError('so it is')\n")
     project.write_tests(FAILING, HEAD)
-    ran = project.run("--nonebot-drivers", OURS)
-    assert ran.counts == {"failed": 5, "passed": 1}, ran.text
+    return project.run("--nonebot-drivers", OURS)
+
+
+class TestFailures:
+    """Failures are the test's own, and show the log of the bot."""
+
+    def test_outcomes(self, ran: Ran) -> None:
+        assert ran.counts == {"failed": 5, "passed": 1}, ran.text
+
+    @pytest.mark.parametrize(
+        ("test", "text"),
+        [
+            ("test_left_behind", "LeftBehind: "),
+            ("test_two_checks", "LeftBehind: "),
+            ("test_not_started", "DidNotStart: "),
+            ("test_no_program", "there is no no_bot.py, neither beside the test nor above it"),
+        ],
+    )
+    def test_text(self, ran: Ran, test: str, text: str) -> None:
+        shown = ran.part(f"{test}[{OURS}]")
+        assert shown.count(text) == 1
+        assert ("RuntimeError: so it is" in shown) == (test == "test_not_started")
+
+    def test_log_is_shown_beside(self, ran: Ran) -> None:
+        assert "| NoneBot is initializing..." in ran.part(f"test_left_behind[{OURS}]")
+
+    @pytest.mark.parametrize(
+        ("test", "first", "too"),
+        [
+            ("test_body", "assert 1 == 2", "LeftBehind: "),
+            ("test_two_checks", "LeftBehind: ", "UnusedReplies: GET /unused"),
+        ],
+    )
+    def test_order(self, ran: Ran, test: str, first: str, too: str) -> None:
+        shown = ran.part(f"{test}[{OURS}]")
+        section = shown.index("nonebot: the test has failed in this, too")
+        assert shown.index(first) < section < shown.index(too, section)
+
+
+NONEBUG_CONFTEST = """
+import nonebot
+import pytest
+from nonebug import NONEBOT_INIT_KWARGS
+from pytest_asyncio import is_async_test
+
+pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
+
+
+def pytest_configure(config):
+    config.stash[NONEBOT_INIT_KWARGS] = {
+        "driver": "~fastapi+~httpx+~websockets",
+        "onebot_access_token": "a token",
+        "_env_file": None,
+    }
+
+
+def pytest_collection_modifyitems(items):
+    session = pytest.mark.asyncio(loop_scope="session")
+    for item in items:
+        if is_async_test(item):
+            item.add_marker(session, append=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def after_nonebot_init(after_nonebot_init):
+    from nonebot.adapters.onebot.v11 import Adapter
+
+    nonebot.get_driver().register_adapter(Adapter)
+    nonebot.load_builtin_plugin("echo")
+"""
+
+BESIDE_NONEBUG = """
+from nonebot.adapters import Bot as BaseBot
+from nonebot.exception import MockApiException
+from nonebug import App
+
+CALLED = []
+
+
+@pytest.mark.asyncio
+async def test_hook(nonebot_hooks, app: App):
+    @BaseBot.on_calling_api
+    async def answer(bot, api, data):
+        raise MockApiException({"message_id": 1})
+
+    assert nonebot_hooks.added()
+
+
+@pytest.mark.asyncio
+async def test_hook_is_gone(nonebot_hooks, app: App):
+    async with app.test_api() as ctx:
+        bot = ctx.create_bot()
+        ctx.should_call_api("get_status", {}, "from nonebug")
+        assert await bot.call_api("get_status") == "from nonebug"
+
+
+@pytest.mark.asyncio
+async def test_reverse(nonebot_platform, nonebot_bot, app: App):
+    bot = nonebot_bot("bot.py", settings=TOKEN)
+    url = bot.ws_url("/onebot/v11/ws")
+    await answers(await nonebot_platform.connect(url, headers=HEADERS))
+"""
+
+
+def test_beside_nonebug(project: Project) -> None:
+    """On the loop of the session, which nonebug's manual asks for."""
+    project.write("conftest.py", NONEBUG_CONFTEST)
+    project.write(
+        "pytest.ini",
+        "[pytest]\nasyncio_default_fixture_loop_scope = session\nasyncio_mode = auto\n",
+    )
+    project.write_tests(BESIDE_NONEBUG, HEAD)
+    ran = project.run("--nonebot-drivers", OURS, nonebug=True)
+    assert ran.counts == {"passed": 3}, ran.text
