@@ -1,6 +1,7 @@
 """A kit for authors of adapters: a platform with its faults, and bots under any driver.
 
-The suites are imported when they are first used, because they need pytest, and the rest does not.
+The names here are public. Each is imported when it is first used: a bot's own process, which calls
+`tell`, must not bring a platform along, and only the suites need pytest.
 """
 
 from __future__ import annotations
@@ -8,42 +9,39 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .bots import BadEnd, LeftBehind
-from .client import Answer, NoAnswer, Refused
-from .drivers import OURS, STOCK, drivers_to_test
-from .faults import (
-    Close,
-    Cut,
-    ExpiredCertificate,
-    Fault,
-    Garbage,
-    HalfOpen,
-    Hang,
-    Oversize,
-    Redirect,
-    Reset,
-    Silent,
-    Slow,
-    Status,
-)
-from .hooks import restored_hooks
-from .journal import DEADLINE, Journal, NothingCame
-from .platform import Platform, UnexpectedRequests, UnusedReplies
-from .polling import Updates
-from .ports import free_port
-from .process import BotProcess
-from .replies import Reply
-from .routes import Route
-from .seen import Call, Upload
-from .served import Served
-from .server import WebSocketRoute
-from .starting import Serve, StartBot
-from .telling import tell
-from .timeline import timeline
-from .up import DidNotStart
-from .websockets import Closed, Connection, Received
-
 if TYPE_CHECKING:
+    from .bots import BadEnd, LeftBehind
+    from .client import Answer, NoAnswer, Refused
+    from .drivers import OURS, STOCK, drivers_to_test
+    from .echo import echo_bot
+    from .faults import (
+        Close,
+        Cut,
+        ExpiredCertificate,
+        Fault,
+        Garbage,
+        HalfOpen,
+        Hang,
+        Oversize,
+        Place,
+        Redirect,
+        Reset,
+        Silent,
+        Slow,
+        Status,
+    )
+    from .hooks import restored_hooks
+    from .journal import DEADLINE, Journal, NothingCame
+    from .platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
+    from .polling import Updates
+    from .ports import free_port
+    from .process import BotProcess
+    from .replies import Reply
+    from .routes import Route
+    from .seen import Call, Upload
+    from .served import Served
+    from .server import WebSocketRoute
+    from .starting import Serve, StartBot
     from .suites import (
         ForwardWebSocketSuite,
         Known,
@@ -55,6 +53,9 @@ if TYPE_CHECKING:
         scenario,
         scenarios,
     )
+    from .telling import tell
+    from .up import DidNotStart
+    from .websockets import Closed, Connection, Received
 
 __all__ = (
     "DEADLINE",
@@ -72,6 +73,7 @@ __all__ = (
     "ExpiredCertificate",
     "Fault",
     "ForwardWebSocketSuite",
+    "FunctionFailed",
     "Garbage",
     "HalfOpen",
     "Hang",
@@ -82,6 +84,7 @@ __all__ = (
     "NoAnswer",
     "NothingCame",
     "Oversize",
+    "Place",
     "Platform",
     "PollingSuite",
     "Received",
@@ -105,37 +108,105 @@ __all__ = (
     "WebSocketRoute",
     "WebhookSuite",
     "drivers_to_test",
+    "echo_bot",
     "free_port",
     "restored_hooks",
     "scenario",
     "scenarios",
     "tell",
-    "timeline",
 )
 
-_OF_SUITES = (
-    "ForwardWebSocketSuite",
-    "Known",
-    "Message",
-    "PollingSuite",
-    "ReverseWebSocketSuite",
-    "Suite",
-    "WebhookSuite",
-    "scenario",
-    "scenarios",
-)
-"""Names of ``suites``, each of which is imported when it is first used."""
+_NAMES = {
+    "bots": (
+        "BadEnd",
+        "LeftBehind",
+    ),
+    "client": (
+        "Answer",
+        "NoAnswer",
+        "Refused",
+    ),
+    "drivers": (
+        "OURS",
+        "STOCK",
+        "drivers_to_test",
+    ),
+    "echo": ("echo_bot",),
+    "faults": (
+        "Close",
+        "Cut",
+        "ExpiredCertificate",
+        "Fault",
+        "Garbage",
+        "HalfOpen",
+        "Hang",
+        "Oversize",
+        "Place",
+        "Redirect",
+        "Reset",
+        "Silent",
+        "Slow",
+        "Status",
+    ),
+    "hooks": ("restored_hooks",),
+    "journal": (
+        "DEADLINE",
+        "Journal",
+        "NothingCame",
+    ),
+    "platform": (
+        "FunctionFailed",
+        "Platform",
+        "UnexpectedRequests",
+        "UnusedReplies",
+    ),
+    "polling": ("Updates",),
+    "ports": ("free_port",),
+    "process": ("BotProcess",),
+    "replies": ("Reply",),
+    "routes": ("Route",),
+    "seen": (
+        "Call",
+        "Upload",
+    ),
+    "served": ("Served",),
+    "server": ("WebSocketRoute",),
+    "starting": (
+        "Serve",
+        "StartBot",
+    ),
+    "suites": (
+        "ForwardWebSocketSuite",
+        "Known",
+        "Message",
+        "PollingSuite",
+        "ReverseWebSocketSuite",
+        "Suite",
+        "WebhookSuite",
+        "scenario",
+        "scenarios",
+    ),
+    "telling": ("tell",),
+    "up": ("DidNotStart",),
+    "websockets": (
+        "Closed",
+        "Connection",
+        "Received",
+    ),
+}
+"""Where each name is defined."""
+
+_PLACES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the suites when one of their names is used; from then on it is a name of here."""
-    if name not in _OF_SUITES:
+    """Import a name when it is first used."""
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.suites"), name)
-    globals()[name] = value
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
-    """List the names of a star import, and what is there already."""
+    """List what is public, beside what is there."""
     return sorted({*globals(), *__all__})

@@ -7,8 +7,10 @@ goes on while the bot's loop is blocked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from .owned import OwnLoop
@@ -24,34 +26,76 @@ class Background:
 
     def __init__(self, name: str) -> None:
         """Name the thread."""
-        self.loop: asyncio.AbstractEventLoop = OwnLoop()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread.
+
+        Raises:
+            RuntimeError: It was started before.
+        """
+        if self._thread is not None:
+            raise RuntimeError("a platform has one block: make another Platform for another block")
+        # The same kind whatever policy the tests have set, because the faults are made with it.
+        self._loop = OwnLoop()
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether coroutines can run on it."""
+        return self._loop is not None and not self._loop.is_closed()
+
     def call(self, coroutine: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """Run a coroutine on this loop; the result can be awaited on any loop."""
+        """Run a coroutine on this loop; the result can be awaited on any loop.
+
+        Raises:
+            RuntimeError: This loop does not run.
+        """
         if threading.current_thread() is self._thread:
             return coroutine
-        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
+        return asyncio.wrap_future(self._submit(coroutine))
 
     def wait(self, coroutine: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
-        """Run a coroutine on this loop, and wait in this thread, at most `deadline` seconds."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(deadline)
+        """Run a coroutine on this loop, and wait in this thread, at most `deadline` seconds.
+
+        Raises:
+            RuntimeError: This loop does not run.
+        """
+        return self._submit(coroutine).result(deadline)
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call a function on this loop, if it runs."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # It has just been closed.
+                self._loop.call_soon_threadsafe(function)
 
     def stop(self) -> None:
         """Cancel what still runs, and end the thread."""
-        self.wait(_cancel_the_others(), _ENDING)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(_ENDING)
-        self.loop.close()
+        if self._loop is None or self._thread is None:
+            return
+        try:
+            self.wait(_cancel_the_others(), _ENDING)
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_ENDING)
+            self._loop.close()
+
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        if self._loop is None or not self.is_running:
+            coroutine.close()
+            raise RuntimeError("the platform does not run: it does from begin to end of its block")
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        assert self._loop is not None
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
 
 
 async def _cancel_the_others() -> None:

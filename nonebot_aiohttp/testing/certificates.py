@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +20,12 @@ class Certificates:
 
     Attributes:
         ca_file: The certificate of the authority in PEM.
+        context: What a server shows: a valid certificate.
+        expired: The same with an expired one.
     """
 
-    def __init__(self, hosts: tuple[str, ...], is_expired: Callable[[], bool]) -> None:
-        """Take the hosts, and what says whether the next connection gets an expired one.
+    def __init__(self, hosts: tuple[str, ...]) -> None:
+        """Take the hosts.
 
         Raises:
             ModuleNotFoundError: trustme, which the extra ``testing`` brings, is not installed.
@@ -39,11 +40,8 @@ class Certificates:
             ) from error
         authority = trustme.CA()
         names = ("127.0.0.1", "localhost", *hosts)
-        self._is_expired = is_expired
-        self._expired = _context(authority.issue_cert(*names, not_after=_LONG_AGO))
+        self.expired = _context(authority.issue_cert(*names, not_after=_LONG_AGO))
         self.context = _context(authority.issue_cert(*names))
-        # Called in each handshake, whether the client names a host or not.
-        self.context.sni_callback = self._choose
         handle, name = tempfile.mkstemp(suffix=".pem", prefix="nonebot-testing-ca-")
         os.close(handle)
         self.ca_file = Path(name)
@@ -61,10 +59,6 @@ class Certificates:
     def close(self) -> None:
         """Remove the file."""
         self.ca_file.unlink(missing_ok=True)
-
-    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        if self._is_expired():
-            connection.context = self._expired
 
 
 def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:

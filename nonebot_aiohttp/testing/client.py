@@ -7,7 +7,7 @@ import contextlib
 import io
 import json as json_module
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,17 +15,21 @@ import aiohttp
 from yarl import URL
 
 from .background import Background
-from .door import bound_socket, drain
-from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Oversize, Reset, Slow
+from .faults import Close, Cut, Fault, Oversize, Silent
+from .frames import filling
 from .journal import DEADLINE
-from .links import Link
+from .outbound import Relay
 from .owned import own
+from .problems import Problems
 from .seen import Call
-from .timeline import PLATFORM, timeline
-from .websockets import Connection, shown
+from .timeline import PLATFORM, shown, timeline
+from .websockets import Connection, keep
 
 Signing = Callable[[bytes], Mapping[str, str]]
 """Makes headers, such as a signature, of a body."""
+
+_WHEN_OPEN = (Close, Silent, Oversize)
+"""Faults of `Platform.connect` that strike the WebSocket as soon as it is open."""
 
 
 @dataclass(frozen=True)
@@ -60,39 +64,50 @@ class Refused(ConnectionError):
 
     Attributes:
         status: The status of its answer.
-        body: The body of its answer; aiohttp does not keep it, so it is empty where that has
-            asked.
+        headers: The headers of its answer, with lower-case names.
+        body: The body of its answer; empty where the connection is encrypted.
     """
 
-    def __init__(self, status: int, url: str) -> None:
-        """Take the status of the answer, and where the WebSocket should have been."""
-        super().__init__(f"the bot has refused a WebSocket at {url} with {status}")
+    def __init__(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Take where the WebSocket should have been, and the answer."""
+        super().__init__(
+            f"the bot has refused a WebSocket at {url} with {status} {shown(body)}".rstrip()
+        )
         self.status = status
+        self.headers = headers
+        self.body = body
 
 
 class Client:
     """A platform's client, each of whose requests has a connection and a relay of its own."""
 
-    def __init__(self, background: Background, complaints: list[str]) -> None:
-        """Send from that event loop; errors of functions that answer become complaints."""
+    def __init__(self, background: Background, problems: Problems) -> None:
+        """Send from that event loop."""
         self._background = background
-        self._complaints = complaints
+        self._problems = problems
         self._session: aiohttp.ClientSession | None = None
         self._readers: set[asyncio.Task[None]] = set()
+        self._relays: set[Relay] = set()
         self._count = 0
 
     async def open(self) -> None:
         """Begin a session without cookies."""
+        # Bots under test have certificates of their own. The other resolver of aiohttp, which
+        # nobody asks here, would leave a thread.
+        connector = aiohttp.TCPConnector(
+            force_close=True, ssl=False, resolver=aiohttp.ThreadedResolver()
+        )
         self._session = own(
             aiohttp.ClientSession(
-                connector=own(aiohttp.TCPConnector(force_close=True)),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
+                connector=own(connector), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
         )
 
     async def close(self) -> None:
-        """End the session and all WebSockets."""
+        """End the session and all connections."""
+        # First, so that nobody waits for a bot's closing handshake.
+        for relay in list(self._relays):
+            await relay.close()
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
@@ -110,24 +125,29 @@ class Client:
     ) -> Answer:
         """Send a request and return the answer; `Platform.post` has the meaning."""
         assert self._session is not None
-        if isinstance(fault, Oversize):
-            body, fault = body + b" " * (fault.size - len(body)), None
         timeline.note(PLATFORM, f"{method} {url} {shown(body)}{f' {fault}' if fault else ''}")
         seconds = DEADLINE if deadline is None else deadline
+        # aiohttp warns about large bytes.
+        data: io.BytesIO | AsyncIterator[bytes] = io.BytesIO(body)
+        if isinstance(fault, Cut) and body:
+            # Something has to be missing.
+            fault = Cut(min(fault.after, len(body) - 1))
+        if isinstance(fault, Oversize):
+            data, length, fault = _grown(body, fault.size), max(len(body), fault.size), None
+            headers = {"Content-Length": str(length), **headers}
         try:
             async with (
-                relayed(URL(url), fault) as (through, host, _),
+                self._relay(URL(url), fault, has_body=bool(body)) as relay,
                 self._session.request(
                     method,
-                    through,
-                    data=io.BytesIO(body),
-                    headers={"Host": host, **headers},
+                    relay.url,
+                    data=data,
+                    headers={"Host": relay.host, **headers},
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(seconds),
                 ) as got,
             ):
-                names = {name.lower(): value for name, value in got.headers.items()}
-                answer = Answer(got.status, names, await got.read())
+                answer = Answer(got.status, _lower(got.headers), await got.read())
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             timeline.note(PLATFORM, f"{method} {url} had no answer: {error!r}")
             raise NoAnswer(f"{method} {url} had no answer: {error!r}") from error
@@ -141,6 +161,7 @@ class Client:
         protocols: Iterable[str],
         compressed: bool,
         fault: Fault | None,
+        deadline: float | None,
     ) -> Connection:
         """Open a WebSocket to the bot; `Platform.connect` has the meaning."""
         made: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
@@ -148,7 +169,14 @@ class Client:
         task = asyncio.create_task(keeping)
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)
-        return await made
+        seconds = DEADLINE if deadline is None else deadline
+        try:
+            return await asyncio.wait_for(made, seconds)
+        except asyncio.TimeoutError:
+            raise NoAnswer(f"a WebSocket to {url} had no answer within {seconds:g} s") from None
+        finally:
+            if not made.done() or made.cancelled():
+                task.cancel()
 
     async def _keep(
         self,
@@ -159,89 +187,75 @@ class Client:
         compressed: bool,
         fault: Fault | None,
     ) -> None:
-        assert self._session is not None
-        try:
-            async with (
-                relayed(url, fault) as (through, host, link),
-                self._session.ws_connect(
-                    through,
-                    headers={"Host": host, **headers},
-                    protocols=protocols,
-                    compress=15 if compressed else 0,
-                    autoping=False,
-                    max_msg_size=0,
-                ) as ws,
-            ):
-                self._count += 1
-                names = {name.lower(): value for name, value in headers.items()}
-                call = Call("GET", host, url.path, dict(url.query), names, b"", self._count)
-                connection = Connection(self._background, call, ws, link, self._complaints)
-                timeline.note(PLATFORM, f"{connection} is open")
-                made.set_result(connection)
-                await connection.read_to_the_end()
-        except aiohttp.WSServerHandshakeError as error:
-            timeline.note(PLATFORM, f"a WebSocket to {url} was refused: {error.status}")
-            made.set_exception(Refused(error.status, str(url)))
-        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-            timeline.note(PLATFORM, f"a WebSocket to {url} failed: {error!r}")
+        when_open = fault if isinstance(fault, _WHEN_OPEN) else None
+
+        async def begin(connection: Connection) -> None:
+            if when_open is not None:
+                with contextlib.suppress(ConnectionError):
+                    await connection.fail(when_open)
             if not made.done():
-                made.set_exception(NoAnswer(f"a WebSocket to {url} failed: {error!r}"))
+                made.set_result(connection)
+
+        async with self._relay(url, None if when_open else fault) as relay:
+            try:
+                async with self._opened(relay, headers, protocols, compressed) as ws:
+                    self._count += 1
+                    names = _lower(headers)
+                    call = Call(
+                        "GET", url.host or "", url.path, dict(url.query), names, b"", self._count
+                    )
+                    connection = Connection(self._background, call, ws, relay.link, self._problems)
+                    timeline.note(PLATFORM, f"{connection} is open")
+                    await keep(connection, lambda: begin(connection))
+            except aiohttp.WSServerHandshakeError as error:
+                names = _lower(error.headers or {})
+                _fail(made, Refused(str(url), error.status, names, relay.refusal))
+            except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+                _fail(made, NoAnswer(f"a WebSocket to {url} failed: {error!r}"))
+
+    def _opened(
+        self,
+        relay: Relay,
+        headers: Mapping[str, str],
+        protocols: tuple[str, ...],
+        compressed: bool,
+    ) -> AbstractAsyncContextManager[aiohttp.ClientWebSocketResponse]:
+        assert self._session is not None
+        return self._session.ws_connect(
+            relay.url,
+            headers={"Host": relay.host, **headers},
+            protocols=protocols,
+            compress=15 if compressed else 0,
+            autoping=False,
+            autoclose=False,
+            max_msg_size=0,
+        )
+
+    @asynccontextmanager
+    async def _relay(
+        self, url: URL, fault: Fault | None, *, has_body: bool = False
+    ) -> AsyncIterator[Relay]:
+        relay = Relay(url, fault, has_body)
+        await relay.open()
+        self._relays.add(relay)
+        try:
+            yield relay
+        finally:
+            self._relays.discard(relay)
+            await relay.close()
 
 
-@asynccontextmanager
-async def relayed(
-    url: URL, fault: Fault | None
-) -> AsyncIterator[tuple[URL, str, Callable[[], Link]]]:
-    """Give a way to a server with a relay in it, by which a fault strikes.
-
-    Yields:
-        The URL to use, the value of ``Host``, and what returns the link of the connection.
-    """
-    links: list[Link] = []
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            bot_reader, bot = await asyncio.open_connection(url.host, url.port)
-            link = Link(len(links) + 1, bot, bot_reader)
-            links.append(link)
-            await _pass(link, bot_reader, reader, writer, fault)
-        writer.transport.abort()
-
-    relay = await asyncio.start_server(accept, sock=bound_socket(0))
-    try:
-        port = relay.sockets[0].getsockname()[1]
-        yield url.with_host("127.0.0.1").with_port(port), url.authority, lambda: links[-1]
-    finally:
-        relay.close()
-        for link in links:
-            link.close()
+def _fail(made: asyncio.Future[Connection], error: ConnectionError) -> None:
+    timeline.note(PLATFORM, str(error))
+    if not made.done():
+        made.set_exception(error)
 
 
-async def _pass(
-    link: Link,
-    bot_reader: asyncio.StreamReader,
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    fault: Fault | None,
-) -> None:
-    if isinstance(fault, Reset | Hang):
-        # The bot gets a part of the request, and then the fault.
-        await link.send((await reader.read(1 << 16))[:20])
-        if isinstance(fault, Reset):
-            link.reset()
-        else:
-            await drain(bot_reader)
-        return
-    if isinstance(fault, Garbage):
-        await reader.read(1)
-        await link.send(fault.data)
-    elif isinstance(fault, HalfOpen):
-        await link.send(await reader.read(1 << 16))
-        link.hold()
-    elif isinstance(fault, Slow):
-        link.slow_down(fault.pace)
-    elif isinstance(fault, Cut):
-        link.cut_after(fault.after)
-    elif fault is not None:
-        raise TypeError(f"{fault} does not strike what the platform begins")
-    await link.join(reader, writer)
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _grown(body: bytes, size: int) -> AsyncIterator[bytes]:
+    yield body
+    for piece in filling(size - len(body)):
+        yield piece

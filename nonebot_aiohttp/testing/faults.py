@@ -1,13 +1,25 @@
 """Faults: what goes wrong between a platform and a bot, once a test has asked for it.
 
-A fault strikes a connection when the bot opens it (`Platform.next_connections`), a request
-(`Route.fail`), a WebSocket that is open (`Connection.fail`), or what the platform itself begins
-(``fault=`` of `Platform.post` and `Platform.connect`). Where one has no meaning it says so.
+Where each of them can strike is `PLACES`; elsewhere `check` says so.
 """
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import format_datetime
+
+
+class Place(enum.Enum):
+    """Where a fault can strike, and how a test asks for it there."""
+
+    CONNECTION = "a connection that the bot opens (Platform.next_connections)"
+    ANSWER = "an answer to a request or a poll (Route.fail, Updates.fail, reply(fault=...))"
+    HANDSHAKE = "the handshake of a WebSocket that the bot opens (WebSocketRoute.fail)"
+    WEBSOCKET = "a WebSocket that is open (Connection.fail)"
+    WEBHOOK = "a webhook (Platform.post(fault=...))"
+    OPENING = "a WebSocket that the platform opens (Platform.connect(fault=...))"
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Reset(Fault):
 
 @dataclass(frozen=True)
 class Hang(Fault):
-    """The connection stays open, and nothing comes: no answer, no frame."""
+    """The connection stays open and nothing comes, no answer and no frame; the bot is read on."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ class Cut(Fault):
     """The connection ends (FIN) in the middle of what is sent.
 
     Attributes:
-        after: So many bytes to the bot still pass.
+        after: So many bytes still pass: of the body of an answer or a webhook, of a WebSocket's
+            frame, or of all that a connection or a handshake has.
     """
 
     after: int = 10
@@ -75,7 +88,9 @@ class Cut(Fault):
 
 @dataclass(frozen=True)
 class Garbage(Fault):
-    """Bytes come that are neither HTTP nor a WebSocket's frame.
+    """Bytes come that are neither HTTP nor a WebSocket's frame, in the place of what should come.
+
+    Nonsense in a message that is well-formed is not a fault of the wire: just send it.
 
     Attributes:
         data: The bytes.
@@ -101,14 +116,24 @@ class Status(Fault):
 
     Attributes:
         status: The status, such as 503.
-        retry_after: The header ``Retry-After`` (RFC 9110, section 10.2.3): seconds, or a date as
-            text; None is without it.
+        retry_after: The header ``Retry-After`` (RFC 9110, section 10.2.3): seconds, a date, or
+            any text; None is without it.
         body: The body.
     """
 
     status: int = 503
-    retry_after: float | str | None = None
+    retry_after: float | datetime | str | None = None
     body: bytes = b""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer."""
+        after = self.retry_after
+        if after is None:
+            return {}
+        if isinstance(after, datetime):
+            return {"Retry-After": format_datetime(after.astimezone(timezone.utc), usegmt=True)}
+        return {"Retry-After": after if isinstance(after, str) else f"{after:g}"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +148,49 @@ class Redirect(Fault):
     location: str = "/elsewhere"
     status: int = 302
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer."""
+        return {"Location": self.location}
+
 
 @dataclass(frozen=True)
 class ExpiredCertificate(Fault):
     """The connection's certificate has expired; only where the platform speaks TLS."""
+
+
+_ALL = frozenset(Place)
+_ON_ANSWERS = frozenset({Place.CONNECTION, Place.ANSWER, Place.HANDSHAKE})
+_ON_WEBSOCKETS = frozenset({Place.CONNECTION, Place.HANDSHAKE, Place.WEBSOCKET, Place.OPENING})
+
+PLACES: dict[type[Fault], frozenset[Place]] = {
+    Reset: _ALL,
+    Hang: _ALL,
+    HalfOpen: _ALL,
+    Slow: _ALL,
+    Cut: _ALL,
+    Garbage: _ALL,
+    Oversize: _ALL,
+    Silent: _ON_WEBSOCKETS,
+    Close: _ON_WEBSOCKETS,
+    Status: _ON_ANSWERS,
+    Redirect: _ON_ANSWERS,
+    ExpiredCertificate: frozenset({Place.CONNECTION}),
+}
+"""Where each fault can strike.
+
+What is said about a connection or a handshake, and is about messages, strikes the WebSocket as soon
+as it is open: `Silent`, `Close` and `Oversize`.
+"""
+
+
+def check(fault: Fault, place: Place) -> None:
+    """Make sure that a fault can strike there.
+
+    Raises:
+        TypeError: It cannot; the text tells where it can.
+    """
+    places = PLACES[type(fault)]
+    if place not in places:
+        belongs = "; ".join(each.value for each in Place if each in places)
+        raise TypeError(f"{fault} does not strike {place.value}. It strikes {belongs}.")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json as json_module
 import re
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
@@ -16,11 +15,13 @@ from .background import Background
 from .certificates import Certificates
 from .client import Answer, Client, Signing
 from .door import Door
-from .faults import ExpiredCertificate, Fault
+from .faults import ExpiredCertificate, Fault, Place, check
 from .journal import Journal, Reader
+from .listeners import Listener
 from .matching import Path
 from .polling import Updates, Wrapping
-from .proxy import Proxy
+from .problems import Problems
+from .proxy import Proxy, environment
 from .replies import Json
 from .routes import Route
 from .seen import Call
@@ -33,11 +34,15 @@ _ENDING = 15.0
 
 
 class UnexpectedRequests(AssertionError):
-    """The bot has sent requests that no route was for, or a route's function has failed."""
+    """The bot has sent requests that no route was for, or wanted to reach a stranger's host."""
 
 
 class UnusedReplies(AssertionError):
-    """A route has replies that no request has asked for."""
+    """Replies that no request has asked for, or faults that have struck nothing."""
+
+
+class FunctionFailed(AssertionError):
+    """A function of the test, which answers or greets, has failed; its error is the cause."""
 
 
 class Platform:
@@ -69,11 +74,13 @@ class Platform:
 
         Args:
             hosts: Hosts that it plays beside 127.0.0.1, such as ``api.telegram.org``. Bots reach
-                it there by a proxy and a certificate that are named in `environment`.
+                it there by a proxy and a certificate that are named in `environment`. A bot has
+                one environment, so that one platform plays all hosts of a test: ``host=`` of
+                `on`, `updates` and `websocket` tells them apart.
             tls: Whether `url` is https.
-            allow_unexpected: Whether a request that no route is for, which is answered 501, fails
-                the test.
-            allow_unused: Whether a reply that was never used fails the test.
+            allow_unexpected: Whether a request that no route is for, which is answered 501, is no
+                failure of the test.
+            allow_unused: Whether a reply or a fault that was never used is no failure.
         """
         self.calls: Journal[Call] = Journal()
         self.connections: Journal[Connection] = Journal()
@@ -81,23 +88,28 @@ class Platform:
         self._tls = tls
         self._allow_unexpected = allow_unexpected
         self._allow_unused = allow_unused
-        self._script: deque[Fault | None] = deque()
         self._background = Background("nonebot-testing-platform")
+        self._problems = Problems()
         self._certificates: Certificates | None = None
-        self._door = Door(self._script)
-        self._secure_door: Door | None = None
-        self._proxy: Proxy | None = None
-        self._server = Server(self._background, self.calls, self.connections)
-        self._client = Client(self._background, self._server.complaints)
+        self._door = Door()
+        proxy = Proxy(self._hosts, self._door, self._problems.unexpected)
+        self._plain = Listener(self._door.serve)
+        self._secure = Listener(self._door.serve_secure)
+        self._proxy = Listener(proxy.serve)
+        self._server = Server(
+            self._background, self._door, self._problems, self.calls, self.connections
+        )
+        self._client = Client(self._background, self._problems)
         self._taking = Reader(self.calls)
         self._arriving = Reader(self.connections)
 
     @property
     def port(self) -> int:
         """The port of 127.0.0.1 in `url`."""
-        door = self._secure_door if self._tls else self._door
-        assert door is not None
-        return door.port
+        port = (self._secure if self._tls else self._plain).port
+        if not port:
+            raise RuntimeError("a platform has no port before its block: async with platform: ...")
+        return port
 
     @property
     def url(self) -> str:
@@ -115,8 +127,8 @@ class Platform:
         found: dict[str, str] = {}
         if self._certificates is not None:
             found |= self._certificates.environment
-        if self._proxy is not None:
-            found |= self._proxy.environment
+        if self._proxy.port:
+            found |= environment(self._proxy.port)
         return found
 
     def on(
@@ -124,7 +136,7 @@ class Platform:
         method: str,
         path: str | re.Pattern[str],
         *,
-        json: Mapping[str, Any] | None = None,
+        json: Any = None,
         host: str | None = None,
     ) -> Route:
         """Name requests to answer; of several routes that fit the one that was named last is used.
@@ -133,8 +145,12 @@ class Platform:
             method: Such as ``POST``; ``*`` is any.
             path: Such as ``/bot{token}/{method}``, whose placeholders are for parts without a
                 slash (`Call.match` has them), or a regular expression for all of the path.
-            json: A part of the JSON, or of the form, that the requests have.
+            json: A part of the JSON, or of the form and the query, that the requests have; or a
+                function that decides about these.
             host: The host that they name; None is any.
+
+        Raises:
+            ValueError: The method or the path cannot be one.
         """
         route = Route(self, method, Path(path), json, host)
         self._server.routes.insert(0, route)
@@ -143,8 +159,9 @@ class Platform:
     def updates(
         self,
         method: str,
-        path: str,
+        path: str | re.Pattern[str],
         *,
+        host: str | None = None,
         id: str = "id",
         offset: str = "offset",
         after: bool = False,
@@ -156,14 +173,26 @@ class Platform:
         Args:
             method: The method of a poll; ``*`` is any.
             path: The path of a poll, as in `on`.
+            host: The host that it names; None is any.
             id: The field of an update with its number.
             offset: The parameter of a poll with the first number that it wants.
             after: Whether that parameter has the last number that is confirmed instead.
             hold: Seconds for which a poll that nothing waits for is held.
             wrap: Makes the answer of the list of updates; None is the list itself.
         """
-        made = Updates(self._background, id=id, offset=offset, after=after, hold=hold, wrap=wrap)
-        self.on(method, path).reply(made.answer)
+        made = Updates(
+            self,
+            self._background,
+            method,
+            Path(path),
+            host,
+            id=id,
+            offset=offset,
+            after=after,
+            hold=hold,
+            wrap=wrap,
+        )
+        self._server.routes.insert(0, made)
         return made
 
     def websocket(
@@ -193,9 +222,10 @@ class Platform:
     async def expect(
         self,
         method: str,
-        path: str,
+        path: str | re.Pattern[str],
         *,
         json: Any = None,
+        host: str | None = None,
         deadline: float | None = None,
     ) -> Call:
         """Return the next request that is so, each once; wait for it if need be.
@@ -203,14 +233,15 @@ class Platform:
         Args:
             method: Such as ``POST``; ``*`` is any.
             path: As in `on`.
-            json: A part of its JSON or form.
+            json: A part of its JSON or form, or a function that decides about that.
+            host: The host that it names; None is any.
             deadline: Seconds; None is `DEADLINE`.
 
         Raises:
             NothingCame: The seconds have passed.
         """
-        route = Route(self, method, Path(path), json, None)
-        return await self._take(lambda call: route.take(call) is not None, str(route), deadline)
+        route = Route(self, method, Path(path), json, host)
+        return await self.take(route.take, str(route), route, None, deadline)
 
     async def connected(
         self, path: str | None = None, *, deadline: float | None = None
@@ -229,6 +260,7 @@ class Platform:
             lambda connection: wanted is None or wanted.match(connection.call.path) is not None,
             f"a WebSocket of the bot{f' at {path}' if path else ''}",
             deadline,
+            nearest=lambda left: "\n".join(f"it got {connection}" for connection in left),
         )
 
     async def post(
@@ -259,8 +291,10 @@ class Platform:
 
         Raises:
             NoAnswer: The bot has not answered.
-            TypeError: There is more than one body.
+            TypeError: There is more than one body, or the fault does not strike webhooks.
         """
+        if fault is not None:
+            check(fault, Place.WEBHOOK)
         content, fields = _content(json, form, body)
         fields |= dict(headers or {})
         if sign is not None:
@@ -277,6 +311,7 @@ class Platform:
         protocols: Iterable[str] = (),
         compressed: bool = False,
         fault: Fault | None = None,
+        deadline: float | None = None,
     ) -> Connection:
         """Open a WebSocket to the bot.
 
@@ -285,23 +320,38 @@ class Platform:
             headers: Headers of the handshake.
             protocols: Subprotocols, the most preferred first.
             compressed: Whether permessage-deflate is offered (RFC 7692).
-            fault: What goes wrong with the handshake.
+            fault: What goes wrong: `Close`, `Silent` and `Oversize` strike the WebSocket as soon as
+                it is open, the others strike the handshake.
+            deadline: Seconds for the handshake; None is `DEADLINE`.
 
         Raises:
             Refused: The bot has answered with a status instead.
             NoAnswer: The bot has not answered.
+            TypeError: The fault strikes no WebSocket that the platform opens.
         """
+        if fault is not None:
+            check(fault, Place.OPENING)
         return await self._background.call(
-            self._client.connect(url, headers or {}, protocols, compressed, fault)
+            self._client.connect(url, headers or {}, protocols, compressed, fault, deadline)
         )
 
     def next_connections(self, *faults: Fault | None) -> None:
-        """Let faults strike the next connections that the bot opens, one each; None is no fault."""
-        self._script.extend(faults)
+        """Let faults strike the next connections that the bot opens, one each; None is no fault.
+
+        A client may open another connection by itself when one fails, as aiohttp does once for
+        methods that are idempotent, and meets the next fault then.
+
+        Raises:
+            TypeError: One needs a certificate, and the platform has neither ``tls`` nor ``hosts``.
+        """
+        for fault in faults:
+            if isinstance(fault, ExpiredCertificate) and not (self._tls or self._hosts):
+                raise TypeError(f"{fault} needs a platform with tls=True or hosts=(...)")
+        self._door.script.extend(faults)
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a function on the platform's event loop, where functions that answer run."""
-        self._background.loop.call_soon_threadsafe(function)
+        self._background.soon(function)
 
     async def stop(self) -> None:
         """End all connections and refuse new ones, as a platform that is down; keep the port."""
@@ -323,17 +373,28 @@ class Platform:
         await asyncio.sleep(after)
         await self.start()
 
-    async def _take(
-        self, matches: Callable[[Call], bool], what: str, deadline: float | None
+    async def take(
+        self,
+        match: Callable[[Call], Call | None],
+        what: str,
+        route: Route,
+        json: Any,
+        deadline: float | None,
     ) -> Call:
-        return await self._taking.take(matches, what, deadline)
+        """Return the next call that matches, as `expect` and `Route.expect` do."""
+        call = await self._taking.take(
+            lambda call: match(call) is not None,
+            what,
+            deadline,
+            nearest=lambda left: route.near(left, json),
+        )
+        return match(call) or call
 
     def __enter__(self) -> Platform:
         self._background.start()
         try:
             if self._tls or self._hosts:
-                self._certificates = Certificates(self._hosts, self._is_expired_now)
-                self._secure_door = Door(self._script, self._certificates.context)
+                self._certificates = self._door.certificates = Certificates(self._hosts)
             self._background.wait(self._begin(), _ENDING)
         except BaseException:
             self._end()
@@ -347,8 +408,7 @@ class Platform:
         traceback: TracebackType | None,
     ) -> None:
         self._end()
-        if kind is None:
-            self.check()
+        self._judge(error)
 
     async def __aenter__(self) -> Platform:
         return self.__enter__()
@@ -359,42 +419,62 @@ class Platform:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.__exit__(kind, error, traceback)
+        try:
+            # The bot may live on this loop: it goes on while its connections end.
+            await self._background.call(self._close())
+        finally:
+            self._end()
+        self._judge(error)
 
     def check(self) -> None:
         """Raise what is wrong so far.
 
         Raises:
+            FunctionFailed: A function of the test has failed.
             UnexpectedRequests: Nobody has expected some of the bot's requests.
             UnusedReplies: Some replies were never used.
         """
-        if self._server.complaints and not self._allow_unexpected:
-            raise UnexpectedRequests(_listed(self._server.complaints))
-        unused = [found for route in self._server.routes if (found := route.problem)]
-        if unused and not self._allow_unused:
-            raise UnusedReplies(_listed(unused))
+        if self._problems.errors:
+            error = self._problems.errors[0][1]
+            raise FunctionFailed(_listed(self._problems.tracebacks)) from error
+        if self._problems.complaints and not self._allow_unexpected:
+            raise UnexpectedRequests(_listed(self._problems.complaints))
+        if self._unused and not self._allow_unused:
+            raise UnusedReplies(_listed(self._unused))
 
-    def _is_expired_now(self) -> bool:
-        return bool(self._script) and isinstance(self._script[0], ExpiredCertificate)
+    @property
+    def _unused(self) -> list[str]:
+        routes: list[Route | WebSocketRoute] = [*self._server.routes, *self._server.websockets]
+        found = [route.problem for route in routes if route.problem]
+        return found + [f"{fault} has struck no connection" for fault in self._door.unused]
+
+    def _judge(self, error: BaseException | None) -> None:
+        """Raise what is wrong, unless the test has failed already, which it may have led to."""
+        if error is None:
+            self.check()
+            return
+        problems = [*self._problems.tracebacks, *self._problems.complaints]
+        # Python 3.10 has no notes.
+        if problems and hasattr(error, "add_note"):
+            error.add_note("\n".join(["The platform has seen besides:", *problems]))
 
     async def _begin(self) -> None:
-        await self._server.open(self._door, self._secure_door)
+        self._door.target = await self._server.open()
         await self._client.open()
         await self._open()
-        if self._hosts:
-            self._proxy = Proxy(self._hosts, self._server.complaints)
-            assert self._secure_door is not None
-            await self._proxy.open(self._door.port, self._secure_door.port)
 
     async def _open(self) -> None:
-        await self._door.open(self._server.port)
-        if self._secure_door is not None:
-            await self._secure_door.open(self._server.port)
+        for listener in self._listeners:
+            await listener.open()
 
     async def _shut(self) -> None:
-        await self._door.shut()
-        if self._secure_door is not None:
-            await self._secure_door.shut()
+        for listener in self._listeners:
+            await listener.shut()
+
+    @property
+    def _listeners(self) -> list[Listener]:
+        secure = [self._secure] if self._certificates is not None else []
+        return [self._plain, *secure, *([self._proxy] if self._hosts else [])]
 
     def _end(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -405,11 +485,8 @@ class Platform:
 
     async def _close(self) -> None:
         await self._client.close()
-        if self._proxy is not None:
-            await self._proxy.close()
-        await self._door.close()
-        if self._secure_door is not None:
-            await self._secure_door.close()
+        for listener in self._listeners:
+            await listener.close()
         await self._server.close()
 
 

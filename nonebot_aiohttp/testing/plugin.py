@@ -156,7 +156,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """End what the test has of the kit, and let its problems fail the test."""
-    kept = item.stash[_KEPT]
+    kept = item.stash.setdefault(_KEPT, Kept())
     try:
         result = yield
     except (Exception, pytest.fail.Exception):
@@ -173,8 +173,12 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show in a failure's report what else is wrong, and the timeline unless it has that."""
     report = yield
+    # Another plugin may have ended the setup before it was here.
+    kept = item.stash.setdefault(_KEPT, Kept())
     if report.failed:
-        report.sections += item.stash[_KEPT].sections(report.longreprtext)
+        report.sections += kept.sections(report.longreprtext)
+    if call.when == "teardown":
+        del item.stash[_KEPT]  # With the drivers and the errors of the test.
     return report
 
 

@@ -167,12 +167,12 @@ class BotProcess(Bot):
             DidNotStart: It has ended instead, or the deadline has passed.
         """
         run = self._running()
-        end = time.monotonic() + self.deadline
+        begun = time.monotonic()
         while not self._is_up():
             if run.ended.wait(_PAUSE):
                 self._ending.is_expected = True
                 raise DidNotStart(f"it has ended with exit code {run.code}", self._its_log())
-            if time.monotonic() > end:
+            if time.monotonic() > begun + self.deadline:
                 missing = f"it does not answer at {self.url()}"
                 if not self._listens:
                     missing = f"its log does not have {STARTED.pattern!r} (of level INFO)"

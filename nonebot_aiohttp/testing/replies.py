@@ -28,6 +28,11 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode("utf-8", "replace")
+
 
 def make_reply(
     *,
@@ -66,6 +71,7 @@ class Step:
     content: Any
     times: int | None
     fault: Fault | None = None
+    optional: bool = False
     used: int = 0
 
     async def make(self, asked: Any) -> Any:
@@ -82,8 +88,16 @@ class Replies:
     def __init__(self) -> None:
         """Begin without an answer."""
         self._steps: list[Step] = []
+        self._at_last: Step | None = None
 
-    def add(self, content: Any, times: int | None = None, fault: Fault | None = None) -> None:
+    def add(
+        self,
+        content: Any,
+        times: int | None = None,
+        fault: Fault | None = None,
+        *,
+        optional: bool = False,
+    ) -> None:
         """Add an answer, which is given after those before it.
 
         Args:
@@ -91,14 +105,19 @@ class Replies:
             times: How often it is given; None is once if another one comes after it, and as often
                 as somebody asks if it is the last.
             fault: What goes wrong with it.
+            optional: Whether it may stay unused.
         """
-        self._steps.append(Step(content, times, fault))
+        self._steps.append(Step(content, times, fault, optional))
+
+    def keep_last(self, step: Step) -> None:
+        """Give an answer when all others have been, whenever these are added."""
+        self._at_last = step
 
     def next(self) -> Step | None:
         """Return the answer whose turn it is; None if all have been used up."""
-        last = len(self._steps) - 1
-        for index, step in enumerate(self._steps):
-            limit = 1 if step.times is None and index < last else step.times
+        steps = self._steps if self._at_last is None else [*self._steps, self._at_last]
+        for index, step in enumerate(steps):
+            limit = 1 if step.times is None and index < len(steps) - 1 else step.times
             if limit is None or step.used < limit:
                 step.used += 1
                 return step
@@ -106,8 +125,8 @@ class Replies:
 
     @property
     def unused(self) -> int:
-        """How many of the answers were never given."""
-        return sum(step.used == 0 for step in self._steps)
+        """How many of the answers were never given, and should have been."""
+        return sum(not step.used and not step.optional for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)

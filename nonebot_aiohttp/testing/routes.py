@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .faults import Close, ExpiredCertificate, Fault, Silent
-from .matching import Path, has_part
+from .faults import Fault, Place, check
+from .matching import Path, differences, has_part
 from .replies import Function, Json, Replies, Reply, Step, make_reply
 from .seen import Call
 
 if TYPE_CHECKING:
     from .platform import Platform
+
+_NEAREST = 5
+"""Requests that a failure shows at most."""
 
 
 class Route:
@@ -30,7 +33,13 @@ class Route:
         json: Mapping[str, Any] | None,
         host: str | None,
     ) -> None:
-        """Answer what these describe; `Platform.on` has their meaning."""
+        """Answer what these describe; `Platform.on` has their meaning.
+
+        Raises:
+            ValueError: The method cannot be one.
+        """
+        if "/" in method:
+            raise ValueError(f"{method!r} is no method: platform.on('POST', '/path')")
         self.calls: list[Call] = []
         self._platform = platform
         self._method = method.upper()
@@ -50,6 +59,7 @@ class Route:
         headers: Mapping[str, str] | None = None,
         times: int | None = None,
         fault: Fault | None = None,
+        optional: bool = False,
     ) -> Route:
         """Add an answer; several are given one after the other, the last one again and again.
 
@@ -64,26 +74,25 @@ class Route:
             times: How often it is given. None is once if another answer follows, and for ever if
                 it is the last.
             fault: What goes wrong with it, such as `Slow` or `Cut`.
+            optional: Whether it may stay unused, whatever the platform demands of the others.
 
         Returns:
             This route, so that answers can be chained.
 
         Raises:
-            TypeError: There is more than one body, or the fault is one of WebSockets.
+            TypeError: There is more than one body, or the fault does not strike answers.
         """
-        if isinstance(fault, Silent | Close | ExpiredCertificate):
-            raise TypeError(
-                f"{fault} does not strike requests: see Connection.fail and next_connections"
-            )
+        if fault is not None:
+            check(fault, Place.ANSWER)
         made: Reply | Function = function or make_reply(
             json=json, text=text, body=body, status=status, headers=headers
         )
-        self._replies.add(made, times, fault)
+        self._replies.add(made, times, fault, optional=optional)
         return self
 
-    def fail(self, fault: Fault, times: int | None = None) -> Route:
+    def fail(self, fault: Fault, times: int | None = None, *, optional: bool = False) -> Route:
         """Add a fault in the place of an answer; see `reply` for the order and `times`."""
-        return self.reply(times=times, fault=fault)
+        return self.reply(times=times, fault=fault, optional=optional)
 
     async def expect(self, *, json: Any = None, deadline: float | None = None) -> Call:
         """Return the next request of this route, each once; wait for it if need be.
@@ -95,9 +104,11 @@ class Route:
         Raises:
             NothingCame: The seconds have passed.
         """
-        return await self._platform._take(
-            lambda call: call in self.calls and _says(call, json), str(self), deadline
-        )
+
+        def match(call: Call) -> Call | None:
+            return call if call.route is self and _says(call, json) else None
+
+        return await self._platform.take(match, self._described(json), self, json, deadline)
 
     def take(self, call: Call) -> Call | None:
         """Return the call with what stood in the placeholders, or None if it is not of here."""
@@ -108,12 +119,36 @@ class Route:
         match = self._path.match(call.path)
         if match is None or not _says(call, self._json):
             return None
-        return replace(call, match=match)
+        return replace(call, match=match, route=self)
 
-    def next(self, call: Call) -> Step | None:
-        """Note a call, and return the answer whose turn it is; None if it has no answer left."""
-        self.calls.append(call)
+    def near(self, calls: list[Call], json: Any) -> str:
+        """Tell what came instead of a request of this route, for the message of a failure."""
+        lines = []
+        for call in calls[-_NEAREST:]:
+            lines.append(f"it got {call}")
+            lines += (f"    {why}" for why in self._why_not(call, json))
+        return "\n".join(lines)
+
+    def _why_not(self, call: Call, json: Any) -> list[str]:
+        if self._method not in ("*", call.method) or self._path.match(call.path) is None:
+            return []
+        if self._host not in (None, call.host):
+            return [f"its host is {call.host} instead of {self._host}"]
+        for part in (self._json, json):
+            if part is not None and not _says(call, part):
+                return differences(_said(call), part)
+        return []
+
+    def next(self, _: Call) -> Step | None:
+        """Return the answer whose turn it is; None if it has no answer left."""
         return self._replies.next()
+
+    @property
+    def exhausted(self) -> str:
+        """Why it has no answer."""
+        if not len(self._replies):
+            return f"{self} has no reply yet"
+        return f"all replies of {self} were used"
 
     @property
     def problem(self) -> str | None:
@@ -122,17 +157,23 @@ class Route:
             return None
         return f"{self}: {self._replies.unused} of {len(self._replies)} replies never used"
 
+    def _described(self, json: Any) -> str:
+        return str(self) if json is None else f"{self} with {json!r}"
+
     def __str__(self) -> str:
         host = f" of {self._host}" if self._host else ""
-        part = f" with {self._json}" if self._json is not None else ""
+        part = f" with {self._json!r}" if self._json is not None else ""
         return f"{self._method} {self._path}{host}{part}"
 
 
-def _says(call: Call, json: Any) -> bool:
-    """Tell whether a call's parameters have a part; None is any part."""
-    if json is None:
-        return True
+def _said(call: Call) -> Any:
+    """Return what a call says: its JSON, or else its parameters."""
     try:
-        return has_part(call.json, json)
+        return call.json
     except ValueError:
-        return has_part(call.parameters, json)
+        return call.parameters
+
+
+def _says(call: Call, json: Any) -> bool:
+    """Tell whether a call says a part; None is any part."""
+    return json is None or has_part(_said(call), json) or has_part(call.parameters, json)

@@ -20,8 +20,8 @@ IS_POSIX = os.name == "posix"
 _LAST_LINES = 1.0
 """Seconds for the log to end with the process; only where a child keeps it open."""
 
-_SAVING = 5.0
-"""Seconds in which a process that is to be killed may save its coverage."""
+_SAVING = 20.0
+"""Seconds in which a process that is to be killed may save its coverage; it takes far less."""
 
 
 class Run:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-_SHOWN = 200
-"""Characters of a body that the timeline shows."""
+from .timeline import shown
+
+if TYPE_CHECKING:
+    from .routes import Route
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,14 @@ class Upload:
     """A file in a form.
 
     Attributes:
-        filename: Its name, exactly as it was sent.
+        field: The name of its field.
+        filename: Its name as it was sent, without the quotes around it; a client may have encoded
+            it in its own way, such as aiohttp by percent signs.
         content_type: Its type as it was sent; None if the bot has named no type.
         data: What is in it.
     """
 
+    field: str
     filename: str
     content_type: str | None
     data: bytes
@@ -41,9 +47,10 @@ class Call:
         query: Its parameters; of several with one name the last.
         headers: With lower-case names; several of one name are joined by a comma.
         body: The bytes.
-        connection: The number of the connection that it came over.
         match: What stood in the placeholders of the route's path.
+        connection: The number of the connection that it came over.
         at: When it has come, in seconds of a monotonic clock.
+        route: The route that has answered it; None if it was unexpected or opened a WebSocket.
     """
 
     method: str
@@ -55,6 +62,7 @@ class Call:
     connection: int
     match: dict[str, str] = field(default_factory=dict)
     at: float = field(default_factory=time.monotonic)
+    route: Route | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -77,54 +85,108 @@ class Call:
 
     @property
     def form(self) -> dict[str, str]:
-        """The fields of a form that are text; empty if the body is no form."""
+        """The fields of a form that are text, of several with one name the last; else empty."""
         if self.content_type == "application/x-www-form-urlencoded":
             return dict(parse_qsl(self.text, keep_blank_values=True))
-        return {
-            name: value.decode("utf-8", "replace")
-            for name, value in self._parts()
-            if isinstance(value, bytes)
-        }
+        return {part.name: part.text for part in self._parts() if part.filename is None}
 
     @property
-    def files(self) -> dict[str, Upload]:
-        """The files of a form by the names of their fields."""
-        return {name: value for name, value in self._parts() if isinstance(value, Upload)}
+    def files(self) -> list[Upload]:
+        """The files of a form in the order of the body; several may have one field."""
+        return [
+            Upload(part.name, part.filename, part.content_type, part.data)
+            for part in self._parts()
+            if part.filename is not None
+        ]
+
+    def file(self, field: str) -> Upload:
+        """Return the only file of a field.
+
+        Raises:
+            LookupError: There is no such file, or more than one.
+        """
+        found = [upload for upload in self.files if upload.field == field]
+        if len(found) == 1:
+            return found[0]
+        names = ", ".join(f"{each.field!r} ({each.filename})" for each in self.files) or "no file"
+        where = f"{self.method} {self.path}"
+        raise LookupError(f"{where} has {len(found)} files {field!r}; it has {names}")
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What the call says, however it says it: the query, then a JSON object or a form."""
-        said: dict[str, Any] = dict(self.query)
-        if self.form or self.files:
-            return {**said, **self.form, **self.files}
+        said: dict[str, Any] = {**self.query, **self.form}
+        for upload in self.files:
+            said[upload.field] = upload
         try:
             body = self.json
         except ValueError:
             return said
         return {**said, **body} if isinstance(body, dict) else said
 
-    def _parts(self) -> list[tuple[str, bytes | Upload]]:
-        boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
-        if self.content_type != "multipart/form-data" or boundary is None:
+    def _parts(self) -> list[_Part]:
+        found = re.search(r'boundary=(?:"([^"]+)"|([^;\s]+))', self.headers.get("content-type", ""))
+        if self.content_type != "multipart/form-data" or found is None:
             return []
-        delimiter = b"--" + boundary.group(1).encode()
-        return [_part(chunk) for chunk in (b"\r\n" + self.body).split(b"\r\n" + delimiter)[1:-1]]
+        boundary = re.escape((found.group(1) or found.group(2)).encode())
+        # A line of its own (RFC 2046, section 5.1.1): a part may have something that begins so.
+        delimiter = re.compile(rb"\r\n--" + boundary + rb"(--)?[ \t]*(?=\r\n|\Z)")
+        return list(_split(b"\r\n" + self.body, delimiter))
 
     def __str__(self) -> str:
-        said = self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}..."
-        return f"{self.method} {self.path} {said}".rstrip()
+        return f"{self.method} {self.path} {shown(self.text)}".rstrip()
 
 
-def _part(chunk: bytes) -> tuple[str, bytes | Upload]:
-    head, _, data = chunk.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-    text = head.decode("utf-8", "replace")
-    name = re.search(r'(?i)[; ]name="?([^";\r\n]*)"?', text)
-    filename = re.search(r'(?i)filename="([^"]*)"', text)
-    kind = re.search(r"(?im)^content-type: *(.+?)\r?$", text)
-    key = name.group(1) if name else ""
-    if filename is None:
-        return key, data
-    return key, Upload(filename.group(1), kind.group(1) if kind else None, data)
+@dataclass(frozen=True)
+class _Part:
+    """A part of a form; without a file name it is a field."""
+
+    name: str
+    filename: str | None
+    content_type: str | None
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        return self.data.decode("utf-8", "replace")
+
+
+def _split(body: bytes, delimiter: re.Pattern[bytes]) -> Iterator[_Part]:
+    begin = delimiter.search(body)
+    while begin is not None and not begin.group(1):
+        end_of_head = body.find(b"\r\n\r\n", begin.end())
+        if end_of_head < 0:
+            return
+        start = end_of_head + 4
+        end = delimiter.search(body, start)
+        if end is None:
+            return
+        yield _part(body[begin.end() : end_of_head], body[start : end.start()])
+        begin = end
+
+
+def _part(head: bytes, data: bytes) -> _Part:
+    fields: dict[str, str] = {}
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        name, _, value = line.partition(":")
+        fields[name.strip().lower()] = value.strip()
+    said = fields.get("content-disposition", "")
+    return _Part(
+        _parameter(said, "name") or "",
+        _parameter(said, "filename"),
+        fields.get("content-type"),
+        data,
+    )
+
+
+def _parameter(header: str, name: str) -> str | None:
+    """Return a parameter of ``Content-Disposition`` (RFC 6266, section 4.1)."""
+    if quoted := re.search(rf'(?i);\s*{name}="((?:[^"\\]|\\.)*)"', header):
+        return re.sub(r"\\(.)", r"\1", quoted.group(1))
+    if extended := re.search(rf"(?i);\s*{name}\*=utf-8''([^;\s]+)", header):
+        return unquote(extended.group(1))
+    plain = re.search(rf"(?i);\s*{name}=([^;\s]*)", header)
+    return plain.group(1) if plain else None
 
 
 async def read(request: web.Request, connection: int) -> Call:
@@ -135,10 +197,15 @@ async def read(request: web.Request, connection: int) -> Call:
         headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
     return Call(
         request.method,
-        headers.get("host", "").rpartition(":")[0] or headers.get("host", ""),
+        _without_port(headers.get("host", "")),
         request.path,
         dict(request.query),
         headers,
         await request.read(),
         connection,
     )
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name.lower() if colon and port.isdigit() else host.lower()

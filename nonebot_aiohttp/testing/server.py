@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from . import striking
 from .background import Background
-from .door import ON_ANSWERS, ON_WEBSOCKETS, Door
-from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Oversize, Redirect, Reset, Slow, Status
+from .door import Door
+from .faults import (
+    Close,
+    Cut,
+    Fault,
+    Oversize,
+    Place,
+    Redirect,
+    Silent,
+    Slow,
+    Status,
+    check,
+)
 from .journal import Journal
 from .links import Link
 from .matching import Path, Where
-from .replies import Replies, Reply, Step
+from .problems import Problems
+from .replies import Json, Replies, Reply, Step, make_reply
 from .routes import Route
 from .seen import Call, read
 from .timeline import PLATFORM, timeline
@@ -22,6 +35,9 @@ from .websockets import AutomaticReplies, Connection, keep
 
 _LARGEST = 1 << 30
 """Bytes of the largest body that a bot may send."""
+
+_WHEN_OPEN = (Close, Silent, Oversize)
+"""Faults of a handshake that strike the WebSocket as soon as it is open."""
 
 
 class WebSocketRoute:
@@ -47,19 +63,49 @@ class WebSocketRoute:
         self.automatic: list[AutomaticReplies] = []
         self._path = path
         self._host = host
-        self._refusals = Replies()
+        self._handshakes = Replies()
 
     def refuse(
-        self, status: int = 401, *, times: int | None = 1, body: bytes = b""
+        self,
+        status: int = 401,
+        *,
+        json: Json = None,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        times: int | None = 1,
     ) -> WebSocketRoute:
-        """Refuse handshakes with a status.
+        """Refuse the next handshake with a status; what `refuse` and `fail` say comes in turn.
 
         Args:
             status: The status of the answer.
-            times: How many are refused; None is all.
-            body: The body of the answer.
+            json: The body of the answer as JSON.
+            body: The body of the answer as bytes.
+            headers: The headers of the answer.
+            times: How many are refused; None is all from then on.
         """
-        self._refusals.add(Reply(body, status), times)
+        self._handshakes.add(
+            make_reply(json=json, body=body, status=status, headers=headers), times
+        )
+        return self
+
+    def accept(self, times: int = 1) -> WebSocketRoute:
+        """Accept the next handshakes, before what `refuse` and `fail` say after this."""
+        self._handshakes.add(None, times)
+        return self
+
+    def fail(self, fault: Fault, times: int | None = 1) -> WebSocketRoute:
+        """Let a fault strike the next handshake.
+
+        Args:
+            fault: `Close`, `Silent` and `Oversize` strike the WebSocket as soon as it is open, the
+                others strike in the place of the answer to the handshake.
+            times: How many are struck; None is all from then on.
+
+        Raises:
+            TypeError: The fault does not strike a handshake.
+        """
+        check(fault, Place.HANDSHAKE)
+        self._handshakes.add(None, times, fault)
         return self
 
     def on(self, where: Where) -> AutomaticReplies:
@@ -72,10 +118,18 @@ class WebSocketRoute:
         """Tell whether a handshake is of here."""
         return self._host in (None, call.host) and self._path.match(call.path) is not None
 
-    def refusal(self) -> Reply | None:
-        """Return the answer to the next handshake if that is refused."""
-        step = self._refusals.next()
-        return None if step is None else step.content
+    def next(self) -> Step:
+        """Return what is done about the next handshake."""
+        return self._handshakes.next() or Step(None, None)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with this route at the end of a test."""
+        if not self._handshakes.unused:
+            return None
+        return (
+            f"the WebSocket {self._path}: {self._handshakes.unused} refusals or faults never used"
+        )
 
 
 class Server:
@@ -84,26 +138,28 @@ class Server:
     Attributes:
         routes: The routes, the most recent first.
         websockets: The routes of WebSockets, the most recent first.
-        complaints: What nobody has expected, for the end of the test.
     """
 
     def __init__(
-        self, background: Background, calls: Journal[Call], connections: Journal[Connection]
+        self,
+        background: Background,
+        door: Door,
+        problems: Problems,
+        calls: Journal[Call],
+        connections: Journal[Connection],
     ) -> None:
         """Write down what comes."""
-        self.port = 0
         self.routes: list[Route] = []
         self.websockets: list[WebSocketRoute] = []
-        self.complaints: list[str] = []
         self._background = background
+        self._door = door
+        self._problems = problems
         self._calls = calls
         self._connections = connections
-        self._doors: tuple[Door, ...] = ()
         self._runner: web.AppRunner | None = None
 
-    async def open(self, *doors: Door | None) -> None:
-        """Listen, for connections from doors."""
-        self._doors = tuple(door for door in doors if door is not None)
+    async def open(self) -> int:
+        """Listen, and return the port."""
         app = web.Application(client_max_size=_LARGEST)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
@@ -111,7 +167,8 @@ class Server:
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
+        port: int = self._runner.addresses[0][1]
+        return port
 
     async def close(self) -> None:
         """Listen no longer."""
@@ -120,26 +177,28 @@ class Server:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
-        port = request.transport.get_extra_info("peername")[1]
-        door, link = next(
-            (door, door.link_from(port)) for door in self._doors if door.has_link_from(port)
-        )
+        link = self._door.link_from(request.transport.get_extra_info("peername")[1])
         call = await read(request, link.number)
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._accept(request, call, door, link)
-        fault = door.fault_of(link, *ON_ANSWERS)
-        route, call = self._find(call)
-        step = None if route is None else route.next(call)
+            timeline.note(PLATFORM, f"< {call} (WebSocket)")
+            self._calls.append(call)
+            return await self._shake_hands(request, call, link)
         timeline.note(PLATFORM, f"< {call}")
+        route, call = self._find(call)
+        if route is not None:
+            route.calls.append(call)
         self._calls.append(call)
-        if fault is not None:
-            return await self._answer(Reply(), fault, link)
+        refused = self._door.fault_of(link, Status, Redirect)
+        if refused is not None:
+            return await striking.answer(request, Reply(), refused, link)
+        step = None if route is None else route.next(call)
         if step is None:
             return self._complain(call, route)
+        fault = self._door.fault_of(link, Oversize) or step.fault
         made = await self._make(step, call)
         if isinstance(made, Fault):
-            return await self._answer(Reply(), made, link)
-        return await self._answer(made, step.fault, link)
+            return await striking.answer(request, Reply(), made, link)
+        return await striking.answer(request, made, fault, link)
 
     def _find(self, call: Call) -> tuple[Route | None, Call]:
         for route in self.routes:
@@ -149,59 +208,70 @@ class Server:
         return None, call
 
     def _complain(self, call: Call, route: Route | None) -> web.Response:
-        why = "no route is for it" if route is None else "all replies of its route were used"
-        self.complaints.append(f"unexpected: {call} ({why}: platform.on({call.method!r}, ...))")
-        timeline.note(PLATFORM, f"501: {why}")
+        why = "no route is for it" if route is None else route.exhausted
+        hint = f"platform.on({call.method!r}, {call.path!r}).reply(...)"
+        if "websocket" in call.headers.get("upgrade", "").lower():
+            hint = f"platform.websocket({call.path!r})"
+        self._problems.unexpected(f"unexpected: {call} ({why}: {hint})")
         return web.Response(status=501, text=f"{call.method} {call.path}: {why}")
 
     async def _make(self, step: Step, call: Call) -> Reply | Fault:
-        """Make an answer; an error of the test's own function is a complaint."""
+        """Make an answer; an error of the test's own function fails the test."""
         try:
             made = await step.make(call)
+            if isinstance(made, Fault):
+                check(made, Place.ANSWER)
+                return made
+            if isinstance(made, Reply):
+                return made
+            return Reply(json.dumps(made).encode(), 200, {"Content-Type": "application/json"})
         except Exception as error:
-            self.complaints.append(f"the function that answers {call} has failed: {error!r}")
+            self._problems.failed(f"the function that answers {call}", error)
             return Reply(repr(error).encode(), 500)
-        if isinstance(made, Reply | Fault):
-            return made
-        return Reply(json.dumps(made).encode(), 200, {"Content-Type": "application/json"})
 
-    async def _answer(self, reply: Reply, fault: Fault | None, link: Link) -> web.StreamResponse:
-        if fault is not None:
-            timeline.note(PLATFORM, f"{fault}")
-        if isinstance(fault, Status):
-            reply = Reply(fault.body, fault.status, _retry_after(fault))
-        elif isinstance(fault, Redirect):
-            reply = Reply(b"", fault.status, {"Location": fault.location})
-        elif isinstance(fault, Oversize):
-            # JSON may be followed by space.
-            reply = Reply(reply.body + b" " * fault.size, reply.status, reply.headers)
-        elif fault is not None:
-            await _strike(fault, link)
-        timeline.note(PLATFORM, f"> {reply.status} {reply.body[:200].decode('utf-8', 'replace')}")
-        return web.Response(body=reply.body, status=reply.status, headers=reply.headers)
-
-    async def _accept(
-        self, request: web.Request, call: Call, door: Door, link: Link
+    async def _shake_hands(
+        self, request: web.Request, call: Call, link: Link
     ) -> web.StreamResponse:
-        self._calls.append(call)
-        fault = door.fault_of(link, *ON_WEBSOCKETS)
-        refused = door.fault_of(link, *ON_ANSWERS)
+        refused = self._door.fault_of(link, Status, Redirect)
         if refused is not None:
-            return await self._answer(Reply(), refused, link)
+            return await striking.answer(request, Reply(), refused, link)
         route = next((route for route in self.websockets if route.fits(call)), None)
         if route is None and self.websockets:
             return self._complain(call, None)
-        refusal = None if route is None else route.refusal()
-        if refusal is not None:
-            return await self._answer(refusal, None, link)
+        fault = self._door.fault_of(link, *_WHEN_OPEN)
+        if route is None:
+            return await self._accept(request, call, link, None, fault)
+        step = route.next()
+        if step.content is not None:
+            return await striking.answer(request, step.content, None, link)
+        if step.fault is None or isinstance(step.fault, _WHEN_OPEN):
+            return await self._accept(request, call, link, route, fault or step.fault)
+        if isinstance(step.fault, Slow | Cut):
+            timeline.note(PLATFORM, f"{step.fault}")
+            await link.strike(step.fault)
+            return await self._accept(request, call, link, route, fault)
+        return await striking.answer(request, Reply(), step.fault, link)
+
+    async def _accept(
+        self,
+        request: web.Request,
+        call: Call,
+        link: Link,
+        route: WebSocketRoute | None,
+        fault: Fault | None,
+    ) -> web.StreamResponse:
         ws = web.WebSocketResponse(
             autoping=False,
+            autoclose=False,
             max_msg_size=0,
             compress=route is not None and route.compressed,
-            protocols=() if route is None else route.protocols,
+            protocols=() if route is None else _preferred(route.protocols, call),
         )
+        link.passed.clear()
         await ws.prepare(request)
-        connection = Connection(self._background, call, ws, lambda: link, self.complaints)
+        # Frames go to the bot without this server, and must not overtake its answer.
+        await link.passed.wait()
+        connection = Connection(self._background, call, ws, link, self._problems)
         timeline.note(PLATFORM, f"{connection} is open")
         if route is not None:
             connection.answer_as(route.automatic)
@@ -213,38 +283,19 @@ class Server:
     ) -> None:
         """Begin a connection: with a fault, or with the route's own greeting."""
         if fault is not None:
-            await connection.fail(fault)
-        if route is not None and route.greet is not None:
+            with contextlib.suppress(ConnectionError):
+                await connection.fail(fault)
+        elif route is not None and route.greet is not None:
             try:
                 await route.greet(connection)
             except Exception as error:
+                # A bot that leaves during the greeting is what some tests are about.
                 if connection.is_open:
-                    self.complaints.append(f"the greeting of {connection} has failed: {error!r}")
-                return
+                    self._problems.failed(f"the greeting of {connection}", error)
         self._connections.append(connection)
 
 
-def _retry_after(fault: Status) -> dict[str, str]:
-    return {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-
-
-async def _strike(fault: Fault, link: Link) -> None:
-    """Let a fault happen to the connection of a request; those that end it return at its end."""
-    if isinstance(fault, Slow):
-        link.slow_down(fault.pace)
-        return
-    if isinstance(fault, Cut):
-        link.cut_after(fault.after)
-        return
-    if isinstance(fault, Reset):
-        link.reset()
-    elif isinstance(fault, Garbage):
-        await link.send(fault.data)
-        link.close()
-    elif isinstance(fault, HalfOpen):
-        link.hold()
-    elif not isinstance(fault, Hang):
-        raise TypeError(f"{fault} does not strike requests")
-    await link.ended.wait()
-    # Nobody gets an answer any more.
-    raise asyncio.CancelledError
+def _preferred(protocols: tuple[str, ...], call: Call) -> list[str]:
+    """Return the subprotocol to agree on; aiohttp would take the one that the bot prefers."""
+    offered = [each.strip() for each in call.headers.get("sec-websocket-protocol", "").split(",")]
+    return [protocol for protocol in protocols if protocol in offered][:1]

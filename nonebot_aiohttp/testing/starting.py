@@ -6,21 +6,17 @@ its fixtures: of the plugin pytest warns if somebody imports it before pytest do
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .hosting import Program
 from .kept import Kept
 from .process import BotProcess
 from .served import Servable, Served
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     import pytest
-
-    Program: TypeAlias = str | os.PathLike[str] | Callable[..., Any]
 
 D = TypeVar("D", bound=Servable)
 
@@ -67,8 +63,7 @@ class StartBot:
             DidNotStart: The bot does not start; the text has its log.
         """
         bot = self._make(program, driver, env, settings=settings, arguments=arguments, **options)
-        bot.start()
-        return self._kept.keep(bot)
+        return self._kept.keep(bot.__enter__())
 
     async def start(
         self,

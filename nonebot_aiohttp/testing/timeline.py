@@ -5,12 +5,19 @@ from __future__ import annotations
 import textwrap
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 PLATFORM, BOT = "platform", "bot"
 
 _LAST = 60
 """Events that a failure shows at most."""
+
+_KEPT = 5000
+"""Events that are kept at most: a test without the fixtures does not clear them."""
+
+_SHOWN = 200
+"""Characters of a message that are shown."""
 
 _WIDTH = 58
 """Characters of the platform's column."""
@@ -33,7 +40,7 @@ class Timeline:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
 
     def note(self, side: str, text: str) -> None:
@@ -77,6 +84,12 @@ def _rows(event: Event, start: float) -> list[str]:
         f"{moment if index == 0 else '':>8}  {line:<{_WIDTH}} |"
         for index, line in enumerate(textwrap.wrap(event.text, _WIDTH) or [""])
     ]
+
+
+def shown(data: str | bytes) -> str:
+    """Return as much of a message as the timeline shows."""
+    text = data if isinstance(data, str) else repr(data[: _SHOWN + 1])
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(data)} in all)"
 
 
 timeline = Timeline()

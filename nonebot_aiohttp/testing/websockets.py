@@ -13,22 +13,35 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
+from . import frames
 from .background import Background
-from .faults import Close, Cut, Fault, Garbage, HalfOpen, Hang, Oversize, Reset, Silent, Slow
+from .faults import (
+    Close,
+    Cut,
+    Fault,
+    Oversize,
+    Place,
+    Silent,
+    check,
+)
 from .journal import Journal, Reader
 from .links import Link
-from .matching import Where, has_part
+from .matching import Where, differences, has_part
+from .problems import Problems
 from .replies import Json, Replies
 from .seen import Call
-from .timeline import PLATFORM, timeline
+from .timeline import PLATFORM, shown, timeline
 
 AnyWebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
-_SHOWN = 200
-"""Characters of a message that the timeline shows."""
-
 NO_CLOSE_FRAME = 1006
 """The code of a connection that has ended without a close frame (RFC 6455, section 7.1.5)."""
+
+_CLOSING = 10.0
+"""Seconds that a bot has to answer a close frame."""
+
+_NEAREST = 5
+"""Messages that a failure shows at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +69,29 @@ class Received:
         """Send an answer over the same connection; see `Connection.send`."""
         await self._connection.send(data)
 
+    def is_so(self, where: Where) -> bool:
+        """Tell whether it is what a test has described; see `Connection.expect`."""
+        if where is None:
+            return True
+        if callable(where):
+            return bool(where(self))
+        if not isinstance(where, Mapping):
+            return self.data == where
+        try:
+            return has_part(self.json, where)
+        except ValueError:
+            return False
+
+    def difference(self, where: Where) -> str:
+        """Tell why it is not what a test has described."""
+        text = f"it got {shown(self.data)}"
+        if not isinstance(where, Mapping):
+            return text
+        try:
+            return "\n".join([text, *(f"    {line}" for line in differences(self.json, where))])
+        except ValueError:
+            return f"{text}\n    which is not JSON"
+
 
 @dataclass(frozen=True)
 class Closed:
@@ -69,7 +105,10 @@ class AutomaticReplies:
     """What a connection answers by itself to messages of one kind."""
 
     def __init__(self, where: Where) -> None:
-        """Answer the messages that are so; see `Connection.on`."""
+        """Answer the messages that are so; see `Connection.on`.
+
+        They wait for what may come, such as heartbeats: that one is never used is no problem.
+        """
         self.where = where
         self.replies = Replies()
 
@@ -94,6 +133,8 @@ class Connection:
         call: The request of the handshake; where the platform has opened it, the platform's own.
         messages: The messages from the bot, the oldest first.
         pings: How many pings the bot has sent.
+        pongs: How many pongs the bot has sent.
+        protocol: The subprotocol that was agreed on, or None.
     """
 
     def __init__(
@@ -101,49 +142,88 @@ class Connection:
         background: Background,
         call: Call,
         ws: AnyWebSocket,
-        link: Callable[[], Link],
-        complaints: list[str],
+        link: Link,
+        problems: Problems,
     ) -> None:
-        """Take a WebSocket that is open, on the platform's event loop.
-
-        Errors of functions that answer are added to ``complaints``.
-        """
+        """Take a WebSocket that is open, on the platform's event loop."""
         self.call = call
         self.messages: Journal[Received] = Journal()
         self.pings = 0
+        self.pongs = 0
+        self.protocol: str | None = (
+            ws.ws_protocol if isinstance(ws, web.WebSocketResponse) else ws.protocol
+        )
         self._background = background
         self._ws = ws
         self._link = link
-        self._complaints = complaints
+        self._problems = problems
+        self._masked = isinstance(ws, aiohttp.ClientWebSocketResponse)
+        self._window = int(ws.compress)
         self._reader = Reader(self.messages)
         self._closed: Journal[Closed] = Journal()
         self._automatic: list[AutomaticReplies] = []
         self._common: list[AutomaticReplies] = []
         self._answers_pings = True
+        self._has_closed = False
+        self._limit: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it has not ended yet."""
         return not self._closed
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the handshake's request, with lower-case names."""
+        return self.call.headers
+
+    @property
+    def path(self) -> str:
+        """The path of the handshake's request."""
+        return self.call.path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of the handshake's request."""
+        return self.call.query
+
     async def send(
-        self, data: Json, *, binary: bool = False, compressed: bool | None = None
+        self,
+        data: Json,
+        *,
+        binary: bool = False,
+        compressed: bool | None = None,
+        fragments: int = 1,
     ) -> None:
         """Send a message.
 
         Args:
             data: Text is a text message and bytes a binary one; all else is sent as JSON.
             binary: Send text and JSON as a binary message, too.
-            compressed: True compresses this message with permessage-deflate (RFC 7692), which the
-                bot must have offered; None leaves it to what the connection has agreed on.
+            compressed: True compresses this message with permessage-deflate (RFC 7692), which both
+                ends must have agreed on; None does it if they have.
+            fragments: The number of frames that the message has (RFC 6455, section 5.4).
 
         Raises:
             ConnectionError: It has ended.
+            ValueError: It should be compressed, and that was not agreed on.
         """
         message = data if isinstance(data, str | bytes) else json.dumps(data, ensure_ascii=False)
-        if binary and isinstance(message, str):
-            message = message.encode()
-        await self._background.call(self._send(message, compressed))
+        if compressed and not self._window:
+            raise ValueError(
+                f"{self} has no compression: the platform has to ask for it (compressed=True of "
+                "Platform.websocket or Platform.connect), and the bot has to offer or accept it"
+            )
+        opcode = frames.TEXT if isinstance(message, str) and not binary else frames.BINARY
+        payload = message.encode() if isinstance(message, str) else message
+        made = frames.message(
+            opcode,
+            payload,
+            masked=self._masked,
+            window=0 if compressed is False else self._window,
+            fragments=fragments,
+        )
+        await self._background.call(self._send(shown(message), made))
 
     async def expect(self, where: Where = None, *, deadline: float | None = None) -> Received:
         """Return the next message that is so, each once; wait for it if need be.
@@ -154,10 +234,19 @@ class Connection:
             deadline: Seconds; None is `DEADLINE`.
 
         Raises:
-            NothingCame: The seconds have passed.
+            NothingCame: The seconds have passed, or the connection has ended.
         """
-        what = "a message from the bot" if where is None else f"a message from the bot: {where!r}"
-        return await self._reader.take(lambda message: _is_so(message, where), what, deadline)
+
+        def nearest(left: list[Received]) -> str:
+            return "\n".join(message.difference(where) for message in left[-_NEAREST:])
+
+        return await self._reader.take(
+            lambda message: message.is_so(where),
+            f"{self}: a message from the bot{'' if where is None else f' with {where!r}'}",
+            deadline,
+            nearest=nearest,
+            over=lambda: f"it has ended: {self._closed[0]}" if self._closed else None,
+        )
 
     def on(self, where: Where) -> AutomaticReplies:
         """Answer messages of one kind by themselves: ``connection.on({...}).reply({...})``.
@@ -177,18 +266,30 @@ class Connection:
         """Let something go wrong now.
 
         Raises:
-            TypeError: The fault is one of answers or of connections that are being opened.
+            TypeError: The fault does not strike a WebSocket that is open.
+            ConnectionError: It has ended.
         """
-        timeline.note(PLATFORM, f"{self}: {fault}")
+        check(fault, Place.WEBSOCKET)
         await self._background.call(self._fail(fault))
 
     async def ping(self, data: bytes = b"") -> None:
-        """Send a ping; what answers it is not waited for."""
-        await self._background.call(self._ws.ping(data))
+        """Send a ping; what answers it is not waited for.
+
+        Raises:
+            ConnectionError: It has ended.
+        """
+        ping = frames.message(frames.PING, data, masked=self._masked)
+        await self._background.call(self._send("a ping", ping))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close it, and wait until the bot has answered, or for the deadline of the library."""
-        timeline.note(PLATFORM, f"{self}: closes with {code} {reason}".rstrip())
+        """Send a close frame; `closed` waits for the end. Do nothing if it has ended.
+
+        A bot has 10 s to answer, and then loses the connection.
+
+        Args:
+            code: The code; any number up to 65535 is sent as it is.
+            reason: The text beside it.
+        """
         await self._background.call(self._close(code, reason))
 
     async def closed(self, *, deadline: float | None = None) -> Closed:
@@ -203,28 +304,30 @@ class Connection:
 
     async def read_to_the_end(self) -> None:
         """Keep what comes and answer what is to be answered, on the platform's event loop."""
-        code = NO_CLOSE_FRAME
-        reason = ""
+        end = Closed(NO_CLOSE_FRAME)
         try:
             while True:
                 message = await self._ws.receive()
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     await self._take(Received(message.data, self))
                 elif message.type is WSMsgType.PING:
-                    self.pings += 1
-                    if self._answers_pings:
-                        await self._ws.pong(message.data)
-                elif message.type is WSMsgType.CLOSE:
-                    code, reason = int(message.data), message.extra or ""
-                elif message.type is not WSMsgType.PONG:
+                    await self._pong(message.data)
+                elif message.type is WSMsgType.PONG:
+                    self.pongs += 1
+                else:
+                    if message.type is WSMsgType.CLOSE:
+                        end = Closed(int(message.data), message.extra or "")
+                        await self._answer_close(end)
                     break
         except ConnectionError:
             pass
         finally:
-            if code == NO_CLOSE_FRAME and self._ws.close_code:
-                code = int(self._ws.close_code)
-            timeline.note(PLATFORM, f"{self} has ended: {code} {reason}".rstrip())
-            self._closed.append(Closed(code, reason))
+            timeline.note(PLATFORM, f"{self} has ended: {end.code} {end.reason}".rstrip())
+            if self._limit is not None:
+                self._limit.cancel()
+            self._link.close()
+            self._closed.append(end)
+            self.messages.look_again()
 
     async def _take(self, received: Received) -> None:
         timeline.note(PLATFORM, f"{self} < {shown(received.data)}")
@@ -234,88 +337,77 @@ class Connection:
         except ConnectionError:
             raise
         except Exception as error:
-            self._complaints.append(
-                f"the function that answers {shown(received.data)} has failed: {error!r}"
-            )
+            self._problems.failed(f"an automatic reply of {self}", error)
 
     async def _answer(self, received: Received) -> None:
         for automatic in (*self._automatic, *self._common):
-            if _is_so(received, automatic.where):
-                step = automatic.replies.next()
-                if step is not None:
-                    answer = await step.make(received)
-                    if answer is not None:
-                        await received.reply(answer)
-                    return
+            step = automatic.replies.next() if received.is_so(automatic.where) else None
+            if step is not None:
+                answer = await step.make(received)
+                if answer is not None:
+                    await received.reply(answer)
+                return
 
-    async def _send(self, message: str | bytes, compressed: bool | None) -> None:
-        if self._closed or self._ws.closed:
+    async def _pong(self, data: bytes) -> None:
+        self.pings += 1
+        if self._answers_pings:
+            await self._link.send(frames.message(frames.PONG, data, masked=self._masked))
+
+    async def _answer_close(self, end: Closed) -> None:
+        if self._has_closed:
+            return
+        self._has_closed = True
+        # A close frame without a code has 1005 here, which must not be sent (section 7.4.1).
+        code = 1000 if end.code in (0, 1005) else end.code
+        await self._link.send(frames.close(code, "", masked=self._masked))
+
+    async def _send(self, text: str, made: bytes) -> None:
+        if self._closed or self._has_closed:
             raise ConnectionError(f"{self} has ended")
-        timeline.note(PLATFORM, f"{self} > {shown(message)}")
-        level = None if compressed is None else 15 if compressed else 0
-        if isinstance(message, str):
-            await self._ws.send_str(message, level)
-        else:
-            await self._ws.send_bytes(message, level)
+        timeline.note(PLATFORM, f"{self} > {text}")
+        await self._link.send(made)
 
     async def _close(self, code: int, reason: str) -> None:
-        await self._ws.close(code=code, message=reason.encode())
+        if self._closed or self._has_closed:
+            return
+        timeline.note(PLATFORM, f"{self}: closes with {code} {reason}".rstrip())
+        self._has_closed = True
+        with contextlib.suppress(ConnectionError):
+            await self._link.send(frames.close(code, reason, masked=self._masked))
+        self._limit = asyncio.get_running_loop().call_later(_CLOSING, self._link.close)
 
     async def _fail(self, fault: Fault) -> None:
-        link = self._link()
-        if isinstance(fault, Reset):
-            link.reset()
-        elif isinstance(fault, Hang | HalfOpen):
-            link.hold()
+        if self._closed:
+            raise ConnectionError(f"{self} has ended")
+        timeline.note(PLATFORM, f"{self}: {fault}")
+        if isinstance(fault, Close):
+            await self._end(fault)
+        elif isinstance(fault, Cut):
+            await self._cut(fault.after)
+        elif isinstance(fault, Oversize):
+            message = frames.oversize(frames.TEXT, fault.size, masked=self._masked)
+            await self._link.send_all(message)
         elif isinstance(fault, Silent):
             self._answers_pings = False
-        elif isinstance(fault, Close):
-            await self._end(fault, link)
-        elif isinstance(fault, Slow):
-            link.slow_down(fault.pace)
-        elif isinstance(fault, Cut):
-            await self._cut(fault.after, link)
-        elif isinstance(fault, Garbage):
-            await link.send(fault.data)
-        elif isinstance(fault, Oversize):
-            await self._send("a" * fault.size, None)
         else:
-            raise TypeError(f"{fault} does not strike a WebSocket that is open")
+            await self._link.strike(fault)
 
-    async def _end(self, fault: Close, link: Link) -> None:
+    async def _end(self, fault: Close) -> None:
         if fault.code == NO_CLOSE_FRAME:
-            link.close()
+            self._link.close()
         else:
             await self._close(fault.code, fault.reason)
 
-    async def _cut(self, after: int, link: Link) -> None:
+    async def _cut(self, after: int) -> None:
         """Begin a message, and end the connection in the middle of it."""
-        link.cut_after(after)
+        self._link.cut_after(after)
         with contextlib.suppress(ConnectionError):
-            await self._ws.send_bytes(os.urandom(after + 1))
-        await link.ended.wait()
+            await self._link.send(
+                frames.message(frames.BINARY, os.urandom(after + 1), masked=self._masked)
+            )
 
     def __str__(self) -> str:
         return f"WebSocket {self.call.connection} {self.call.path}"
-
-
-def _is_so(message: Received, where: Where) -> bool:
-    if where is None:
-        return True
-    if callable(where):
-        return bool(where(message))
-    if isinstance(where, Mapping):
-        try:
-            return has_part(message.json, where)
-        except ValueError:
-            return False
-    return message.data == where
-
-
-def shown(data: str | bytes) -> str:
-    """Return as much of a message as the timeline shows."""
-    text = data if isinstance(data, str) else repr(data)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(data)} in all)"
 
 
 async def keep(connection: Connection, greet: Callable[[], Awaitable[None]]) -> None:
@@ -325,5 +417,11 @@ async def keep(connection: Connection, greet: Callable[[], Awaitable[None]]) -> 
         await greet()
         await reading
     finally:
+        # aiohttp cancels this as soon as the bot has left; what has come before is read yet.
+        await asyncio.wait((reading,), timeout=_LAST_WORDS)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+_LAST_WORDS = 1.0
+"""Seconds for reading what stands in buffers; only a failure takes them."""

@@ -108,7 +108,7 @@ def test_the_suites_are_names_of_the_kit_and_pytest_comes_with_the_first_of_them
 
 
 def test_each_name_of_the_kit_is_there() -> None:
-    assert {*testing._OF_SUITES} <= {*testing.__all__} == {*dir(testing)} & {*testing.__all__}
+    assert {*testing._PLACES} == {*testing.__all__} <= {*dir(testing)}
     assert all(getattr(testing, name) is not None for name in testing.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Suit'"):
         testing.Suit  # noqa: B018 - the access is what is tested

@@ -15,8 +15,13 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing import hosting, program
+from nonebot_aiohttp.testing import hosting, ports, program
 from nonebot_aiohttp.testing.output import Output
+from nonebot_aiohttp.testing.process import BotProcess
+from nonebot_aiohttp.testing.telling import tell
+
+# Before a test begins to look for open sockets.
+ports.claim()
 
 
 class Bots:
@@ -131,3 +136,23 @@ def test_output_comes_apart_wherever_it_was_cut() -> None:
         assert output.join(10)
         assert lines == ["one", "two", "th\N{REPLACEMENT CHARACTER}ree"]
         assert entries == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_nobody_tells_in_another_process() -> None:
+    with pytest.raises(RuntimeError, match="BotProcess has not started this process"):
+        tell("something")
+
+
+def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no program .*none\.py"):
+        BotProcess(tmp_path / "none.py")
+
+
+def test_settings_that_are_arguments() -> None:
+    with pytest.raises(ValueError, match=r"settings has 'PORT': write port= of BotProcess"):
+        BotProcess(__file__, settings={"PORT": 1})
+
+
+def test_a_setting_that_is_no_json() -> None:
+    with pytest.raises(TypeError, match=r"the setting 'x' cannot be carried .* object at"):
+        BotProcess(__file__, settings={"x": object()})

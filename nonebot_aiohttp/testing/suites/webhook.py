@@ -108,7 +108,7 @@ class WebhookSuite(Suite):
             body = self.encode(self.event("/say late"))
             answer = await self.post(body, fault=Slow(pace=max(len(body) / LATE, 1_000)))
             assert answer.status < 300, f"answered {answer.status}"
-            await self.heard("late")
+            await self.answered("late")
 
     @scenario
     async def test_an_unknown_path_is_refused(self) -> None:
@@ -157,8 +157,8 @@ class WebhookSuite(Suite):
         """Two webhooks of one bot at the same time are both answered."""
         async with self.running():
             await asyncio.gather(self.say("/say one"), self.say("/say two"))
-            await self.heard("one")
-            await self.heard("two")
+            await self.answered("one")
+            await self.answered("two")
 
     @scenario
     async def test_a_platform_that_restarts_is_answered_again(self) -> None:
@@ -167,7 +167,7 @@ class WebhookSuite(Suite):
             await self.assert_answers("before")
             await self.platform.restart()
             await self.send_until_taken(self.event("/say after"))
-            await self.heard("after")
+            await self.answered("after")
 
     @scenario
     async def test_a_start_without_the_platform_is_made_good(self) -> None:
@@ -177,4 +177,4 @@ class WebhookSuite(Suite):
             await self.reached_in_vain()
             await self.platform.start()
             await self.send_until_taken(self.event("/say at last"))
-            await self.heard("at last")
+            await self.answered("at last")

@@ -64,9 +64,9 @@ class WebSocketSuite(Suite):
         """Send messages; the next event is answered, over a new connection if the bot likes."""
         await self.current()
         for message in messages:
-            # A bot that refuses one may end the connection before it is sent to its end.
+            # Bots may close in the middle of one.
             with contextlib.suppress(ConnectionError):
-                await self.send(message)
+                await (await self.current()).send(message)
         for _ in range(ATTEMPTS):
             if await self._is_heard("survived"):
                 return
@@ -76,7 +76,7 @@ class WebSocketSuite(Suite):
         """Say something, and tell whether it is answered before the connection ends."""
         await self.say(f"/say {text}")
         connection = await self.current()
-        heard = asyncio.ensure_future(self.heard(text))
+        heard = asyncio.ensure_future(self.answered(text))
         closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
         await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
         was_heard = heard.done()

@@ -12,7 +12,6 @@ import hosting
 import nonebot
 from journal import note
 from nonebot.adapters import Bot, Event
-from nonebot.drivers import URL
 from nonebot.params import EventPlainText
 
 if TYPE_CHECKING:
@@ -21,17 +20,12 @@ if TYPE_CHECKING:
 MODULES = {
     "onebot": "nonebot.adapters.onebot.v11",
     "telegram": "nonebot.adapters.telegram",
-    "discord": "nonebot.adapters.discord",
 }
 
 hosting.init()
 driver = nonebot.get_driver()
 for each in driver.config.adapters:
     driver.register_adapter(importlib.import_module(MODULES.get(each, each)).Adapter)
-if "discord" in driver.config.adapters:
-    # Its address is fixed in the adapter.
-    discord: Any = nonebot.get_adapter("Discord")
-    discord.base_url = URL(driver.config.discord_api)
 
 
 @driver.on_bot_connect
@@ -62,7 +56,6 @@ wait = nonebot.on_command("wait")
 work = nonebot.on_command("work")
 hang = nonebot.on_command("hang")
 block = nonebot.on_command("block")
-photo = nonebot.on_command("photo")
 
 
 def behind_command(text: str) -> str:
@@ -119,13 +112,6 @@ def do_block(text: str = EventPlainText()) -> None:
     """Never end, in a thread, as every sync handler."""
     note("begun", id=behind_command(text))
     time.sleep(600)
-
-
-@photo.handle()
-async def send_photo(bot: Bot, event: Event) -> None:
-    """Upload a file to Telegram."""
-    chat = event.get_session_id().rpartition("_")[2]
-    await bot.send_photo(chat_id=chat, photo=("图.png", b"\x00\xff"), caption="说明")
 
 
 server_app = getattr(driver, "server_app", None)

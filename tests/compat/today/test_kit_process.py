@@ -13,8 +13,8 @@ import nonebot
 import pytest
 
 from nonebot_aiohttp.testing import ports
+from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.drivers import OURS, STOCK
-from nonebot_aiohttp.testing.endings import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.process import BotProcess
 from nonebot_aiohttp.testing.telling import tell
 from nonebot_aiohttp.testing.up import DidNotStart
@@ -241,6 +241,12 @@ async def test_a_stop_that_logs_a_traceback(line: str) -> None:
     with pytest.raises(BadEnd, match=r"(?s)logged a traceback during its stop.*always fails"):
         async with BotProcess(Bots.fails_at_the_stop, driver=line):
             pass
+
+
+async def test_ctrl_c_ends_it_as_a_stop(line: str) -> None:
+    async with BotProcess(Bots.cleans_up, driver=line) as bot:
+        bot.interrupt()
+        assert await bot.ended() in (0, -signal.SIGINT, 130)
 
 
 # What is left behind.

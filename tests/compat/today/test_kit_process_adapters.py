@@ -17,16 +17,72 @@ from nonebot_aiohttp.testing.process import BotProcess
 from nonebot_aiohttp.testing.telling import tell
 from nonebot_aiohttp.testing.websockets import Connection
 
-from ..support.discord import BOT, USER, _ready, message
-from ..support.onebot import SELF_ID, lifecycle_event, message_event
-from ..support.telegram import BOT as TELEGRAM_BOT
-from ..support.telegram import TOKEN, Telegram
-
 pytestmark = pytest.mark.timeout(150)
 
 ports.claim()
 
 DEADLINE = 60.0
+
+USER = {
+    "id": "700000000000000002",
+    "username": "friend",
+    "discriminator": "0",
+    "global_name": None,
+    "avatar": None,
+}
+BOT = {**USER, "id": "700000000000000001", "username": "bot", "bot": True}
+CHAT = {"id": 100, "type": "private", "first_name": "friend"}
+TOKEN = "12345:secret"
+
+
+def telegram_message(text: str) -> dict[str, Any]:
+    sender = {**CHAT, "is_bot": False}
+    return {"message_id": 1, "date": 1_700_000_000, "chat": CHAT, "from": sender, "text": text}
+
+
+def discord_message(text: str, author: dict[str, Any]) -> dict[str, Any]:
+    lists = ("mentions", "mention_roles", "attachments", "embeds")
+    return {
+        "id": "800000000000000000",
+        "channel_id": "700000000000000003",
+        "author": author,
+        "content": text,
+        "timestamp": "2024-01-01T00:00:00+00:00",
+        "edited_timestamp": None,
+        "tts": False,
+        "mention_everyone": False,
+        "pinned": False,
+        "type": 0,
+        **{name: [] for name in lists},
+    }
+
+
+def discord_ready(gateway: str) -> dict[str, Any]:
+    application = {"id": BOT["id"], "flags": 0}
+    return {
+        "v": 10,
+        "user": BOT,
+        "guilds": [],
+        "session_id": "a session",
+        "resume_gateway_url": gateway,
+        "application": application,
+    }
+
+
+def onebot_event(text: str) -> dict[str, Any]:
+    return {
+        "time": 1_700_000_000,
+        "self_id": 1,
+        "post_type": "message",
+        "message_type": "private",
+        "sub_type": "friend",
+        "message_id": 1,
+        "user_id": 20002,
+        "message": [{"type": "text", "data": {"text": text}}],
+        "raw_message": text,
+        "font": 0,
+        "sender": {"user_id": 20002, "nickname": "friend"},
+    }
 
 
 @pytest.fixture(params=[*STOCK, OURS])
@@ -63,9 +119,9 @@ def discord() -> None:
 
 
 async def echo_over(connection: Connection, text: str) -> None:
-    await connection.send(message_event(f"/echo {text}"))
+    await connection.send(onebot_event(f"/echo {text}"))
     call = await connection.expect({"action": "send_msg"}, deadline=DEADLINE)
-    await call.reply({"status": "ok", "data": {"message_id": 1}, "echo": call.json()["echo"]})
+    await call.reply({"status": "ok", "data": {"message_id": 1}, "echo": call.json["echo"]})
 
 
 async def test_onebot_both_ways(line: str) -> None:
@@ -74,8 +130,9 @@ async def test_onebot_both_ways(line: str) -> None:
         BotProcess(onebot, driver=line, settings={"onebot_ws_urls": [platform.ws_url]}) as running,
     ):
         forward = await platform.connected(deadline=DEADLINE)
-        await forward.send(lifecycle_event("2"))
-        headers = {"X-Self-ID": SELF_ID, "X-Client-Role": "Universal"}
+        began = {"post_type": "meta_event", "meta_event_type": "lifecycle", "sub_type": "connect"}
+        await forward.send({"time": 1_700_000_000, "self_id": 2, **began})
+        headers = {"X-Self-ID": "1", "X-Client-Role": "Universal"}
         reverse = await platform.connect(running.ws_url("/onebot/v11/"), headers=headers)
         await running.told("connected", 2, deadline=DEADLINE)
         await echo_over(reverse, "a")
@@ -87,12 +144,12 @@ async def test_telegram_polling(line: str, hosts: tuple[str, ...]) -> None:
     def wrap(found: list[Any]) -> Any:
         return {"ok": True, "result": found}
 
+    me = {"id": 12345, "is_bot": True, "first_name": "bot", "username": "a_bot"}
     async with Platform(hosts=hosts) as platform:
-        made = Telegram()
-        platform.on("*", "/bot{token}/getMe").reply(json={"ok": True, "result": TELEGRAM_BOT})
+        platform.on("*", "/bot{token}/getMe").reply(json={"ok": True, "result": me})
         platform.on("*", "/bot{token}/deleteWebhook").reply(json={"ok": True, "result": True})
         sent = platform.on("*", "/bot{token}/sendMessage")
-        sent.reply(json={"ok": True, "result": made.message("sent")})
+        sent.reply(json={"ok": True, "result": telegram_message("sent")})
         updates = platform.updates(
             "*", "/bot{token}/getUpdates", id="update_id", offset="offset", wrap=wrap
         )
@@ -103,7 +160,7 @@ async def test_telegram_polling(line: str, hosts: tuple[str, ...]) -> None:
             settings={"telegram_bots": [{"token": TOKEN, **own}]},
             env=platform.environment,
         ):
-            updates.put(made.update("/echo a"))
+            updates.put({"update_id": 1, "message": telegram_message("/echo a")})
             await sent.expect(deadline=DEADLINE)
 
 
@@ -115,7 +172,7 @@ async def test_discord_gateway(line: str) -> None:
         platform.on("GET", "/api/gateway/bot").reply(json=info)
         platform.on("GET", "/api/users/@me").reply(json=BOT)
         sent = platform.on("POST", "/api/channels/{channel}/messages")
-        sent.reply(json=message("sent", BOT, 2))
+        sent.reply(json=discord_message("sent", BOT))
         settings = {
             "discord_bots": [{"token": "a.b.c", "intent": {"message_content": True}}],
             "discord_api": f"{platform.url}/api",
@@ -125,8 +182,8 @@ async def test_discord_gateway(line: str) -> None:
             connection.on({"op": 1}).reply({"op": 11, "d": None, "s": None, "t": None})
             await connection.send({"op": 10, "d": {"heartbeat_interval": 1000}})
             await connection.expect({"op": 2}, deadline=DEADLINE)
-            await connection.send({"op": 0, "d": _ready(gateway), "s": 1, "t": "READY"})
+            await connection.send({"op": 0, "d": discord_ready(gateway), "s": 1, "t": "READY"})
             await running.told("connected", deadline=DEADLINE)
-            text = message("/echo a", USER, 1)
+            text = discord_message("/echo a", USER)
             await connection.send({"op": 0, "d": text, "s": 2, "t": "MESSAGE_CREATE"})
             await sent.expect(deadline=DEADLINE)

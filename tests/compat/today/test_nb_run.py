@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from tests.support.waiting import eventually
@@ -114,13 +113,11 @@ async def in_terminal(bot: Bot, folder: Path, *options: str) -> AsyncIterator[Te
 
 
 @pytest.mark.promise("life: any other further signal is the same request to stop")
-async def test_ctrl_c_is_one_orderly_stop(
-    tmp_path: Path, there: Platform, client: aiohttp.ClientSession
-) -> None:
+async def test_ctrl_c_is_one_orderly_stop(tmp_path: Path, there: Platform) -> None:
     bot = Bot("adapters_bot", Candidate(OURS), tmp_path, **options(there, work_seconds=1))
     async with in_terminal(bot, tmp_path) as terminal:
         for number in range(3):
-            assert await post(client, bot, message_event(f"/work {number}")) == 204
+            assert await post(there, bot, message_event(f"/work {number}")) == 204
         await bot.note("begun", 3)
         terminal.press_ctrl_c()
         assert await bot.ended() == 0
@@ -131,19 +128,17 @@ async def test_ctrl_c_is_one_orderly_stop(
         assert wrong not in terminal.text
 
 
-async def test_reload_loses_no_event_that_has_begun(
-    tmp_path: Path, there: Platform, client: aiohttp.ClientSession
-) -> None:
+async def test_reload_loses_no_event_that_has_begun(tmp_path: Path, there: Platform) -> None:
     bot = Bot("adapters_bot", Candidate(OURS), tmp_path, **options(there, work_seconds=1))
     async with in_terminal(bot, tmp_path, "--reload") as terminal:
-        assert await post(client, bot, message_event("/work before")) == 204
+        assert await post(there, bot, message_event("/work before")) == 204
         await bot.note("begun")
         with (tmp_path / "bot.py").open("a") as program:
             program.write("# changed\n")
         await terminal.shows("Reloading")
         await eventually(lambda: terminal.text.count("Listening on") == 2, timeout=30)
         assert handled(bot) == ["before"]
-        assert await post(client, bot, message_event("/work after")) == 204
+        assert await post(there, bot, message_event("/work after")) == 204
         await bot.note("begun", 2)
         terminal.press_ctrl_c()
         assert await bot.ended() == 0
