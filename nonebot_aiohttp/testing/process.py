@@ -158,6 +158,7 @@ class BotProcess(Bot):
             self.wait_until_up()
         except BaseException:
             self.kill()
+            self._launch.clean_up()
             raise
 
     def wait_until_up(self) -> None:
@@ -367,10 +368,7 @@ class BotProcess(Bot):
     # As a context.
 
     def __enter__(self) -> Self:
-        if self._wait:
-            self.start()
-        else:
-            self.launch()
+        (self.start if self._wait else self.launch)()
         return self
 
     def __exit__(

@@ -1,11 +1,15 @@
-"""What a bot tells when its main coroutine has ended is known apart."""
+"""The kit's bots at their end: what they tell late, and what is left of one that does not start."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from nonebot_aiohttp.testing.process import BotProcess
+from nonebot_aiohttp.testing.up import DidNotStart
 
 from .test_kit_process import bot
 
@@ -28,3 +32,16 @@ async def after():
         assert [entry["what"] for entry in running.all_told()] == ["in time", "late"]
         assert [entry["what"] for entry in running.all_told(late=False)] == ["in time"]
         assert running.all_told("late", late=False) == []
+
+
+def fails() -> None:
+    raise RuntimeError("no bot")
+
+
+def test_the_folder_of_a_bot_that_does_not_start_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(DidNotStart, match="exit code 1"):
+        BotProcess(fails).start()
+    assert list(tmp_path.iterdir()) == []
