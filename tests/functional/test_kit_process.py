@@ -120,6 +120,8 @@ async def test_it_starts_again_on_its_port(path: Path) -> None:
 
 async def test_what_it_tells_comes_in_order_and_with_its_data(path: Path) -> None:
     more = """
+from nonebot_aiohttp.testing import tell
+
 async def before():
     sys.stdout.write("half a ")
     tell("handled", id=1, text="图")
