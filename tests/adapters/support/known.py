@@ -7,6 +7,11 @@ STOP = Known(
     " bot would speak is closed.",
     drivers=("~fastapi",),
 )
+CUT_OFF = Known(
+    "NoneBot2's own drivers do not wait for handlers that an adapter has begun as tasks of its own"
+    " when they stop.",
+    drivers=("~fastapi",),
+)
 MEBIBYTE = Known(
     "NoneBot2's driver for websockets takes messages of up to 1 MiB, and this event has the text"
     " twice; the connection ends with 1009.",
