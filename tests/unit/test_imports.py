@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 import nonebot_aiohttp
+from nonebot_aiohttp import testing
 from tests.support.documents import ROOT
 
 CONFIG = ("nonebot_aiohttp.config", "nonebot_aiohttp.settings.sources")
@@ -95,6 +96,24 @@ def test_the_kit_for_authors_needs_no_pytest() -> None:
     assert "pytest" in imported_by([*core, "pytest"])
 
 
+def test_the_suites_are_names_of_the_kit_and_pytest_comes_with_the_first_of_them() -> None:
+    code = (
+        "import sys\nfrom nonebot_aiohttp import testing\n"
+        "print('before' if 'pytest' in sys.modules else 'not yet')\n"
+        "print(testing.ReverseWebSocketSuite.__module__, 'pytest' in sys.modules)"
+    )
+    words = run(code)
+    assert "before" not in words
+    assert {"nonebot_aiohttp.testing.suites.reverse", "True"} <= words
+
+
+def test_each_name_of_the_kit_is_there() -> None:
+    assert {*testing._PLACES} == {*testing.__all__} <= {*dir(testing)}
+    assert all(getattr(testing, name) is not None for name in testing.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Suit'"):
+        testing.Suit  # noqa: B018 - the access is what is tested
+
+
 def test_the_kit_for_authors_is_forbidden_every_other_room() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
@@ -144,10 +163,10 @@ def test_a_star_import_brings_all_names_but_those_of_the_configuration() -> None
     assert not names & set(LAZY)
 
 
-def test_the_modules_are_attributes_of_the_package() -> None:
-    for name in nonebot_aiohttp._MODULES:
-        printed = run(f"import nonebot_aiohttp\nprint(nonebot_aiohttp.{name}.__name__)")
-        assert printed == {f"nonebot_aiohttp.{name}"}
+@pytest.mark.parametrize("name", nonebot_aiohttp._MODULES)
+def test_the_modules_are_attributes_of_the_package(name: str) -> None:
+    printed = run(f"import nonebot_aiohttp\nprint(nonebot_aiohttp.{name}.__name__)")
+    assert printed == {f"nonebot_aiohttp.{name}"}
 
 
 def test_what_is_listed_needs_no_extra_and_warns_of_nothing() -> None:
