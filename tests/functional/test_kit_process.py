@@ -337,6 +337,19 @@ async def test_what_is_left_behind_fails_the_block(path: Path) -> None:
     assert children_of(running.pid) == []
 
 
+async def test_what_is_left_behind_is_found_before_a_signal_is_raised_again(path: Path) -> None:
+    """As uvicorn does, which NoneBot2's own drivers run; a socket is waited for before."""
+    more = """
+async def after():
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+"""
+    with pytest.raises(LeftBehind, match="an open socket"):
+        async with bot(path, LEAVES + more) as running:
+            pass
+    assert running.exit_code == -signal.SIGTERM
+
+
 async def test_tracemalloc_tells_where_a_session_was_made(path: Path) -> None:
     with pytest.raises(
         LeftBehind, match=r"(?s)nobody has closed, made at\n.*aiohttp\.ClientSession"
