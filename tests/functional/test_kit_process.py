@@ -307,6 +307,9 @@ async def before():
     socket.create_server(("127.0.0.1", 0))
     forever()
     await asyncio.sleep(0)
+async def after():  # As uvicorn, which raises the signal again while the loop still runs.
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
 """
 
 LEFT = (
@@ -337,19 +340,6 @@ async def test_what_is_left_behind_fails_the_block(path: Path) -> None:
     assert children_of(running.pid) == []
 
 
-async def test_what_is_left_behind_is_found_before_a_signal_is_raised_again(path: Path) -> None:
-    """As uvicorn does, which NoneBot2's own drivers run; a socket is waited for before."""
-    more = """
-async def after():
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
-    signal.raise_signal(signal.SIGTERM)
-"""
-    with pytest.raises(LeftBehind, match="an open socket"):
-        async with bot(path, LEAVES + more) as running:
-            pass
-    assert running.exit_code == -signal.SIGTERM
-
-
 async def test_tracemalloc_tells_where_a_session_was_made(path: Path) -> None:
     with pytest.raises(
         LeftBehind, match=r"(?s)nobody has closed, made at\n.*aiohttp\.ClientSession"
@@ -361,7 +351,7 @@ async def test_tracemalloc_tells_where_a_session_was_made(path: Path) -> None:
 async def test_the_check_can_be_turned_off(path: Path) -> None:
     async with bot(path, LEAVES, check_leaks=False) as running:
         pass
-    assert running.exit_code == 0
+    assert running.exit_code == -signal.SIGTERM
     assert children_of(running.pid) == []
 
 
