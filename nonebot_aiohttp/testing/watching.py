@@ -91,6 +91,7 @@ class Watch:
         return run_until_complete
 
     def _main_has_ended(self, loop: asyncio.AbstractEventLoop, run: Callable[..., Any]) -> None:
+        # The look may take longer than they do, and the signals are raised behind it.
         for timer in self._timers:
             timer.cancel()
         is_the_end = self._shut_down or not self._has_driver

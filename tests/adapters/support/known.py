@@ -3,6 +3,9 @@
 from nonebot_aiohttp.testing.suites import Known
 
 STOP = Known(
+    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
+)
+CLOSED = Known(
     "NoneBot2's own drivers do not wait for handlers when they stop, and the WebSocket by which the"
     " bot would speak is closed.",
     drivers=("~fastapi",),
