@@ -27,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 
+from .support.known import NOT_JSON, STOP
+
 APP_ID = "12345"
 INSTALLATION = 67890
 INSTALLATION_TOKEN = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
@@ -158,10 +160,8 @@ class TestWebhook(suites.WebhookSuite):
     key = rsa.generate_private_key(65537, 2048)
     numbers = itertools.count(1)
     known = {
-        "test_garbage_is_refused": suites.Known(
-            "The adapter raises an exception for a body that is not JSON, and the driver answers"
-            " 500."
-        ),
+        "test_garbage_is_refused": NOT_JSON,
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
         "test_a_start_without_the_platform_is_made_good": suites.Known(
             "The adapter asks GitHub for the App's name in a startup hook, once; when GitHub cannot"
             " be reached the hook fails, and the bot ends."

@@ -17,7 +17,7 @@ from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites.base import scenario
 
-from .support.known import NOT_JSON, STOP
+from .support.known import NOT_JSON
 
 ME = 10001
 PERSON = 20002
@@ -92,9 +92,6 @@ class Milky(suites.Suite):
 
 class TestWebSocket(Milky, suites.ForwardWebSocketSuite):
     path = "/event"
-    known = {
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
-    }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
         return {"milky_clients": [self.client(platform)]}
@@ -115,7 +112,6 @@ class TestWebhook(Milky, suites.WebhookSuite):
     path = "/milky/"
     known = {
         "test_garbage_is_refused": NOT_JSON,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:

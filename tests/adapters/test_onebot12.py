@@ -159,7 +159,6 @@ class TestWebhook(OneBot12, suites.WebhookSuite):
     api = ("POST", "/")
     known = {
         "test_garbage_is_refused": NOT_JSON,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:

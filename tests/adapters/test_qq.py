@@ -31,9 +31,6 @@ GROUP_AND_C2C_EVENT = 1 << 25
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT = 0, 1, 2, 6, 7
 INVALID, HELLO, ACKNOWLEDGED, CHALLENGE = 9, 10, 11, 13
 numbers = itertools.count(1)
-STOP = suites.Known(
-    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
-)
 
 
 def dispatch(kind: str, data: Any) -> dict[str, Any]:
@@ -115,7 +112,6 @@ class TestWebhook(QQ, suites.WebhookSuite):
     use_websocket = False
     path = "/qq/webhook"
     token = SECRET
-    known = {"test_a_stop_lets_an_event_in_flight_end": STOP}
 
     def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
         timestamp = "1725442341"
@@ -165,7 +161,6 @@ class TestGateway(QQ, suites.ForwardWebSocketSuite):
         "test_a_start_without_the_platform_is_made_good": suites.Known(
             "The adapter asks for the gateway once, when the bot starts."
         ),
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
     }
 
     def prepare(self, platform: testing.Platform) -> None:

@@ -18,8 +18,6 @@ from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites import Known
 from nonebot_aiohttp.testing.suites.base import scenario
 
-from .support.known import STOP
-
 ME = {"id": "10001", "name": "a bot"}
 PERSON = {"id": "20002", "name": "friend"}
 CHANNEL = {"id": "private:20002", "type": 1}
@@ -46,7 +44,6 @@ class TestWebSocket(suites.ForwardWebSocketSuite):
         "test_a_stop_leaves_nothing_behind": Known(
             "The adapter does not close the HTTP session that it opens for each login."
         ),
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:

@@ -95,9 +95,10 @@ class TestPolling(Telegram, suites.PollingSuite):
     async def test_a_file_is_uploaded(self) -> None:
         """A file comes with its name and all of its bytes, and the message refers to it."""
         photo = self.platform.on("POST", f"{METHODS}/sendPhoto").reply(json=ok(message("photo")))
-        async with self.running():
+        async with self.running() as bot:
             await self.say("/photo")
-            call = await photo.expect()
+            call = await photo.expect(deadline=self.patience)
+            await bot.told("uploaded", deadline=self.patience)
         assert call.form["caption"] == CAPTION
         assert call.form["photo"] == f"attach://{NAME}"
         upload = call.file(NAME)

@@ -16,6 +16,6 @@ def asking() -> None:
 async def ask(bot: Bot, event: MessageEvent) -> None:
     """Call the API. Its deadline is short, so that a test need not wait for long."""
     try:
-        tell(event.text, result=await bot.call_api(event.text, _timeout=2))
+        tell(event.text, result=await bot.call_api(event.text, _timeout=3))
     except AdapterException as error:
         tell(event.text, error=repr(error))

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from nonebot_aiohttp.testing import Platform, Updates
+from nonebot_aiohttp.testing import Platform, Received, Route, Updates
 
 TOKEN = "token-of-the-tests"
 SECRET = "secret-of-the-tests"
@@ -47,3 +47,16 @@ def updates_of(platform: Platform) -> Updates:
     return platform.updates(
         "GET", "/events", offset="after", after=True, wrap=lambda events: {"events": events}
     )
+
+
+def tickets_of(platform: Platform) -> Route:
+    """Have the platform give tickets: ticket 1, and so on."""
+    numbers = itertools.count(1)
+    return platform.on("POST", "/ticket").reply(
+        lambda call: {"ok": True, "result": f"ticket-{next(numbers)}"}
+    )
+
+
+async def answer(call: Received, result: Any = None) -> None:
+    """Answer a call over a WebSocket."""
+    await call.reply({"call": call.json["call"], "ok": True, "result": result})

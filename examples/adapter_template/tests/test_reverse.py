@@ -3,7 +3,7 @@
 import pytest
 from nonebot_aiohttp.testing import BotProcess, Platform, Refused
 
-from playing import OK, REVERSE, said
+from playing import REVERSE, answer, said
 
 
 async def test_a_message_is_answered_over_the_same_websocket(
@@ -11,8 +11,8 @@ async def test_a_message_is_answered_over_the_same_websocket(
 ) -> None:
     connection = await nonebot_platform.connect(bot.ws_url("/pigeon/ws"), headers=REVERSE)
     await connection.send(said("/echo coo"))
-    call = await connection.expect({"api": "send_message", "data": {"chat": "loft", "text": "coo"}})
-    await call.reply({"call": call.json["call"], **OK})
+    await answer(await connection.expect({"api": "send_message", "data": {"text": "coo"}}))
+    await bot.logged("running complete")
 
 
 async def test_without_the_token_it_is_refused(nonebot_platform: Platform, bot: BotProcess) -> None:

@@ -13,7 +13,7 @@ from nonebot_aiohttp.testing.suites import (
     WebhookSuite,
 )
 
-from playing import OK, SECRET, TOKEN, said, settings, sign, updates_of
+from playing import OK, SECRET, TOKEN, said, settings, sign, tickets_of, updates_of
 
 
 class Pigeon(Suite):
@@ -91,4 +91,4 @@ class TestForwardWebSocket(OverTheWebSocket, ForwardWebSocketSuite):
         return settings(platform, pigeon_gateway=["42"])
 
     def prepare(self, platform: Platform) -> None:
-        platform.on("POST", "/ticket").reply(json={"ok": True, "result": "ticket"})
+        tickets_of(platform)

@@ -3,7 +3,9 @@
 from nonebot_aiohttp.testing.suites import Known
 
 STOP = Known(
-    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
+    "NoneBot2's own drivers do not wait for handlers when they stop, and the WebSocket by which the"
+    " bot would speak is closed.",
+    drivers=("~fastapi",),
 )
 MEBIBYTE = Known(
     "NoneBot2's driver for websockets takes messages of up to 1 MiB, and this event has the text"

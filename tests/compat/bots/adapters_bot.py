@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ MODULES = {
 hosting.init()
 driver = nonebot.get_driver()
 for each in driver.config.adapters:
-    driver.register_adapter(importlib.import_module(MODULES.get(each, each)).Adapter)
+    driver.register_adapter(importlib.import_module(MODULES[each]).Adapter)
 
 
 @driver.on_bot_connect
@@ -52,7 +51,6 @@ async def called(
 
 nonebot.load_builtin_plugin("echo")
 say = nonebot.on_command("say")
-wait = nonebot.on_command("wait")
 work = nonebot.on_command("work")
 hang = nonebot.on_command("hang")
 block = nonebot.on_command("block")
@@ -62,28 +60,9 @@ def behind_command(text: str) -> str:
     return text.partition(" ")[2].strip()
 
 
-async def answer(bot: Any, event: Any, text: str) -> None:
-    if bot.type == "GitHub":  # Only an installation of a GitHub App may write.
-        async with bot.as_installation(event.payload.installation.id):
-            await bot.send(event, text)
-    else:
-        await bot.send(event, text)
-
-
 @say.handle()
 async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    await answer(bot, event, behind_command(text))
-    note("answered")
-
-
-@wait.handle()
-async def do_wait(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    """Answer when SIGUSR1 comes."""
-    go = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go.set)
-    note("begun")
-    await go.wait()
-    await answer(bot, event, behind_command(text))
+    await bot.send(event, behind_command(text))
     note("answered")
 
 

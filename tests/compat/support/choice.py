@@ -115,9 +115,6 @@ BOTS = [
 ]
 """Drivers that run a whole bot with real adapters."""
 
-PLATFORMS = [Candidate("~fastapi+~httpx+~websockets"), *_ours(Candidate(OURS))]
-"""Drivers that run a bot of one platform's adapter, in tests/adapters."""
-
 FORWARD = [Candidate("~none+~aiohttp"), *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"))]
 """Drivers that run a whole bot which only goes to its platform."""
 
@@ -171,7 +168,6 @@ GROUPS = {
     "client_driver": CLIENTS,
     "server_driver": SERVERS,
     "bot_driver": BOTS,
-    "platform_driver": PLATFORMS,
     "forward_driver": FORWARD,
     "hosted_driver": HOSTED,
     "fastapi_driver": FASTAPI,

@@ -17,18 +17,22 @@ pytestmark = pytest.mark.timeout(120)
 SUITES = [test_telegram.TestPolling, test_telegram.TestWebhook, test_discord.TestGateway]
 
 
-def name_of(suite: type[Suite]) -> str:
-    return f"{suite.adapter.rpartition('.')[2]}-{suite.__name__}"
+def test_polled_events_are_answered(client_driver: Candidate) -> None:
+    test_telegram.TestPolling().test_an_event_is_answered(client_driver.line)
 
 
-@pytest.mark.parametrize("suite", SUITES, ids=name_of)
-def test_events_are_answered(bot_driver: Candidate, suite: type[Suite]) -> None:
-    suite().test_an_event_is_answered(bot_driver.line)
+def test_posted_events_are_answered(bot_driver: Candidate) -> None:
+    test_telegram.TestWebhook().test_an_event_is_answered(bot_driver.line)
+
+
+@pytest.mark.stock_is_wrong("~websockets", "its WebSockets know no proxies", before="2.4.4")
+def test_events_of_a_gateway_are_answered(bot_driver: Candidate) -> None:
+    test_discord.TestGateway().test_an_event_is_answered(bot_driver.line)
 
 
 @pytest.mark.stock_is_wrong("~fastapi", "it does not wait for matchers")
 @pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
-@pytest.mark.parametrize("suite", SUITES, ids=name_of)
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.__name__)
 def test_an_event_in_flight_is_handled_to_its_end(
     bot_driver: Candidate, suite: type[Suite]
 ) -> None:

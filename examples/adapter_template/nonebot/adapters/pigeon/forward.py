@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import nonebot.drivers
-from anyio import fail_after
+from anyio import fail_after, move_on_after
 from nonebot.drivers import URL, HTTPClientMixin, Request, WebSocketClientMixin
 
 from .api import result_of
@@ -69,7 +69,11 @@ class Forward:
         await self._connections.cancel()
 
     async def _poll(self, self_id: str) -> None:
-        """Poll for ever. The bot is connected from a poll that was answered to one that was not."""
+        """Poll for ever. The bot is connected from a poll that was answered to one that was not.
+
+        The first poll asks for all that Pigeon still has. An adapter that must not see an event
+        again after a restart keeps the last number in a file.
+        """
         backoff, last = self._backoff(), 0
         with ExitStack() as online:
             bot = None
@@ -120,7 +124,8 @@ class Forward:
         root, api = self._config.pigeon_root.rstrip("/"), self._adapter.api
         url = URL(f"{root}/gateway")
         url = url.with_scheme("wss" if url.scheme in ("https", "wss") else "ws")
-        async with AsyncExitStack() as stack:
+        stack = AsyncExitStack()
+        try:
             with fail_after(OPENING):
                 data = {"bot": self_id}
                 answer = await api.request("POST", "/ticket", data=data, timeout=OPENING)
@@ -132,6 +137,10 @@ class Forward:
                 websocket = await stack.enter_async_context(self._adapter.websocket(request))
             log("INFO", f"Bot {shown(self_id)} has a WebSocket to {shown(str(url))}")
             await self._adapter.read(self_id, websocket, self._config.pigeon_idle)
+        finally:
+            # Not all drivers keep to the timeout, if the peer has vanished.
+            with move_on_after(CLOSING + 1):
+                await stack.aclose()
 
     def _backoff(self) -> Backoff:
         return Backoff(self._config.pigeon_reconnect, self._config.pigeon_reconnect_max)
