@@ -105,9 +105,10 @@ def nonebot_serve(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the drivers from the command line, or from pytest's configuration."""
     text = (
-        "DRIVER lines that tests with nonebot_driver or nonebot_bot, and suites, run on, with commas between"
-        f" them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the environment"
-        f" variable {VARIABLE}, then the setting {OPTION}, then all of these that are installed"
+        "DRIVER lines that tests with nonebot_driver or nonebot_bot, and suites, run on, with"
+        f" commas between them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the"
+        f" environment variable {VARIABLE}, then the setting {OPTION}, then all of these that are"
+        " installed"
     )
     group = parser.getgroup("nonebot", "adapters of NoneBot")
     group.addoption("--nonebot-drivers", dest=OPTION, metavar="LINES", help=text)

@@ -11,7 +11,6 @@ import pytest
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing.faults import PLACES
-from nonebot_aiohttp.testing.suites import names_of
 from tests.docs.commands import plain_environment
 from tests.docs.trying import Reader
 from tests.support.documents import CHINESE, DOCS, Document
@@ -119,18 +118,15 @@ def test_a_test_of_the_suite_passes_and_one_is_known_to_fail(reader: Reader) -> 
         reader.directory,
         reader.command("test_suite.py"),
         "-k",
-        "an_event or wrong_credentials or garbage",
+        "test_an_event or wrong_credentials or garbage",
     )
     assert summary(printed) == "2 passed, 16 deselected, 1 xfailed"
 
 
-def test_the_suite_has_as_many_tests_as_are_shown(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_suite_has_as_many_tests_as_are_shown(reader: Reader) -> None:
     passed, failed = map(int, re.findall(r"\d+", reader.page.code("text", "xfailed")))
     collected = run(reader.directory, reader.command("test_suite.py"), "--collect-only", "-q")
     assert collected.count("::TestWebhook::test_") == passed + failed
-    assert len(names_of(testing.WebhookSuite)) >= passed
 
 
 @pytest.mark.parametrize(("page", "yes"), [(PAGE, "yes"), (CHINESE / PAGE.name, "是")])
