@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 STOCK = ("~fastapi+~httpx+~websockets", "~fastapi+~aiohttp")
 """NoneBot2's own drivers, as most bots combine them."""
@@ -17,8 +19,20 @@ OURS = "nonebot_aiohttp.nonebot2"
 VARIABLE = "NONEBOT_TEST_DRIVERS"
 """The environment variable that chooses other drivers: their lines, separated by commas."""
 
+
 OPTION = "nonebot_drivers"
-"""The name of pytest's option, and of the setting in pytest's configuration."""
+"""The name of the option and of the setting in pytest's configuration, where the plugin is."""
+
+
+def chosen_in(config: pytest.Config) -> str | None:
+    """Return the drivers that somebody has chosen, by the command line before all others."""
+    chosen = config.getoption(OPTION, None) or os.environ.get(VARIABLE)
+    if chosen:
+        return str(chosen)
+    try:
+        return ",".join(config.getini(OPTION).split()) or None
+    except ValueError:  # A project may have the suites without the plugin.
+        return None
 
 
 def drivers_to_test(chosen: str | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -48,21 +62,6 @@ def drivers_to_test(chosen: str | Iterable[str] | None = None) -> tuple[str, ...
             f" {VARIABLE}={STOCK[0]},{OURS}"
         )
     return tuple(dict.fromkeys(lines))
-
-
-def chosen_for_pytest(config: Any) -> str | None:
-    """Return the drivers that somebody has chosen for a run of pytest; None if nobody has.
-
-    The command line (``--nonebot-drivers``) comes before the environment variable, and that before
-    pytest's configuration. Without the kit's plugin there is only the variable.
-
-    Args:
-        config: pytest's, of type ``pytest.Config``.
-    """
-    option: str | None = config.getoption(OPTION, None) or os.environ.get(VARIABLE)
-    with contextlib.suppress(ValueError):  # Without the plugin pytest has no such setting.
-        option = option or ",".join(config.getini(OPTION).split())
-    return option or None
 
 
 def is_installed(line: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from . import bots, journal, kept, platform, ports, process, routes, starting, websockets
-from .drivers import OPTION, OURS, STOCK, VARIABLE, chosen_for_pytest, drivers_to_test
+from .drivers import OPTION, OURS, STOCK, VARIABLE, chosen_in, drivers_to_test
 from .hooks import Hooks, restored_hooks
 from .kept import Kept
 from .platform import Platform
@@ -105,8 +105,8 @@ def nonebot_serve(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the drivers from the command line, or from pytest's configuration."""
     text = (
-        "DRIVER lines that tests with nonebot_driver or nonebot_bot, and suites, run on, with"
-        f" commas between them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the"
+        "DRIVER lines that suites and tests with nonebot_driver or nonebot_bot run on, with commas"
+        f" between them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the"
         f" environment variable {VARIABLE}, then the setting {OPTION}, then all of these that are"
         " installed"
     )
@@ -131,8 +131,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which drivers the tests run on, and which are missing."""
     lines = config.stash[_LINES]
-    everything = chosen_for_pytest(config) is None
-    missing = [line for line in STOCK if everything and line not in lines]
+    missing = [line for line in STOCK if line not in lines] if chosen_in(config) is None else []
     text = f"nonebot drivers: {', '.join(lines)}"
     return text + (f" (not installed: {', '.join(missing)})" if missing else "")
 
@@ -203,7 +202,7 @@ class _Drivers:
 
 def _lines(config: pytest.Config) -> tuple[str, ...]:
     try:
-        return drivers_to_test(chosen_for_pytest(config))
+        return drivers_to_test(chosen_in(config))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 
