@@ -60,7 +60,6 @@ class Platform:
     used, unless the test has failed already.
 
     Attributes:
-        port: Its port of 127.0.0.1, the same after a restart.
         calls: The requests so far, the oldest first; handshakes of WebSockets are among them.
         connections: The WebSockets so far which the bot has opened.
     """
@@ -108,7 +107,7 @@ class Platform:
 
     @property
     def port(self) -> int:
-        """The port of 127.0.0.1 in `url`."""
+        """The port of 127.0.0.1 in `url`, the same after a restart."""
         port = (self._secure if self._tls else self._plain).port
         if not port:
             raise RuntimeError("a platform has no port before its block: async with platform: ...")

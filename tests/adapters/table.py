@@ -77,7 +77,7 @@ def lines() -> Iterator[str]:
         its = [suite for suite in found if ADAPTERS[suite.adapter][0] == title and suite.known]
         if its:
             yield ""
-            yield f"### {title}"
+            yield f"## {title}"
             yield ""
             yield "| Test | Way | Drivers | What happens |"
             yield "| --- | --- | --- | --- |"
