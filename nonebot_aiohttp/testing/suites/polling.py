@@ -130,7 +130,7 @@ class PollingSuite(Suite):
 
     @scenario
     async def test_a_huge_event_is_survived(self) -> None:
-        """After a text of nine million characters the next event is answered."""
+        """After a text of five million characters the next event is answered."""
         async with self.running():
             await self.assert_answers("before")
             await self.say(f"/count {'a' * HUGE}")

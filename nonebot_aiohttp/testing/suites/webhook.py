@@ -137,7 +137,7 @@ class WebhookSuite(Suite):
 
     @scenario
     async def test_a_huge_body_is_survived(self) -> None:
-        """After a text of nine million characters, taken or not, the next event is answered."""
+        """After a text of five million characters, taken or not, the next event is answered."""
         async with self.running():
             with contextlib.suppress(NoAnswer):
                 await self.post(self.event(f"/count {'a' * HUGE}"))

@@ -102,7 +102,7 @@ class WebSocketSuite(Suite):
 
     @scenario
     async def test_a_huge_message_is_survived(self) -> None:
-        """After a text of nine million characters the next event is answered."""
+        """After a text of five million characters the next event is answered."""
         async with self.running():
             await self.assert_survives(self.event(f"/count {'a' * HUGE}"))
 
