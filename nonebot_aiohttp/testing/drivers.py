@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 STOCK = ("~fastapi+~httpx+~websockets", "~fastapi+~aiohttp")
 """NoneBot2's own drivers, as most bots combine them."""
@@ -14,6 +18,21 @@ OURS = "nonebot_aiohttp.nonebot2"
 
 VARIABLE = "NONEBOT_TEST_DRIVERS"
 """The environment variable that chooses other drivers: their lines, separated by commas."""
+
+
+OPTION = "nonebot_drivers"
+"""The name of the option and of the setting in pytest's configuration, where the plugin is."""
+
+
+def chosen_in(config: pytest.Config) -> str | None:
+    """Return the drivers that somebody has chosen, by the command line before all others."""
+    chosen = config.getoption(OPTION, None) or os.environ.get(VARIABLE)
+    if chosen:
+        return str(chosen)
+    try:
+        return ",".join(config.getini(OPTION).split()) or None
+    except ValueError:  # A project may have the suites without the plugin.
+        return None
 
 
 def drivers_to_test(chosen: str | Iterable[str] | None = None) -> tuple[str, ...]:

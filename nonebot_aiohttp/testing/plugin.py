@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import os
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from typing import Any
@@ -22,15 +21,12 @@ from typing import Any
 import pytest
 
 from . import bots, journal, kept, platform, ports, process, routes, starting, websockets
-from .drivers import OURS, STOCK, VARIABLE, drivers_to_test
+from .drivers import OPTION, OURS, STOCK, VARIABLE, chosen_in, drivers_to_test
 from .hooks import Hooks, restored_hooks
 from .kept import Kept
 from .platform import Platform
 from .starting import Serve, StartBot
 from .timeline import timeline
-
-_OPTION = "nonebot_drivers"
-"""The name of the option and of the setting in pytest's configuration."""
 
 _MARK = "nonebot_platform"
 
@@ -109,13 +105,14 @@ def nonebot_serve(
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the drivers from the command line, or from pytest's configuration."""
     text = (
-        "DRIVER lines that tests with nonebot_driver or nonebot_bot run on, with commas between"
-        f" them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the environment"
-        f" variable {VARIABLE}, then the setting {_OPTION}, then all of these that are installed"
+        "DRIVER lines that suites and tests with nonebot_driver or nonebot_bot run on, with commas"
+        f" between them; 'stock' and 'ours' are {', '.join(STOCK)} and {OURS}. Default: the"
+        f" environment variable {VARIABLE}, then the setting {OPTION}, then all of these that are"
+        " installed"
     )
     group = parser.getgroup("nonebot", "adapters of NoneBot")
-    group.addoption("--nonebot-drivers", dest=_OPTION, metavar="LINES", help=text)
-    parser.addini(_OPTION, "DRIVER lines, one a line or with commas, as --nonebot-drivers")
+    group.addoption("--nonebot-drivers", dest=OPTION, metavar="LINES", help=text)
+    parser.addini(OPTION, "DRIVER lines, one a line or with commas, as --nonebot-drivers")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -134,7 +131,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Say which drivers the tests run on, and which are missing."""
     lines = config.stash[_LINES]
-    missing = [line for line in STOCK if line not in lines] if _chosen(config) is None else []
+    missing = [line for line in STOCK if line not in lines] if chosen_in(config) is None else []
     text = f"nonebot drivers: {', '.join(lines)}"
     return text + (f" (not installed: {', '.join(missing)})" if missing else "")
 
@@ -203,15 +200,9 @@ class _Drivers:
         return type(cls.__name__, (), {"nonebot_driver": nonebot_driver})()
 
 
-def _chosen(config: pytest.Config) -> str | None:
-    """Return the drivers that somebody has chosen, by the command line before all others."""
-    option = config.getoption(_OPTION, None) or os.environ.get(VARIABLE)
-    return option or ",".join(config.getini(_OPTION).split()) or None
-
-
 def _lines(config: pytest.Config) -> tuple[str, ...]:
     try:
-        return drivers_to_test(_chosen(config))
+        return drivers_to_test(chosen_in(config))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 

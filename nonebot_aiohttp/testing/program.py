@@ -59,7 +59,9 @@ def _configure(nonebot: Any, settings: dict[str, Any], watch: Watch) -> None:
 
     @functools.wraps(original)
     def init(**given: Any) -> None:
-        before = getattr(nonebot, "_driver", None)
+        before = None
+        with suppress(ValueError):  # It is the first call.
+            before = nonebot.get_driver()
         original(**{**given, **settings})
         driver = nonebot.get_driver()
         if driver is not before:

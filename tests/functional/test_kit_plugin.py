@@ -201,6 +201,22 @@ class TestDrivers:
     def test_default(self, project: Project) -> None:
         assert self.lines(project, env={VARIABLE: ""}) == list(drivers_to_test())
 
+    def test_suites(self, project: Project) -> None:
+        project.write_tests(
+            """
+            from nonebot_aiohttp.testing.suites import PollingSuite
+
+            class TestMine(PollingSuite):
+                def settings(self, platform):
+                    return {}
+
+                event = said = result = updates = settings
+            """
+        )
+        ran = project.run("--collect-only", "-q", "--nonebot-drivers=a, b", env={VARIABLE: "c"})
+        found = re.findall(r"::test_an_event_is_answered\[(.+)\]$", ran.text, re.M)
+        assert found == ["a", "b"], ran.text
+
     def test_own_fixture(self, project: Project) -> None:
         """A project that wants something else overrides the fixture, as any other."""
         project.write_tests(

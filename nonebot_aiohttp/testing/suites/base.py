@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from ..drivers import drivers_to_test
+from ..drivers import chosen_in, drivers_to_test
 from ..echo import ADAPTER, echo_bot
 from ..faults import Fault, Hang, Status
 from ..hosting import Program
@@ -110,7 +110,8 @@ class Suite(abc.ABC):
         adapter: The module of the adapter, whose class is called ``Adapter``.
         program: The bot, as `BotProcess` takes it, where `echo_bot` does not do. It has to answer
             as that does.
-        drivers: The ``DRIVER`` lines to test; None is what `drivers_to_test` says.
+        drivers: The ``DRIVER`` lines to test; None is what ``--nonebot-drivers`` says, or else
+            `drivers_to_test`.
         known: What is known to fail, by the names of tests; ``test_name[case]`` is one case.
         hosts: Hosts that are fixed in the adapter, see `Platform`.
         api: Method and path of the HTTP call by which the bot says something; None where it says
@@ -297,7 +298,9 @@ class Suite(abc.ABC):
         assert cls is not None
         check_known(cls, cls.known)
         cases = getattr(metafunc.function, "cases", None)
-        drivers = drivers_to_test(cls.drivers)
+        drivers = drivers_to_test(
+            chosen_in(metafunc.config) if cls.drivers is None else cls.drivers
+        )
         mark = partial(marks_of, cls, cls.known, metafunc.function)
         if cases is None:
             alone = [pytest.param(each, id=each, marks=mark(None, each)) for each in drivers]
