@@ -120,6 +120,7 @@ async def test_it_starts_again_on_its_port(path: Path) -> None:
 
 async def test_what_it_tells_comes_in_order_and_with_its_data(path: Path) -> None:
     more = """
+from nonebot_aiohttp.testing.telling import tell
 async def before():
     sys.stdout.write("half a ")
     tell("handled", id=1, text="图")
@@ -300,7 +301,9 @@ async def before():
     kept.append(asyncio.create_task(asyncio.wait_for(forever(), 600), name="wrapped"))
     kept.append(aiohttp.ClientSession())
     kept.append(socket.create_server(("127.0.0.1", 0)))
-    kept.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    # Who keeps the log open is waited for.
+    kept.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     asyncio.create_task(forever())
     asyncio.create_task(fail())
     aiohttp.ClientSession()
