@@ -95,9 +95,10 @@ class Platform:
         self._certificates: Certificates | None = None
         self._door = Door()
         proxy = Proxy(self._hosts, self._door, self._problems.unexpected)
-        self._plain = Listener(self._door.serve)
-        self._secure = Listener(self._door.serve_secure)
-        self._proxy = Listener(proxy.serve)
+        failed = self._problems.failed
+        self._plain = Listener(self._door.serve, failed)
+        self._secure = Listener(self._door.serve_secure, failed)
+        self._proxy = Listener(proxy.serve, failed)
         self._server = Server(
             self._background, self._door, self._problems, self.calls, self.connections
         )
@@ -364,7 +365,17 @@ class Platform:
         await self._background.call(self._shut())
 
     async def start(self) -> None:
-        """Come back at the same address after `stop`."""
+        """Come back at the same address after `stop`.
+
+        Raises:
+            RuntimeError: It is there already.
+            OSError: Another process has taken its port.
+        """
+        if self._plain.is_open:
+            raise RuntimeError(
+                "the platform runs already: its block has started it, and start() comes after"
+                " stop()"
+            )
         await self._background.call(self._open())
         timeline.note(PLATFORM, "the platform starts")
 
@@ -426,7 +437,7 @@ class Platform:
     ) -> None:
         try:
             # The bot may live on this loop: it goes on while its connections end.
-            await self._background.call(self._close())
+            await self._background.call_within(self._close(), _ENDING)
         finally:
             self._end()
         self._judge(error)
@@ -469,8 +480,12 @@ class Platform:
         await self._open()
 
     async def _open(self) -> None:
-        for listener in self._listeners:
-            await listener.open()
+        try:
+            for listener in self._listeners:
+                await listener.open()
+        except BaseException:
+            await self._shut()
+            raise
 
     async def _shut(self) -> None:
         for listener in self._listeners:

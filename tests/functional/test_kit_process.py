@@ -302,7 +302,9 @@ async def before():
     kept.append(asyncio.create_task(asyncio.wait_for(forever(), 600), name="wrapped"))
     kept.append(aiohttp.ClientSession())
     kept.append(socket.create_server(("127.0.0.1", 0)))
-    kept.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]))
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    # Who keeps the log open is waited for.
+    kept.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     asyncio.create_task(forever())
     asyncio.create_task(fail())
     aiohttp.ClientSession()
