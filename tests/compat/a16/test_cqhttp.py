@@ -1,6 +1,7 @@
 """The cqhttp adapter of 2021 and the built-in echo plugin, over every kind of connection."""
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from ..support.onebot import (
     sign,
     text_of,
 )
-from ..support.process import Bot, running
+from ..support.process import Bot
 
 TOKEN = "a token"
 SECRET = "a secret"
@@ -37,7 +38,7 @@ async def bot(old_driver: Candidate, tmp_path: Path, there: Platform) -> AsyncIt
         "access_token": TOKEN,
         "secret": SECRET,
     }
-    async with running("cqhttp_bot", old_driver, tmp_path, **settings) as bot:
+    async with Bot("cqhttp_bot", old_driver, tmp_path, **settings) as bot:
         yield bot
 
 
@@ -64,9 +65,9 @@ async def test_webhook(bot: Bot, there: Platform, client: aiohttp.ClientSession,
         action, params, sent = await within(there.calls.get())
         assert (action, text_of(params["message"]).strip()) == ("send_msg", text)
         assert sent["authorization"] == f"Bearer {TOKEN}"
-        called = await bot.note("called", number)
+        called = await bot.told("called", number)
         assert (called["error"], called["result"]) == (None, "{'message_id': 99}")
-    assert bot.noted("connected") == []
+    assert bot.all_told("connected") == []
 
 
 async def test_refused_webhooks(bot: Bot, client: aiohttp.ClientSession) -> None:
@@ -82,7 +83,7 @@ async def test_refused_webhooks(bot: Bot, client: aiohttp.ClientSession) -> None
         assert (got, word in answer) == (status, True)
         if bot.candidate.is_ours:  # The stock driver wraps the adapter's body into JSON.
             assert answer == word
-    assert bot.noted("called") == []
+    assert bot.all_told("called") == []
 
 
 @pytest.mark.parametrize("path", ["/cqhttp/ws", "/cqhttp/ws/"])
@@ -90,11 +91,11 @@ async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession, path: 
     async with connect(client, ws_url(bot, path), token=TOKEN) as ws:
         for number, text in enumerate(("一", "two"), 1):
             await echo_over(ws, text)
-            called = await bot.note("called", number)
+            called = await bot.told("called", number)
             assert (called["error"], called["result"]) == (None, "{'message_id': 99}")
-        connected = await bot.note("connected")
+        connected = await bot.told("connected")
         assert (connected["id"], connected["known"]) == (SELF_ID, True)
-    gone = await bot.note("disconnected")
+    gone = await bot.told("disconnected")
     assert (gone["id"], gone["known"]) == (SELF_ID, False)
 
 
@@ -109,14 +110,14 @@ async def test_refused_reverse_websockets(bot: Bot, client: aiohttp.ClientSessio
             await connect(client, ws_url(bot), **options)
         # The stock driver has one status for all refusals.
         assert caught.value.status == (status if bot.candidate.is_ours else 403)
-    assert bot.noted("connected") == []
+    assert bot.all_told("connected") == []
 
 
 async def test_what_a_plugin_sees(bot: Bot, there: Platform, client: aiohttp.ClientSession) -> None:
     headers = {"X-Self-ID": SELF_ID}
     url = bot.url("/cqhttp/?a=%E5%80%BC")
     assert (await post(client, url, message_event("/look"), headers))[0] == 204
-    look = await bot.note("look")
+    look = await bot.told("look")
     assert look["driver"] == [True, True, True]
     assert (look["app"], look["asgi"], look["env"]) == (True, True, "prod")
     assert (look["request"], look["kind"]) == ([True, False], "http")
@@ -125,7 +126,7 @@ async def test_what_a_plugin_sees(bot: Bot, there: Platform, client: aiohttp.Cli
     assert look["bots"] == []
     async with connect(client, f"{ws_url(bot)}?b=1", token=TOKEN) as ws:
         await ws.send_str(json.dumps(message_event("/look")))
-        look = await bot.note("look", 2)
+        look = await bot.told("look", 2)
     assert (look["request"], look["kind"]) == ([False, True], "websocket")
     assert (look["scheme"], look["path"], look["query"]) == ("ws", "/cqhttp/ws", "b=1")
     assert look["bots"] == [SELF_ID]
@@ -138,7 +139,7 @@ async def test_forward_websocket(old_forward_driver: Candidate, tmp_path: Path) 
         "access_token": TOKEN,
         "cqhttp_ws_urls": {SELF_ID: f"ws://127.0.0.1:{port}/ws"},
     }
-    async with running("cqhttp_bot", old_forward_driver, tmp_path, **settings) as bot:
+    async with Bot("cqhttp_bot", old_forward_driver, tmp_path, **settings) as bot:
         for number in (1, 2):
             async with platform(port) as there:
                 ws = await there.arrival()
@@ -146,12 +147,12 @@ async def test_forward_websocket(old_forward_driver: Candidate, tmp_path: Path) 
                 assert handshake["authorization"] == f"Bearer {TOKEN}"
                 assert handshake["host"] == f"127.0.0.1:{port}"
                 await echo_over(ws, f"time {number}")
-                called = await bot.note("called", number)
+                called = await bot.told("called", number)
                 assert (called["error"], called["result"]) == (None, "{'message_id': 99}")
-            await bot.note("disconnected", number)
-        bot.send_stop()
+            await bot.told("disconnected", number)
+        bot.signal(signal.SIGTERM)
         await bot.ended()
-    assert bot.noted("shutdown")
+    assert bot.all_told("shutdown")
 
 
 @pytest.mark.promise("life: the drain waits for events that NoneBot handles, in whatever task")
@@ -160,21 +161,21 @@ async def test_events_in_flight_end_before_the_stop(
     bot: Bot, there: Platform, client: aiohttp.ClientSession
 ) -> None:
     """Adapters of that time await their events within ``handle_message``."""
-    assert bot.noted("startup")
+    assert bot.all_told("startup")
     headers = {"X-Self-ID": SELF_ID}
     async with connect(client, ws_url(bot), token=TOKEN) as ws:
         for number in range(10):
             await ws.send_str(json.dumps(message_event(f"/work {number}")))
         event = message_event("/work webhook")
         assert (await post(client, bot.url("/cqhttp/"), event, headers))[0] == 204
-        await bot.note("begun", 11)
-        bot.send_stop()
+        await bot.told("begun", 11)
+        bot.signal(signal.SIGTERM)
         for _ in range(10):
             call = json.loads((await within(ws.receive())).data)
             answer = {"status": "ok", "retcode": 0, "data": {"message_id": 9}, "echo": call["echo"]}
             await ws.send_str(json.dumps(answer))
         assert (await within(ws.receive())).data == 1001
     assert await bot.ended() == 0
-    assert len(bot.noted("handled")) == 11
+    assert len(bot.all_told("handled")) == 11
     assert there.calls.qsize() == 1
-    assert bot.noted("shutdown")
+    assert bot.all_told("shutdown")

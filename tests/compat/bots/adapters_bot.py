@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import hosting
 import nonebot
-from journal import note
 from nonebot.adapters import Bot, Event
 from nonebot.drivers import URL
 from nonebot.params import EventPlainText
+
+from nonebot_aiohttp.testing import tell
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -24,7 +25,7 @@ MODULES = {
     "discord": "nonebot.adapters.discord",
 }
 
-hosting.init()
+nonebot.init()
 driver = nonebot.get_driver()
 for each in driver.config.adapters:
     driver.register_adapter(importlib.import_module(MODULES.get(each, each)).Adapter)
@@ -36,24 +37,24 @@ if "discord" in driver.config.adapters:
 
 @driver.on_bot_connect
 async def connected(bot: Bot) -> None:
-    note("connected", id=bot.self_id)
+    tell("connected", id=bot.self_id)
 
 
 @driver.on_bot_disconnect
 async def disconnected(bot: Bot) -> None:
-    note("disconnected", id=bot.self_id)
+    tell("disconnected", id=bot.self_id)
 
 
 @driver.on_shutdown
 async def shutdown() -> None:
-    note("shutdown")
+    tell("shutdown")
 
 
 @Bot.on_called_api
 async def called(
     bot: Bot, exception: Exception | None, api: str, data: dict[str, Any], result: Any
 ) -> None:
-    note("called", api=api, error=repr(exception) if exception else None, result=repr(result))
+    tell("called", api=api, error=repr(exception) if exception else None, result=repr(result))
 
 
 nonebot.load_builtin_plugin("echo")
@@ -80,7 +81,7 @@ async def answer(bot: Any, event: Any, text: str) -> None:
 @say.handle()
 async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
     await answer(bot, event, behind_command(text))
-    note("answered")
+    tell("answered")
 
 
 @wait.handle()
@@ -88,36 +89,36 @@ async def do_wait(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
     """Answer when SIGUSR1 comes."""
     go = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, go.set)
-    note("begun")
+    tell("begun")
     await go.wait()
     await answer(bot, event, behind_command(text))
-    note("answered")
+    tell("answered")
 
 
 @work.handle()
 async def do_work(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
     """Take a while, and call an API."""
     name = behind_command(text)
-    note("begun", id=name)
+    tell("begun", id=name)
     await asyncio.sleep(getattr(driver.config, "work_seconds", 0.5))
     await bot.send(event, f"done {name}")
-    note("handled", id=name)
+    tell("handled", id=name)
 
 
 @hang.handle()
 async def do_hang(text: str = EventPlainText()) -> None:
     """Never end, and say so when it is cut off."""
-    note("begun", id=behind_command(text))
+    tell("begun", id=behind_command(text))
     try:
         await asyncio.Event().wait()
     finally:
-        note("cut off", id=behind_command(text))
+        tell("cut off", id=behind_command(text))
 
 
 @block.handle()
 def do_block(text: str = EventPlainText()) -> None:
     """Never end, in a thread, as every sync handler."""
-    note("begun", id=behind_command(text))
+    tell("begun", id=behind_command(text))
     time.sleep(600)
 
 

@@ -8,7 +8,7 @@ import aiohttp
 from tests.support.waiting import within
 
 from ..support.choice import Candidate
-from ..support.process import running
+from ..support.process import Bot
 
 SETTINGS = {
     "aiohttp_fastapi": True,
@@ -22,7 +22,7 @@ async def test_its_page_its_headers_and_its_websocket(
     console_driver: Candidate, tmp_path: Path
 ) -> None:
     async with (
-        running("plugins_bot", console_driver, tmp_path, **SETTINGS) as bot,
+        Bot("plugins_bot", console_driver, tmp_path, **SETTINGS) as bot,
         aiohttp.ClientSession() as client,
     ):
         async with client.get(bot.url("/botui/")) as answer:

@@ -1,5 +1,6 @@
 """The current Discord adapter against a small gateway. It waits 5 s before its first heartbeat."""
 
+import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.support.waiting import within
 
 from ..support.choice import Candidate
 from ..support.discord import BOT_ID, TOKEN, Discord, Gateway, discord
-from ..support.process import running
+from ..support.process import Bot
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -34,19 +35,19 @@ async def test_gateway(bot_driver: Candidate, tmp_path: Path) -> None:
                 "discord_api": there.api,
             }
             bot = await stack.enter_async_context(
-                running("adapters_bot", bot_driver, tmp_path, **settings)
+                Bot("adapters_bot", bot_driver, tmp_path, **settings)
             )
             await echo(there, "一")
             assert there.tokens == [f"Bot {TOKEN}"]
-            assert (await bot.note("connected"))["id"] == BOT_ID
-        await bot.note("disconnected")
+            assert (await bot.told("connected"))["id"] == BOT_ID
+        await bot.told("disconnected")
         async with discord(port) as there:
             gateway = await echo(there, "two")
-            await bot.note("connected", 2)
+            await bot.told("connected", 2)
             await there.say(gateway, "/work last")
-            await bot.note("begun")
-            bot.send_stop()
+            await bot.told("begun")
+            bot.signal(signal.SIGTERM)
             await bot.ended()
-    assert bot.noted("shutdown")
+    assert bot.all_told("shutdown")
     # NoneBot's own drivers do not wait for matchers.
-    assert bot.noted("handled") or not bot_driver.is_ours
+    assert bot.all_told("handled") or not bot_driver.is_ours

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..support.onebot import (
     sign,
     text_of,
 )
-from ..support.process import Bot, running
+from ..support.process import Bot
 
 TOKEN = "a token"
 SECRET = "a secret"
@@ -39,7 +40,7 @@ async def bot(bot_driver: Candidate, tmp_path: Path, there: Platform) -> AsyncIt
         "onebot_secret": SECRET,
         "onebot_api_roots": {SELF_ID: there.api_root},
     }
-    async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
+    async with Bot("adapters_bot", bot_driver, tmp_path, **settings) as bot:
         yield bot
 
 
@@ -54,7 +55,7 @@ async def post(client: aiohttp.ClientSession, bot: Bot, event: Any, **headers: s
 
 
 def ws_url(bot: Bot) -> str:
-    return bot.url("/onebot/v11/ws", scheme="ws")
+    return bot.ws_url("/onebot/v11/ws")
 
 
 async def test_webhook(bot: Bot, there: Platform, client: aiohttp.ClientSession) -> None:
@@ -63,7 +64,7 @@ async def test_webhook(bot: Bot, there: Platform, client: aiohttp.ClientSession)
         action, params, headers = await within(there.calls.get())
         assert (action, text_of(params["message"]).strip()) == ("send_msg", text)
         assert headers["authorization"] == f"Bearer {TOKEN}"
-    called = await bot.note("called", 2)
+    called = await bot.told("called", 2)
     assert (called["error"], "99" in called["result"]) == (None, True)
     await bot.stop()
 
@@ -79,7 +80,7 @@ async def test_refusals(bot: Bot, client: aiohttp.ClientSession) -> None:
         with pytest.raises(REFUSED) as caught:
             await connect(client, ws_url(bot), **options)
         assert caught.value.status == 403
-    assert bot.noted("called") == bot.noted("connected") == []
+    assert bot.all_told("called") == bot.all_told("connected") == []
 
 
 async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> None:
@@ -87,18 +88,18 @@ async def test_reverse_websocket(bot: Bot, client: aiohttp.ClientSession) -> Non
     for number in (1, 2):
         async with connect(client, ws_url(bot), token=TOKEN) as ws:
             await echo_over(ws, f"time {number}")
-            called = await bot.note("called", number)
+            called = await bot.told("called", number)
             assert (called["error"], "99" in called["result"]) == (None, True)
-            assert (await bot.note("connected", number))["id"] == SELF_ID
-        assert (await bot.note("disconnected", number))["id"] == SELF_ID
+            assert (await bot.told("connected", number))["id"] == SELF_ID
+        assert (await bot.told("disconnected", number))["id"] == SELF_ID
     async with connect(client, ws_url(bot), token=TOKEN) as ws:
         await echo_over(ws, "一")
-        await bot.note("called", 3)
-        bot.send_stop()
+        await bot.told("called", 3)
+        bot.signal(signal.SIGTERM)
         assert (await within(ws.receive())).type is aiohttp.WSMsgType.CLOSE
     await bot.ended()
-    await bot.note("disconnected", 3)
-    assert bot.journal[-1]["what"] in ("shutdown", "disconnected")
+    await bot.told("disconnected", 3)
+    assert bot.all_told()[-1]["what"] in ("shutdown", "disconnected")
 
 
 async def test_forward_websocket(client_driver: Candidate, tmp_path: Path) -> None:
@@ -109,18 +110,18 @@ async def test_forward_websocket(client_driver: Candidate, tmp_path: Path) -> No
         "onebot_access_token": TOKEN,
         "onebot_ws_urls": [f"ws://127.0.0.1:{port}/ws"],
     }
-    async with running("adapters_bot", client_driver, tmp_path, **settings) as bot:
+    async with Bot("adapters_bot", client_driver, tmp_path, **settings) as bot:
         async with platform(port) as there:
             await echo_over(await there.arrival(), "一")
-            await bot.note("called")
-        await bot.note("disconnected")
+            await bot.told("called")
+        await bot.told("disconnected")
         async with platform(port) as there:
             ws = await there.arrival()
             assert there.attempts[0]["authorization"] == f"Bearer {TOKEN}"
             await echo_over(ws, "two")
-            assert (await bot.note("called", 2))["error"] is None
+            assert (await bot.told("called", 2))["error"] is None
             last_word = asyncio.create_task(ws.receive())
             await bot.stop()
             assert (await within(last_word)).type is aiohttp.WSMsgType.CLOSE
-    assert bot.noted("shutdown")
-    assert len(bot.noted("disconnected")) == 2
+    assert bot.all_told("shutdown")
+    assert len(bot.all_told("disconnected")) == 2

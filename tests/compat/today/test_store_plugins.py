@@ -12,7 +12,7 @@ from tests.support.waiting import within
 
 from ..support.choice import OURS, Candidate
 from ..support.onebot import SELF_ID, call_of, message_event
-from ..support.process import Bot, running
+from ..support.process import Bot
 
 CONSOLE = "nonebot_plugin_shiro_web_console"
 
@@ -26,7 +26,7 @@ async def bot(console_driver: Candidate, tmp_path: Path) -> AsyncIterator[Bot]:
         "localstore_use_cwd": True,
         "web_console_password": "of the test",
     }
-    async with running("plugins_bot", console_driver, tmp_path, **settings) as bot:
+    async with Bot("plugins_bot", console_driver, tmp_path, **settings) as bot:
         yield bot
 
 
@@ -59,7 +59,7 @@ async def test_a_web_console(bot: Bot) -> None:
 async def watch_a_chat(client: aiohttp.ClientSession, bot: Bot, token: str) -> None:
     """See on the console what the platform sends to the bot."""
     console = bot.url(f"/web_console/ws?token={token}", scheme="ws")
-    onebot = bot.url("/onebot/v11/ws", scheme="ws")
+    onebot = bot.ws_url("/onebot/v11/ws")
     headers = {"X-Self-ID": SELF_ID, "X-Client-Role": "Universal"}
     async with (
         client.ws_connect(console) as page,
@@ -85,7 +85,7 @@ async def watch_a_chat(client: aiohttp.ClientSession, bot: Bot, token: str) -> N
 async def test_without_the_setting_it_says_what_is_missing(tmp_path: Path) -> None:
     settings = {"plugins_to_load": [CONSOLE], "localstore_use_cwd": True}
     async with (
-        running("plugins_bot", Candidate(OURS), tmp_path, **settings) as bot,
+        Bot("plugins_bot", Candidate(OURS), tmp_path, **settings) as bot,
         aiohttp.ClientSession() as client,
         client.get(bot.url("/web_console")) as answer,
     ):

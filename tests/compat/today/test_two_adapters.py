@@ -1,6 +1,7 @@
 """One bot process with two adapters and three ways in, at once."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import aiohttp
@@ -10,7 +11,7 @@ from tests.support.waiting import within
 
 from ..support.choice import Candidate
 from ..support.onebot import connect, echo_over, platform
-from ..support.process import running
+from ..support.process import Bot
 from ..support.telegram import BOT, METHODS, polled, update
 
 
@@ -25,9 +26,9 @@ async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> Non
             "adapters": ["onebot", "telegram"],
             "onebot_ws_urls": [there.ws_url],
         }
-        async with running("adapters_bot", bot_driver, tmp_path, **settings) as bot:
+        async with Bot("adapters_bot", bot_driver, tmp_path, **settings) as bot:
             forward = await there.arrival()
-            url = bot.url("/onebot/v11/ws", scheme="ws")
+            url = bot.ws_url("/onebot/v11/ws")
             async with connect(client, url, "2") as reverse:
                 for number in range(3):
                     updates.put(update(f"/echo chat {number}"))
@@ -35,13 +36,13 @@ async def test_onebot_and_telegram(bot_driver: Candidate, tmp_path: Path) -> Non
                     await echo_over(reverse, f"reverse {number}", "2")
                     sent = await chats.expect("POST", f"{METHODS}/sendMessage")
                     assert sent.json["text"].strip() == f"chat {number}"
-            assert {entry["id"] for entry in bot.noted("connected")} == {
+            assert {entry["id"] for entry in bot.all_told("connected")} == {
                 "10001",
                 "2",
                 str(BOT["id"]),
             }
             last_word = asyncio.create_task(forward.receive())
-            bot.send_stop()
+            bot.signal(signal.SIGTERM)
             await bot.ended()
             assert (await within(last_word)).type is aiohttp.WSMsgType.CLOSE
-        assert bot.noted("shutdown")
+        assert bot.all_told("shutdown")
