@@ -41,13 +41,17 @@ if TYPE_CHECKING:
     from .seen import Call, Upload
     from .served import Served
     from .server import WebSocketRoute
+    from .starting import Serve, StartBot
     from .suites import (
         ForwardWebSocketSuite,
         Known,
+        Message,
         PollingSuite,
         ReverseWebSocketSuite,
         Suite,
         WebhookSuite,
+        scenario,
+        scenarios,
     )
     from .telling import tell
     from .up import DidNotStart
@@ -76,6 +80,7 @@ __all__ = (
     "Journal",
     "Known",
     "LeftBehind",
+    "Message",
     "NoAnswer",
     "NothingCame",
     "Oversize",
@@ -89,9 +94,11 @@ __all__ = (
     "Reset",
     "ReverseWebSocketSuite",
     "Route",
+    "Serve",
     "Served",
     "Silent",
     "Slow",
+    "StartBot",
     "Status",
     "Suite",
     "UnexpectedRequests",
@@ -104,6 +111,8 @@ __all__ = (
     "echo_bot",
     "free_port",
     "restored_hooks",
+    "scenario",
+    "scenarios",
     "tell",
 )
 
@@ -146,6 +155,7 @@ _NAMES = {
         "NothingCame",
     ),
     "platform": (
+        "FunctionFailed",
         "Platform",
         "UnexpectedRequests",
         "UnusedReplies",
@@ -161,13 +171,20 @@ _NAMES = {
     ),
     "served": ("Served",),
     "server": ("WebSocketRoute",),
+    "starting": (
+        "Serve",
+        "StartBot",
+    ),
     "suites": (
         "ForwardWebSocketSuite",
         "Known",
+        "Message",
         "PollingSuite",
         "ReverseWebSocketSuite",
         "Suite",
         "WebhookSuite",
+        "scenario",
+        "scenarios",
     ),
     "telling": ("tell",),
     "up": ("DidNotStart",),

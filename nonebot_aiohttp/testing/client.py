@@ -169,6 +169,7 @@ class Client:
         task = asyncio.create_task(keeping)
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)
+        task.add_done_callback(lambda done: _pass_on(done, made))
         seconds = DEADLINE if deadline is None else deadline
         try:
             return await asyncio.wait_for(made, seconds)
@@ -202,7 +203,13 @@ class Client:
                     self._count += 1
                     names = _lower(headers)
                     call = Call(
-                        "GET", url.host or "", url.path, dict(url.query), names, b"", self._count
+                        "GET",
+                        url.host or "",
+                        url.path,
+                        dict(url.query.items()),
+                        names,
+                        b"",
+                        self._count,
                     )
                     connection = Connection(self._background, call, ws, relay.link, self._problems)
                     timeline.note(PLATFORM, f"{connection} is open")
@@ -248,6 +255,13 @@ class Client:
 def _fail(made: asyncio.Future[Connection], error: ConnectionError) -> None:
     timeline.note(PLATFORM, str(error))
     if not made.done():
+        made.set_exception(error)
+
+
+def _pass_on(task: asyncio.Task[None], made: asyncio.Future[Connection]) -> None:
+    """Give the error that has ended a task, such as a wrong header, to who waits for it."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not made.done():
         made.set_exception(error)
 
 

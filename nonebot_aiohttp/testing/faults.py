@@ -188,8 +188,10 @@ def check(fault: Fault, place: Place) -> None:
     """Make sure that a fault can strike there.
 
     Raises:
-        TypeError: It cannot; the text tells where it can.
+        TypeError: It cannot; the text tells where it can. Or it is no fault.
     """
+    if type(fault) not in PLACES:
+        raise TypeError(f"{fault!r} is no fault of the kit: write an object such as Reset()")
     places = PLACES[type(fault)]
     if place not in places:
         belongs = "; ".join(each.value for each in Place if each in places)

@@ -196,8 +196,9 @@ class Reader(Generic[T]):
 
         try:
             return await self._journal.wait(decide, what, deadline, lambda: nearest(left()))
-        except asyncio.CancelledError:
-            # Nobody has got the item: it is there for another wait.
+        except BaseException:
+            # Nobody has got the item, which may have come while the failure was described: it is
+            # there for another wait.
             for index in taken:
                 self._give_back(index)
             raise

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .platform import UnusedReplies
+from .platform import UnexpectedRequests, UnusedReplies
 from .timeline import HEADER, timeline
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Kept:
         self.end_bots()
         if self.platform is not None:
             self._keep(self._check)
+        # An answer that the bot did not get is why it has ended badly, and not the other way round.
+        self._problems.sort(key=lambda problem: not isinstance(problem, UnexpectedRequests))
         self._is_good = is_good and not self._problems
         return self._problems.pop(0) if is_good and self._problems else None
 

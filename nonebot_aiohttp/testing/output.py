@@ -52,12 +52,22 @@ class Output:
             end = data.find(END)
             if end < 0:
                 break
-            self._on_entry(json.loads(data[1:end]))
+            self._take_entry(data[1:end])
             data = data[end + 1 :]
         else:
             self._take(data)
             data = b""
         self._unread = data
+
+    def _take_entry(self, data: bytes) -> None:
+        try:
+            entry = json.loads(data)
+        except ValueError:
+            # The bot's own use of these characters, or an entry with another thread's line in it.
+            # Without this thread the bot could not write any more.
+            self._take(START + data + END)
+        else:
+            self._on_entry(entry)
 
     def _take(self, data: bytes) -> None:
         *lines, self._line = (self._line + data).split(b"\n")

@@ -343,8 +343,11 @@ class Platform:
 
         Raises:
             TypeError: One needs a certificate, and the platform has neither ``tls`` nor ``hosts``.
+                Or one is no fault.
         """
         for fault in faults:
+            if fault is not None:
+                check(fault, Place.CONNECTION)
             if isinstance(fault, ExpiredCertificate) and not (self._tls or self._hosts):
                 raise TypeError(f"{fault} needs a platform with tls=True or hosts=(...)")
         self._door.script.extend(faults)

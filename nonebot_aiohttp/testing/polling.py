@@ -44,6 +44,7 @@ class Updates(Route):
     It is a route, too: what `reply` and `fail` add answers the next poll instead, once.
 
     Attributes:
+        id: The field of an update with its number.
         calls: The requests of the polls so far, the oldest first.
         polls: The polls so far, the oldest first.
         failed: Those among them that had a fault.
@@ -68,7 +69,7 @@ class Updates(Route):
         self.polls: Journal[Poll] = Journal()
         self.failed: Journal[Poll] = Journal()
         self._background = background
-        self._id = id
+        self.id = id
         self._offset = offset
         self._first = 1 if after else 0
         self._hold = hold
@@ -105,8 +106,8 @@ class Updates(Route):
             KeyError: An update lacks its number.
         """
         for update in updates:
-            if self._id not in update:
-                raise KeyError(f"the field {self._id!r} (id= of Platform.updates) in {update!r}")
+            if self.id not in update:
+                raise KeyError(f"the field {self.id!r} (id= of Platform.updates) in {update!r}")
         self._waiting += updates
         self._background.soon(self._changed.set)
 
@@ -120,7 +121,7 @@ class Updates(Route):
         offset = self._asked(call)
         if offset is not None:
             first = offset + self._first
-            self._waiting[:] = [each for each in self._waiting if each[self._id] >= first]
+            self._waiting[:] = [each for each in self._waiting if each[self.id] >= first]
         if not self._waiting:
             await self._wait()
         given = list(self._waiting)

@@ -118,7 +118,7 @@ class BotProcess(Bot):
         self._ending = Ending(check_leaks, allow_tracebacks)
         self._entries: Journal[dict[str, Any]] = Journal()
         self._ends: Journal[int] = Journal()
-        self._listens = True
+        self._in_time: int | None = None
         self._run: Run | None = None
 
     # What runs it.
@@ -136,7 +136,7 @@ class BotProcess(Bot):
         if self._run is not None:
             self._judge(self._run)
         self._ending = self._ending.next(len(self.log))
-        self._listens = True
+        self._listens, self._in_time = True, None
         self._run = Run(
             self._launch.command,
             self._launch.folder(),
@@ -323,9 +323,13 @@ class BotProcess(Bot):
 
         return await self._entries.wait(decide, awaited, deadline)
 
-    def all_told(self, what: str | None = None) -> list[dict[str, Any]]:
-        """Return what the bot has told so far under a name, or all of it."""
-        return [entry for entry in self._entries if what in (None, entry["what"])]
+    def all_told(self, what: str | None = None, *, late: bool = True) -> list[dict[str, Any]]:
+        """Return what the bot has told so far under a name, or all of it.
+
+        If not `late`, without what it has told, by chance, behind the end of its main coroutine.
+        """
+        entries = self._entries[: None if late else self._in_time]
+        return [entry for entry in entries if what in (None, entry["what"])]
 
     # What the threads bring.
 
@@ -336,6 +340,7 @@ class BotProcess(Bot):
     def _on_entry(self, entry: dict[str, Any]) -> None:
         self._listens = entry.get("listens", self._listens)
         self._ending.reported += entry.get("left", ())
+        self._in_time = len(self._entries) if "over" in entry else self._in_time
         if "told" in entry:
             text = f"tells {entry['told']}"
             timeline.note(BOT, text if len(text) < _LONGEST else f"{text[:_LONGEST]}...")

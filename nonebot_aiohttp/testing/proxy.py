@@ -28,10 +28,12 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection of the bot."""
         head = await reader.readuntil(b"\r\n\r\n")
-        method, target, *_ = head.decode("latin-1").split(" ", 2)
+        method, _, rest = head.decode("latin-1").partition(" ")
+        target = rest.partition(" ")[0]
         host = _host(target)
         if host not in self._hosts:
-            self._complain(f"the bot wanted to reach {host}, which is not in Platform(hosts=...)")
+            where = host or repr(head)  # What is no request has no host.
+            self._complain(f"the bot wanted to reach {where}, which is not in Platform(hosts=...)")
             writer.write(
                 b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             )

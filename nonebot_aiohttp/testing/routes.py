@@ -80,13 +80,18 @@ class Route:
             This route, so that answers can be chained.
 
         Raises:
-            TypeError: There is more than one body, or the fault does not strike answers.
+            TypeError: There is more than one body, the fault does not strike answers, or something
+                stands beside a function, which makes the whole answer.
         """
         if fault is not None:
             check(fault, Place.ANSWER)
-        made: Reply | Function = function or make_reply(
+        made: Reply | Function = make_reply(
             json=json, text=text, body=body, status=status, headers=headers
         )
+        if function is not None:
+            if made != Reply():
+                raise TypeError("a function makes the whole answer: have it return a Reply")
+            made = function
         self._replies.add(made, times, fault, optional=optional)
         return self
 

@@ -199,7 +199,8 @@ async def read(request: web.Request, connection: int) -> Call:
         request.method,
         _without_port(headers.get("host", "")),
         request.path,
-        dict(request.query),
+        # Not dict() of it, which takes the first value of a name.
+        dict(request.query.items()),
         headers,
         await request.read(),
         connection,

@@ -19,6 +19,9 @@ _KEPT = 5000
 _SHOWN = 200
 """Characters of a message that are shown."""
 
+_LINE = 1000
+"""Characters of a line of the bot's log that are shown: a bot may log a whole event."""
+
 _WIDTH = 58
 """Characters of the platform's column."""
 
@@ -77,7 +80,7 @@ def _rows(event: Event, start: float) -> list[str]:
     moment = f"{event.at - start:8.3f}"
     if event.side == BOT:
         return [
-            f"{moment if index == 0 else '':>8}  {'':<{_WIDTH}} | {line}".rstrip()
+            f"{moment if index == 0 else '':>8}  {'':<{_WIDTH}} | {shown(line, _LINE)}".rstrip()
             for index, line in enumerate(event.text.splitlines() or [""])
         ]
     return [
@@ -86,10 +89,10 @@ def _rows(event: Event, start: float) -> list[str]:
     ]
 
 
-def shown(data: str | bytes) -> str:
-    """Return as much of a message as the timeline shows."""
-    text = data if isinstance(data, str) else repr(data[: _SHOWN + 1])
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(data)} in all)"
+def shown(data: str | bytes, most: int = _SHOWN) -> str:
+    """Return as much of a message as the timeline shows: so many characters."""
+    text = data if isinstance(data, str) else repr(data[: most + 1])
+    return text if len(text) <= most else f"{text[:most]}... ({len(data)} in all)"
 
 
 timeline = Timeline()

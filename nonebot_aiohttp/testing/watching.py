@@ -93,6 +93,7 @@ class Watch:
         is_the_end = self._shut_down or not self._has_driver
         if is_the_end and not self._reported and not loop.is_closed():
             self._reported = True
+            send({"over": True})
             send({"left": list(run(loop, self._look()))})
         while self._signals:
             _save_coverage()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nonebot_aiohttp.testing import drivers
-from tests.compat.support.choice import parametrize, place
 from tests.support import absent
 
 DISTRIBUTIONS = (
@@ -47,25 +46,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marks that choose drivers."""
-    config.addinivalue_line(
-        "markers",
-        "stock_is_wrong(part, reason, before=None): leave out NoneBot's own drivers whose line has "
-        "that part, for good or before a version",
-    )
+    """Say which tests cannot run here."""
     absent.register(config)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Iterator[None]:
     """Run each suite on one of NoneBot's own drivers and on ours, unless somebody has chosen."""
-    parametrize(metafunc)
     with pytest.MonkeyPatch.context() as patch:
         if not os.environ.get(drivers.VARIABLE):
             patch.setenv(drivers.VARIABLE, ",".join(DRIVERS))
         return (yield)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start each bot once a module: put the tests in the order of their drivers."""
-    items.sort(key=place)

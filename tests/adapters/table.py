@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -74,9 +75,9 @@ def lines() -> Iterator[str]:
             yield ""
             yield f"### {title}"
             yield ""
-            yield "| Way | Test | Drivers | What happens |"
+            yield "| Test | Way | Drivers | What happens |"
             yield "| --- | --- | --- | --- |"
-            yield from (row for suite in its for row in _rows(suite))
+            yield from _rows(its)
     yield ""
 
 
@@ -98,13 +99,18 @@ def _count_kept(suite: Suite, driver: str) -> int:
     return sum(not {rule, rule.partition("[")[0]} & broken for rule in rules)
 
 
-def _rows(suite: Suite) -> Iterator[str]:
-    for test, known in sorted(suite.known.items()):
-        on = [f"`{line}`" for line in DRIVERS if known.applies_to(line)]
-        assert on, f"{suite.__name__}: {test} fails on no driver that is tested"
-        where = "all" if len(on) == len(DRIVERS) else ", ".join(on)
-        reason = known.reason.replace("|", "\\|")
-        yield f"| {way_of(suite)} | `{test}` | {where} | {reason} |"
+def _rows(found: list[Suite]) -> Iterator[str]:
+    """Make the rows of an adapter; what is the same in several ways is one row."""
+    ways = defaultdict(list)
+    for suite in found:
+        for test, known in suite.known.items():
+            on = [f"`{line}`" for line in DRIVERS if known.applies_to(line)]
+            assert on, f"{suite.__name__}: {test} fails on no driver that is tested"
+            where = "all" if len(on) == len(DRIVERS) else ", ".join(on)
+            ways[test, where, known.reason].append(way_of(suite))
+    for (test, where, reason), its in sorted(ways.items()):
+        text = reason.replace("|", "\\|")
+        yield f"| `{test}` | {', '.join(its)} | {where} | {text} |"
 
 
 def written(page: str) -> str:

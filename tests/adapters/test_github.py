@@ -14,19 +14,20 @@ The platform is written from GitHub's own documents:
 from __future__ import annotations
 
 import hmac
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jwt
-from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.compat.support.process import Bot
+from nonebot_aiohttp import testing
+from nonebot_aiohttp.testing import suites
 
-from .support.conversation import Conversation
-from .support.platform import Webhook
+from .support.known import NOT_JSON, STOP
 
 APP_ID = "12345"
 INSTALLATION = 67890
@@ -135,35 +136,55 @@ def issue() -> dict[str, Any]:
     }
 
 
-def sign(body: bytes) -> str:
-    return "sha256=" + hmac.new(SECRET.encode(), body, "sha256").hexdigest()
+def sign(body: bytes, secret: str) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, "sha256").hexdigest()
 
 
-class GitHub(Webhook):
+def created(**data: Any) -> testing.Reply:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    return testing.Reply(json.dumps(data).encode(), 201, headers)
+
+
+def test_the_signature_is_that_of_the_documents() -> None:
+    assert sign(b"Hello, World!", SECRET) == (
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    )
+
+
+class TestWebhook(suites.WebhookSuite):
     adapter = "nonebot.adapters.github"
+    program = Path(__file__).with_name("bots") / "github_bot.py"
     path = f"/github/webhooks/{APP_ID}"
+    api = ("POST", f"/repos/{REPOSITORY}/issues/7/comments")
+    token = SECRET
     key = rsa.generate_private_key(65537, 2048)
+    numbers = itertools.count(1)
+    known = {
+        "test_garbage_is_refused": NOT_JSON,
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_start_without_the_platform_is_made_good": suites.Known(
+            "The adapter asks GitHub for the App's name in a startup hook, once; when GitHub cannot"
+            " be reached the hook fails, and the bot ends."
+        ),
+    }
 
-    def routes(self) -> Iterable[web.RouteDef]:
-        installation = f"/app/installations/{INSTALLATION}/access_tokens"
-        return [
-            web.get("/app", self.tell_name),
-            web.post(installation, self.give_token),
-            web.post(f"/repos/{REPOSITORY}/issues/7/comments", self.take_comment),
-        ]
-
-    def settings(self) -> dict[str, Any]:
+    def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
         pem = self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
         app = {"app_id": APP_ID, "private_key": pem.decode(), "webhook_secret": SECRET}
-        return {"github_base_url": f"{self.url}/", "github_apps": [app]}
+        return {"github_base_url": f"{platform.url}/", "github_apps": [app]}
 
-    async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        self.check_app(request)
-        app = {
+    def prepare(self, platform: testing.Platform) -> None:
+        platform.on("GET", "/app").reply(self.tell_name)
+        tokens = f"/app/installations/{INSTALLATION}/access_tokens"
+        platform.on("POST", tokens).reply(self.give_token)
+
+    def tell_name(self, call: testing.Call) -> dict[str, Any]:
+        self.check_app(call)
+        return {
             "id": int(APP_ID),
             "slug": "a-bot",
             "node_id": "A_1",
@@ -177,32 +198,22 @@ class GitHub(Webhook):
             "permissions": {"issues": "write"},
             "events": ["issue_comment"],
         }
-        return web.json_response(app)
 
-    async def give_token(self, request: web.Request) -> web.StreamResponse:
-        self.check_app(request)
+    def give_token(self, call: testing.Call) -> testing.Reply:
+        self.check_app(call)
         token = {"token": INSTALLATION_TOKEN, "expires_at": "2999-01-01T00:00:00Z"}
-        return web.json_response({**token, "permissions": {"issues": "write"}}, status=201)
+        return created(**token, permissions={"issues": "write"})
 
-    def check_app(self, request: web.Request) -> None:
+    def check_app(self, call: testing.Call) -> None:
         """Refuse a request that is not signed with the App's key."""
-        kind, _, token = request.headers["Authorization"].partition(" ")
+        kind, _, token = call.headers["authorization"].partition(" ")
         claims = jwt.decode(token, self.key.public_key(), algorithms=["RS256"])
         assert (kind, claims["iss"]) == ("Bearer", APP_ID)
 
-    async def take_comment(self, request: web.Request) -> web.StreamResponse:
-        assert request.headers["Authorization"] == f"token {INSTALLATION_TOKEN}"
-        assert request.headers["Accept"].startswith("application/vnd.github")
-        body = (await request.json())["body"]
-        await self.sent.put(body)
-        url = f"{WEB}/repos/{REPOSITORY}/issues/comments/99"
-        comment = {**entry(99, body, url), "issue_url": issue()["url"]}
-        return web.json_response(comment, status=201)
-
-    def delivery(self, text: str) -> tuple[bytes, dict[str, str]]:
+    def event(self, text: str) -> Any:
         number = next(self.numbers)
         url = f"{WEB}/repos/{REPOSITORY}/issues/comments/{number}"
-        payload = {
+        return {
             "action": "created",
             "issue": issue(),
             "comment": {**entry(number, text, url), "issue_url": issue()["url"]},
@@ -210,29 +221,32 @@ class GitHub(Webhook):
             "sender": FRIEND,
             "installation": {"id": INSTALLATION, "node_id": "I_1"},
         }
-        body = json.dumps(payload).encode()
-        return body, {
+
+    def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
+        return {
             "User-Agent": "GitHub-Hookshot/044aadd",
             "Content-Type": "application/json",
-            "X-GitHub-Delivery": f"72d3162e-cc78-11e3-81ab-{number:012}",
+            "X-GitHub-Delivery": f"72d3162e-cc78-11e3-81ab-{next(self.numbers):012}",
             "X-GitHub-Event": "issue_comment",
-            "X-Hub-Signature-256": sign(body),
+            **({} if token is None else {"X-Hub-Signature-256": sign(body, token)}),
         }
 
+    def said(self, call: suites.Message) -> str | None:
+        assert isinstance(call, testing.Call)
+        assert call.headers["authorization"] == f"token {INSTALLATION_TOKEN}"
+        assert call.headers["accept"].startswith("application/vnd.github")
+        text = call.json["body"]
+        assert isinstance(text, str)
+        return text
 
-def test_the_signature_is_that_of_the_documents() -> None:
-    assert sign(b"Hello, World!") == (
-        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    )
+    def result(self, call: suites.Message) -> Any:
+        url = f"{WEB}/repos/{REPOSITORY}/issues/comments/99"
+        return created(**entry(99, call.json["body"], url), issue_url=issue()["url"])
 
-
-class TestWebhook(Conversation):
-    platform = GitHub
-
-    async def test_refuses_a_wrong_signature(self, bot: Bot, there: GitHub) -> None:
-        body, headers = there.delivery("/say no")
-        refused = (400, b"Invalid Signature")
-        del headers["X-Hub-Signature-256"]
-        assert await there.post(bot, body, headers) == refused
-        headers["X-Hub-Signature-256"] = sign(b"another body")
-        assert await there.post(bot, body, headers) == refused
+    @suites.scenario
+    async def test_a_wrong_signature_is_named(self) -> None:
+        """A webhook without a signature, or with a wrong one, is told so."""
+        async with self.running():
+            for token in (None, "another secret"):
+                answer = await self.post_with(self.event("/say no"), token)
+                assert (answer.status, answer.body) == (400, b"Invalid Signature")

@@ -1,7 +1,7 @@
 """The adapter for KOOK (Kaiheila): the compressed gateway, whose host the adapter has fixed.
 
 So this is also a bot behind a proxy: API calls and gateway go through one that is named in the
-environment, over TLS with a certificate of our own authority.
+environment, over TLS with a certificate of the tests' own authority.
 
 The platform is written from KOOK's own documents:
 
@@ -14,20 +14,14 @@ The platform is written from KOOK's own documents:
 
 from __future__ import annotations
 
+import itertools
 import json
-import ssl
 import zlib
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import trustme
-from aiohttp import WSMsgType, web
-
-from tests.support.proxy import RecordingProxy
-
-from .support.conversation import Conversation
-from .support.platform import Gateway
+from nonebot_aiohttp import testing
+from nonebot_aiohttp.testing import suites
 
 API_HOST, GATEWAY_HOST = "www.kaiheila.cn", "ws.kaiheila.cn"
 TOKEN = "1/MTAwMDE=/a-token"
@@ -37,92 +31,73 @@ CHANNEL = "4881820000000001"
 EVENT, HELLO, PING, PONG = 0, 1, 2, 3
 
 
-class Kook(Gateway):
+def ok(data: dict[str, Any]) -> dict[str, Any]:
+    return {"code": 0, "message": "操作成功", "data": data}
+
+
+def compressed(signal: dict[str, Any]) -> bytes:
+    """Make a signal: JSON that zlib has compressed, in a binary message."""
+    return zlib.compress(json.dumps(signal).encode())
+
+
+class TestGateway(suites.ForwardWebSocketSuite):
     """KOOK's HTTP API and gateway, and a proxy on the way to them."""
 
     adapter = "nonebot.adapters.kaiheila"
+    hosts = (API_HOST, GATEWAY_HOST)
+    api = ("POST", "/api/v3/message/create")
+    path = "/gateway"
+    token = TOKEN
+    # The adapter reads Markdown character by character, of which the huge text has nine million.
+    patience = 60.0
+    numbers = itertools.count(1)
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        authority = trustme.CA()
-        self.ca_file = folder / "ca.pem"
-        authority.cert_pem.write_to_path(str(self.ca_file))
-        self.ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert(API_HOST, GATEWAY_HOST).configure_cert(self.ssl_context)
-        self.heartbeats: list[int] = []
-        """The sequence numbers that the bot's heartbeats have named."""
-        self.proxy = RecordingProxy()
+    def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
+        return {"kaiheila_bots": [{"token": TOKEN}], "compress": True}
 
-    async def start(self) -> None:
-        """Start the proxy, too; a restart leaves it alone."""
-        await super().start()
-        if not self.proxy.port:
-            await self.proxy.__aenter__()
-            self.proxy.target_port = self.port
-        # OpenSSL's own variable is for NoneBot's clients; this driver has a setting for it.
-        self.environment = {"HTTPS_PROXY": self.proxy.url, "SSL_CERT_FILE": str(self.ca_file)}
+    def prepare(self, platform: testing.Platform) -> None:
+        platform.on("GET", "/api/v3/gateway/index", host=API_HOST).reply(self.tell_gateway)
+        platform.on("GET", "/api/v3/user/me", host=API_HOST).reply(self.tell_name)
 
-    async def close(self) -> None:
-        """Stop the proxy, too."""
-        await super().close()
-        await self.proxy.__aexit__(None, None, None)
-
-    def routes(self) -> Iterable[web.RouteDef]:
-        return [
-            web.get("/api/v3/gateway/index", self.tell_gateway),
-            web.get("/api/v3/user/me", self.tell_name),
-            web.post("/api/v3/message/create", self.take_message),
-            web.get("/gateway", self.accept),
-        ]
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "kaiheila_bots": [{"token": TOKEN}],
-            "compress": True,
-            "aiohttp_ssl_cafile": str(self.ca_file),
-        }
-
-    async def tell_gateway(self, request: web.Request) -> web.StreamResponse:
+    def tell_gateway(self, call: testing.Call) -> Any:
         """Tell the bot where the gateway is, and whether it compresses."""
-        self.check_token(request)
-        query = f"compress={request.query['compress']}&token={TOKEN}"
-        return self.ok({"url": f"wss://{GATEWAY_HOST}/gateway?{query}"})
+        self.check_token(call)
+        query = f"compress={call.query['compress']}&token={TOKEN}"
+        return ok({"url": f"wss://{GATEWAY_HOST}{self.path}?{query}"})
 
-    async def tell_name(self, request: web.Request) -> web.StreamResponse:
-        self.check_token(request)
-        return self.ok({"id": ME, "username": "a bot", "bot": True, "online": True, "status": 1})
+    def tell_name(self, call: testing.Call) -> Any:
+        self.check_token(call)
+        return ok({"id": ME, "username": "a bot", "bot": True, "online": True, "status": 1})
 
-    async def take_message(self, request: web.Request) -> web.StreamResponse:
-        """Take the bot's answer, a form."""
-        self.check_token(request)
-        message = await request.post()
-        assert message["target_id"] == CHANNEL
-        await self.sent.put(str(message["content"]))
-        return self.ok({"msg_id": "answer", "msg_timestamp": 1_700_000_000_000, "nonce": ""})
-
-    def check_token(self, request: web.Request) -> None:
+    def check_token(self, call: testing.Call) -> None:
         """Refuse a request without the bot's token."""
-        assert request.headers["Authorization"] == f"Bot {TOKEN}"
+        assert call.headers["authorization"] == f"Bot {TOKEN}"
 
-    def ok(self, data: dict[str, Any]) -> web.Response:
-        return web.json_response({"code": 0, "message": "操作成功", "data": data})
+    def said(self, call: suites.Message) -> str | None:
+        """Read the bot's answer, a form."""
+        assert isinstance(call, testing.Call)
+        self.check_token(call)
+        assert call.form["target_id"] == CHANNEL
+        return call.form["content"]
 
-    async def converse(self, request: web.Request, ws: web.WebSocketResponse) -> None:
-        assert dict(request.query) == {"compress": "1", "token": TOKEN}
-        await self.transmit(ws, {"s": HELLO, "d": {"code": 0, "session_id": "a session"}})
-        self.welcome()
-        async for message in ws:
-            assert message.type is WSMsgType.TEXT, "what comes from bots is not compressed"
-            signal = json.loads(message.data)
-            assert signal["s"] == PING
-            self.heartbeats.append(signal["sn"])
-            await self.transmit(ws, {"s": PONG})
+    def result(self, call: suites.Message) -> Any:
+        return ok({"msg_id": "answer", "msg_timestamp": 1_700_000_000_000, "nonce": ""})
 
-    async def transmit(self, ws: web.WebSocketResponse, payload: dict[str, Any]) -> None:
-        """Send a signal as a binary message: JSON that zlib has compressed."""
-        await ws.send_bytes(zlib.compress(json.dumps(payload).encode()))
+    async def greet(self, connection: testing.Connection) -> None:
+        assert connection.call.host == GATEWAY_HOST
+        assert connection.call.query == {"compress": "1", "token": TOKEN}
+        connection.on(None).reply(self.take_signal)
+        hello = {"s": HELLO, "d": {"code": 0, "session_id": "a session"}}
+        await connection.send(compressed(hello))
 
-    def event(self, text: str) -> dict[str, Any]:
+    def take_signal(self, message: testing.Received) -> bytes:
+        """Answer a heartbeat; what comes from bots is not compressed."""
+        assert isinstance(message.data, str)
+        assert message.json["s"] == PING
+        assert isinstance(message.json["sn"], int)
+        return compressed({"s": PONG})
+
+    def event(self, text: str) -> Any:
         number = next(self.numbers)
         author = {"id": PERSON, "username": "friend", "identify_num": "5618", "roles": []}
         extra = {
@@ -150,13 +125,13 @@ class Kook(Gateway):
             "nonce": "",
             "extra": extra,
         }
-        return {"s": EVENT, "d": message, "sn": number}
+        return compressed({"s": EVENT, "d": message, "sn": number})
 
-
-class TestGateway(Conversation):
-    platform = Kook
-
-    def assert_seen(self, there: Kook) -> None:
-        hosts = {f"CONNECT {host}:443 HTTP/1.1" for host in (API_HOST, GATEWAY_HOST)}
-        assert set(there.proxy.start_lines) == hosts
-        assert len(there.heartbeats) >= 2, "each connection begins with one"
+    @suites.scenario
+    async def test_each_connection_begins_with_a_heartbeat(self) -> None:
+        """A bot that has been greeted sends a heartbeat, also over its next connection."""
+        async with self.running():
+            first = await self.connect()
+            await first.expect({"s": PING}, deadline=self.patience)
+            await first.fail(testing.Close(1000))
+            await (await self.connect()).expect({"s": PING}, deadline=self.patience)

@@ -15,8 +15,9 @@ from typing import Any
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
-from nonebot_aiohttp.testing.suites import Known
 from nonebot_aiohttp.testing.suites.base import scenario
+
+from .support.known import NOT_JSON
 
 ME = 10001
 PERSON = 20002
@@ -110,9 +111,7 @@ class TestWebhook(Milky, suites.WebhookSuite):
 
     path = "/milky/"
     known = {
-        "test_garbage_is_refused": Known(
-            "the adapter lets the error of a body that is not JSON pass, so drivers answer 500"
-        ),
+        "test_garbage_is_refused": NOT_JSON,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
@@ -127,4 +126,4 @@ class TestWebhook(Milky, suites.WebhookSuite):
         """The bot has nothing to say in the answer to the webhook itself."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
-            await self.heard("yes")
+            await self.answered("yes")

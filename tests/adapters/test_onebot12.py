@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgpack
-import pytest
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites import Known
 from nonebot_aiohttp.testing.suites.base import scenario
+
+from .support.known import MEBIBYTE, NOT_JSON, STOP
 
 ME = {"platform": "scripted", "user_id": "10001"}
 PERSON = "20002"
@@ -89,6 +90,11 @@ class OneBot12(suites.Suite):
 class TestForward(OneBot12, suites.ForwardWebSocketSuite):
     """An implementation that the bot connects to."""
 
+    known = {
+        "test_a_large_event_is_answered": MEBIBYTE,
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
+    }
+
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
         return {**super().settings(platform), "onebot_v12_ws_urls": [f"{platform.ws_url}/"]}
 
@@ -115,15 +121,24 @@ class MessagePack(TestForward):
         return msgpack.packb(super().result(call))
 
 
-@pytest.mark.parametrize("driver", testing.drivers_to_test())
-def test_actions_as_messagepack(driver: str) -> None:
-    MessagePack().test_a_platform_that_restarts_is_found_again(driver)
+class TestForwardWithMessagePack:
+    """One test of the suite: what differs is the form of the actions."""
+
+    drivers = None
+    known: Mapping[str, Known] = {}
+    pytest_generate_tests = suites.Suite.pytest_generate_tests
+
+    def test_a_platform_that_restarts_is_found_again(self, driver: str) -> None:
+        MessagePack().test_a_platform_that_restarts_is_found_again(driver)
 
 
 class TestReverse(OneBot12, suites.ReverseWebSocketSuite):
     """An implementation that connects to the bot."""
 
     path = "/onebot/v12/ws"
+    known = {
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
+    }
 
     def handshake(self, token: str | None) -> Mapping[str, str]:
         shown = {} if token is None else {"Authorization": f"Bearer {token}"}
@@ -143,9 +158,7 @@ class TestWebhook(OneBot12, suites.WebhookSuite):
     path = "/onebot/v12/http"
     api = ("POST", "/")
     known = {
-        "test_garbage_is_refused": Known(
-            "the adapter lets the error of a body that is not JSON pass, so drivers answer 500"
-        ),
+        "test_garbage_is_refused": NOT_JSON,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
@@ -172,4 +185,4 @@ class TestWebhook(OneBot12, suites.WebhookSuite):
         """The bot has nothing to say in the answer to the webhook itself."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
-            await self.heard("yes")
+            await self.answered("yes")

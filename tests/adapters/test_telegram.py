@@ -11,7 +11,6 @@ from typing import Any
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
-from nonebot_aiohttp.testing.suites.base import scenario
 from tests.compat.support.telegram import (
     BOT,
     METHODS,
@@ -26,6 +25,9 @@ from tests.compat.support.telegram import (
 from .support.uploading import CAPTION, NAME, PHOTO, uploading_bot
 
 HOST = "api.telegram.org"
+STOP = suites.Known(
+    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
+)
 
 
 class Telegram(suites.Suite):
@@ -54,24 +56,33 @@ class Telegram(suites.Suite):
     def event(self, text: str) -> Any:
         return update(text)
 
-    def said(self, call: suites.base.Message) -> str | None:
+    def said(self, call: suites.Message) -> str | None:
         assert isinstance(call, testing.Call)
         assert call.host == HOST
         assert call.parameters["chat_id"] == "100"
         text: str = call.parameters["text"]
         return text
 
-    def result(self, call: suites.base.Message) -> Any:
+    def result(self, call: suites.Message) -> Any:
         return ok(message(self.said(call) or ""))
 
 
 class TestPolling(Telegram, suites.PollingSuite):
     is_webhook = False
+    known = {
+        "test_a_start_without_the_platform_is_made_good": suites.Known(
+            "The adapter calls getMe once, when the bot starts, and does not poll if that fails."
+        ),
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_an_event_that_makes_no_sense_is_survived[nonsense]": suites.Known(
+            "The adapter asks again and again for updates of which it cannot read one."
+        ),
+    }
 
     def updates(self, platform: testing.Platform) -> testing.Updates:
         return updates(platform)
 
-    @scenario
+    @suites.scenario
     async def test_the_bot_asks_who_it_is_and_polls_with_offsets(self) -> None:
         """It ends an old webhook first, since ``getUpdates`` does not work beside one."""
         async with self.running() as bot:
@@ -80,13 +91,14 @@ class TestPolling(Telegram, suites.PollingSuite):
         paths = [call.path.rpartition("/")[2] for call in self.platform.calls]
         assert paths[:3] == ["getMe", "deleteWebhook", "getUpdates"]
 
-    @scenario
+    @suites.scenario
     async def test_a_file_is_uploaded(self) -> None:
         """A file comes with its name and all of its bytes, and the message refers to it."""
         photo = self.platform.on("POST", f"{METHODS}/sendPhoto").reply(json=ok(message("photo")))
-        async with self.running():
+        async with self.running() as bot:
             await self.say("/photo")
-            call = await photo.expect()
+            call = await photo.expect(deadline=self.patience)
+            await bot.told("uploaded", deadline=self.patience)
         assert call.form["caption"] == CAPTION
         assert call.form["photo"] == f"attach://{NAME}"
         upload = call.file(NAME)
@@ -98,6 +110,15 @@ class TestWebhook(Telegram, suites.WebhookSuite):
 
     is_webhook = True
     path = "/telegram"
+    known = {
+        "test_a_start_without_the_platform_is_made_good": suites.Known(
+            "The bot does not start if the adapter's setWebhook fails."
+        ),
+        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_garbage_is_refused": suites.Known(
+            "A body that is not JSON is an error in the adapter, and so is answered 500."
+        ),
+    }
 
     def prepare(self, platform: testing.Platform) -> None:
         super().prepare(platform)
@@ -111,10 +132,10 @@ class TestWebhook(Telegram, suites.WebhookSuite):
         secret = {} if shown is None else {"X-Telegram-Bot-Api-Secret-Token": shown}
         return {"Content-Type": "application/json", **secret}
 
-    @scenario
+    @suites.scenario
     async def test_events_and_strangers_get_statuses(self) -> None:
         """What is taken is answered 204, and who shows another secret gets 401."""
         async with self.running():
             assert (await self.post(self.event("/say yes"))).status == 204
             assert (await self.post_with(self.event("/say no"), "wrong")).status == 401
-            await self.heard("yes")
+            await self.answered("yes")

@@ -14,7 +14,7 @@ import pytest
 from tests.support import absent
 
 from .support.choice import mark_absent, nonebot_version, parametrize, place
-from .support.onebot import Platform, platform
+from .support.onebot import Platform
 
 TODAY = (
     "aiohttp",
@@ -105,7 +105,7 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 @pytest.fixture
 async def there() -> AsyncIterator[Platform]:
     """A platform of OneBot v11."""
-    async with platform() as there:
+    async with Platform() as there:
         yield there
 
 

@@ -88,6 +88,20 @@ async def test_a_part_of_a_form_or_of_the_query(platform: Platform, api: Api) ->
     assert await api("/send?silent=1", data={"chat_id": "5"}) == (200, {})
 
 
+async def test_of_several_values_of_one_name_the_last_one_counts(
+    platform: Platform, api: Api
+) -> None:
+    platform.on("POST", "/send").reply(json={})
+    await api("/send?a=1&a=2", data=[("b", "1"), ("b", "2")])
+    call = await platform.expect("POST", "/send")
+    assert (call.query, call.form) == ({"a": "2"}, {"b": "2"})
+
+
+async def test_a_function_makes_the_whole_answer(platform: Platform) -> None:
+    with pytest.raises(TypeError, match="have it return a Reply"):
+        platform.on("POST", "/send").reply(lambda call: call.json, status=201)
+
+
 async def test_expect_takes_each_call_once(platform: Platform, api: Api) -> None:
     route = platform.on("POST", "/{method}").reply(json={})
     await asyncio.gather(*(api("/send", json={"n": number}) for number in range(3)))

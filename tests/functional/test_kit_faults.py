@@ -7,6 +7,7 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -374,6 +375,15 @@ async def test_a_fault_strikes_or_says_where_it_belongs(fault: Fault, place: Pla
         await STRIKE[place](fault)
     for belongs in PLACES[type(fault)]:
         assert belongs.value in str(raised.value)
+
+
+async def test_a_class_is_no_fault() -> None:
+    wrong: Any = testing.Reset
+    async with Platform() as platform:
+        with pytest.raises(TypeError, match=r"write an object such as Reset\(\)"):
+            platform.next_connections(wrong)
+        with pytest.raises(TypeError, match=r"write an object such as Reset\(\)"):
+            platform.on("GET", "/x").fail(wrong)
 
 
 def test_the_table_has_every_fault() -> None:

@@ -143,6 +143,18 @@ async def test_a_host_that_is_not_played_is_a_complaint(monkeypatch: pytest.Monk
         await test()
 
 
+async def test_what_is_no_request_of_a_proxy_is_a_complaint() -> None:
+    async def test() -> None:
+        async with Platform(hosts=(API,)) as platform:
+            port = int(platform.environment["HTTP_PROXY"].rpartition(":")[2])
+            async with await RawClient.connect(port) as client:
+                await client.send(b"garbage\r\n\r\n")
+                assert (await client.read_response()).status == 502
+
+    with pytest.raises(testing.UnexpectedRequests, match="to reach b'garbage"):
+        await test()
+
+
 async def test_a_platform_that_is_down_refuses_at_its_hosts_too(
     platform: Platform, session: aiohttp.ClientSession
 ) -> None:

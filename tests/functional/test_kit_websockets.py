@@ -329,6 +329,13 @@ async def test_a_refusal_is_whole() -> None:
         assert raised.value.body == b"x" * 50_000
 
 
+async def test_a_header_that_is_none_is_an_error_of_the_test() -> None:
+    wrong: Any = {"X-Number": 5}
+    async with bot_serves() as (url, _), Platform() as platform:
+        with pytest.raises(TypeError):
+            await platform.connect(url, headers=wrong)
+
+
 async def test_a_bot_that_is_not_there() -> None:
     async with Platform() as platform, Platform() as other:
         port = other.port

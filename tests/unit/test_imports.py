@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 import nonebot_aiohttp
+from nonebot_aiohttp import testing
 from tests.support.documents import ROOT
 
 CONFIG = ("nonebot_aiohttp.config", "nonebot_aiohttp.settings.sources")
@@ -93,6 +94,24 @@ def test_the_kit_for_authors_needs_no_pytest() -> None:
     packages = imported_by(core)
     assert not packages & {"pytest", "_pytest", "pytest_asyncio", "trustme"}
     assert "pytest" in imported_by([*core, "pytest"])
+
+
+def test_the_suites_are_names_of_the_kit_and_pytest_comes_with_the_first_of_them() -> None:
+    code = (
+        "import sys\nfrom nonebot_aiohttp import testing\n"
+        "print('before' if 'pytest' in sys.modules else 'not yet')\n"
+        "print(testing.ReverseWebSocketSuite.__module__, 'pytest' in sys.modules)"
+    )
+    words = run(code)
+    assert "before" not in words
+    assert {"nonebot_aiohttp.testing.suites.reverse", "True"} <= words
+
+
+def test_each_name_of_the_kit_is_there() -> None:
+    assert {*testing._PLACES} == {*testing.__all__} <= {*dir(testing)}
+    assert all(getattr(testing, name) is not None for name in testing.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Suit'"):
+        testing.Suit  # noqa: B018 - the access is what is tested
 
 
 def test_the_kit_for_authors_is_forbidden_every_other_room() -> None:

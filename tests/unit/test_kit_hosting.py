@@ -138,6 +138,17 @@ def test_output_comes_apart_wherever_it_was_cut() -> None:
         assert entries == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
+def test_what_is_no_entry_stays_in_the_log() -> None:
+    lines, entries = list[str](), list[dict[str, Any]]()
+    reading, writing = os.pipe()
+    output = Output(reading, lines.append, entries.append)
+    os.write(writing, b'a \x1enot JSON\x1f b\n\x1e{"n": 1}\x1fc\n')
+    os.close(writing)
+    assert output.join(10)
+    assert lines == ["a \x1enot JSON\x1f b", "c"]
+    assert entries == [{"n": 1}]
+
+
 def test_nobody_tells_in_another_process() -> None:
     with pytest.raises(RuntimeError, match="BotProcess has not started this process"):
         tell("something")

@@ -103,6 +103,19 @@ async def test_an_item_whose_wait_was_cancelled_goes_to_another() -> None:
         await first
 
 
+async def test_an_item_that_comes_as_the_wait_fails_goes_to_another() -> None:
+    journal: Journal[int] = Journal()
+    reader = Reader(journal)
+
+    def come_late(left: list[int]) -> str:
+        journal.append(1)
+        return f"it got {left}"
+
+    with pytest.raises(NothingCame):
+        await reader.take(lambda _: True, "an item", 0.0, nearest=come_late)
+    assert await reader.take(lambda _: True, "an item", 0.0) == 1
+
+
 async def test_items_are_taken_by_what_they_are_and_else_in_order() -> None:
     journal: Journal[int] = Journal()
     reader = Reader(journal)

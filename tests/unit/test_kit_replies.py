@@ -77,6 +77,14 @@ def test_the_timeline_shows_the_last_and_counts_the_rest() -> None:
     assert timeline.events == []
 
 
+def test_a_long_line_of_the_log_is_cut() -> None:
+    timeline = Timeline()
+    timeline.note(BOT, "a" * 100_000)
+    text = timeline.render()
+    assert len(text) < 2_000
+    assert text.endswith("... (100000 in all)")
+
+
 def test_long_messages_are_cut() -> None:
     assert shown("a" * 10) == "a" * 10
     assert shown(b"\x00") == r"b'\x00'"

@@ -14,6 +14,8 @@ from tests.support.report_coverage import measuring_environments
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"
+FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
+TEMPLATE = ROOT / "examples" / "adapter_template"
 
 
 def read(name: str) -> configparser.ConfigParser:
@@ -118,9 +120,11 @@ def test_the_quick_environment_shows_the_four_ways() -> None:
 
 def test_what_github_reads_is_checked() -> None:
     checked = read("tox.ini")["github"]
-    for setting, folder in (("workflows", WORKFLOWS), ("forms", ROOT / ".github/ISSUE_TEMPLATE")):
-        files = {path.relative_to(ROOT).as_posix() for path in folder.glob("*.yml")}
-        assert set(checked[setting].split()) == files
+    workflows = (WORKFLOWS, TEMPLATE / ".github" / "workflows")
+    for setting, folders in (("workflows", workflows), ("forms", (FORMS,))):
+        found = (path for folder in folders for path in folder.glob("*.yml"))
+        files = {path.relative_to(ROOT).as_posix() for path in found}
+        assert set(checked[setting].replace("\\", "").split()) == files
 
 
 def test_pyproject_says_how_to_build_and_nothing_else() -> None:

@@ -5,7 +5,7 @@ Each test has a platform of its own and a bot in a process of its own, and runs 
 fails under all drivers is the adapter's; what fails under one is that driver's.
 """
 
-from .base import Suite
+from .base import Message, Suite, scenario, scenarios
 from .forward import ForwardWebSocketSuite
 from .polling import PollingSuite
 from .reverse import ReverseWebSocketSuite
@@ -15,10 +15,13 @@ from .webhook import WebhookSuite
 __all__ = (
     "ForwardWebSocketSuite",
     "Known",
+    "Message",
     "PollingSuite",
     "ReverseWebSocketSuite",
     "Suite",
     "WebhookSuite",
     "names_of",
     "needs",
+    "scenario",
+    "scenarios",
 )

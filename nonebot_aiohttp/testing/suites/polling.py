@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import signal
 from datetime import datetime
+from typing import Any
 
 from ..faults import Cut, Fault, Garbage, Hang, Reset, Status
 from ..platform import Platform
@@ -27,6 +28,9 @@ FAULTS: dict[str, Fault] = {
     "reset": Reset(),
 }
 """How a poll goes wrong, by its name."""
+
+NONSENSE: dict[str, str | None] = {"nothing": None, "nonsense": "nonsense"}
+"""What stands in the fields of an event that no platform means; None is without these fields."""
 
 
 class PollingSuite(Suite):
@@ -63,8 +67,8 @@ class PollingSuite(Suite):
         """Events that come together are each answered once, and confirmed by a later poll."""
         async with self.running():
             self._updates.put(self.event("/say one"), self.event("/say two"))
-            await self.heard("one")
-            await self.heard("two")
+            await self.answered("one")
+            await self.answered("two")
             await self.assert_answers("three")
             assert self.count_said("one") == self.count_said("two") == 1
 
@@ -73,6 +77,17 @@ class PollingSuite(Suite):
         """After a poll that had no events for its time, events are answered."""
         async with self.running():
             self._updates.release()
+            await self.assert_answers("after")
+
+    @scenarios(NONSENSE)
+    async def test_an_event_that_makes_no_sense_is_survived(self, value: Any) -> None:
+        """An event that has a number, and nothing or nonsense beside it, is passed over."""
+        async with self.running():
+            await self.assert_answers("before")
+            event: Any = self.event("/say no")
+            id = self._updates.id
+            nonsense = {} if value is None else dict.fromkeys(event, value)
+            self._updates.put({**nonsense, id: event[id]})
             await self.assert_answers("after")
 
     @scenarios(FAULTS)
@@ -117,6 +132,7 @@ class PollingSuite(Suite):
     async def test_a_huge_event_is_survived(self) -> None:
         """After a text of nine million characters the next event is answered."""
         async with self.running():
+            await self.assert_answers("before")
             await self.say(f"/count {'a' * HUGE}")
             await self.assert_answers("survived")
 

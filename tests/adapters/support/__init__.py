@@ -1,1 +1,1 @@
-"""What the tests of the adapters share: platforms that can be restarted, and what each shall do."""
+"""What the tests of the adapters share."""

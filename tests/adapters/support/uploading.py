@@ -4,6 +4,7 @@
 # are evaluated at once.
 
 from nonebot_aiohttp.testing.echo import echo_bot
+from nonebot_aiohttp.testing.telling import tell
 
 NAME, PHOTO, CAPTION = "图.png", b"\x00\xff", "说明"
 
@@ -20,3 +21,4 @@ def uploading_bot() -> None:
     @photo.handle()
     async def send_photo(bot: Bot, event: Event) -> None:
         await bot.send_photo(chat_id=event.get_user_id(), photo=(NAME, PHOTO), caption=CAPTION)
+        tell("uploaded")

@@ -8,9 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
+from nonebot_aiohttp.testing import OURS as OURS
 from tests.support.absent import missing, not_installed
-
-OURS = "nonebot_aiohttp.nonebot2"
 
 
 def nonebot_version() -> tuple[int, ...] | None:
@@ -115,9 +114,6 @@ BOTS = [
 ]
 """Drivers that run a whole bot with real adapters."""
 
-PLATFORMS = [Candidate("~fastapi+~httpx+~websockets"), *_ours(Candidate(OURS))]
-"""Drivers that run a bot of one platform's adapter, in tests/adapters."""
-
 FORWARD = [Candidate("~none+~aiohttp"), *_ours(Candidate(OURS), Candidate(f"~none+{OURS}"))]
 """Drivers that run a whole bot which only goes to its platform."""
 
@@ -171,7 +167,6 @@ GROUPS = {
     "client_driver": CLIENTS,
     "server_driver": SERVERS,
     "bot_driver": BOTS,
-    "platform_driver": PLATFORMS,
     "forward_driver": FORWARD,
     "hosted_driver": HOSTED,
     "fastapi_driver": FASTAPI,

@@ -1,21 +1,15 @@
-"""The platform's side of OneBot v11: events, API answers, and a server for forward WebSockets."""
+"""The platform's side of OneBot v11: events, API answers, and WebSockets either way."""
+
+from __future__ import annotations
 
 import asyncio
 import hmac
 import itertools
-import json
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-from aiohttp import WSMsgType, web
-
-from tests.support.waiting import eventually, within
-
-from .network import serving
+from nonebot_aiohttp import testing
 
 SELF_ID = "10001"
 
@@ -39,20 +33,14 @@ def message_event(text: str, self_id: str = SELF_ID) -> dict[str, Any]:
     }
 
 
-def looked_up_message() -> dict[str, Any]:
-    """Make the answer to a look-up of a message that another one replies to."""
-    return {**message_event("before"), "message_id": 1, "real_id": 1}
-
-
-def lifecycle_event(self_id: str = SELF_ID) -> dict[str, Any]:
-    """Make the event that a platform sends first."""
-    return {
-        "time": 1_700_000_000,
-        "self_id": int(self_id),
-        "post_type": "meta_event",
-        "meta_event_type": "lifecycle",
-        "sub_type": "connect",
-    }
+LIFECYCLE = {
+    "time": 1_700_000_000,
+    "self_id": int(SELF_ID),
+    "post_type": "meta_event",
+    "meta_event_type": "lifecycle",
+    "sub_type": "connect",
+}
+"""The event that a platform sends first."""
 
 
 def sign(secret: str, body: bytes) -> dict[str, str]:
@@ -66,102 +54,84 @@ def text_of(message: Any) -> str:
     return "".join(segment["data"]["text"] for segment in message)
 
 
-async def call_of(ws: Any) -> dict[str, Any]:
-    """Wait for the bot's next API call."""
-    message = await within(ws.receive())
-    assert message.type in (WSMsgType.TEXT, WSMsgType.BINARY), message
-    call: dict[str, Any] = json.loads(message.data)
-    return call
+def result_of(action: str) -> dict[str, Any]:
+    """Make the answer to an API call; a message is looked up because another one replies to it."""
+    data: dict[str, Any] = {"message_id": 99}
+    if action == "get_msg":
+        data = {**message_event("before"), "message_id": 1, "real_id": 1}
+    return {"status": "ok", "retcode": 0, "data": data}
 
 
-async def echo_over(ws: Any, text: str, self_id: str = SELF_ID) -> None:
+async def answer(call: testing.Received) -> None:
+    """Answer an API call that has come over a WebSocket."""
+    await call.reply({**result_of(call.json["action"]), "echo": call.json["echo"]})
+
+
+async def said_over(connection: testing.Connection) -> str:
+    """Wait for the call by which the bot says something, and answer it."""
+    call = await connection.expect({"action": "send_msg"}, deadline=30)
+    await answer(call)
+    return text_of(call.json["params"]["message"]).strip()
+
+
+async def echo_over(connection: testing.Connection, text: str, self_id: str = SELF_ID) -> None:
     """Have the bot echo a text over a WebSocket, and answer its API call."""
-    await ws.send_str(json.dumps(message_event(f"/echo {text}", self_id)))
-    call = await call_of(ws)
-    assert call["action"] == "send_msg"
-    assert text_of(call["params"]["message"]).strip() == text
-    answer = {"status": "ok", "retcode": 0, "data": {"message_id": 99}, "echo": call["echo"]}
-    await ws.send_str(json.dumps(answer))
+    await connection.send(message_event(f"/echo {text}", self_id))
+    assert await said_over(connection) == text
 
 
-def connect(
-    client: aiohttp.ClientSession, url: str, self_id: str | None = SELF_ID, token: str = ""
-) -> Any:
-    headers = {"X-Client-Role": "Universal"}
-    if self_id:
-        headers["X-Self-ID"] = self_id
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    return client.ws_connect(url, headers=headers)
+class Platform(testing.Platform):
+    """A platform that bots connect to, over WebSocket, and whose HTTP API they call.
 
+    Attributes:
+        api: The HTTP API; look-ups of messages wait for `answer_look_ups`.
+    """
 
-@dataclass
-class Platform:
-    """A platform that bots connect to, over WebSocket, and whose HTTP API they call."""
-
-    port: int = 0
-    token: str = ""
-    status: int | None = None
-    """An HTTP status with which it refuses all WebSockets."""
-    attempts: list[dict[str, str]] = field(default_factory=list)
-    """The headers of all WebSocket handshakes, with lower-case names."""
-    arrivals: asyncio.Queue[web.WebSocketResponse] = field(default_factory=asyncio.Queue)
-    calls: asyncio.Queue[tuple[str, dict[str, Any], dict[str, str]]] = field(
-        default_factory=asyncio.Queue
-    )
-    """HTTP API calls: the action, its parameters, and the headers with lower-case names."""
-    looked_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Lets the look-ups of messages over HTTP be answered, which wait for it."""
+    def __init__(self) -> None:
+        super().__init__(allow_unused=True)
+        self.api = self.on("POST", "/api/{action}").reply(self._answer)
+        self.websocket("/ws", lambda connection: connection.send(LIFECYCLE))
+        self._looked_up = asyncio.Event()
 
     @property
-    def ws_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws"
+    def forward_url(self) -> str:
+        return f"{self.ws_url}/ws"
 
     @property
     def api_root(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"{self.url}/api"
 
-    async def arrival(self) -> web.WebSocketResponse:
-        """Wait for the next bot to connect, and greet it."""
-        ws = await within(self.arrivals.get(), 30)
-        await ws.send_str(json.dumps(lifecycle_event()))
-        return ws
+    def answer_look_ups(self) -> None:
+        self.soon(self._looked_up.set)
 
-    async def accept(self, request: web.Request) -> web.StreamResponse:
-        """Take a bot's WebSocket; the test reads and writes it."""
-        self.attempts.append({name.lower(): value for name, value in request.headers.items()})
-        if self.status is not None:
-            return web.Response(status=self.status)
-        ws = web.WebSocketResponse(autoclose=True)
-        await ws.prepare(request)
-        gone = asyncio.ensure_future(_gone(request))
-        await self.arrivals.put(ws)
-        await gone
-        return ws
-
-    async def call(self, request: web.Request) -> web.StreamResponse:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        action = request.match_info["action"]
-        await self.calls.put((action, await request.json(), headers))
-        data = {"message_id": 99}
+    async def _answer(self, call: testing.Call) -> dict[str, Any]:
+        action = call.match["action"]
         if action == "get_msg":
-            await self.looked_up.wait()
-            data = looked_up_message()
-        return web.json_response({"status": "ok", "retcode": 0, "data": data})
+            await self._looked_up.wait()
+        return result_of(action)
 
+    @asynccontextmanager
+    async def reverse(
+        self, url: str, self_id: str | None = SELF_ID, token: str = ""
+    ) -> AsyncIterator[testing.Connection]:
+        """Connect to a bot, and close the WebSocket at the end of the block."""
+        headers = {"X-Client-Role": "Universal"}
+        if self_id:
+            headers["X-Self-ID"] = self_id
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        connection = await self.connect(url, headers=headers)
+        yield connection
+        await connection.close()
 
-async def _gone(request: web.Request) -> None:
-    """Wait until a connection has been lost."""
-    transport = request.transport
-    await eventually(lambda: transport is None or transport.is_closing(), timeout=math.inf)
-
-
-@asynccontextmanager
-async def platform(port: int = 0, **options: Any) -> AsyncIterator[Platform]:
-    """Run a `Platform`; at the end all connections are dropped at once."""
-    there = Platform(**options)
-    app = web.Application()
-    app.router.add_get("/ws", there.accept)
-    app.router.add_post("/api/{action}", there.call)
-    async with serving(app, port) as there.port:
-        yield there
+    async def post_event(
+        self,
+        url: str,
+        event: dict[str, Any],
+        self_id: str | None = SELF_ID,
+        secret: str | None = None,
+    ) -> testing.Answer:
+        """Send an event to a webhook, signed if there is a secret."""
+        headers = {} if self_id is None else {"X-Self-ID": self_id}
+        signing = None if secret is None else lambda body: sign(secret, body)
+        return await self.post(url, json=event, headers=headers, sign=signing, deadline=30)

@@ -16,7 +16,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from nonebot_aiohttp.testing import bots, hosting, telling
@@ -147,12 +146,10 @@ async def in_terminal(folder: Path, there: Platform, *options: str) -> AsyncIter
 
 
 @pytest.mark.promise("life: any other further signal is the same request to stop")
-async def test_ctrl_c_is_one_orderly_stop(
-    tmp_path: Path, there: Platform, client: aiohttp.ClientSession
-) -> None:
+async def test_ctrl_c_is_one_orderly_stop(tmp_path: Path, there: Platform) -> None:
     async with in_terminal(tmp_path, there) as bot:
         for number in range(3):
-            assert await post(client, bot, message_event(f"/work {number}")) == 204
+            assert await post(there, bot, message_event(f"/work {number}")) == 204
         await bot.told("begun", 3)
         bot.press_ctrl_c()
         assert await bot.ended() == 0
@@ -163,18 +160,16 @@ async def test_ctrl_c_is_one_orderly_stop(
         assert wrong not in bot.text
 
 
-async def test_reload_loses_no_event_that_has_begun(
-    tmp_path: Path, there: Platform, client: aiohttp.ClientSession
-) -> None:
+async def test_reload_loses_no_event_that_has_begun(tmp_path: Path, there: Platform) -> None:
     async with in_terminal(tmp_path, there, "--reload") as bot:
-        assert await post(client, bot, message_event("/work before")) == 204
+        assert await post(there, bot, message_event("/work before")) == 204
         await bot.told("begun")
         with (tmp_path / "bot.py").open("a") as program:
             program.write("# changed\n")
         await bot.shows("Reloading")
         await eventually(lambda: bot.text.count("Listening on") == 2, timeout=30)
         assert handled(bot) == ["before"]
-        assert await post(client, bot, message_event("/work after")) == 204
+        assert await post(there, bot, message_event("/work after")) == 204
         await bot.told("begun", 2)
         bot.press_ctrl_c()
         assert await bot.ended() == 0

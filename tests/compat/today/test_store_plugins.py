@@ -11,7 +11,7 @@ import pytest
 from tests.support.waiting import within
 
 from ..support.choice import OURS, Candidate
-from ..support.onebot import SELF_ID, call_of, message_event
+from ..support.onebot import Platform, message_event
 from ..support.process import Bot
 
 CONSOLE = "nonebot_plugin_shiro_web_console"
@@ -38,7 +38,7 @@ async def next_of(ws: aiohttp.ClientWebSocketResponse, kind: str) -> dict[str, A
             return message
 
 
-async def test_a_web_console(bot: Bot) -> None:
+async def test_a_web_console(bot: Bot, there: Platform) -> None:
     async with aiohttp.ClientSession() as client:
         async with client.get(bot.url("/web_console")) as answer:
             assert answer.status == 200
@@ -52,26 +52,23 @@ async def test_a_web_console(bot: Bot) -> None:
         login = {"password": "of the test"}
         async with client.post(bot.url("/web_console/api/login"), json=login) as answer:
             token = (await answer.json())["token"]
-        await watch_a_chat(client, bot, token)
+        await watch_a_chat(client, bot, there, token)
     await bot.stop()
 
 
-async def watch_a_chat(client: aiohttp.ClientSession, bot: Bot, token: str) -> None:
+async def watch_a_chat(
+    client: aiohttp.ClientSession, bot: Bot, there: Platform, token: str
+) -> None:
     """See on the console what the platform sends to the bot."""
     console = bot.url(f"/web_console/ws?token={token}", scheme="ws")
     onebot = bot.ws_url("/onebot/v11/ws")
-    headers = {"X-Self-ID": SELF_ID, "X-Client-Role": "Universal"}
-    async with (
-        client.ws_connect(console) as page,
-        client.ws_connect(onebot, headers=headers) as platform,
-    ):
+    async with client.ws_connect(console) as page, there.reverse(onebot) as connection:
         event = message_event("hello console")
-        await platform.send_str(json.dumps(event))
-        call = await call_of(platform)
-        assert call["action"] == "get_msg"
+        await connection.send(event)
+        call = await connection.expect({"action": "get_msg"}, deadline=30)
         data = {**event, "real_id": 1}
-        result = {"status": "ok", "retcode": 0, "data": data, "echo": call["echo"]}
-        await platform.send_str(json.dumps(result))
+        result = {"status": "ok", "retcode": 0, "data": data, "echo": call.json["echo"]}
+        await call.reply(result)
         seen = await next_of(page, "new_message")
         assert "hello console" in json.dumps(seen, ensure_ascii=False)
         logs, headers = bot.url("/web_console/api/logs"), {"Authorization": token}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from nonebot_aiohttp.life.tasks import TaskSet
@@ -23,7 +21,7 @@ from tests.process.programs import ROOT
 from tests.support.systemd import PATIENCE, Notified, notified
 from tests.support.waiting import eventually
 
-from ..support.onebot import SELF_ID, connect, message_event
+from ..support.onebot import SELF_ID, Platform, message_event
 
 pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="systemd is on Linux")]
 
@@ -82,19 +80,21 @@ def running(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-async def test_a_bot_tells_systemd_and_serves_on_its_socket(tmp_path: Path, loop: str) -> None:
+async def test_a_bot_tells_systemd_and_serves_on_its_socket(
+    tmp_path: Path, loop: str, there: Platform
+) -> None:
     with notified() as told, socket.create_server(("127.0.0.1", 0)) as given:
         url = f"ws://127.0.0.1:{given.getsockname()[1]}/onebot/v11/ws"
         with running(tmp_path, loop, given, told) as process:
-            async with aiohttp.ClientSession() as client, connect(client, url) as platform:
+            async with there.reverse(url) as connection:
                 await told.has("READY=1")
                 await told.has("STATUS=1 bot connected, 0 events in flight")
-                await platform.send_str(json.dumps(message_event("wait")))
+                await connection.send(message_event("wait"))
                 await told.has("STATUS=1 bot connected, 1 event in flight")
                 await told.has("WATCHDOG=1", times=3)
                 process.send_signal(signal.SIGTERM)
                 await told.has("STATUS=Stopping, 1 bot connected, 1 event in flight")
-                await platform.send_str(json.dumps(message_event("go")))
+                await connection.send(message_event("go"))
                 await eventually(lambda: process.poll() is not None, PATIENCE, "the end")
     log = (tmp_path / "log").read_text("utf-8")
     assert process.returncode == 0, log
