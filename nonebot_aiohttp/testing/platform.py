@@ -8,7 +8,7 @@ import json as json_module
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from .background import Background
@@ -28,6 +28,9 @@ from .seen import Call
 from .server import Server, WebSocketRoute
 from .timeline import PLATFORM, timeline
 from .websockets import Connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ENDING = 15.0
 """Seconds for the platform's own end; only a failure takes them."""
@@ -393,7 +396,7 @@ class Platform:
         )
         return match(call) or call
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> Self:
         self._background.start()
         try:
             if self._tls or self._hosts:
@@ -413,7 +416,7 @@ class Platform:
         self._end()
         self._judge(error)
 
-    async def __aenter__(self) -> Platform:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(

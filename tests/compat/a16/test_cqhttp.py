@@ -20,7 +20,7 @@ SECRET = "a secret"
 @pytest.fixture
 async def bot(old_driver: Candidate, tmp_path: Path, there: Platform) -> AsyncIterator[Bot]:
     """A bot that takes webhooks and reverse WebSockets."""
-    settings = {
+    settings: dict[str, Any] = {
         "api_root": {SELF_ID: there.api_root},
         "access_token": TOKEN,
         "secret": SECRET,
@@ -115,7 +115,10 @@ async def test_forward_websocket(
     old_forward_driver: Candidate, tmp_path: Path, there: Platform
 ) -> None:
     """The platform comes up after the bot, and is restarted."""
-    settings = {"access_token": TOKEN, "cqhttp_ws_urls": {SELF_ID: there.forward_url}}
+    settings: dict[str, Any] = {
+        "access_token": TOKEN,
+        "cqhttp_ws_urls": {SELF_ID: there.forward_url},
+    }
     await there.stop()
     async with Bot("cqhttp_bot", old_forward_driver, tmp_path, **settings) as bot:
         for number in (1, 2):

@@ -51,7 +51,6 @@ async def called(
 
 
 nonebot.load_builtin_plugin("echo")
-say = nonebot.on_command("say")
 work = nonebot.on_command("work")
 hang = nonebot.on_command("hang")
 block = nonebot.on_command("block")
@@ -59,12 +58,6 @@ block = nonebot.on_command("block")
 
 def behind_command(text: str) -> str:
     return text.partition(" ")[2].strip()
-
-
-@say.handle()
-async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    await bot.send(event, behind_command(text))
-    tell("answered")
 
 
 @work.handle()

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -10,7 +11,7 @@ from tests.support.waiting import within
 from ..support.choice import Candidate
 from ..support.process import Bot
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "aiohttp_fastapi": True,
     "plugins_to_load": ["nonebot_plugin_botui"],
     "localstore_use_cwd": True,

@@ -54,6 +54,6 @@ async def test_signal_during_the_startup(
 ) -> None:
     settings["startup_hangs"] = True
     with Bot("hosted_bot", hosted_driver, tmp_path, wait=False, **settings) as bot:
-        await bot.told("the startup hangs")
+        await bot.told("the startup hangs", deadline=bot.deadline)
         await bot.stop()
     assert_shut_down(bot)

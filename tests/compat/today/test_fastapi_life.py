@@ -40,7 +40,7 @@ async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
 
 
 async def test_a_failed_start(server_driver: Candidate, tmp_path: Path) -> None:
-    settings = {"aiohttp_fastapi": True, "router_fails": True}
+    settings: dict[str, Any] = {"aiohttp_fastapi": True, "router_fails": True}
     with Bot("fastapi_bot", server_driver, tmp_path, wait=False, **settings) as bot:
         assert await bot.ended() != 0
         assert "this router always fails" in bot.text
@@ -57,7 +57,11 @@ SCHEMA = {
 async def test_the_settings_of_nonebots_driver_count(
     server_driver: Candidate, tmp_path: Path, lists: bool
 ) -> None:
-    settings = {**SCHEMA, "aiohttp_fastapi": True, "fastapi_include_adapter_schema": lists}
+    settings: dict[str, Any] = {
+        **SCHEMA,
+        "aiohttp_fastapi": True,
+        "fastapi_include_adapter_schema": lists,
+    }
     async with (
         Bot("fastapi_bot", server_driver, tmp_path, **settings) as bot,
         aiohttp.ClientSession() as client,

@@ -389,7 +389,11 @@ async def test_the_paths_under_every_host(
     hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
 ) -> None:
     port = free_port()
-    settings = {"aiohttp_ops_port": port, "aiohttp_ops_token": TOKEN, "platform": recorder.url("")}
+    settings: dict[str, Any] = {
+        "aiohttp_ops_port": port,
+        "aiohttp_ops_token": TOKEN,
+        "platform": recorder.url(""),
+    }
     async with BotProcess("hosted_bot", hosted_driver, tmp_path, **settings) as bot:
         assert (await ask(port, "/readyz")).text == "ok\n"
         for path in GUARDED:

@@ -20,7 +20,7 @@ CONSOLE = "nonebot_plugin_shiro_web_console"
 @pytest.fixture
 async def bot(console_driver: Candidate, tmp_path: Path) -> AsyncIterator[Bot]:
     """A bot with the plugin; its data stay in the test's folder."""
-    settings = {
+    settings: dict[str, Any] = {
         "aiohttp_fastapi": True,
         "plugins_to_load": [CONSOLE],
         "localstore_use_cwd": True,
@@ -80,7 +80,7 @@ async def watch_a_chat(
 
 
 async def test_without_the_setting_it_says_what_is_missing(tmp_path: Path) -> None:
-    settings = {"plugins_to_load": [CONSOLE], "localstore_use_cwd": True}
+    settings: dict[str, Any] = {"plugins_to_load": [CONSOLE], "localstore_use_cwd": True}
     async with (
         Bot("plugins_bot", Candidate(OURS), tmp_path, **settings) as bot,
         aiohttp.ClientSession() as client,
