@@ -163,10 +163,10 @@ def test_a_star_import_brings_all_names_but_those_of_the_configuration() -> None
     assert not names & set(LAZY)
 
 
-def test_the_modules_are_attributes_of_the_package() -> None:
-    for name in nonebot_aiohttp._MODULES:
-        printed = run(f"import nonebot_aiohttp\nprint(nonebot_aiohttp.{name}.__name__)")
-        assert printed == {f"nonebot_aiohttp.{name}"}
+@pytest.mark.parametrize("name", nonebot_aiohttp._MODULES)
+def test_the_modules_are_attributes_of_the_package(name: str) -> None:
+    printed = run(f"import nonebot_aiohttp\nprint(nonebot_aiohttp.{name}.__name__)")
+    assert printed == {f"nonebot_aiohttp.{name}"}
 
 
 def test_what_is_listed_needs_no_extra_and_warns_of_nothing() -> None:
