@@ -22,6 +22,7 @@ class Bot(testing.BotProcess):
         *,
         wait: bool = True,
         check_leaks: bool = True,
+        allow_tracebacks: bool = False,
         **settings: Any,
     ) -> None:
         self.candidate = candidate
@@ -36,7 +37,7 @@ class Bot(testing.BotProcess):
             wait=wait,
             # What NoneBot's own drivers leave behind is not our error.
             check_leaks=check_leaks and candidate.is_ours,
-            allow_tracebacks=not candidate.is_ours,
+            allow_tracebacks=allow_tracebacks or not candidate.is_ours,
         )
 
     async def stop(self) -> int:

@@ -47,7 +47,10 @@ async def driver(client_driver: Candidate) -> AsyncIterator[Any]:
 def bot(server_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A bot without an adapter, whose routes show what they get; it notices silent peers soon."""
     folder = tmp_path_factory.mktemp("bot")
-    with Bot("server_bot", server_driver, folder, aiohttp_heartbeat=HEARTBEAT) as bot:
+    # What a test has made fail may be logged only when the bot is stopped.
+    with Bot(
+        "server_bot", server_driver, folder, allow_tracebacks=True, aiohttp_heartbeat=HEARTBEAT
+    ) as bot:
         yield bot
 
 

@@ -19,7 +19,10 @@ from ..support.process import Bot
 def bot(fastapi_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A bot with plugins that add to the application."""
     folder = tmp_path_factory.mktemp("bot")
-    with Bot("fastapi_bot", fastapi_driver, folder, aiohttp_fastapi=True) as bot:
+    # What a test has made fail may be logged only when the bot is stopped.
+    with Bot(
+        "fastapi_bot", fastapi_driver, folder, allow_tracebacks=True, aiohttp_fastapi=True
+    ) as bot:
         yield bot
 
 
