@@ -16,7 +16,7 @@ from nonebot import get_driver
 from nonebot.adapters import Bot as BaseBot
 from nonebot.drivers import Request, Response, WebSocket
 
-from .good_adapter import HTTP, SOCKET, TOKEN
+from .good_adapter import HTTP, PAUSE, SOCKET, TOKEN
 from .good_adapter import Adapter as GoodAdapter
 
 HUGE = 1_000_000
@@ -185,6 +185,17 @@ class WantsWholePieces(GoodAdapter):
         HANDLER.data_received = data_received
         loop.create_connection = create_connection
         await super().start()
+
+
+class LetsStrangersInForAMoment(GoodAdapter):
+    async def serve(self, websocket: WebSocket) -> None:
+        if not self.allows(websocket.request.headers.get("Authorization")):
+            await websocket.accept()
+            self.bot_connect(self.bot)
+            await asyncio.sleep(PAUSE)
+            await websocket.close(1008)
+            return
+        await super().serve(websocket)
 
 
 class NoticesNoEnd(GoodAdapter):
