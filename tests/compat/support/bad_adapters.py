@@ -50,10 +50,9 @@ class CallsOneByOne(GoodAdapter):
             await super().say(text)
 
 
-class CutsHandlersOff(GoodAdapter):
+class WaitsForNoHandler(GoodAdapter):
     async def stop(self) -> None:
-        for handler in self.handlers:
-            handler.cancel()
+        self.handlers.clear()
         await super().stop()
 
 

@@ -32,7 +32,7 @@ class Bite:
         rule: The name of the rule.
         bad: The adapter, of `bad_adapters`.
         message: What the failure says first.
-        driver: The ``DRIVER`` line. This driver waits for handlers before adapters can cut them off.
+        driver: The ``DRIVER`` line. This driver waits for handlers, whatever an adapter does.
     """
 
     suite: type[Small]
@@ -70,7 +70,7 @@ EVERY_WAY = [
         Bite(
             suite,
             "test_a_stop_lets_an_event_in_flight_end",
-            "CutsHandlersOff",
+            "WaitsForNoHandler",
             "the handler was cut off",
             driver,
         )
