@@ -13,6 +13,8 @@ from nonebot_aiohttp.testing import ports
 from nonebot_aiohttp.testing.drivers import OURS
 from nonebot_aiohttp.testing.suites import names_of
 
+from ..support import bad_adapters
+from ..support.good_adapter import Adapter as GoodAdapter
 from ..support.kit_suites import SUITES, Forward, Polling, Reverse, Small, Webhook, identity, play
 
 pytestmark = pytest.mark.timeout(150)
@@ -176,8 +178,13 @@ REVERSE = [
 
 FORWARD = [
     Bite(Forward, "test_a_start_without_the_platform_is_made_good", "GivesUp", CONNECTING),
-    Bite(Forward, "test_a_refused_handshake_is_made_again", "GivesUp", CONNECTING),
-    Bite(Forward, "test_a_platform_that_is_unavailable_is_tried_again", "GivesUp", CONNECTING),
+    Bite(Forward, "test_a_refused_handshake_is_made_again", "GivesUpWhenRefused", CONNECTING),
+    Bite(
+        Forward,
+        "test_a_platform_that_is_unavailable_is_tried_again",
+        "GivesUpWhenRefused",
+        CONNECTING,
+    ),
     Bite(Forward, "test_a_slow_platform_is_understood", "WantsWholePieces", SAYING.format("slow")),
     Bite(Forward, "test_a_platform_that_restarts_is_found_again", "GivesUp", CONNECTING),
     *of_each(
@@ -339,3 +346,9 @@ def test_an_adapter_that_breaks_the_rule_fails(bite: Bite) -> None:
 def test_no_rule_is_without_an_adapter_that_fails_it() -> None:
     bitten = {identity(bite.suite, bite.rule) for bite in BITES}
     assert [rule for suite, rule in RULES if identity(suite, rule) not in bitten] == []
+
+
+def test_no_bad_adapter_is_without_a_rule() -> None:
+    kinds = (each for each in vars(bad_adapters).values() if isinstance(each, type))
+    names = {each.__name__ for each in kinds if issubclass(each, GoodAdapter)} - {"Adapter"}
+    assert names == {bite.bad for bite in BITES}
