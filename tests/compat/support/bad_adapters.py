@@ -50,12 +50,6 @@ class CallsOneByOne(GoodAdapter):
             await super().say(text)
 
 
-class WaitsForNoHandler(GoodAdapter):
-    async def stop(self) -> None:
-        self.handlers.clear()
-        await super().stop()
-
-
 class LeavesATask(GoodAdapter):
     async def start(self) -> None:
         await super().start()
@@ -121,7 +115,7 @@ class ClosesForEverAfterHuge(GoodAdapter):
             await websocket.close(1009)
 
 
-class EndsWithoutClosing(GoodAdapter):
+class ExitsAtTheStop(GoodAdapter):
     async def stop(self) -> None:
         os._exit(0)
 

@@ -72,7 +72,7 @@ EVERY_WAY = [
         Bite(
             suite,
             "test_a_stop_lets_an_event_in_flight_end",
-            "WaitsForNoHandler",
+            "ExitsAtTheStop",
             "the handler was cut off",
             driver,
         )
@@ -116,7 +116,7 @@ BOTH_WEBSOCKETS = [
     Bite(
         Forward,
         "test_a_stop_closes_the_connection",
-        "EndsWithoutClosing",
+        "ExitsAtTheStop",
         "the connection ended without a close frame",
     ),
     Bite(
