@@ -7,18 +7,32 @@ goes on while the bot's loop is blocked.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import sys
 import threading
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from .owned import OwnLoop
+from .timeline import timeline
 
 T = TypeVar("T")
 
 _ENDING = 10.0
 """Seconds for the thread to end; only a failure takes them."""
+
+_SHOWN = 3
+"""Frames of what blocks the loop, the innermost ones."""
+
+_ONCE_MORE = 1.0
+"""Seconds for what comes after a deadline that has passed."""
+
+
+class Blocked(AssertionError):
+    """The platform's event loop does not end in time, such as because a function blocks it."""
 
 
 class Background:
@@ -29,6 +43,7 @@ class Background:
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._is_late = False
 
     def start(self) -> None:
         """Start the thread.
@@ -58,13 +73,44 @@ class Background:
             return coroutine
         return asyncio.wrap_future(self._submit(coroutine))
 
-    def wait(self, coroutine: Coroutine[Any, Any, T], deadline: float | None = None) -> T:
+    def wait(self, coroutine: Coroutine[Any, Any, T], deadline: float) -> T:
         """Run a coroutine on this loop, and wait in this thread, at most `deadline` seconds.
 
         Raises:
             RuntimeError: This loop does not run.
+            Blocked: The seconds have passed.
         """
-        return self._submit(coroutine).result(deadline)
+        future = self._submit(coroutine)
+        try:
+            return future.result(_ONCE_MORE if self._is_late else deadline)
+        except concurrent.futures.TimeoutError:
+            if future.done():  # The coroutine's own.
+                raise
+            future.cancel()
+            raise self._late(deadline) from None
+
+    async def call_within(self, coroutine: Coroutine[Any, Any, object], deadline: float) -> None:
+        """Do what `wait` does, without blocking the event loop of this thread."""
+        future = asyncio.wrap_future(self._submit(coroutine))
+        try:
+            done, _ = await asyncio.wait({future}, timeout=deadline)
+        finally:
+            future.cancel()
+        if not done:
+            raise self._late(deadline)
+        future.result()
+
+    def _late(self, deadline: float) -> Blocked:
+        self._is_late = True
+        thread = self._thread
+        frame = None if thread is None else sys._current_frames().get(thread.ident or 0)
+        where = "".join(traceback.format_stack(frame)[-_SHOWN:]) if frame is not None else ""
+        return Blocked(
+            f"the platform did not end within {deadline:g} s. Functions that answer or greet run on"
+            " its event loop, and must not block it: make them async, and await what takes time"
+            " (asyncio.to_thread for what cannot be awaited). It is here now:\n"
+            f"{where}\n{timeline.render()}"
+        )
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a function on this loop, if it runs."""
@@ -73,15 +119,22 @@ class Background:
                 self._loop.call_soon_threadsafe(function)
 
     def stop(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel what still runs, and end the thread.
+
+        A thread whose loop is blocked is left to its end, or to that of the process.
+
+        Raises:
+            Blocked: The loop is blocked.
+        """
         if self._loop is None or self._thread is None:
             return
         try:
             self.wait(_cancel_the_others(), _ENDING)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_ENDING)
-            self._loop.close()
+            self._thread.join(_ONCE_MORE if self._is_late else _ENDING)
+            if not self._thread.is_alive():
+                self._loop.close()
 
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None or not self.is_running:

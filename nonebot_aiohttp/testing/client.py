@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from .background import Background
@@ -34,10 +35,13 @@ _WHEN_OPEN = (Close, Silent, Oversize)
 
 @dataclass(frozen=True)
 class Answer:
-    """The bot's answer to a webhook: its status, its headers with lower-case names, its body."""
+    """The bot's answer to a webhook: its status, its headers, its body.
+
+    A header that comes more than once has all its values in ``headers.getall("set-cookie")``.
+    """
 
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDictProxy[str]
     body: bytes
 
     @property
@@ -64,11 +68,13 @@ class Refused(ConnectionError):
 
     Attributes:
         status: The status of its answer.
-        headers: The headers of its answer, with lower-case names.
+        headers: The headers of its answer, as in `Answer`.
         body: The body of its answer; empty where the connection is encrypted.
     """
 
-    def __init__(self, url: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def __init__(
+        self, url: str, status: int, headers: CIMultiDictProxy[str], body: bytes
+    ) -> None:
         """Take where the WebSocket should have been, and the answer."""
         super().__init__(
             f"the bot has refused a WebSocket at {url} with {status} {shown(body)}".rstrip()
@@ -147,7 +153,7 @@ class Client:
                     timeout=aiohttp.ClientTimeout(seconds),
                 ) as got,
             ):
-                answer = Answer(got.status, _lower(got.headers), await got.read())
+                answer = Answer(got.status, _kept(got.headers), await got.read())
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             timeline.note(PLATFORM, f"{method} {url} had no answer: {error!r}")
             raise NoAnswer(f"{method} {url} had no answer: {error!r}") from error
@@ -215,7 +221,7 @@ class Client:
                     timeline.note(PLATFORM, f"{connection} is open")
                     await keep(connection, lambda: begin(connection))
             except aiohttp.WSServerHandshakeError as error:
-                names = _lower(error.headers or {})
+                names = _kept(error.headers or {})
                 _fail(made, Refused(str(url), error.status, names, relay.refusal))
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 _fail(made, NoAnswer(f"a WebSocket to {url} failed: {error!r}"))
@@ -263,6 +269,12 @@ def _pass_on(task: asyncio.Task[None], made: asyncio.Future[Connection]) -> None
     error = None if task.cancelled() else task.exception()
     if error is not None and not made.done():
         made.set_exception(error)
+
+
+def _kept(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
+    """Return headers, all of those that come more than once, with lower-case names."""
+    pairs = ((name.lower(), value) for name, value in headers.items())
+    return CIMultiDictProxy(CIMultiDict(pairs))
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

@@ -27,7 +27,9 @@ class Ending:
         allow_tracebacks: Whether tracebacks in the log during the stop are none.
         first_line: The number of the first line of the run's log.
         stop_line: The first line after a signal that stops the bot; None if there was none.
-        is_expected: Whether the test knows of the end: it has waited for it, or sent a signal.
+        signals: The signals that the test has sent.
+        has_to_stop: Whether it was stopped by `BotProcess.stop`, or at the end of its block.
+        is_expected: Whether the test has waited for the end, or read the exit code.
         was_killed: Whether it was killed, so that nothing can be said about its end.
         reported: What the process itself has seen that was left.
         faults: What is wrong with the end.
@@ -37,6 +39,8 @@ class Ending:
     allow_tracebacks: bool
     first_line: int = 0
     stop_line: int | None = None
+    signals: list[int] = field(default_factory=list)
+    has_to_stop: bool = False
     is_expected: bool = False
     was_killed: bool = False
     reported: list[str] = field(default_factory=list)
@@ -54,7 +58,7 @@ class Ending:
         """Take note of a signal that a test sends, when the log has so many lines."""
         if number in STOPS and self.stop_line is None:
             self.stop_line = line
-        self.is_expected = True
+        self.signals.append(number)
 
     def judge(self, run: Run, log: Sequence[str]) -> BadEnd | None:
         """Return what is wrong with the end of a run, if something is."""
@@ -68,12 +72,22 @@ class Ending:
         return (LeftBehind if left else BadEnd)(_report(self.faults, left))
 
     def _look_at_the_code(self, run: Run) -> None:
-        if self.is_expected:
+        if run.code in self._codes:
             return
-        if self.stop_line is None:
-            self.faults.append(f"it had ended by itself, with exit code {run.code}")
-        elif IS_POSIX and run.code not in STOPPED:
-            self.faults.append(f"it ended with exit code {run.code} when it was stopped")
+        if self.has_to_stop or (self.stop_line is not None and not self.is_expected):
+            if IS_POSIX:
+                self.faults.append(f"it ended with exit code {run.code} when it was stopped")
+        elif not self.is_expected:
+            sent = ", ".join(str(number) for number in self.signals)
+            why = f"by itself, after signal {sent}," if sent else "by itself,"
+            self.faults.append(f"it had ended {why} with exit code {run.code}")
+
+    @property
+    def _codes(self) -> tuple[int, ...]:
+        """The exit codes with which the signals that were sent may have ended the bot."""
+        if self.has_to_stop:
+            return STOPPED
+        return tuple(code for number in self.signals for code in (0, -number, 128 + number))
 
     def _look_for_tracebacks(self, log: Sequence[str]) -> None:
         if self.allow_tracebacks or self.stop_line is None:
@@ -85,8 +99,8 @@ class Ending:
 
     def _left(self, run: Run, log: Sequence[str]) -> list[str]:
         left = leftovers.signs_in(log)
-        if run.code is not None and (run.code <= 0 or run.code > 128):
-            left += self.reported  # Otherwise its start or its stop has failed half-way.
+        if self.stop_line is not None or not 0 < (run.code or 0) <= 128:
+            left += self.reported  # Otherwise its start has failed half-way.
         if IS_POSIX:
             left += leftovers.children_of(run.pid)
         if run.log_is_held and not left:

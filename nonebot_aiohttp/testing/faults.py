@@ -1,6 +1,11 @@
 """Faults: what goes wrong between a platform and a bot, once a test has asked for it.
 
 Where each of them can strike is `PLACES`; elsewhere `check` says so.
+
+None of them refuses a single attempt to connect: a refusal comes from the system, which tells
+nobody that there was an attempt, so that nothing could count it. `Platform.stop` refuses all that
+come until `Platform.start`, and `Platform.restart` does both; `Reset` ends a connection right after
+it was accepted.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -22,10 +23,11 @@ class Listener:
         port: The port; 0 before it was opened first.
     """
 
-    def __init__(self, serve: Serving) -> None:
-        """Take what serves each connection."""
+    def __init__(self, serve: Serving, failed: Callable[[str, Exception], None]) -> None:
+        """Take what serves each connection, and what is told when that has failed."""
         self.port = 0
         self._serve = serve
+        self._failed = failed
         self._listening: socket.socket | None = None
         self._reserved: socket.socket | None = None
         self._handlers: set[asyncio.Task[None]] = set()
@@ -36,27 +38,53 @@ class Listener:
         Raises:
             OSError: Another process has taken the port.
         """
-        self._listening = self._reserved or bound_socket(self.port)
+        listening = self._reserved or bound_socket(self.port)
         self._reserved = None
-        self.port = self._listening.getsockname()[1]
-        self._listening.listen(128)
+        try:
+            listening.listen(128)
+        except OSError:
+            listening.close()
+            raise
+        self._listening = listening
+        self.port = listening.getsockname()[1]
         # Not asyncio's server, to which a connection may come yet after it was closed.
-        asyncio.get_running_loop().add_reader(self._listening, self._accept)
+        asyncio.get_running_loop().add_reader(listening, self._accept)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether connections are accepted."""
+        return self._listening is not None
 
     async def shut(self) -> None:
-        """Refuse connections from now on, end those that are open, and keep the port."""
-        await self.close()
-        self._reserved = bound_socket(self.port)
+        """Refuse connections from now on, end those that are open, and keep the port.
+
+        Nothing if it is not open.
+        """
+        if self._listening is None:
+            return
+        self._stop_listening()
+        # At once, so that nobody else takes the port. Some systems want the connections to be gone.
+        with contextlib.suppress(OSError):
+            self._reserved = bound_socket(self.port)
+        await self._end_connections()
+        if self._reserved is None:
+            self._reserved = bound_socket(self.port)
 
     async def close(self) -> None:
         """Give the port back, and end the connections."""
+        self._stop_listening()
+        if self._reserved is not None:
+            self._reserved.close()
+            self._reserved = None
+        await self._end_connections()
+
+    def _stop_listening(self) -> None:
         if self._listening is not None:
             asyncio.get_running_loop().remove_reader(self._listening)
             self._listening.close()
             self._listening = None
-        if self._reserved is not None:
-            self._reserved.close()
-            self._reserved = None
+
+    async def _end_connections(self) -> None:
         handlers = list(self._handlers)
         for handler in handlers:
             handler.cancel()
@@ -79,12 +107,17 @@ class Listener:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        transport, _ = await loop.connect_accepted_socket(lambda: protocol, raw)
-        # Kept until the connection is closed: a writer that is dropped before warns.
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        transport: asyncio.BaseTransport | None = None
         try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, raw)
+            # Kept until the connection is closed: a writer that is dropped before warns.
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             await self._serve(reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError) as error:
             timeline.note(PLATFORM, f"a connection broke: {error!r}")
+        except Exception as error:
+            # It is the kit's own, and nobody else would hear of it.
+            self._failed("what serves a connection", error)
         finally:
-            writer.transport.abort()
+            if transport is not None:
+                transport.abort()

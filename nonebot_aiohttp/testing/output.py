@@ -24,8 +24,9 @@ class Output:
         self._pipe = pipe
         self._on_line = on_line
         self._on_entry = on_entry
-        self._line = b""
-        self._unread = b""
+        # Pieces of what has not ended yet: joined once, so that a long line takes no long time.
+        self._line: list[bytes] = []
+        self._entry: list[bytes] | None = None
         self._thread = threading.Thread(target=self._read, name="log of a bot", daemon=True)
         self._thread.start()
 
@@ -38,26 +39,26 @@ class Output:
         try:
             while data := os.read(self._pipe, 1 << 16):
                 self._feed(data)
-            if self._line or self._unread:
-                self._take(self._unread + b"\n")
+            if self._entry is not None:
+                self._take(START + b"".join(self._entry))
+            if any(self._line):
+                self._take(b"\n")
         finally:
             os.close(self._pipe)
 
     def _feed(self, data: bytes) -> None:
         """Take lines and entries apart, which may come in pieces, and in the middle of a line."""
-        data = self._unread + data
-        while (start := data.find(START)) >= 0:
-            self._take(data[:start])
-            data = data[start:]
-            end = data.find(END)
-            if end < 0:
-                break
-            self._take_entry(data[1:end])
-            data = data[end + 1 :]
-        else:
-            self._take(data)
-            data = b""
-        self._unread = data
+        while data:
+            mark = START if self._entry is None else END
+            piece, found, data = data.partition(mark)
+            if self._entry is None:
+                self._take(piece)
+                self._entry = [] if found else None
+            else:
+                self._entry.append(piece)
+                if found:
+                    entry, self._entry = b"".join(self._entry), None
+                    self._take_entry(entry)
 
     def _take_entry(self, data: bytes) -> None:
         try:
@@ -70,6 +71,8 @@ class Output:
             self._on_entry(entry)
 
     def _take(self, data: bytes) -> None:
-        *lines, self._line = (self._line + data).split(b"\n")
-        for line in lines:
+        first, *others = data.split(b"\n")
+        self._line.append(first)
+        for other in others:
+            line, self._line = b"".join(self._line), [other]
             self._on_line(_COLOURS.sub("", line.decode("utf-8", "replace")).rstrip("\r"))

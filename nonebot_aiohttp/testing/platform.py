@@ -8,7 +8,7 @@ import json as json_module
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from .background import Background
@@ -28,6 +28,9 @@ from .seen import Call
 from .server import Server, WebSocketRoute
 from .timeline import PLATFORM, timeline
 from .websockets import Connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ENDING = 15.0
 """Seconds for the platform's own end; only a failure takes them."""
@@ -57,7 +60,6 @@ class Platform:
     used, unless the test has failed already.
 
     Attributes:
-        port: Its port of 127.0.0.1, the same after a restart.
         calls: The requests so far, the oldest first; handshakes of WebSockets are among them.
         connections: The WebSockets so far which the bot has opened.
     """
@@ -93,9 +95,10 @@ class Platform:
         self._certificates: Certificates | None = None
         self._door = Door()
         proxy = Proxy(self._hosts, self._door, self._problems.unexpected)
-        self._plain = Listener(self._door.serve)
-        self._secure = Listener(self._door.serve_secure)
-        self._proxy = Listener(proxy.serve)
+        failed = self._problems.failed
+        self._plain = Listener(self._door.serve, failed)
+        self._secure = Listener(self._door.serve_secure, failed)
+        self._proxy = Listener(proxy.serve, failed)
         self._server = Server(
             self._background, self._door, self._problems, self.calls, self.connections
         )
@@ -105,7 +108,7 @@ class Platform:
 
     @property
     def port(self) -> int:
-        """The port of 127.0.0.1 in `url`."""
+        """The port of 127.0.0.1 in `url`, the same after a restart."""
         port = (self._secure if self._tls else self._plain).port
         if not port:
             raise RuntimeError("a platform has no port before its block: async with platform: ...")
@@ -362,7 +365,17 @@ class Platform:
         await self._background.call(self._shut())
 
     async def start(self) -> None:
-        """Come back at the same address after `stop`."""
+        """Come back at the same address after `stop`.
+
+        Raises:
+            RuntimeError: It is there already.
+            OSError: Another process has taken its port.
+        """
+        if self._plain.is_open:
+            raise RuntimeError(
+                "the platform runs already: its block has started it, and start() comes after"
+                " stop()"
+            )
         await self._background.call(self._open())
         timeline.note(PLATFORM, "the platform starts")
 
@@ -393,7 +406,7 @@ class Platform:
         )
         return match(call) or call
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> Self:
         self._background.start()
         try:
             if self._tls or self._hosts:
@@ -413,7 +426,7 @@ class Platform:
         self._end()
         self._judge(error)
 
-    async def __aenter__(self) -> Platform:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
@@ -424,7 +437,7 @@ class Platform:
     ) -> None:
         try:
             # The bot may live on this loop: it goes on while its connections end.
-            await self._background.call(self._close())
+            await self._background.call_within(self._close(), _ENDING)
         finally:
             self._end()
         self._judge(error)
@@ -467,8 +480,12 @@ class Platform:
         await self._open()
 
     async def _open(self) -> None:
-        for listener in self._listeners:
-            await listener.open()
+        try:
+            for listener in self._listeners:
+                await listener.open()
+        except BaseException:
+            await self._shut()
+            raise
 
     async def _shut(self) -> None:
         for listener in self._listeners:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,8 @@ class Updates(Route):
         self._hold = hold
         self._wrap = wrap
         self._waiting: list[Any] = []
+        # Tests put updates from threads of their own, while polls are answered.
+        self._lock = threading.Lock()
         self._changed = asyncio.Event()
         self._is_released = False
         # After what a test adds comes the queue, for ever.
@@ -108,7 +111,8 @@ class Updates(Route):
         for update in updates:
             if self.id not in update:
                 raise KeyError(f"the field {self.id!r} (id= of Platform.updates) in {update!r}")
-        self._waiting += updates
+        with self._lock:
+            self._waiting += updates
         self._background.soon(self._changed.set)
 
     @property
@@ -121,7 +125,8 @@ class Updates(Route):
         offset = self._asked(call)
         if offset is not None:
             first = offset + self._first
-            self._waiting[:] = [each for each in self._waiting if each[self.id] >= first]
+            with self._lock:
+                self._waiting = [each for each in self._waiting if each[self.id] >= first]
         if not self._waiting:
             await self._wait()
         given = list(self._waiting)

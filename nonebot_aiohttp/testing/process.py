@@ -158,6 +158,7 @@ class BotProcess(Bot):
             self.wait_until_up()
         except BaseException:
             self.kill()
+            self._clean_up()
             raise
 
     def wait_until_up(self) -> None:
@@ -201,7 +202,8 @@ class BotProcess(Bot):
         run = self._running()
         if run.is_running:
             if self._ending.stop_line is None:
-                self._ask_to_stop()
+                self._ending.has_to_stop = True
+                self.ask_to_stop()
             if not run.ended.wait(self.deadline):
                 self._ending.faults.append(
                     f"it had not ended {self.deadline:g} s after it was asked to, and was killed"
@@ -226,11 +228,6 @@ class BotProcess(Bot):
             atexit.unregister(self._run.kill)
         self._launch.clean_up()
 
-    def _ask_to_stop(self) -> None:
-        number = signal.SIGTERM if IS_POSIX else _BREAK
-        self.signal(number)
-        self._ending.is_expected = False
-
     # What tests use.
 
     @property
@@ -254,8 +251,20 @@ class BotProcess(Bot):
         """Return the address of a path of the bot, which begins with a slash."""
         return super().url(f"{self._prefix}{path}", scheme)
 
+    def ask_to_stop(self) -> None:
+        """Have the bot stop, by SIGTERM or on Windows by Ctrl+Break, without a wait.
+
+        It is asked once: drivers take a second signal as haste.
+        """
+        if self._ending.stop_line is None:
+            self.signal(signal.SIGTERM if IS_POSIX else _BREAK)
+
     def signal(self, number: int) -> None:
-        """Send a signal to the process, such as ``signal.SIGTERM``; nothing if it has ended."""
+        """Send a signal to the process, such as ``signal.SIGUSR1``; nothing if it has ended.
+
+        A later end with a code that is not of this signal is a failure, unless the test waits for
+        it with `ended`. To stop the bot on any system use `stop` or `ask_to_stop`.
+        """
         self._ending.expect(number, len(self.log))
         self._running().send(number)
 
@@ -273,7 +282,7 @@ class BotProcess(Bot):
         run.kill()
 
     async def ended(self, deadline: float | None = None) -> int:
-        """Wait for the end of the process, and return its exit code.
+        """Wait for the end of the process, and return its exit code, which may be any.
 
         Args:
             deadline: Seconds; None is the deadline of the bot.
@@ -281,22 +290,26 @@ class BotProcess(Bot):
         Raises:
             NothingCame: The seconds have passed.
         """
-        run = self._running()
         self._ending.is_expected = True
+        return await self._end(deadline)
+
+    async def _end(self, deadline: float | None) -> int:
+        run = self._running()
         seconds = self.deadline if deadline is None else deadline
         return await self._ends.wait(lambda _: run.code, "the end of the bot", seconds)
 
     async def stop(self) -> int:
-        """Stop the bot with SIGTERM (on Windows with Ctrl+Break), and return its exit code.
+        """Stop the bot as `ask_to_stop` does, and return its exit code.
 
-        The signal is not sent again if it was sent already: drivers take a second one as haste.
+        A code that is not of a stop (on POSIX 0, -15 or 143) fails the end of the block. A test
+        that expects another one uses `ask_to_stop` and `ended`.
 
         Raises:
             NothingCame: It has not ended within its deadline.
         """
-        if self._ending.stop_line is None:
-            self._ask_to_stop()
-        return await self.ended()
+        self._ending.has_to_stop = self.is_running or self._ending.has_to_stop
+        self.ask_to_stop()
+        return await self._end(None)
 
     async def told(
         self, what: str, number: int = 1, *, deadline: float | None = None
@@ -367,10 +380,7 @@ class BotProcess(Bot):
     # As a context.
 
     def __enter__(self) -> Self:
-        if self._wait:
-            self.start()
-        else:
-            self.launch()
+        (self.start if self._wait else self.launch)()
         return self
 
     def __exit__(
@@ -385,11 +395,16 @@ class BotProcess(Bot):
             self._clean_up()
 
     async def __aenter__(self) -> Self:
+        # Not in a thread: one that is cancelled may launch the process behind our back.
+        self.launch()
         try:
-            return await asyncio.to_thread(self.__enter__)
-        except asyncio.CancelledError:
+            if self._wait:
+                await self.up()
+        except BaseException:
+            self.kill()
             self._clean_up()
             raise
+        return self
 
     async def __aexit__(
         self,

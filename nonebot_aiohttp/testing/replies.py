@@ -102,8 +102,8 @@ class Replies:
 
         Args:
             content: The answer, or a function that makes it.
-            times: How often it is given; None is once if another one comes after it, and as often
-                as somebody asks if it is the last.
+            times: How often it is given, and has to be; None is once if another one comes after it,
+                and as often as somebody asks, but at least once, if it is the last.
             fault: What goes wrong with it.
             optional: Whether it may stay unused.
         """
@@ -127,6 +127,19 @@ class Replies:
     def unused(self) -> int:
         """How many of the answers were never given, and should have been."""
         return sum(not step.used and not step.optional for step in self._steps)
+
+    def problem(self, name: str) -> str | None:
+        """Say what was not given as often as it should have been: once, or its `times`.
+
+        Args:
+            name: What the answers are, in the plural.
+        """
+        found = [f"{self.unused} of {len(self)} {name} never used"] if self.unused else []
+        for number, step in enumerate(self._steps, 1):
+            if not step.optional and 0 < step.used < (step.times or 0):
+                used = f"used {step.used} of {step.times} times"
+                found.append(f"number {number} of {len(self)} {name} {used}")
+        return ", ".join(found) or None
 
     def __len__(self) -> int:
         return len(self._steps)

@@ -71,8 +71,8 @@ class Route:
             body: The answer as bytes.
             status: Its status.
             headers: Its headers.
-            times: How often it is given. None is once if another answer follows, and for ever if
-                it is the last.
+            times: How often it is given, and has to be used. None is once if another answer
+                follows, and for ever if it is the last, but at least once.
             fault: What goes wrong with it, such as `Slow` or `Cut`.
             optional: Whether it may stay unused, whatever the platform demands of the others.
 
@@ -95,8 +95,17 @@ class Route:
         self._replies.add(made, times, fault, optional=optional)
         return self
 
-    def fail(self, fault: Fault, times: int | None = None, *, optional: bool = False) -> Route:
-        """Add a fault in the place of an answer; see `reply` for the order and `times`."""
+    def fail(self, fault: Fault, times: int | None = 1, *, optional: bool = False) -> Route:
+        """Add a fault in the place of an answer, in the order of `reply`.
+
+        Args:
+            fault: What goes wrong.
+            times: How many requests it strikes, and has to; None is as in `reply`.
+            optional: Whether it may strike none.
+
+        Raises:
+            TypeError: The fault does not strike answers.
+        """
         return self.reply(times=times, fault=fault, optional=optional)
 
     async def expect(self, *, json: Any = None, deadline: float | None = None) -> Call:
@@ -158,9 +167,8 @@ class Route:
     @property
     def problem(self) -> str | None:
         """What is wrong with this route at the end of a test."""
-        if not self._replies.unused:
-            return None
-        return f"{self}: {self._replies.unused} of {len(self._replies)} replies never used"
+        found = self._replies.problem("replies")
+        return f"{self}: {found}" if found else None
 
     def _described(self, json: Any) -> str:
         return str(self) if json is None else f"{self} with {json!r}"

@@ -17,8 +17,11 @@ from .output import Output
 
 IS_POSIX = os.name == "posix"
 
-_LAST_LINES = 1.0
-"""Seconds for the log to end with the process; only where a child keeps it open."""
+_LAST_LINES = 10.0
+"""Seconds for the log to end with the process; only where another process keeps it open."""
+
+_AFTER_KILLING = 1.0
+"""Seconds for the log to end when the children were killed; only where it is held elsewhere."""
 
 _SAVING = 20.0
 """Seconds in which a process that is to be killed may save its coverage; it takes far less."""
@@ -111,4 +114,4 @@ class Run:
         """Kill what is left of the group, and wait for the end of the log."""
         if IS_POSIX:
             leftovers.kill_group(self.pid)
-        self._output.join(_LAST_LINES)
+        self._output.join(_AFTER_KILLING)

@@ -81,7 +81,7 @@ class WebSocketRoute:
             json: The body of the answer as JSON.
             body: The body of the answer as bytes.
             headers: The headers of the answer.
-            times: How many are refused; None is all from then on.
+            times: How many are refused, and have to be; None is all from then on.
         """
         self._handshakes.add(
             make_reply(json=json, body=body, status=status, headers=headers), times
@@ -99,7 +99,7 @@ class WebSocketRoute:
         Args:
             fault: `Close`, `Silent` and `Oversize` strike the WebSocket as soon as it is open, the
                 others strike in the place of the answer to the handshake.
-            times: How many are struck; None is all from then on.
+            times: How many are struck, and have to be; None is all from then on.
 
         Raises:
             TypeError: The fault does not strike a handshake.
@@ -125,11 +125,8 @@ class WebSocketRoute:
     @property
     def problem(self) -> str | None:
         """What is wrong with this route at the end of a test."""
-        if not self._handshakes.unused:
-            return None
-        return (
-            f"the WebSocket {self._path}: {self._handshakes.unused} refusals or faults never used"
-        )
+        found = self._handshakes.problem("refusals or faults")
+        return f"the WebSocket {self._path}: {found}" if found else None
 
 
 class Server:

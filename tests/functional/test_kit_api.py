@@ -207,12 +207,23 @@ async def test_a_poll_is_held_no_longer_than_told(platform: Platform, api: Api) 
     assert await api("/getUpdates") == (200, [])
 
 
+async def test_a_poll_is_released_without_updates(platform: Platform, api: Api) -> None:
+    updates = platform.updates("POST", "/getUpdates")
+    updates.release()
+    assert await api("/getUpdates") == (200, [])
+    polling = asyncio.create_task(api("/getUpdates"))
+    await updates.polls.wait(lambda polls: len(polls) == 2 or None, "the second poll")
+    updates.release()
+    assert await polling == (200, [])
+
+
 async def test_polls_fail_in_turn_and_lose_no_update(platform: Platform, api: Api) -> None:
     updates = platform.updates("POST", "/getUpdates")
     updates.fail(Status(502)).reply(json={"ok": False}, status=409)
     updates.put({"id": 1})
     statuses = [(await api("/getUpdates"))[0] for _ in range(3)]
     assert statuses == [502, 409, 200]
+    assert list(updates.failed) == updates.polls[:1]
     with pytest.raises(KeyError, match="'id'"):
         updates.put({"update_id": 1})
 
@@ -266,9 +277,45 @@ async def test_what_was_never_used_fails_the_test() -> None:
     told = str(raised.value)
     assert "GET /x: 1 of 2 replies never used" in told
     assert "GET /updates: 1 of 1 replies never used" in told
-    assert "the WebSocket /ws: 1 refusals or faults never used" in told
+    assert "the WebSocket /ws: 1 of 1 refusals or faults never used" in told
     assert "has struck no connection" in told
     assert "/y" not in told
+
+
+async def test_what_was_used_too_seldom_fails_the_test() -> None:
+    async def test() -> None:
+        async with Platform() as platform:
+            platform.on("GET", "/x").reply(json={}, times=3).reply(json={}, optional=True, times=2)
+            platform.websocket("/ws").refuse(403, times=2)
+            assert await _ask(platform, "/x") == 200
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                async with aiohttp.ClientSession() as session:
+                    await session.ws_connect(platform.ws_url + "/ws")
+
+    with pytest.raises(testing.UnusedReplies) as raised:
+        await test()
+    told = str(raised.value)
+    assert "GET /x: number 1 of 2 replies used 1 of 3 times\n" in told
+    assert "the WebSocket /ws: number 1 of 1 refusals or faults used 1 of 2 times\n" in told
+
+
+async def test_a_fault_strikes_one_request_unless_told_otherwise(platform: Platform) -> None:
+    failing = platform.on("GET", "/y").fail(Status(503)).reply(json={})
+    assert [await _ask(platform, "/y") for _ in range(3)] == [503, 200, 200]
+    assert len(failing.calls) == 3
+    platform.on("GET", "/z").fail(Status(503), times=None)
+    assert [await _ask(platform, "/z") for _ in range(2)] == [503, 503]
+
+
+async def test_a_fault_that_strikes_once_leaves_no_answer_behind() -> None:
+    async def test() -> None:
+        async with Platform() as platform:
+            platform.on("GET", "/x").fail(Status(503))
+            assert await _ask(platform, "/x") == 503
+            assert await _ask(platform, "/x") == 501
+
+    with pytest.raises(testing.UnexpectedRequests, match="all replies of GET /x were used"):
+        await test()
 
 
 async def test_a_fault_of_websockets_that_met_none_is_unused() -> None:
