@@ -72,9 +72,7 @@ class Refused(ConnectionError):
         body: The body of its answer; empty where the connection is encrypted.
     """
 
-    def __init__(
-        self, url: str, status: int, headers: CIMultiDictProxy[str], body: bytes
-    ) -> None:
+    def __init__(self, url: str, status: int, headers: CIMultiDictProxy[str], body: bytes) -> None:
         """Take where the WebSocket should have been, and the answer."""
         super().__init__(
             f"the bot has refused a WebSocket at {url} with {status} {shown(body)}".rstrip()
@@ -248,7 +246,7 @@ class Client:
     async def _relay(
         self, url: URL, fault: Fault | None, *, has_body: bool = False
     ) -> AsyncIterator[Relay]:
-        relay = Relay(url, fault, has_body)
+        relay = Relay(url, fault, has_body, self._problems.failed)
         await relay.open()
         self._relays.add(relay)
         try:

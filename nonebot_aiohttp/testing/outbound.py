@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from yarl import URL
 
@@ -28,8 +28,17 @@ class Relay:
         refusal: The body of the bot's answer to a handshake, if that is a refusal.
     """
 
-    def __init__(self, url: URL, fault: Fault | None, has_body: bool) -> None:
-        """Take where the bot is, what goes wrong, and whether what is sent has a body."""
+    def __init__(
+        self,
+        url: URL,
+        fault: Fault | None,
+        has_body: bool,
+        failed: Callable[[str, Exception], None],
+    ) -> None:
+        """Take where the bot is, what goes wrong, and whether what is sent has a body.
+
+        An error of the relay itself is told to `failed`.
+        """
         self.url = url
         self.host = url.raw_authority.rpartition("@")[2]
         self.refusal = b""
@@ -37,7 +46,7 @@ class Relay:
         self._fault = fault
         self._has_body = has_body
         self._link: Link | None = None
-        self._listener = Listener(self._serve)
+        self._listener = Listener(self._serve, failed)
 
     async def open(self) -> None:
         """Listen for the client."""
