@@ -119,7 +119,7 @@ async def test_an_error_of_what_serves_a_connection_fails_the_test(
             async with await RawClient.connect(made.port) as client:
                 assert await client.read_to_end() == b""
 
-    with pytest.raises(FunctionFailed, match="(?s)what serves a connection.*of the kit"):
+    with pytest.raises(FunctionFailed, match=r"(?s)what serves a connection.*of the kit"):
         await test()
 
 
