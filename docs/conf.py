@@ -37,13 +37,13 @@ exclude_patterns = ["zh", "_*"]
 nitpicky = True
 nitpick_ignore_regex = [
     # Type variables and private types.
-    (r"py:.*", r"([\w.]+\.)?(_\w+|ConfigT(_co)?)"),
+    (r"py:.*", r"([\w.]+\.)?(_\w+|ConfigT(_co)?|[DRT])"),
     # What the environment has to have: any object with that attribute will do.
     (r"py:.*", r"nonebot_aiohttp\.standalone\.Environment"),
     # What NoneBot gets is of its own types.
     (r"py:.*", r"nonebot_aiohttp\.nonebot2\.(client|websocket)\.Nonebot\w+"),
     # Packages whose pages we do not link to.
-    (r"py:.*", r"(loguru|nonebot|prometheus_client|pydantic|yarl)\..+"),
+    (r"py:.*", r"(_pytest|loguru|nonebot|prometheus_client|pydantic|yarl)\..+"),
     # Imported for types alone.
     (r"py:.*", r"CollectorRegistry"),
 ]

@@ -35,7 +35,7 @@ class Certificates:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "a platform that speaks TLS makes certificates with trustme: "
-                "pip install nonebot-aiohttp[testing]",
+                'pip install "nonebot-aiohttp[testing]"',
                 name="trustme",
             ) from error
         authority = trustme.CA()

@@ -8,7 +8,7 @@ import json as json_module
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from .background import Background
@@ -28,6 +28,9 @@ from .seen import Call
 from .server import Server, WebSocketRoute
 from .timeline import PLATFORM, timeline
 from .websockets import Connection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _ENDING = 15.0
 """Seconds for the platform's own end; only a failure takes them."""
@@ -57,7 +60,6 @@ class Platform:
     used, unless the test has failed already.
 
     Attributes:
-        port: Its port of 127.0.0.1, the same after a restart.
         calls: The requests so far, the oldest first; handshakes of WebSockets are among them.
         connections: The WebSockets so far which the bot has opened.
     """
@@ -106,7 +108,7 @@ class Platform:
 
     @property
     def port(self) -> int:
-        """The port of 127.0.0.1 in `url`."""
+        """The port of 127.0.0.1 in `url`, the same after a restart."""
         port = (self._secure if self._tls else self._plain).port
         if not port:
             raise RuntimeError("a platform has no port before its block: async with platform: ...")
@@ -404,7 +406,7 @@ class Platform:
         )
         return match(call) or call
 
-    def __enter__(self) -> Platform:
+    def __enter__(self) -> Self:
         self._background.start()
         try:
             if self._tls or self._hosts:
@@ -424,7 +426,7 @@ class Platform:
         self._end()
         self._judge(error)
 
-    async def __aenter__(self) -> Platform:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(

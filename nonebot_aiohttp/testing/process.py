@@ -380,10 +380,7 @@ class BotProcess(Bot):
     # As a context.
 
     def __enter__(self) -> Self:
-        if self._wait:
-            self.start()
-        else:
-            self.launch()
+        (self.start if self._wait else self.launch)()
         return self
 
     def __exit__(

@@ -114,7 +114,7 @@ class Call:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the call says, however it says it: the query, then a JSON object or a form."""
+        """The parameters in the query, then those in a JSON object or a form."""
         said: dict[str, Any] = {**self.query, **self.form}
         for upload in self.files:
             said[upload.field] = upload

@@ -53,6 +53,7 @@ class Watch:
         self._shut_down = False
         self._reported = False
         self._signals: list[int] = []
+        self._timers: list[asyncio.TimerHandle] = []
         self._raise_signal: Callable[[int], None] = signal.raise_signal
 
     def begin(self) -> None:
@@ -90,6 +91,9 @@ class Watch:
         return run_until_complete
 
     def _main_has_ended(self, loop: asyncio.AbstractEventLoop, run: Callable[..., Any]) -> None:
+        # The look may take longer than they do, and the signals are raised behind it.
+        for timer in self._timers:
+            timer.cancel()
         is_the_end = self._shut_down or not self._has_driver
         if is_the_end and not self._reported and not loop.is_closed():
             self._reported = True
@@ -112,7 +116,7 @@ class Watch:
             return
         self._signals.append(number)
         # A program may run its server beside other things, and go on.
-        loop.call_later(SETTLING, self._raise_signal, number)
+        self._timers.append(loop.call_later(SETTLING, self._raise_signal, number))
 
     async def _look(self) -> list[str]:
         """Describe what is left on the running loop, and in the process."""

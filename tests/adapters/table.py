@@ -68,12 +68,16 @@ def lines() -> Iterator[str]:
     """Make the lines between the marks."""
     found = found_suites()
     yield ""
+    yield "## How many rules are kept"
+    yield ""
     yield from _summary(found)
+    yield ""
+    yield "## What fails"
     for title in dict.fromkeys(ADAPTERS[suite.adapter][0] for suite in found):
         its = [suite for suite in found if ADAPTERS[suite.adapter][0] == title and suite.known]
         if its:
             yield ""
-            yield f"### {title}"
+            yield f"## {title}"
             yield ""
             yield "| Test | Way | Drivers | What happens |"
             yield "| --- | --- | --- | --- |"

@@ -85,12 +85,13 @@ class TestGateway(suites.ForwardWebSocketSuite):
             "The adapter asks for the gateway once, when the bot starts."
         ),
         "test_a_stop_lets_an_event_in_flight_end": suites.Known(
-            "NoneBot2's own drivers do not wait for handlers when they stop.",
+            "The adapter does not wait for the handlers of its events at the stop, and NoneBot2's "
+            "own drivers do not either.",
             drivers=("~fastapi",),
         ),
         "test_a_stop_closes_the_connection": suites.Known(
-            "The adapter does not wait for the tasks that it cancels, and NoneBot2's own drivers "
-            "do not wait for them either.",
+            "The adapter does not wait for the tasks that it cancels at the stop, and NoneBot2's "
+            "own drivers do not either, so the bot is not gone for plugins when NoneBot2 ends.",
             drivers=("~fastapi",),
         ),
     }

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 
-from .support.known import NOT_JSON, STOP
+from .support.known import NOT_JSON
 from .support.protobuf import Fields, decode, encode
 
 APP_ID = "cli_a1b2c3"
@@ -169,7 +169,6 @@ class TestWebhook(Feishu, suites.WebhookSuite):
         "test_a_start_without_the_platform_is_made_good": START,
         "test_a_stop_leaves_nothing_behind": LEAK,
         "test_garbage_is_refused": NOT_JSON,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
     }
 
     async def post_with(
@@ -225,7 +224,6 @@ class TestLongConnection(Feishu, suites.ForwardWebSocketSuite):
     known = {
         "test_a_start_without_the_platform_is_made_good": START,
         "test_a_stop_leaves_nothing_behind": LEAK,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
         "test_a_stop_closes_the_connection": suites.Known(
             "The adapter does not tell NoneBot2 that a bot is gone, so hooks of on_bot_disconnect"
             " are not called."

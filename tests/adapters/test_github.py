@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 
-from .support.known import NOT_JSON, STOP
+from .support.known import CUT_OFF, NOT_JSON
 
 APP_ID = "12345"
 INSTALLATION = 67890
@@ -161,7 +161,7 @@ class TestWebhook(suites.WebhookSuite):
     numbers = itertools.count(1)
     known = {
         "test_garbage_is_refused": NOT_JSON,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_stop_lets_an_event_in_flight_end": CUT_OFF,
         "test_a_start_without_the_platform_is_made_good": suites.Known(
             "The adapter asks GitHub for the App's name in a startup hook, once; when GitHub cannot"
             " be reached the hook fails, and the bot ends."

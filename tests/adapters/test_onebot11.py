@@ -13,7 +13,7 @@ from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites.base import scenario
 
-from .support.known import MEBIBYTE, NOT_JSON, STOP
+from .support.known import CLOSED, MEBIBYTE, NOT_JSON
 
 SELF_ID = "10001"
 numbers = itertools.count(1)
@@ -60,7 +60,7 @@ class OneBot11(suites.Suite):
 class TestReverse(OneBot11, suites.ReverseWebSocketSuite):
     path = "/onebot/v11/ws"
     known = {
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_stop_lets_an_event_in_flight_end": CLOSED,
     }
 
     def handshake(self, token: str | None) -> Mapping[str, str]:
@@ -83,7 +83,7 @@ class TestForward(OneBot11, suites.ForwardWebSocketSuite):
     path = "/ws"
     known = {
         "test_a_large_event_is_answered": MEBIBYTE,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_stop_lets_an_event_in_flight_end": CLOSED,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites import Known
 from nonebot_aiohttp.testing.suites.base import scenario
 
-from .support.known import MEBIBYTE, NOT_JSON, STOP
+from .support.known import CLOSED, MEBIBYTE, NOT_JSON
 
 ME = {"platform": "scripted", "user_id": "10001"}
 PERSON = "20002"
@@ -92,7 +92,7 @@ class TestForward(OneBot12, suites.ForwardWebSocketSuite):
 
     known = {
         "test_a_large_event_is_answered": MEBIBYTE,
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_stop_lets_an_event_in_flight_end": CLOSED,
     }
 
     def settings(self, platform: testing.Platform) -> Mapping[str, Any]:
@@ -137,7 +137,7 @@ class TestReverse(OneBot12, suites.ReverseWebSocketSuite):
 
     path = "/onebot/v12/ws"
     known = {
-        "test_a_stop_lets_an_event_in_flight_end": STOP,
+        "test_a_stop_lets_an_event_in_flight_end": CLOSED,
     }
 
     def handshake(self, token: str | None) -> Mapping[str, str]:

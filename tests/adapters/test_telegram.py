@@ -26,7 +26,9 @@ from .support.uploading import CAPTION, NAME, PHOTO, uploading_bot
 
 HOST = "api.telegram.org"
 STOP = suites.Known(
-    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
+    "The adapter does not wait for the handlers of its events at the stop, and NoneBot2's own "
+    "drivers do not either.",
+    drivers=("~fastapi",),
 )
 
 

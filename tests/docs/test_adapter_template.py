@@ -18,7 +18,7 @@ from tests.support.documents import ROOT
 
 TEMPLATE = ROOT / "examples" / "adapter_template"
 
-TIMEOUT = 600
+TIMEOUT = 900
 """Seconds for all of its tests; on two cores that have nothing else to do they take one minute."""
 
 

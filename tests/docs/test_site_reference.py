@@ -14,7 +14,16 @@ import nonebot_aiohttp
 
 INVENTORY = InventoryFile.loads(Path(os.environ["DOCS_SITE"], "objects.inv").read_bytes(), uri="")
 SHOWN = {name for entries in INVENTORY.data.values() for name in entries}
-MODULES = ("drivers", "adapters", "config", "exceptions", "log", "nonebot2", "operations", "testing")
+MODULES = (
+    "drivers",
+    "adapters",
+    "config",
+    "exceptions",
+    "log",
+    "nonebot2",
+    "operations",
+    "testing",
+)
 
 
 def public_names(module_name: str) -> set[str]:

@@ -207,12 +207,23 @@ async def test_a_poll_is_held_no_longer_than_told(platform: Platform, api: Api) 
     assert await api("/getUpdates") == (200, [])
 
 
+async def test_a_poll_is_released_without_updates(platform: Platform, api: Api) -> None:
+    updates = platform.updates("POST", "/getUpdates")
+    updates.release()
+    assert await api("/getUpdates") == (200, [])
+    polling = asyncio.create_task(api("/getUpdates"))
+    await updates.polls.wait(lambda polls: len(polls) == 2 or None, "the second poll")
+    updates.release()
+    assert await polling == (200, [])
+
+
 async def test_polls_fail_in_turn_and_lose_no_update(platform: Platform, api: Api) -> None:
     updates = platform.updates("POST", "/getUpdates")
     updates.fail(Status(502)).reply(json={"ok": False}, status=409)
     updates.put({"id": 1})
     statuses = [(await api("/getUpdates"))[0] for _ in range(3)]
     assert statuses == [502, 409, 200]
+    assert list(updates.failed) == updates.polls[:1]
     with pytest.raises(KeyError, match="'id'"):
         updates.put({"update_id": 1})
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nonebot_aiohttp.testing import Platform, Reset
-from nonebot_aiohttp.testing.plugin import Serve
+from nonebot_aiohttp.testing import Platform, Reset, Serve
 from tests.support.echo_driver import HEADERS, echo_driver
 
 

@@ -114,7 +114,7 @@ def test_a_block_without_a_loop() -> None:
 
 async def test_a_start_without_trustme(unchanged: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trustme", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install nonebot-aiohttp\[testing\]"):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "nonebot-aiohttp\[testing\]"'):
         await Platform(tls=True).__aenter__()
 
 

@@ -1,9 +1,8 @@
-"""Tests of what the tests share: scripted peers, frames, the clock, waiting, and ports."""
+"""Tests of what the tests share: scripted peers, frames, the clock, and waiting."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from tests.support import frames, scripts
 from tests.support.client import RawClient
 from tests.support.clock import FakeClock
 from tests.support.frames import Frame, Opcode
-from tests.support.ports import BLOCK, BLOCKS, claim_block, free_port
 from tests.support.server import Connection, ScriptedServer
 from tests.support.waiting import eventually, settle, within
 
@@ -155,27 +153,3 @@ async def test_within_fails_instead_of_hanging() -> None:
     never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     with pytest.raises(AssertionError, match="nothing came"):
         await within(never, timeout=0.01)
-
-
-# Ports
-
-
-def test_a_claimed_block_is_given_to_nobody_else() -> None:
-    claim, ports = claim_block(BLOCKS)
-    with claim:
-        first = [ports[0]]
-        with pytest.raises(LookupError, match="all blocks of ports are taken"):
-            claim_block(first)
-        other_claim, other_ports = claim_block([*first, *BLOCKS])
-        other_claim.close()
-        assert not set(ports) & set(other_ports)
-
-
-def test_every_port_in_turn() -> None:
-    assert len({free_port() for _ in range(BLOCK // 2)}) == BLOCK // 2
-
-
-def test_no_port_that_somebody_listens_on() -> None:
-    with socket.create_server(("127.0.0.1", free_port())) as taken:
-        port = taken.getsockname()[1]
-        assert port not in {free_port() for _ in range(BLOCK)}

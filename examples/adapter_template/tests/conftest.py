@@ -1,17 +1,9 @@
 """Loads the kit, and starts the bot in ``bot.py``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
-from nonebot_aiohttp.testing import BotProcess, Platform, Route, Updates
+from nonebot_aiohttp.testing import BotProcess, Platform, Route, StartBot, Updates
 
 from playing import settings, tickets_of, updates_of
-
-if TYPE_CHECKING:
-    # pytest itself imports it, for the assertions in it.
-    from nonebot_aiohttp.testing.plugin import StartBot
 
 pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
 

@@ -1,17 +1,10 @@
 """Calls of the API: what they bring, and how they fail."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
-from nonebot_aiohttp.testing import BotProcess, Hang, Platform, Status
+from nonebot_aiohttp.testing import BotProcess, Hang, Platform, StartBot, Status
 
 from asking import asking
 from playing import REVERSE, answer, said, settings, sign
-
-if TYPE_CHECKING:
-    from nonebot_aiohttp.testing.plugin import StartBot
 
 
 @pytest.fixture

@@ -1,16 +1,9 @@
 """Forward WebSockets, which the bot opens: each one shows a ticket that is valid once."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
-from nonebot_aiohttp.testing import BotProcess, Close, HalfOpen, Platform, Route, Status
+from nonebot_aiohttp.testing import BotProcess, Close, HalfOpen, Platform, Route, StartBot, Status
 
 from playing import answer, said, settings
-
-if TYPE_CHECKING:
-    from nonebot_aiohttp.testing.plugin import StartBot
 
 
 async def test_a_connection_that_ends_is_opened_again(

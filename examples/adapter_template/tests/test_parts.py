@@ -71,6 +71,11 @@ def test_what_an_event_has_is_not_taken_for_colours_of_the_log() -> None:
     assert event.get_log_string() == "[\\<red>]: 9"
 
 
+def test_a_long_message_is_cut_in_the_log() -> None:
+    event = make_event({"id": 7, "type": "message", "chat": "loft", "text": "coo" * 1_000_000})
+    assert len(event.get_log_string()) < 1_000
+
+
 @pytest.mark.parametrize("data", [None, 7, [], {}, {"id": "x", "type": "message"}, {"type": []}])
 def test_what_is_no_event_is_refused(data: Any) -> None:
     with pytest.raises(ValueError, match="validation"):

@@ -1,16 +1,11 @@
 """Settings that do not fit are refused at the start, and what has no key refuses everybody."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from nonebot_aiohttp.testing import DidNotStart, Platform
+from nonebot_aiohttp.testing import DidNotStart, Platform, StartBot
 
 from playing import said, settings, sign
-
-if TYPE_CHECKING:
-    from nonebot_aiohttp.testing.plugin import StartBot
 
 
 def test_polls_need_a_root(nonebot_bot: StartBot) -> None:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nonebot_aiohttp.testing import Platform, Updates
-from nonebot_aiohttp.testing.suites import (
+from nonebot_aiohttp.testing import (
     ForwardWebSocketSuite,
     Known,
+    Message,
+    Platform,
     PollingSuite,
     ReverseWebSocketSuite,
     Suite,
+    Updates,
     WebhookSuite,
 )
 
@@ -34,23 +36,23 @@ class OverHTTP(Pigeon):
 
     api = ("POST", "/send_message")
 
-    def said(self, call: Any) -> str | None:
+    def said(self, call: Message) -> str | None:
         text: str = call.json["text"]
         return text
 
-    def result(self, call: Any) -> Any:
+    def result(self, call: Message) -> Any:
         return OK
 
 
 class OverTheWebSocket(Pigeon):
     """The bot calls the API over its WebSocket."""
 
-    def said(self, call: Any) -> str | None:
+    def said(self, call: Message) -> str | None:
         data = call.json
         text: str | None = data["data"]["text"] if data.get("api") == "send_message" else None
         return text
 
-    def result(self, call: Any) -> Any:
+    def result(self, call: Message) -> Any:
         return {"call": call.json["call"], **OK}
 
 

@@ -269,6 +269,12 @@ class Suite(abc.ABC):
         """Tell how often the bot has said a text."""
         return sum(said == text for said, _ in self._texts)
 
+    def assert_said_once(self, *texts: str) -> None:
+        """Assert that the bot has said each of some texts once."""
+        for text in texts:
+            count = self.count_said(text)
+            assert count == 1, f"{text!r} was said {count} times"
+
     def was_said(self, text: str) -> bool:
         """Tell whether the bot has said a text."""
         return self.count_said(text) > 0
@@ -380,6 +386,10 @@ class Suite(abc.ABC):
             await self.say("/say limited")
             await self.heard("limited")
             await self.assert_answers("after")
+            times = [at for text, at in self._texts if text == "limited"]
+            # Until then it would be too early.
+            end = times[0] + RETRY_AFTER - SLACK
+            await asyncio.sleep(end - asyncio.get_running_loop().time())
             times = [at for text, at in self._texts if text == "limited"]
             early = [at - times[0] for at in times[1:] if at - times[0] < RETRY_AFTER - SLACK]
             assert not early, f"made again after {early[0]:.1f} s, not after {RETRY_AFTER} s"

@@ -69,7 +69,7 @@ class PollingSuite(Suite):
             await self.answered("one")
             await self.answered("two")
             await self.assert_answers("three")
-            assert self.count_said("one") == self.count_said("two") == 1
+            self.assert_said_once("one", "two", "three")
 
     @scenario
     async def test_a_poll_without_events_is_followed_by_others(self) -> None:
@@ -101,7 +101,7 @@ class PollingSuite(Suite):
             await self.assert_answers("after")
             await self.polled_again()
             await self.assert_answers("and then")
-            assert self.count_said("before") == self.count_said("after") == 1
+            self.assert_said_once("before", "after", "and then")
 
     @scenario
     async def test_a_poll_that_hangs_is_given_up(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ..client import NoAnswer, Refused
 from ..faults import Close, Fault, Slow
+from ..journal import NothingCame
 from ..websockets import Connection
 from .base import PAUSE, WRONG, scenario, scenarios
 from .rules import needs
@@ -53,16 +54,26 @@ class ReverseWebSocketSuite(WebSocketSuite):
     async def connect_with(self, token: str | None, **options: Any) -> Connection:
         """Open a WebSocket that shows a token; None shows none."""
         return await self.platform.connect(
-            self.bot.ws_url(self.target(token)), headers=self.handshake(token), **options
+            self.bot.ws_url(self.target(token)),
+            headers=self.handshake(token),
+            deadline=self.patience,
+            **options,
         )
 
     async def status_of(self, url: str, token: str | None) -> int | None:
         """Return the status that refuses a WebSocket; None if it is accepted, and then closed."""
         try:
-            connection = await self.platform.connect(url, headers=self.handshake(token))
+            connection = await self.platform.connect(
+                url, headers=self.handshake(token), deadline=self.patience
+            )
         except Refused as refused:
             return refused.status
-        await connection.closed(deadline=self.patience)
+        try:
+            await connection.closed(deadline=self.patience)
+        except NothingCame as error:
+            raise AssertionError(
+                f"accepted, and not closed within {self.patience:g} s: {error}"
+            ) from None
         return None
 
     async def assert_refused(self, token: str | None) -> None:

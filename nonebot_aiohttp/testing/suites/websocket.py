@@ -74,10 +74,11 @@ class WebSocketSuite(Suite):
 
     async def _is_heard(self, text: str) -> bool:
         """Say something, and tell whether it is answered before the connection ends."""
-        await self.say(f"/say {text}")
         connection = await self.current()
+        with contextlib.suppress(ConnectionError):
+            await connection.send(self.event(f"/say {text}"))
         heard = asyncio.ensure_future(self.answered(text))
-        closed = asyncio.ensure_future(connection.closed(deadline=self.patience))
+        closed = asyncio.ensure_future(connection.closed(deadline=3 * self.patience))
         await asyncio.wait((heard, closed), return_when=asyncio.FIRST_COMPLETED)
         was_heard = heard.done()
         for each in (heard, closed):

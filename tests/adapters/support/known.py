@@ -3,8 +3,16 @@
 from nonebot_aiohttp.testing.suites import Known
 
 STOP = Known(
+    "NoneBot2's own drivers do not wait for handlers when they stop.", drivers=("~fastapi",)
+)
+CLOSED = Known(
     "NoneBot2's own drivers do not wait for handlers when they stop, and the WebSocket by which the"
     " bot would speak is closed.",
+    drivers=("~fastapi",),
+)
+CUT_OFF = Known(
+    "NoneBot2's own drivers do not wait for handlers that an adapter has begun as tasks of its own"
+    " when they stop.",
     drivers=("~fastapi",),
 )
 MEBIBYTE = Known(

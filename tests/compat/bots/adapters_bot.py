@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import hosting
 import nonebot
-from journal import note
 from nonebot.adapters import Bot, Event
 from nonebot.params import EventPlainText
+
+from nonebot_aiohttp.testing import tell
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -21,7 +22,7 @@ MODULES = {
     "telegram": "nonebot.adapters.telegram",
 }
 
-hosting.init()
+nonebot.init()
 driver = nonebot.get_driver()
 for each in driver.config.adapters:
     driver.register_adapter(importlib.import_module(MODULES[each]).Adapter)
@@ -29,28 +30,27 @@ for each in driver.config.adapters:
 
 @driver.on_bot_connect
 async def connected(bot: Bot) -> None:
-    note("connected", id=bot.self_id)
+    tell("connected", id=bot.self_id)
 
 
 @driver.on_bot_disconnect
 async def disconnected(bot: Bot) -> None:
-    note("disconnected", id=bot.self_id)
+    tell("disconnected", id=bot.self_id)
 
 
 @driver.on_shutdown
 async def shutdown() -> None:
-    note("shutdown")
+    tell("shutdown")
 
 
 @Bot.on_called_api
 async def called(
     bot: Bot, exception: Exception | None, api: str, data: dict[str, Any], result: Any
 ) -> None:
-    note("called", api=api, error=repr(exception) if exception else None, result=repr(result))
+    tell("called", api=api, error=repr(exception) if exception else None, result=repr(result))
 
 
 nonebot.load_builtin_plugin("echo")
-say = nonebot.on_command("say")
 work = nonebot.on_command("work")
 hang = nonebot.on_command("hang")
 block = nonebot.on_command("block")
@@ -60,36 +60,30 @@ def behind_command(text: str) -> str:
     return text.partition(" ")[2].strip()
 
 
-@say.handle()
-async def do_say(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
-    await bot.send(event, behind_command(text))
-    note("answered")
-
-
 @work.handle()
 async def do_work(bot: Bot, event: Event, text: str = EventPlainText()) -> None:
     """Take a while, and call an API."""
     name = behind_command(text)
-    note("begun", id=name)
+    tell("begun", id=name)
     await asyncio.sleep(getattr(driver.config, "work_seconds", 0.5))
     await bot.send(event, f"done {name}")
-    note("handled", id=name)
+    tell("handled", id=name)
 
 
 @hang.handle()
 async def do_hang(text: str = EventPlainText()) -> None:
     """Never end, and say so when it is cut off."""
-    note("begun", id=behind_command(text))
+    tell("begun", id=behind_command(text))
     try:
         await asyncio.Event().wait()
     finally:
-        note("cut off", id=behind_command(text))
+        tell("cut off", id=behind_command(text))
 
 
 @block.handle()
 def do_block(text: str = EventPlainText()) -> None:
     """Never end, in a thread, as every sync handler."""
-    note("begun", id=behind_command(text))
+    tell("begun", id=behind_command(text))
     time.sleep(600)
 
 

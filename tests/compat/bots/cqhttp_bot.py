@@ -6,10 +6,11 @@ import asyncio
 
 import hosting
 import nonebot
-from journal import note
 from nonebot.adapters.cqhttp import Bot, Event
 from nonebot.drivers import Driver, ForwardDriver, HTTPRequest, ReverseDriver, WebSocket
 from nonebot.plugin import on_command
+
+from nonebot_aiohttp.testing import tell
 
 
 def register_hooks() -> None:
@@ -17,24 +18,24 @@ def register_hooks() -> None:
 
     @driver.on_startup
     async def startup() -> None:
-        note("startup")
+        tell("startup")
 
     @driver.on_shutdown
     async def shutdown() -> None:
-        note("shutdown")
+        tell("shutdown")
 
     @driver.on_bot_connect
     async def connected(bot: Bot) -> None:
-        note("connected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
+        tell("connected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
 
     @driver.on_bot_disconnect
     async def disconnected(bot: Bot) -> None:
-        note("disconnected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
+        tell("disconnected", id=bot.self_id, known=bot.self_id in nonebot.get_bots())
 
     @Bot.on_called_api
     async def called(bot, exception, api, data, result) -> None:
         error = repr(exception) if exception else None
-        note("called", api=api, error=error, result=repr(result))
+        tell("called", api=api, error=error, result=repr(result))
 
 
 def register_look() -> None:
@@ -44,7 +45,7 @@ def register_look() -> None:
     @look.handle()
     async def noted(bot: Bot) -> None:
         driver, request = nonebot.get_driver(), bot.request
-        note(
+        tell(
             "look",
             driver=[isinstance(driver, kind) for kind in (Driver, ForwardDriver, ReverseDriver)],
             request=[isinstance(request, kind) for kind in (HTTPRequest, WebSocket)],
@@ -67,14 +68,14 @@ def register_work() -> None:
 
     @work.handle()
     async def do_work(bot: Bot, event: Event) -> None:
-        note("begun")
+        tell("begun")
         await asyncio.sleep(1)
         await bot.send(event, "done")
-        note("handled")
+        tell("handled")
 
 
 if __name__ == "__main__":
-    hosting.init()
+    nonebot.init()
     nonebot.get_driver().register_adapter("cqhttp", Bot)
     register_hooks()
     nonebot.load_builtin_plugins()

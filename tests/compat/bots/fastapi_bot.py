@@ -14,7 +14,6 @@ import nonebot
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
-from journal import note
 from nonebot.drivers import URL, ASGIMixin, HTTPServerSetup, WebSocketServerSetup
 from nonebot.drivers import Request as NonebotRequest
 from nonebot.drivers import Response as NonebotResponse
@@ -22,12 +21,14 @@ from nonebot.drivers import WebSocket as NonebotWebSocket
 from starlette.applications import Starlette
 from starlette.websockets import WebSocketDisconnect
 
-hosting.init()
+from nonebot_aiohttp.testing import tell
+
+nonebot.init()
 driver = nonebot.get_driver()
 assert isinstance(driver, ASGIMixin)
 app: FastAPI = nonebot.get_app()
 
-note(
+tell(
     "application",
     get_app=isinstance(app, FastAPI) or type(app).__name__,
     server_app=driver.server_app is app,
@@ -54,11 +55,11 @@ driver.setup_websocket_server(WebSocketServerSetup(URL("/hook/ws"), "hook-ws", h
 @asynccontextmanager
 async def living(_: FastAPI) -> AsyncIterator[None]:
     """Note when a plugin's router lives."""
-    note("step", name="router starts")
+    tell("step", name="router starts")
     if getattr(driver.config, "router_fails", False):
         raise RuntimeError("this router always fails")
     yield
-    note("step", name="router stops")
+    tell("step", name="router stops")
 
 
 router = APIRouter(prefix="/plugin", lifespan=living)
@@ -111,7 +112,7 @@ async def events() -> StreamingResponse:
             yield "data: first\n\n"
             await asyncio.Event().wait()
         finally:
-            note("events have ended")
+            tell("events have ended")
 
     return StreamingResponse(make(), media_type="text/event-stream")
 
@@ -129,7 +130,7 @@ async def ws_echo(ws: WebSocket) -> None:
         while True:
             await ws.send_text(await ws.receive_text())
     except WebSocketDisconnect as end:
-        note("closed", code=end.code, reason=end.reason or "")
+        tell("closed", code=end.code, reason=end.reason or "")
 
 
 @app.websocket("/ws/close")
@@ -168,8 +169,8 @@ app.mount("/pages", StaticFiles(directory=folder, html=True))
 @driver.on_startup
 async def late() -> None:
     """Add a page when the bot starts, as many plugins do."""
-    note("step", name="startup")
-    note("middleware", is_there=app.middleware_stack is not None)
+    tell("step", name="startup")
+    tell("middleware", is_there=app.middleware_stack is not None)
 
     @app.get("/late")
     async def page() -> str:
@@ -178,7 +179,7 @@ async def late() -> None:
 
 @driver.on_shutdown
 async def shutdown() -> None:
-    note("step", name="shutdown")
+    tell("step", name="shutdown")
 
 
 asgi = nonebot.get_asgi()
@@ -191,5 +192,5 @@ def site() -> Starlette:
 
 
 if __name__ == "__main__":
-    note("routes", paths=json.dumps([getattr(each, "path", "") for each in app.routes]))
+    tell("routes", paths=json.dumps([getattr(each, "path", "") for each in app.routes]))
     hosting.run()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import hosting
 import lifespan_bot
 import nonebot
-from journal import note
 from nonebot.adapters import Adapter, Bot
 from nonebot.drivers import URL, Driver, Request, Response, WebSocket, WebSocketServerSetup
 from nonebot.exception import WebSocketClosed
 from server_bot import http, ws
+
+from nonebot_aiohttp.testing import tell
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -21,7 +22,7 @@ async def ask(what: str) -> None:
     """Ask the platform, which takes as long as the test wants, and note the answer."""
     driver: Any = nonebot.get_driver()
     response = await driver.request(Request("GET", f"{driver.config.platform}/{what}"))
-    note(f"asked: {what}", status=response.status_code)
+    tell(f"asked: {what}", status=response.status_code)
 
 
 class LineBot(Bot):
@@ -60,7 +61,7 @@ class LineAdapter(Adapter):
             while True:
                 await websocket.send(await websocket.receive())
         except WebSocketClosed:
-            note("closed")
+            tell("closed")
         finally:
             await ask("cleanup")
             self.bot_disconnect(bot)
@@ -99,7 +100,7 @@ def register() -> None:
     ws("/deaf", deaf)
 
 
-hosting.init()
+nonebot.init()
 register()
 
 driver: Any = nonebot.get_driver()

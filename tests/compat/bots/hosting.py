@@ -1,9 +1,8 @@
-"""Start NoneBot as the test's environment says, and hand it to the host that the test chose."""
+"""Hand NoneBot to the host that the test chose."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -15,21 +14,6 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
-
-
-def end_when_killed() -> None:
-    """End at SIGUSR2 as at SIGKILL, without a cleanup, but save what coverage has measured."""
-    if hasattr(signal, "SIGUSR2"):
-        # coverage has put a function of its own in the place of this one.
-        signal.signal(signal.SIGUSR2, lambda *_: os._exit(0))
-
-
-end_when_killed()
-
-
-def init() -> None:
-    """Initialise NoneBot: ``DRIVER``, ``HOST`` and ``PORT`` are its own, ``SETTINGS`` are JSON."""
-    nonebot.init(**json.loads(os.environ.get("SETTINGS", "{}")))
 
 
 def run() -> None:

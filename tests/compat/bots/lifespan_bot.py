@@ -6,23 +6,24 @@ import threading
 import anyio
 import hosting
 import nonebot
-from journal import note
+
+from nonebot_aiohttp.testing import tell
 
 
 def step(name: str) -> None:
     """Note a step and where it runs."""
-    note("step", name=name)
+    tell("step", name=name)
     if threading.current_thread() is threading.main_thread():
-        note("task", id=id(asyncio.current_task()))
+        tell("task", id=id(asyncio.current_task()))
 
 
 async def background() -> None:
     """Run until NoneBot ends its tasks."""
-    note("background has started")
+    tell("background has started")
     try:
         await anyio.sleep_forever()
     finally:
-        note("background has ended")
+        tell("background has ended")
 
 
 def register_trouble() -> None:
@@ -39,7 +40,7 @@ def register_trouble() -> None:
 
         @driver.on_startup
         async def hanging() -> None:
-            note("the startup hangs")
+            tell("the startup hangs")
             await anyio.sleep_forever()
 
 
@@ -72,6 +73,6 @@ def register() -> None:
 
 
 if __name__ == "__main__":
-    hosting.init()
+    nonebot.init()
     register()
     hosting.run()

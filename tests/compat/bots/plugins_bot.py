@@ -4,7 +4,7 @@ import hosting
 import nonebot
 from nonebot.adapters.onebot.v11 import Adapter
 
-hosting.init()
+nonebot.init()
 driver = nonebot.get_driver()
 driver.register_adapter(Adapter)
 for name in driver.config.plugins_to_load:

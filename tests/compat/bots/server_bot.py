@@ -6,7 +6,6 @@ from typing import IO, Any
 
 import hosting
 import nonebot
-from journal import note
 from nonebot.drivers import (
     URL,
     HTTPServerSetup,
@@ -16,6 +15,8 @@ from nonebot.drivers import (
     WebSocketServerSetup,
 )
 from nonebot.exception import WebSocketClosed
+
+from nonebot_aiohttp.testing import tell
 
 
 def describe(request: Request) -> dict[str, Any]:
@@ -108,7 +109,7 @@ async def hold(request: Request) -> None:
 def note_end(ws: WebSocket, end: WebSocketClosed) -> None:
     """Note how a WebSocket ended, under the name that its client gave it."""
     name = ws.request.url.query.get("name", "")
-    note(f"closed {name}", code=end.code, reason=end.reason or "", closed=ws.closed)
+    tell(f"closed {name}", code=end.code, reason=end.reason or "", closed=ws.closed)
 
 
 async def ws_echo(ws: WebSocket) -> None:
@@ -137,7 +138,7 @@ async def ws_refuse_first(ws: WebSocket) -> None:
     """Refuse, and go on until the test closes its connection."""
     await ws.close()
     await hold(ws.request)
-    note("the refusing function is done")
+    tell("the refusing function is done")
 
 
 async def ws_return(ws: WebSocket) -> None:
@@ -152,7 +153,7 @@ async def ws_close(ws: WebSocket) -> None:
     """Close with what the query says, twice."""
     await ws.accept()
     await ws.close(int(ws.request.url.query["code"]), ws.request.url.query["reason"])
-    note(f"closed {ws.request.url.query['name']}", closed=ws.closed)
+    tell(f"closed {ws.request.url.query['name']}", closed=ws.closed)
 
 
 def http(method: str, path: str, handle: Any) -> None:
@@ -195,6 +196,6 @@ def register() -> None:
 
 
 if __name__ == "__main__":
-    hosting.init()
+    nonebot.init()
     register()
     hosting.run()

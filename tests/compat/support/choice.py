@@ -8,9 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
+from nonebot_aiohttp.testing import OURS as OURS
 from tests.support.absent import missing, not_installed
-
-OURS = "nonebot_aiohttp.nonebot2"
 
 
 def nonebot_version() -> tuple[int, ...] | None:

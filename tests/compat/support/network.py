@@ -40,17 +40,6 @@ def is_listening(port: int) -> bool:
         return False
 
 
-def answers(port: int) -> bool:
-    """Tell whether a local port answers HTTP: it may listen long before its start has ended."""
-    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
-            connection.sendall(request.encode())
-            return bool(connection.recv(1))
-    except OSError:
-        return False
-
-
 @contextmanager
 def unanswering() -> Iterator[int]:
     """Give a port at which a connection attempt hangs: its queue is full and nobody accepts."""

@@ -10,7 +10,7 @@ from tests.support.proxy import RecordingProxy
 
 from ..support.choice import Candidate
 from ..support.inprocess import make_driver, started
-from ..support.process import Bot, hosted
+from ..support.process import Bot
 from ..support.recorder import Recorder, echo, recording
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
@@ -47,7 +47,10 @@ async def driver(client_driver: Candidate) -> AsyncIterator[Any]:
 def bot(server_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A bot without an adapter, whose routes show what they get; it notices silent peers soon."""
     folder = tmp_path_factory.mktemp("bot")
-    with hosted("server_bot", server_driver, folder, aiohttp_heartbeat=HEARTBEAT) as bot:
+    # What a test has made fail may be logged only when the bot is stopped.
+    with Bot(
+        "server_bot", server_driver, folder, allow_tracebacks=True, aiohttp_heartbeat=HEARTBEAT
+    ) as bot:
         yield bot
 
 

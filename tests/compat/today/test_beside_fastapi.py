@@ -4,11 +4,10 @@ from pathlib import Path
 
 import aiohttp
 
+from nonebot_aiohttp.testing.up import answers
 from tests.process.programs import ROOT, PythonProcess
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
-
-from ..support.network import answers
 
 EXAMPLE = ["-W", "error::ResourceWarning", str(ROOT / "examples" / "beside_fastapi.py")]
 
@@ -17,7 +16,7 @@ async def test_both_answer_on_one_port_and_stop_together(tmp_path: Path) -> None
     port = free_port()
     program = PythonProcess(tmp_path, EXAMPLE, {"HOST": "127.0.0.1", "PORT": str(port)}, tmp_path)
     try:
-        await eventually(lambda: answers(port), 60, "the start of the example")
+        await eventually(lambda: answers("127.0.0.1", port), 60, "the start of the example")
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
             for path, status, said in (
                 ("/ping", 200, "pong"),

@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from tests.support.waiting import within
 
 from ..support.choice import Candidate
-from ..support.process import running
+from ..support.process import Bot
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "aiohttp_fastapi": True,
     "plugins_to_load": ["nonebot_plugin_botui"],
     "localstore_use_cwd": True,
@@ -22,7 +23,7 @@ async def test_its_page_its_headers_and_its_websocket(
     console_driver: Candidate, tmp_path: Path
 ) -> None:
     async with (
-        running("plugins_bot", console_driver, tmp_path, **SETTINGS) as bot,
+        Bot("plugins_bot", console_driver, tmp_path, **SETTINGS) as bot,
         aiohttp.ClientSession() as client,
     ):
         async with client.get(bot.url("/botui/")) as answer:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ..support.choice import Candidate
-from ..support.process import Bot, launched
+from ..support.process import Bot
 from ..support.recorder import Recorder
 from .test_hosts import whats
 
@@ -19,7 +19,7 @@ def assert_shut_down(bot: Bot) -> None:
     noted = whats(bot)
     assert [what for what in noted if what in (*SHUT_DOWN, "ready")] == SHUT_DOWN
     assert sorted(what for what in noted if what in FAREWELLS) == FAREWELLS
-    assert len({entry["id"] for entry in bot.noted("task")}) == 1
+    assert len({entry["id"] for entry in bot.all_told("task")}) == 1
 
 
 @pytest.fixture
@@ -33,11 +33,14 @@ def settings(recorder: Recorder) -> dict[str, Any]:
 async def test_failing_startup_function(
     hosted_driver: Candidate, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    with launched("hosted_bot", hosted_driver, tmp_path, startup_fails=True, **settings) as bot:
+    settings["startup_fails"] = True
+    # Servers leave their own sockets open then.
+    failing = Bot("hosted_bot", hosted_driver, tmp_path, wait=False, check_leaks=False, **settings)
+    with failing as bot:
         code = await bot.ended()
     assert code == 1 if hosted_driver.host == "run" else code > 0
-    assert "RuntimeError: this hook always fails" in bot.log
-    assert "in failing" in bot.log
+    assert "RuntimeError: this hook always fails" in bot.text
+    assert "in failing" in bot.text
     assert_shut_down(bot)
 
 
@@ -49,7 +52,8 @@ async def test_failing_startup_function(
 async def test_signal_during_the_startup(
     hosted_driver: Candidate, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    with launched("hosted_bot", hosted_driver, tmp_path, startup_hangs=True, **settings) as bot:
-        await bot.note("the startup hangs")
+    settings["startup_hangs"] = True
+    with Bot("hosted_bot", hosted_driver, tmp_path, wait=False, **settings) as bot:
+        await bot.told("the startup hangs", deadline=bot.deadline)
         await bot.stop()
     assert_shut_down(bot)

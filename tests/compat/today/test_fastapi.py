@@ -12,14 +12,17 @@ from tests.process.observing import check
 from tests.support.waiting import within
 
 from ..support.choice import Candidate
-from ..support.process import Bot, hosted
+from ..support.process import Bot
 
 
 @pytest.fixture(scope="module")
 def bot(fastapi_driver: Candidate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
     """A bot with plugins that add to the application."""
     folder = tmp_path_factory.mktemp("bot")
-    with hosted("fastapi_bot", fastapi_driver, folder, aiohttp_fastapi=True) as bot:
+    # What a test has made fail may be logged only when the bot is stopped.
+    with Bot(
+        "fastapi_bot", fastapi_driver, folder, allow_tracebacks=True, aiohttp_fastapi=True
+    ) as bot:
         yield bot
 
 
@@ -30,7 +33,7 @@ async def get(client: aiohttp.ClientSession, bot: Bot, path: str) -> tuple[int, 
 
 async def test_it_is_a_fastapi_application(bot: Bot) -> None:
     expected = {"what": "application", "get_app": True, "server_app": True, "asgi": True}
-    assert bot.noted("application") == [expected]
+    assert bot.all_told("application") == [expected]
 
 
 @pytest.mark.parametrize(
@@ -88,23 +91,23 @@ async def test_the_request(client: aiohttp.ClientSession, bot: Bot) -> None:
 
 
 async def test_events_with_a_client_that_leaves(client: aiohttp.ClientSession, bot: Bot) -> None:
-    ended = len(bot.noted("events have ended"))
+    ended = len(bot.all_told("events have ended"))
     async with client.get(bot.url("/events")) as answer:
         assert await within(answer.content.readuntil(b"\n\n")) == b"data: first\n\n"
-        assert len(bot.noted("events have ended")) == ended
+        assert len(bot.all_told("events have ended")) == ended
         answer.close()
-    await bot.note("events have ended", ended + 1)
+    await bot.told("events have ended", ended + 1)
     assert (await get(client, bot, "/late"))[0] == 200
 
 
 @pytest.mark.not_under("hypercorn", "it tells applications 1006")
 async def test_the_client_closes_a_websocket(client: aiohttp.ClientSession, bot: Bot) -> None:
-    closed = len(bot.noted("closed"))
+    closed = len(bot.all_told("closed"))
     async with client.ws_connect(bot.url("/ws", scheme="ws")) as ws:
         await ws.send_str("你好")
         assert await ws.receive_str(timeout=5) == "你好"
         await ws.close(code=4001, message=b"had enough")
-    end = await bot.note("closed", closed + 1)
+    end = await bot.told("closed", closed + 1)
     assert (end["code"], end["reason"]) == (4001, "had enough")
 
 
@@ -131,5 +134,5 @@ async def test_the_plugin_closes_a_websocket(
 
 
 async def test_adapters_routes_are_listed(bot: Bot) -> None:
-    for entry in bot.noted("routes"):
+    for entry in bot.all_told("routes"):
         assert {"/hook", "/hook/ws", "/show"} <= set(json.loads(entry["paths"]))

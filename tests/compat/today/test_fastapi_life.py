@@ -1,6 +1,7 @@
 """The start and the stop of a bot with a FastAPI application, and its settings."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,36 +14,36 @@ from tests.support.waiting import eventually
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver, started
-from ..support.process import launched, running
+from ..support.process import Bot
 
 OWN = Candidate(OURS)
 ADVICE = "An ASGI server runs the bot"
 
 
 async def test_steps(fastapi_driver: Candidate, tmp_path: Path) -> None:
-    async with running("fastapi_bot", fastapi_driver, tmp_path, aiohttp_fastapi=True) as bot:
-        await eventually(lambda: len(bot.noted("step")) >= 2, what="the start")
+    async with Bot("fastapi_bot", fastapi_driver, tmp_path, aiohttp_fastapi=True) as bot:
+        await eventually(lambda: len(bot.all_told("step")) >= 2, what="the start")
         # A host that forwards no lifespan events is known by its first request.
         async with aiohttp.ClientSession() as client, client.get(bot.url("/nothing")) as response:
             assert response.status == 404
         await bot.stop()
     # Plugins wrap the middleware when the bot starts, so that it has to be there by then.
-    assert (await bot.note("middleware"))["is_there"]
-    steps = [entry["name"] for entry in bot.noted("step")]
+    assert (await bot.told("middleware"))["is_there"]
+    steps = [entry["name"] for entry in bot.all_told("step")]
     assert sorted(steps) == ["router starts", "router stops", "shutdown", "startup"]
     assert set(steps[:2]) == {"startup", "router starts"}
     if fastapi_driver.is_ours:
         # Plugins add to the application in startup functions.
         assert steps == ["startup", "router starts", "router stops", "shutdown"]
         is_guest = fastapi_driver.host in ("uvicorn", "hypercorn", "Starlette", "uvicorn get_app")
-        assert bot.log.count(ADVICE) == is_guest
+        assert bot.text.count(ADVICE) == is_guest
 
 
 async def test_a_failed_start(server_driver: Candidate, tmp_path: Path) -> None:
-    settings = {"aiohttp_fastapi": True, "router_fails": True}
-    with launched("fastapi_bot", server_driver, tmp_path, **settings) as bot:
-        assert await bot.ended() != 0, bot.log
-        assert "this router always fails" in bot.log
+    settings: dict[str, Any] = {"aiohttp_fastapi": True, "router_fails": True}
+    with Bot("fastapi_bot", server_driver, tmp_path, wait=False, **settings) as bot:
+        assert await bot.ended() != 0
+        assert "this router always fails" in bot.text
 
 
 SCHEMA = {
@@ -56,9 +57,13 @@ SCHEMA = {
 async def test_the_settings_of_nonebots_driver_count(
     server_driver: Candidate, tmp_path: Path, lists: bool
 ) -> None:
-    settings = {**SCHEMA, "aiohttp_fastapi": True, "fastapi_include_adapter_schema": lists}
+    settings: dict[str, Any] = {
+        **SCHEMA,
+        "aiohttp_fastapi": True,
+        "fastapi_include_adapter_schema": lists,
+    }
     async with (
-        running("fastapi_bot", server_driver, tmp_path, **settings) as bot,
+        Bot("fastapi_bot", server_driver, tmp_path, **settings) as bot,
         aiohttp.ClientSession() as client,
     ):
         async with client.get(bot.url("/schema.json")) as answer:
@@ -71,7 +76,7 @@ async def test_the_settings_of_nonebots_driver_count(
 
 async def test_an_encoded_slash_reaches_nothing_of_an_adapters(tmp_path: Path) -> None:
     async with (
-        running("server_bot", OWN, tmp_path, aiohttp_fastapi=True) as bot,
+        Bot("server_bot", OWN, tmp_path, aiohttp_fastapi=True) as bot,
         aiohttp.ClientSession() as client,
     ):
         url = f"http://127.0.0.1:{bot.port}/late%2Fadded"
@@ -92,12 +97,12 @@ NB_DOCKER = Candidate(OURS, "uvicorn", server=("gunicorn", *_WORKER, "{program}:
 
 
 async def test_a_guest_of_an_asgi_server_is_told_so_once(tmp_path: Path) -> None:
-    async with running("fastapi_bot", NB_DOCKER, tmp_path, aiohttp_fastapi=True) as bot:
-        bot.send_stop()
+    async with Bot("fastapi_bot", NB_DOCKER, tmp_path, aiohttp_fastapi=True) as bot:
+        bot.signal(signal.SIGTERM)
         await bot.ended()
-    assert bot.log.count(ADVICE) == 1
-    assert "python bot.py" in bot.log
-    assert "aiohttp.GunicornWebWorker" in bot.log
+    assert bot.text.count(ADVICE) == 1
+    assert "python bot.py" in bot.text
+    assert "aiohttp.GunicornWebWorker" in bot.text
 
 
 async def test_a_test_client_gets_the_whole_bot() -> None:

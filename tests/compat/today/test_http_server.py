@@ -8,8 +8,6 @@ import aiohttp
 import pytest
 from nonebot.drivers import URL
 
-from tests.support.waiting import eventually
-
 from ..support.process import Bot
 
 
@@ -217,14 +215,14 @@ async def test_the_log_names_who_has_made_it(client: aiohttp.ClientSession, bot:
     async with client.get(bot.url("/number")):
         pass
     expected = "GET /number has made a response that cannot be sent: its header X-Number"
-    await eventually(lambda: expected in bot.log, what="the line")
+    await bot.logged(expected)
 
 
 async def test_a_failure_is_logged_and_not_shown(client: aiohttp.ClientSession, bot: Bot) -> None:
     async with client.get(bot.url("/fail")) as got:
         assert (got.status, await got.text()) == (500, "Internal Server Error")
         assert got.headers["content-type"] == "text/plain; charset=utf-8"
-    await eventually(lambda: "this handler always fails" in bot.log, what="the traceback")
+    await bot.logged("this handler always fails")
 
 
 async def test_nothing(client: aiohttp.ClientSession, bot: Bot) -> None:

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually, within
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver
-from ..support.process import running
+from ..support.process import Bot as BotProcess
 from ..support.recorder import Recorder, websocket
 
 SECRET = "s3cr3tT0ken1234567"
@@ -389,8 +389,12 @@ async def test_the_paths_under_every_host(
     hosted_driver: Candidate, tmp_path: Path, recorder: Recorder
 ) -> None:
     port = free_port()
-    settings = {"aiohttp_ops_port": port, "aiohttp_ops_token": TOKEN, "platform": recorder.url("")}
-    async with running("hosted_bot", hosted_driver, tmp_path, **settings) as bot:
+    settings: dict[str, Any] = {
+        "aiohttp_ops_port": port,
+        "aiohttp_ops_token": TOKEN,
+        "platform": recorder.url(""),
+    }
+    async with BotProcess("hosted_bot", hosted_driver, tmp_path, **settings) as bot:
         assert (await ask(port, "/readyz")).text == "ok\n"
         for path in GUARDED:
             assert (await ask(port, path)).status == 401
@@ -398,6 +402,6 @@ async def test_the_paths_under_every_host(
         assert status["state"] == "running"
         assert status["versions"]["nonebot2"]
         await bot.stop()
-        assert TOKEN not in bot.log
+        assert TOKEN not in bot.text
     with pytest.raises(ConnectionRefusedError):
         await ask(port, "/livez")

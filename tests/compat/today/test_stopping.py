@@ -1,6 +1,7 @@
 """The stop in its order: requests, WebSockets, their handle functions, NoneBot's shutdown."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.support.waiting import eventually, within
 
 from ..support.choice import Candidate
 from ..support.network import is_listening
-from ..support.process import Bot, running
+from ..support.process import Bot
 from ..support.recorder import Recorder
 from .test_hosts import whats
 
@@ -37,7 +38,7 @@ async def held_bot(
     """Run a bot with a platform whose answer to `/held` waits for the release."""
     recorder.stall("/held")
     settings["platform"] = recorder.url("")
-    async with running("hosted_bot", candidate, folder, **settings) as bot:
+    async with Bot("hosted_bot", candidate, folder, **settings) as bot:
         yield bot
 
 
@@ -52,7 +53,7 @@ async def test_order(bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
         await echo(ws, "before")
         request = asyncio.create_task(client.get(bot.url("/held")))
         await eventually(lambda: recorder.seen, what="the request of the handle function")
-        bot.send_stop()
+        bot.signal(signal.SIGTERM)
         await eventually(lambda: not is_listening(bot.port), what="the port's closing")
         if not closes_sockets_first(bot):
             await echo(ws, "meanwhile")
@@ -62,7 +63,7 @@ async def test_order(bot: Bot, client: aiohttp.ClientSession, recorder: Recorder
         async with await within(request) as got:
             assert (got.status, await got.text()) == (200, "finished")
     assert await bot.ended() in bot.candidate.exit_codes
-    assert "Traceback" not in bot.log
+    assert "Traceback" not in bot.text
     assert_ordered(whats(bot))
 
 
@@ -102,14 +103,14 @@ async def test_deadline(
     ):
         request = asyncio.create_task(client.get(bot.url("/held")))
         await eventually(lambda: len(recorder.seen) == 2, what="what the handle functions ask for")
-        bot.send_stop()
+        bot.signal(signal.SIGTERM)
         assert await close_code(ws) == 1001
         assert await bot.ended() == 0
         recorder.release.set()
         await asyncio.wait({request})
         if request.exception() is None:
             request.result().close()
-    assert "Cut off 1 HTTP handler(s) of GET /held" in bot.log
-    assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.log
-    assert "Traceback" not in bot.log
-    assert [entry["status"] for entry in bot.noted("asked: shutdown")] == [200]
+    assert "Cut off 1 HTTP handler(s) of GET /held" in bot.text
+    assert "Cut off 1 WebSocket handler(s) of /deaf" in bot.text
+    assert "Traceback" not in bot.text
+    assert [entry["status"] for entry in bot.all_told("asked: shutdown")] == [200]

@@ -12,7 +12,7 @@ from tests.support.waiting import within
 
 from ..support.choice import OURS, Candidate
 from ..support.onebot import Platform, message_event
-from ..support.process import Bot, running
+from ..support.process import Bot
 
 CONSOLE = "nonebot_plugin_shiro_web_console"
 
@@ -20,13 +20,13 @@ CONSOLE = "nonebot_plugin_shiro_web_console"
 @pytest.fixture
 async def bot(console_driver: Candidate, tmp_path: Path) -> AsyncIterator[Bot]:
     """A bot with the plugin; its data stay in the test's folder."""
-    settings = {
+    settings: dict[str, Any] = {
         "aiohttp_fastapi": True,
         "plugins_to_load": [CONSOLE],
         "localstore_use_cwd": True,
         "web_console_password": "of the test",
     }
-    async with running("plugins_bot", console_driver, tmp_path, **settings) as bot:
+    async with Bot("plugins_bot", console_driver, tmp_path, **settings) as bot:
         yield bot
 
 
@@ -61,7 +61,7 @@ async def watch_a_chat(
 ) -> None:
     """See on the console what the platform sends to the bot."""
     console = bot.url(f"/web_console/ws?token={token}", scheme="ws")
-    onebot = bot.url("/onebot/v11/ws", scheme="ws")
+    onebot = bot.ws_url("/onebot/v11/ws")
     async with client.ws_connect(console) as page, there.reverse(onebot) as connection:
         event = message_event("hello console")
         await connection.send(event)
@@ -80,9 +80,9 @@ async def watch_a_chat(
 
 
 async def test_without_the_setting_it_says_what_is_missing(tmp_path: Path) -> None:
-    settings = {"plugins_to_load": [CONSOLE], "localstore_use_cwd": True}
+    settings: dict[str, Any] = {"plugins_to_load": [CONSOLE], "localstore_use_cwd": True}
     async with (
-        running("plugins_bot", Candidate(OURS), tmp_path, **settings) as bot,
+        Bot("plugins_bot", Candidate(OURS), tmp_path, **settings) as bot,
         aiohttp.ClientSession() as client,
         client.get(bot.url("/web_console")) as answer,
     ):

@@ -75,7 +75,7 @@ async def test_closed_by_the_peer(
         await ws.close(code=code, message=reason.encode())
         # The answer has the same code (RFC 6455, 5.5.1).
         assert ws.close_code == code
-    end = await bot.note(f"closed {name}")
+    end = await bot.told(f"closed {name}")
     assert (end["code"], end["closed"]) == (code, True)
     if bot.candidate.is_ours:  # the stock drivers lose the reason
         assert end["reason"] == reason
@@ -86,7 +86,7 @@ async def test_closed_by_the_peer(
 async def test_a_peer_that_never_answers_a_ping(bot: Bot, name: str) -> None:
     async with await RawClient.connect(bot.port) as peer:
         assert (await peer.upgrade(f"/ws/echo?name={name}")).status == 101
-        end = await bot.note(f"closed {name}")
+        end = await bot.told(f"closed {name}")
     assert (end["code"], end["closed"]) == (1006, True)
 
 
@@ -100,7 +100,7 @@ async def test_closed_by_us(
         await ws.close()
     assert message.type is aiohttp.WSMsgType.CLOSE
     assert (message.data, message.extra or "") == (code, reason)
-    assert (await bot.note(f"closed {name}"))["closed"]
+    assert (await bot.told(f"closed {name}"))["closed"]
 
 
 async def test_refusal(client: aiohttp.ClientSession, bot: Bot) -> None:
@@ -116,9 +116,9 @@ async def test_refusal_is_answered_before_the_function_ends(
         with pytest.raises(REFUSED) as caught:
             await within(connect(client, bot, f"refuse-first?port={port}"))
         assert caught.value.status == 403
-        assert bot.noted("the refusing function is done") == []
+        assert bot.all_told("the refusing function is done") == []
         let_go.set()
-        await bot.note("the refusing function is done")
+        await bot.told("the refusing function is done")
 
 
 @asynccontextmanager

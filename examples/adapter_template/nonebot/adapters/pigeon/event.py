@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from nonebot.adapters import Event as BaseEvent
 from nonebot.compat import type_validate_python
-from nonebot.utils import escape_tag
 from typing_extensions import override
 
+from .log import shown
 from .message import Message
 
 
@@ -35,8 +35,9 @@ class Event(BaseEvent):
 
     @override
     def get_log_string(self) -> str:
-        # NoneBot logs it with colours, and what Pigeon sends must not be taken for some.
-        return escape_tag(super().get_log_string())
+        # NoneBot logs it with colours, for which what Pigeon sends must not be taken. A text of
+        # millions of characters would hold up the bot for seconds.
+        return shown(super().get_log_string())
 
     @override
     def get_user_id(self) -> str:

@@ -4,7 +4,8 @@ from nonebot.utils import escape_tag, logger_wrapper
 
 log = logger_wrapper("Pigeon")
 
-LONGEST = 200
+LONGEST = 500
+"""Characters of what comes from outside."""
 
 
 def shown(data: object) -> str:
