@@ -24,7 +24,7 @@ T = TypeVar("T")
 _ENDING = 10.0
 """Seconds for the thread to end; only a failure takes them."""
 
-_SHOWN = 3
+_SHOWN = 6
 """Frames of what blocks the loop, the innermost ones."""
 
 _ONCE_MORE = 1.0
@@ -38,9 +38,13 @@ class Blocked(AssertionError):
 class Background:
     """An event loop in a thread; it runs from `start` to `stop`."""
 
-    def __init__(self, name: str) -> None:
-        """Name the thread."""
+    def __init__(self, name: str, close: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Name the thread, and take what closes all that is open on the loop.
+
+        The owner of the loop closes that; only where the loop was blocked then does the thread.
+        """
         self._name = name
+        self._close = close
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._is_late = False
@@ -129,12 +133,12 @@ class Background:
         if self._loop is None or self._thread is None:
             return
         try:
-            self.wait(_cancel_the_others(), _ENDING)
+            # Otherwise the thread does it when it can.
+            if not self._is_late:
+                self.wait(_cancel_the_others(), _ENDING)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_ONCE_MORE if self._is_late else _ENDING)
-            if not self._thread.is_alive():
-                self._loop.close()
 
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None or not self.is_running:
@@ -146,9 +150,14 @@ class Background:
         assert self._loop is not None
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+        if self._is_late:
+            self._loop.run_until_complete(_cancel_the_others())
+            with contextlib.suppress(Exception):  # Somebody has said already what is wrong.
+                self._loop.run_until_complete(asyncio.wait_for(self._close(), _ENDING))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
+        self._loop.close()
 
 
 async def _cancel_the_others() -> None:

@@ -219,8 +219,8 @@ class Client:
                     timeline.note(PLATFORM, f"{connection} is open")
                     await keep(connection, lambda: begin(connection))
             except aiohttp.WSServerHandshakeError as error:
-                names = _kept(error.headers or {})
-                _fail(made, Refused(str(url), error.status, names, relay.refusal))
+                answered = _kept(error.headers or {})
+                _fail(made, Refused(str(url), error.status, answered, relay.refusal))
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
                 _fail(made, NoAnswer(f"a WebSocket to {url} failed: {error!r}"))
 

@@ -107,7 +107,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        transport: asyncio.BaseTransport | None = None
+        transport: asyncio.Transport | None = None
         try:
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, raw)
             # Kept until the connection is closed: a writer that is dropped before warns.

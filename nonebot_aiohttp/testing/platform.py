@@ -90,7 +90,7 @@ class Platform:
         self._tls = tls
         self._allow_unexpected = allow_unexpected
         self._allow_unused = allow_unused
-        self._background = Background("nonebot-testing-platform")
+        self._background = Background("nonebot-testing-platform", self._close)
         self._problems = Problems()
         self._certificates: Certificates | None = None
         self._door = Door()

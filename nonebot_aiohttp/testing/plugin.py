@@ -45,16 +45,27 @@ _LINES = pytest.StashKey[tuple[str, ...]]()
 def nonebot_hooks() -> Iterator[Hooks]:
     """Unregister what the test registers in this process: hooks of API calls, of bots, of starts.
 
-    All other nonebot_ fixtures ask for it. It is not autouse, because a plugin that is imported for
-    the first time in the body of a test registers hooks that later tests expect. Where no test does
-    that: pytestmark = pytest.mark.usefixtures("nonebot_hooks").
+    All other nonebot_ fixtures unregister that, too. With this one it may also be registered within
+    a block of nonebot_serve; without it such a hook counts as left behind, and fails the test.
+
+    It is not autouse, because a plugin that is imported for the first time in the body of a test
+    registers hooks that later tests expect. Where no test does that:
+    pytestmark = pytest.mark.usefixtures("nonebot_hooks").
     """
     with restored_hooks(driver=_driver_of_this_process()) as hooks:
         yield hooks
 
 
 @pytest.fixture
-def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: Hooks) -> Iterator[Platform]:
+def _nonebot_hooks() -> Iterator[None]:
+    """Unregister the hooks of the test, without a word that they are expected."""
+    hooks = Hooks(driver=_driver_of_this_process())
+    yield
+    hooks.restore()
+
+
+@pytest.fixture
+def nonebot_platform(request: pytest.FixtureRequest, _nonebot_hooks: None) -> Iterator[Platform]:
     """A chat platform on loopback; unexpected requests and unused replies fail the test.
 
     @pytest.mark.nonebot_platform(hosts=["api.telegram.org"], tls=True) gives it what
@@ -70,7 +81,7 @@ def nonebot_platform(request: pytest.FixtureRequest, nonebot_hooks: Hooks) -> It
 
 @pytest.fixture
 def nonebot_bot(
-    request: pytest.FixtureRequest, nonebot_driver: str, nonebot_hooks: Hooks
+    request: pytest.FixtureRequest, nonebot_driver: str, _nonebot_hooks: None
 ) -> Iterator[StartBot]:
     """Start NoneBot2 bots in processes of their own.
 
@@ -88,7 +99,7 @@ def nonebot_bot(
 
 @pytest.fixture
 def nonebot_serve(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, nonebot_hooks: Hooks
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _nonebot_hooks: None
 ) -> Serve:
     """Serve standalone drivers in the test's own loop.
 
@@ -138,7 +149,8 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Claim the ports of bots, which takes a socket, before a test begins to look for sockets."""
-    if any("nonebot_hooks" in getattr(item, "fixturenames", ()) for item in session.items):
+    names = {"nonebot_hooks", "_nonebot_hooks"}
+    if any(names & set(getattr(item, "fixturenames", ())) for item in session.items):
         ports.claim()
 
 
@@ -188,7 +200,7 @@ class _Drivers:
 
         @pytest.fixture(params=tuple(lines))
         def nonebot_driver(
-            self: object, request: pytest.FixtureRequest, nonebot_hooks: Hooks
+            self: object, request: pytest.FixtureRequest, _nonebot_hooks: None
         ) -> str:
             """The DRIVER line of the bot; the test runs once for each of --nonebot-drivers.
 

@@ -50,8 +50,8 @@ class Served(Bot, Generic[D]):
     At the end of the block the driver is stopped, if it still runs, and what has appeared in the
     block and stays raises `LeftBehind`: tasks of this loop, sessions of aiohttp, sockets, handlers
     of signals, and hooks of classes, such as ``Bot.on_calling_api``. Such hooks are removed; within
-    `restored_hooks` they are no failure. Nothing is checked if the block has raised something
-    itself.
+    `restored_hooks`, or in a test that asks for the fixture ``nonebot_hooks``, they are no failure.
+    Nothing is checked if the block has raised something itself.
 
     The log has all records of loguru while the block runs, of whatever level reaches it: for the
     driver's own that is the setting ``LOG_LEVEL``.

@@ -47,10 +47,12 @@ def make(tmp_path: Path) -> Callable[..., BotProcess]:
 
 
 async def test_a_stop_with_another_code_is_a_bad_end(make: Callable[..., BotProcess]) -> None:
+    running: BotProcess = make(FAILS)
+    await asyncio.to_thread(running.start)
+    assert await running.stop() == 1
+    assert running.exit_code == 1
     with pytest.raises(BadEnd, match="ended with exit code 1 when it was stopped") as raised:
-        async with make(FAILS) as running:
-            assert await running.stop() == 1
-            assert running.exit_code == 1
+        running.finish()
     assert isinstance(raised.value, LeftBehind)
     assert "a task that still runs after all shutdown hooks: kept" in str(raised.value)
 
@@ -65,10 +67,12 @@ async def test_a_test_may_expect_another_code(make: Callable[..., BotProcess]) -
 async def test_what_is_left_counts_when_the_test_expects_the_code(
     make: Callable[..., BotProcess],
 ) -> None:
+    running: BotProcess = make(FAILS)
+    await asyncio.to_thread(running.start)
+    running.ask_to_stop()
+    assert await running.ended() == 1
     with pytest.raises(LeftBehind, match="a task that still runs") as raised:
-        async with make(FAILS) as running:
-            running.ask_to_stop()
-            await running.ended()
+        running.finish()
     assert "exit code" not in str(raised.value).partition("\n\n")[0]
 
 

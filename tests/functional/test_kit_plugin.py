@@ -164,6 +164,32 @@ def test_hooks(project: Project) -> None:
     assert ran.counts == {"passed": 3}, ran.text
 
 
+def test_hooks_that_an_adapter_leaves_behind(project: Project) -> None:
+    """A hook that is registered while a driver runs fails a test that does not ask for hooks."""
+    project.write_tests(
+        """
+        async def hook(bot, api, data):
+            pass
+
+        async def serves(nonebot_serve):
+            async with nonebot_serve(echo_driver("http://127.0.0.1:9")):
+                Bot.on_calling_api(hook)
+
+        async def test_leaves(nonebot_serve):
+            await serves(nonebot_serve)
+
+        async def test_takes_back(nonebot_serve, nonebot_hooks):
+            await serves(nonebot_serve)
+
+        async def test_is_clean(nonebot_serve, nonebot_hooks):
+            assert hook not in Bot._calling_api_hook
+        """
+    )
+    ran = project.run()
+    assert ran.counts == {"passed": 2, "failed": 1}, ran.text
+    assert "a hook that nobody has removed: on_calling_api" in ran.part("test_leaves"), ran.text
+
+
 class TestDrivers:
     """The drivers that a test runs on."""
 

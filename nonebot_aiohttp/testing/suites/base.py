@@ -6,7 +6,6 @@ import abc
 import asyncio
 import contextlib
 import re
-import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +23,9 @@ from ..platform import Platform
 from ..process import BotProcess
 from ..replies import Json
 from ..seen import Call
+from ..timeline import timeline
 from ..websockets import Received
+from .ends import begin_to_stop, ended
 from .rules import Known, check_known, marks_of, needs
 
 Message = Call | Received
@@ -175,11 +176,12 @@ class Suite(abc.ABC):
         try:
             loop.run_until_complete(self.play(test, driver))
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(ended())
             loop.close()
 
     async def play(self, test: Callable[[], Awaitable[None]], driver: str) -> None:
         """Run a test against a platform of its own."""
+        timeline.clear()
         self.driver = driver
         self._texts: Journal[tuple[str, float]] = Journal()
         self._saying = Reader(self._texts)
@@ -352,12 +354,11 @@ class Suite(abc.ABC):
             self.hold_answers()
             await self.say("/twice last")
             await self.heard("last 1")
-            before = len(bot.log)
-            bot.signal(signal.SIGTERM)
-            await bot.log.wait(lambda lines: len(lines) > before or None, "the bot's stop")
+            await begin_to_stop(bot, self.patience)
             await asyncio.sleep(ANSWERING)
             await self.release_answers()
-            await bot.ended(self.patience)
+            bot.deadline = self.patience
+            await bot.stop()
             assert self.was_said("last 2"), "the handler was cut off"
 
     @scenario

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import signal
 from datetime import datetime
 from typing import Any
 
@@ -122,8 +121,8 @@ class PollingSuite(Suite):
             await self._updates.failed.wait(
                 lambda polls: polls[0] if polls else None, "a poll that hangs", self.patience
             )
-            bot.signal(signal.SIGTERM)
-            await bot.ended(self.patience)
+            bot.deadline = self.patience
+            await bot.stop()
 
     @scenario
     async def test_the_next_poll_comes_after_retry_after(self) -> None:
