@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .background import Blocked
     from .bots import BadEnd, LeftBehind
     from .client import Answer, NoAnswer, Refused
     from .drivers import OURS, STOCK, drivers_to_test
@@ -63,6 +64,7 @@ __all__ = (
     "STOCK",
     "Answer",
     "BadEnd",
+    "Blocked",
     "BotProcess",
     "Call",
     "Close",
@@ -117,6 +119,7 @@ __all__ = (
 )
 
 _NAMES = {
+    "background": ("Blocked",),
     "bots": (
         "BadEnd",
         "LeftBehind",
