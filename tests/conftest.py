@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from nonebot_aiohttp.log.own import logger as own_logger
-from nonebot_aiohttp.testing.leaks import Leaks, changes
+from nonebot_aiohttp.testing.bots.leaks import Leaks, changes
 from tests.support import absent
 from tests.support.certs import Tls, make_tls
 from tests.support.clock import FakeClock

@@ -10,12 +10,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .background import Blocked
-    from .bots import BadEnd, LeftBehind
-    from .client import Answer, NoAnswer, Refused
-    from .drivers import OURS, STOCK, drivers_to_test
-    from .echo import echo_bot
-    from .faults import (
+    from .bots.base import BadEnd, LeftBehind
+    from .bots.drivers import OURS, STOCK, drivers_to_test
+    from .bots.hooks import restored_hooks
+    from .bots.ports import free_port
+    from .bots.process import BotProcess
+    from .bots.served import Served
+    from .bots.up import DidNotStart
+    from .common.journal import DEADLINE, Journal, NothingCame
+    from .fixtures.starting import Serve, StartBot
+    from .inside.echo import echo_bot
+    from .inside.telling import tell
+    from .platforms.client import Answer, NoAnswer, Refused
+    from .platforms.platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
+    from .platforms.polling import Updates
+    from .platforms.replies import Reply
+    from .platforms.routes import Route
+    from .platforms.seen import Call, Upload
+    from .platforms.server import WebSocketRoute
+    from .platforms.websockets import Closed, Connection, Received
+    from .suites import (
+        ForwardWebSocketSuite,
+        Known,
+        Message,
+        PollingSuite,
+        ReverseWebSocketSuite,
+        Suite,
+        WebhookSuite,
+        scenario,
+        scenarios,
+    )
+    from .wire.background import Blocked
+    from .wire.faults import (
         Close,
         Cut,
         ExpiredCertificate,
@@ -31,32 +57,6 @@ if TYPE_CHECKING:
         Slow,
         Status,
     )
-    from .hooks import restored_hooks
-    from .journal import DEADLINE, Journal, NothingCame
-    from .platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
-    from .polling import Updates
-    from .ports import free_port
-    from .process import BotProcess
-    from .replies import Reply
-    from .routes import Route
-    from .seen import Call, Upload
-    from .served import Served
-    from .server import WebSocketRoute
-    from .starting import Serve, StartBot
-    from .suites import (
-        ForwardWebSocketSuite,
-        Known,
-        Message,
-        PollingSuite,
-        ReverseWebSocketSuite,
-        Suite,
-        WebhookSuite,
-        scenario,
-        scenarios,
-    )
-    from .telling import tell
-    from .up import DidNotStart
-    from .websockets import Closed, Connection, Received
 
 __all__ = (
     "DEADLINE",
@@ -119,23 +119,23 @@ __all__ = (
 )
 
 _NAMES = {
-    "background": ("Blocked",),
-    "bots": (
+    "wire.background": ("Blocked",),
+    "bots.base": (
         "BadEnd",
         "LeftBehind",
     ),
-    "client": (
+    "platforms.client": (
         "Answer",
         "NoAnswer",
         "Refused",
     ),
-    "drivers": (
+    "bots.drivers": (
         "OURS",
         "STOCK",
         "drivers_to_test",
     ),
-    "echo": ("echo_bot",),
-    "faults": (
+    "inside.echo": ("echo_bot",),
+    "wire.faults": (
         "Close",
         "Cut",
         "ExpiredCertificate",
@@ -151,30 +151,30 @@ _NAMES = {
         "Slow",
         "Status",
     ),
-    "hooks": ("restored_hooks",),
-    "journal": (
+    "bots.hooks": ("restored_hooks",),
+    "common.journal": (
         "DEADLINE",
         "Journal",
         "NothingCame",
     ),
-    "platform": (
+    "platforms.platform": (
         "FunctionFailed",
         "Platform",
         "UnexpectedRequests",
         "UnusedReplies",
     ),
-    "polling": ("Updates",),
-    "ports": ("free_port",),
-    "process": ("BotProcess",),
-    "replies": ("Reply",),
-    "routes": ("Route",),
-    "seen": (
+    "platforms.polling": ("Updates",),
+    "bots.ports": ("free_port",),
+    "bots.process": ("BotProcess",),
+    "platforms.replies": ("Reply",),
+    "platforms.routes": ("Route",),
+    "platforms.seen": (
         "Call",
         "Upload",
     ),
-    "served": ("Served",),
-    "server": ("WebSocketRoute",),
-    "starting": (
+    "bots.served": ("Served",),
+    "platforms.server": ("WebSocketRoute",),
+    "fixtures.starting": (
         "Serve",
         "StartBot",
     ),
@@ -189,9 +189,9 @@ _NAMES = {
         "scenario",
         "scenarios",
     ),
-    "telling": ("tell",),
-    "up": ("DidNotStart",),
-    "websockets": (
+    "inside.telling": ("tell",),
+    "bots.up": ("DidNotStart",),
+    "platforms.websockets": (
         "Closed",
         "Connection",
         "Received",

@@ -20,13 +20,17 @@ from typing import Any
 
 import pytest
 
-from . import bots, journal, kept, platform, ports, process, routes, starting, websockets
-from .drivers import OPTION, OURS, STOCK, VARIABLE, chosen_in, drivers_to_test
-from .hooks import Hooks, restored_hooks
-from .kept import Kept
-from .platform import Platform
-from .starting import Serve, StartBot
-from .timeline import timeline
+from .bots import base as bots
+from .bots import ports, process
+from .bots.drivers import OPTION, OURS, STOCK, VARIABLE, chosen_in, drivers_to_test
+from .bots.hooks import Hooks, restored_hooks
+from .common import journal
+from .common.timeline import timeline
+from .fixtures import kept, starting
+from .fixtures.kept import Kept
+from .fixtures.starting import Serve, StartBot
+from .platforms import platform, routes, websockets
+from .platforms.platform import Platform
 
 _MARK = "nonebot_platform"
 

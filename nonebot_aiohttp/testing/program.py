@@ -24,9 +24,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .hosting import SETTINGS
-from .telling import send
-from .watching import Watch
+from .inside.hosting import SETTINGS
+from .inside.telling import send
+from .inside.watching import Watch
 
 
 class _Finder(importlib.abc.MetaPathFinder):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing import drivers
+from nonebot_aiohttp.testing.bots import drivers
 from tests.support import absent
 
 DISTRIBUTIONS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nonebot_aiohttp import testing
-from nonebot_aiohttp.testing.faults import PLACES
+from nonebot_aiohttp.testing.wire.faults import PLACES
 from tests.docs.commands import plain_environment
 from tests.docs.trying import Reader
 from tests.support.documents import CHINESE, DOCS, Document

@@ -13,7 +13,7 @@ import pytest
 
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import NothingCame, Platform, Status
-from nonebot_aiohttp.testing.seen import Call
+from nonebot_aiohttp.testing.platforms.seen import Call
 from tests.support.client import RawClient
 
 pytestmark = pytest.mark.both_loops

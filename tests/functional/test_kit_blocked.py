@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from nonebot_aiohttp.testing import FunctionFailed, Platform, background, platform
-from nonebot_aiohttp.testing.listeners import Listener
+from nonebot_aiohttp.testing import FunctionFailed, Platform
+from nonebot_aiohttp.testing.platforms import platform
+from nonebot_aiohttp.testing.wire import background
+from nonebot_aiohttp.testing.wire.listeners import Listener
 from tests.support.client import RawClient
 
 

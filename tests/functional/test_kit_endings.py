@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
-from nonebot_aiohttp.testing.output import Output
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.telling import END, START
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.base import BadEnd, LeftBehind
+from nonebot_aiohttp.testing.bots.output import Output
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.inside.telling import END, START
 from tests.functional import test_kit_process as programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")

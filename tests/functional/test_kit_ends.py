@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.up import DidNotStart
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.bots.up import DidNotStart
 
 from .test_kit_process import bot
 

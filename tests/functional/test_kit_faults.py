@@ -29,7 +29,7 @@ from nonebot_aiohttp.testing import (
     Slow,
     Status,
 )
-from nonebot_aiohttp.testing.faults import PLACES
+from nonebot_aiohttp.testing.wire.faults import PLACES
 from tests.support import frames, server
 from tests.support.client import RawClient
 from tests.support.frames import Opcode

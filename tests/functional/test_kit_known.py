@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
+from nonebot_aiohttp.testing.bots import ports
 from nonebot_aiohttp.testing.suites import Known, PollingSuite, WebhookSuite, names_of
 from nonebot_aiohttp.testing.suites.rules import WITHOUT, check_known
 from tests.support.pytests import Project, Ran

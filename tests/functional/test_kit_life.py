@@ -124,7 +124,7 @@ async def test_a_start_that_fails_half_way(
     async def fail(*_: object, **__: object) -> None:
         raise OSError("no port is free")
 
-    monkeypatch.setattr("nonebot_aiohttp.testing.listeners.Listener.open", fail)
+    monkeypatch.setattr("nonebot_aiohttp.testing.wire.listeners.Listener.open", fail)
     with pytest.raises(OSError, match="no port is free"):
         await Platform().__aenter__()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing.drivers import OURS, STOCK, VARIABLE, drivers_to_test
+from nonebot_aiohttp.testing.bots.drivers import OURS, STOCK, VARIABLE, drivers_to_test
 from tests.support.loops import LOOPS, Loops
 from tests.support.pytests import HEAD, Project
 
@@ -90,7 +90,9 @@ def test_nothing_is_imported_early(project: Project) -> None:
             assert EARLY - kit <= {""}
 
         def test_only_the_plugin_is_rewritten():
-            from nonebot_aiohttp.testing import kept, plugin, platform
+            from nonebot_aiohttp.testing.fixtures import kept
+from nonebot_aiohttp.testing import plugin
+from nonebot_aiohttp.testing.platforms import platform
             assert "@pytest_ar" in vars(plugin)
             assert "@pytest_ar" not in vars(platform)
         """,

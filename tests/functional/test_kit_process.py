@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
-from nonebot_aiohttp.testing.journal import NothingCame
-from nonebot_aiohttp.testing.leftovers import children_of
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.timeline import timeline
-from nonebot_aiohttp.testing.up import DidNotStart
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.base import BadEnd, LeftBehind
+from nonebot_aiohttp.testing.bots.leftovers import children_of
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.bots.up import DidNotStart
+from nonebot_aiohttp.testing.common.journal import NothingCame
+from nonebot_aiohttp.testing.common.timeline import timeline
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")

@@ -14,10 +14,10 @@ from loguru import logger
 
 from nonebot_aiohttp import Bot, Driver, StartupError
 from nonebot_aiohttp.testing import Close, NothingCame, Platform
-from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
-from nonebot_aiohttp.testing.hooks import restored_hooks
-from nonebot_aiohttp.testing.served import Served
-from nonebot_aiohttp.testing.timeline import BOT, timeline
+from nonebot_aiohttp.testing.bots.base import BadEnd, LeftBehind
+from nonebot_aiohttp.testing.bots.hooks import restored_hooks
+from nonebot_aiohttp.testing.bots.served import Served
+from nonebot_aiohttp.testing.common.timeline import BOT, timeline
 from tests.support.bots import Adapter, make_driver, new_adapter
 from tests.support.logs import Logs
 from tests.support.waiting import eventually, within
@@ -258,7 +258,7 @@ LEAKS = [LeftTask, LeftSession, LeftConnector, LeftListener, LeftSignal, LeftHoo
 async def test_what_is_left_behind_fails(
     driver: Driver, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.testing.leaks.MOMENT", 0.0)
+    monkeypatch.setattr("nonebot_aiohttp.testing.bots.leaks.MOMENT", 0.0)
     leak = kind()
     served = Served(driver)
     await served.__aenter__()
@@ -306,7 +306,7 @@ async def test_a_hook_that_is_restored_elsewhere_is_no_leak(driver: Driver) -> N
 async def test_a_connection_of_the_bot_to_the_platform_is_a_leak(
     driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nonebot_aiohttp.testing.leaks.MOMENT", 0.0)
+    monkeypatch.setattr("nonebot_aiohttp.testing.bots.leaks.MOMENT", 0.0)
     with Platform(allow_unexpected=True) as platform:
         served = Served(driver)
         await served.__aenter__()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing import BotProcess, LeftBehind, ports
+from nonebot_aiohttp.testing import BotProcess, LeftBehind
+from nonebot_aiohttp.testing.bots import ports
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.journal import NothingCame
-from nonebot_aiohttp.testing.platform import Platform
-from nonebot_aiohttp.testing.process import BotProcess
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.common.journal import NothingCame
+from nonebot_aiohttp.testing.common.timeline import BOT, timeline
+from nonebot_aiohttp.testing.platforms.platform import Platform
 from nonebot_aiohttp.testing.suites.base import Suite
 from nonebot_aiohttp.testing.suites.ends import begin_to_stop
-from nonebot_aiohttp.testing.timeline import BOT, timeline
 from tests.functional import test_kit_process as programs
 
 ports.claim()

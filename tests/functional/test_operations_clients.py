@@ -11,7 +11,7 @@ import pytest
 
 from nonebot_aiohttp import Driver
 from nonebot_aiohttp.operations import Status, listener
-from nonebot_aiohttp.testing.leaks import open_sockets
+from nonebot_aiohttp.testing.bots.leaks import open_sockets
 from tests.support.bots import Adapter
 from tests.support.client import RawClient
 from tests.support.hosts import own_process

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp import Driver, LifecycleError, StartupError
-from nonebot_aiohttp.testing.leaks import changes
+from nonebot_aiohttp.testing.bots.leaks import changes
 from tests.process.bots.common import make_driver
 from tests.process.hosts import RUN
 from tests.process.observing import post

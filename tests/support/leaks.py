@@ -6,7 +6,7 @@ import logging
 
 from loguru import logger
 
-from nonebot_aiohttp.testing.leaks import signal_handlers
+from nonebot_aiohttp.testing.bots.leaks import signal_handlers
 
 
 def process_state() -> dict[str, object]:

@@ -53,10 +53,13 @@ def test_what_does_not_exist_is_noticed() -> None:
 
 
 def has_place(module: str) -> bool:
-    """Tell whether a module is named in the paragraph of its room."""
+    """Tell whether a module is named in the paragraph of its room, or both it and its package."""
     room, _, name = module.partition(".")
-    places = (each for each in ROOMS if any(f"`{room}`" in head for head in heads_of(each)))
-    return any(f"`{name or room}`" in place for place in places)
+    places = [each for each in ROOMS if any(f"`{room}`" in head for head in heads_of(each))]
+    parts = name.split(".")
+    return any(f"`{name or room}`" in place for place in places) or any(
+        all(f"`{part}`" in place for part in parts) for place in places
+    )
 
 
 def heads_of(paragraph: str) -> list[str]:

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from nonebot_aiohttp.testing.drivers import (
+from nonebot_aiohttp.testing.bots.drivers import (
     OURS,
     STOCK,
     VARIABLE,

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from nonebot_aiohttp import Bot, Driver, MockApiException
-from nonebot_aiohttp.testing.hooks import restored_hooks
+from nonebot_aiohttp.testing.bots.hooks import restored_hooks
 from tests.support.bots import Adapter, make_driver, new_adapter, running
 
 

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing import hosting, ports, program
-from nonebot_aiohttp.testing.output import Output
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.telling import tell
+from nonebot_aiohttp.testing import program
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.output import Output
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.inside import hosting
+from nonebot_aiohttp.testing.inside.telling import tell
 
 # Before a test begins to look for open sockets.
 ports.claim()

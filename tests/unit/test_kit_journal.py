@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from nonebot_aiohttp.testing.journal import Journal, NothingCame, Reader
-from nonebot_aiohttp.testing.timeline import PLATFORM, timeline
+from nonebot_aiohttp.testing.common.journal import Journal, NothingCame, Reader
+from nonebot_aiohttp.testing.common.timeline import PLATFORM, timeline
 
 SOON = 0.01
 """Seconds of a deadline that is meant to pass."""

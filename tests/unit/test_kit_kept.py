@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from nonebot_aiohttp.testing import BadEnd, BotProcess, Platform, UnexpectedRequests
-from nonebot_aiohttp.testing.kept import Kept
+from nonebot_aiohttp.testing.fixtures.kept import Kept
 
 
 class Ended:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing.matching import Path, differences, has_part
+from nonebot_aiohttp.testing.platforms.matching import Path, differences, has_part
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
+from nonebot_aiohttp.testing.bots import ports
 
 # Before a test begins to look for open sockets.
 ports.claim()

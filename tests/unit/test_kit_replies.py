@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nonebot_aiohttp.testing.replies import Replies, Step, make_reply
-from nonebot_aiohttp.testing.timeline import BOT, PLATFORM, Timeline, shown
+from nonebot_aiohttp.testing.common.timeline import BOT, PLATFORM, Timeline, shown
+from nonebot_aiohttp.testing.platforms.replies import Replies, Step, make_reply
 
 
 def _given(replies: Replies, count: int) -> list[object]:

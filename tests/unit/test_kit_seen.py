@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nonebot_aiohttp.testing.seen import Call
+from nonebot_aiohttp.testing.platforms.seen import Call
 
 BOUNDARY = "--a+b.c"
 

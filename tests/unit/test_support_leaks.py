@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from nonebot_aiohttp.testing.leaks import Leaks
+from nonebot_aiohttp.testing.bots.leaks import Leaks
 from tests.support.waiting import DEADLINE
 
 ROOT = Path(__file__).parents[2]

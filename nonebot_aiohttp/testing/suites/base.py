@@ -14,17 +14,17 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from ..drivers import chosen_in, drivers_to_test
-from ..echo import ADAPTER, echo_bot
-from ..faults import Fault, Hang, Status
-from ..hosting import Program
-from ..journal import Journal, NothingCame, Reader
-from ..platform import Platform
-from ..process import BotProcess
-from ..replies import Json
-from ..seen import Call
-from ..timeline import timeline
-from ..websockets import Received
+from ..bots.drivers import chosen_in, drivers_to_test
+from ..bots.process import BotProcess
+from ..common.journal import Journal, NothingCame, Reader
+from ..common.timeline import timeline
+from ..inside.echo import ADAPTER, echo_bot
+from ..inside.hosting import Program
+from ..platforms.platform import Platform
+from ..platforms.replies import Json
+from ..platforms.seen import Call
+from ..platforms.websockets import Received
+from ..wire.faults import Fault, Hang, Status
 from .ends import begin_to_stop, ended
 from .rules import Known, check_known, marks_of, needs
 

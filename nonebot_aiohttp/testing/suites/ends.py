@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from ..journal import NothingCame
-from ..process import BotProcess
+from ..bots.process import BotProcess
+from ..common.journal import NothingCame
 
 STOPS = re.compile(r"shutting down|waiting for|stopping|in flight", re.IGNORECASE)
 """What servers and drivers log when they begin to stop: uvicorn, NoneBot2's own, this one."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..faults import Fault, Slow
-from ..journal import NothingCame
-from ..server import WebSocketRoute
-from ..websockets import Connection
+from ..common.journal import NothingCame
+from ..platforms.server import WebSocketRoute
+from ..platforms.websockets import Connection
+from ..wire.faults import Fault, Slow
 from .base import scenario, scenarios
 from .websocket import ENDS, WebSocketSuite
 

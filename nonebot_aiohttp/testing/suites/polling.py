@@ -6,10 +6,10 @@ import abc
 from datetime import datetime
 from typing import Any
 
-from ..faults import Cut, Fault, Garbage, Hang, Reset, Status
-from ..platform import Platform
-from ..polling import Updates
-from ..replies import Json
+from ..platforms.platform import Platform
+from ..platforms.polling import Updates
+from ..platforms.replies import Json
+from ..wire.faults import Cut, Fault, Garbage, Hang, Reset, Status
 from .base import HUGE, RETRY_AFTER, SLACK, Suite, scenario, scenarios
 
 FAULTS: dict[str, Fault] = {

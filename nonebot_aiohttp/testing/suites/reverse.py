@@ -8,10 +8,10 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..client import NoAnswer, Refused
-from ..faults import Close, Fault, Slow
-from ..journal import NothingCame
-from ..websockets import Connection
+from ..common.journal import NothingCame
+from ..platforms.client import NoAnswer, Refused
+from ..platforms.websockets import Connection
+from ..wire.faults import Close, Fault, Slow
 from .base import PAUSE, WRONG, scenario, scenarios
 from .rules import needs
 from .websocket import ENDS, WebSocketSuite

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..client import Answer, NoAnswer
-from ..faults import Cut, Fault, Reset, Slow
-from ..replies import Json
+from ..platforms.client import Answer, NoAnswer
+from ..platforms.replies import Json
+from ..wire.faults import Cut, Fault, Reset, Slow
 from .base import GARBAGE, HUGE, PAUSE, TINY, WRONG, Suite, scenario, scenarios
 from .rules import needs
 

@@ -6,9 +6,9 @@ import abc
 import asyncio
 import contextlib
 
-from ..faults import Close, Fault, Reset
-from ..replies import Json
-from ..websockets import NO_CLOSE_FRAME, Connection
+from ..platforms.replies import Json
+from ..platforms.websockets import NO_CLOSE_FRAME, Connection
+from ..wire.faults import Close, Fault, Reset
 from .base import GARBAGE, HUGE, TINY, Suite, scenario
 
 ENDS: dict[str, Fault] = {

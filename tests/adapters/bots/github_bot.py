@@ -6,7 +6,7 @@ from typing import Any
 
 import nonebot
 
-from nonebot_aiohttp.testing.echo import echo_bot
+from nonebot_aiohttp.testing.inside.echo import echo_bot
 
 
 async def send(bot: Any, event: Any, text: str) -> None:

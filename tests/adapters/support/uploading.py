@@ -3,8 +3,8 @@
 # NoneBot finds out what parameters are by annotations, which are local names here, so that these
 # are evaluated at once.
 
-from nonebot_aiohttp.testing.echo import echo_bot
-from nonebot_aiohttp.testing.telling import tell
+from nonebot_aiohttp.testing.inside.echo import echo_bot
+from nonebot_aiohttp.testing.inside.telling import tell
 
 NAME, PHOTO, CAPTION = "图.png", b"\x00\xff", "说明"
 

@@ -31,7 +31,7 @@ from nonebot.drivers import (
 from nonebot.log import logger
 from nonebot.message import handle_event
 
-from nonebot_aiohttp.testing.telling import tell
+from nonebot_aiohttp.testing.inside.telling import tell
 
 TOKEN = "Bearer token"
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nonebot_aiohttp.testing import suites
-from nonebot_aiohttp.testing.drivers import OURS
-from nonebot_aiohttp.testing.platform import Platform
-from nonebot_aiohttp.testing.polling import Updates
+from nonebot_aiohttp.testing.bots.drivers import OURS
+from nonebot_aiohttp.testing.platforms.platform import Platform
+from nonebot_aiohttp.testing.platforms.polling import Updates
 
 GOOD = "GoodAdapter"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import aiohttp
 
-from nonebot_aiohttp.testing.up import answers
+from nonebot_aiohttp.testing.bots.up import answers
 from tests.process.programs import ROOT, PythonProcess
 from tests.support.ports import free_port
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import testing
-from nonebot_aiohttp.testing import bots
+from nonebot_aiohttp.testing.bots import base as bots
 from tests.process.hosts import HOSTS
 from tests.process.observing import check
 from tests.support.waiting import eventually

@@ -8,7 +8,7 @@ import nonebot.drivers
 import nonebot.message
 import pytest
 
-from nonebot_aiohttp.testing.hooks import restored_hooks
+from nonebot_aiohttp.testing.bots.hooks import restored_hooks
 
 from ..support.choice import OURS, Candidate
 from ..support.inprocess import make_driver

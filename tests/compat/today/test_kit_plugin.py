@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nonebot_aiohttp.testing.drivers import OURS, STOCK
+from nonebot_aiohttp.testing.bots.drivers import OURS, STOCK
 from tests.support.loops import LOOPS, Loops
 from tests.support.pytests import Project, Ran
 

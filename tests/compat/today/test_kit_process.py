@@ -12,12 +12,12 @@ import aiohttp
 import nonebot
 import pytest
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.bots import BadEnd, LeftBehind
-from nonebot_aiohttp.testing.drivers import OURS, STOCK
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.telling import tell
-from nonebot_aiohttp.testing.up import DidNotStart
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.base import BadEnd, LeftBehind
+from nonebot_aiohttp.testing.bots.drivers import OURS, STOCK
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.bots.up import DidNotStart
+from nonebot_aiohttp.testing.inside.telling import tell
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of Unix")
 
@@ -117,7 +117,7 @@ async def test_a_bot_that_does_not_listen(driver: str) -> None:
 
 PROGRAM = """
 import nonebot, sys
-from nonebot_aiohttp.testing import telling
+from nonebot_aiohttp.testing.inside import telling
 nonebot.init({arguments})
 config = nonebot.get_driver().config
 names = ("own", "other", "text", "driver", "environment")

@@ -10,12 +10,12 @@ import pytest
 from nonebot.adapters import Bot
 from nonebot.drivers import URL
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.drivers import OURS, STOCK
-from nonebot_aiohttp.testing.platform import Platform
-from nonebot_aiohttp.testing.process import BotProcess
-from nonebot_aiohttp.testing.telling import tell
-from nonebot_aiohttp.testing.websockets import Connection
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.drivers import OURS, STOCK
+from nonebot_aiohttp.testing.bots.process import BotProcess
+from nonebot_aiohttp.testing.inside.telling import tell
+from nonebot_aiohttp.testing.platforms.platform import Platform
+from nonebot_aiohttp.testing.platforms.websockets import Connection
 
 pytestmark = pytest.mark.timeout(150)
 

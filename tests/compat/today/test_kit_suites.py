@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from nonebot_aiohttp.testing import ports
-from nonebot_aiohttp.testing.drivers import OURS
+from nonebot_aiohttp.testing.bots import ports
+from nonebot_aiohttp.testing.bots.drivers import OURS
 from nonebot_aiohttp.testing.suites import names_of
 
 from ..support import bad_adapters

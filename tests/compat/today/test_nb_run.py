@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from nonebot_aiohttp.testing import bots, hosting, telling
+from nonebot_aiohttp.testing.bots import base as bots
+from nonebot_aiohttp.testing.inside import hosting, telling
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 

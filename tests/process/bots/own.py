@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from nonebot_aiohttp.hosts import certificates
-from nonebot_aiohttp.testing.leaks import changes, open_clients, open_sockets
+from nonebot_aiohttp.testing.bots.leaks import changes, open_clients, open_sockets
 from tests.process.bots.common import driver_of_test, note_in_journal
 from tests.support.leaks import process_state
 

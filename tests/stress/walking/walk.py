@@ -16,7 +16,7 @@ import psutil
 from loguru import logger
 
 from nonebot_aiohttp import Driver
-from nonebot_aiohttp.testing.leaks import Leaks
+from nonebot_aiohttp.testing.bots.leaks import Leaks
 from tests.stress.walking import timeline
 from tests.stress.walking.bot import WalkBot, make_adapter
 from tests.stress.walking.connecting import WebSocketWalker

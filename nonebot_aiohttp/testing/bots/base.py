@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from .journal import Journal
+from ..common.journal import Journal
 
 
 class BadEnd(AssertionError):
@@ -54,7 +54,7 @@ class Bot:
             wanted: A text that the line contains, or a regular expression that is found in it.
             number: Which of the lines that match: 2 waits for the second, such as after a
                 reconnect.
-            deadline: Seconds; None is `nonebot_aiohttp.testing.journal.DEADLINE`.
+            deadline: Seconds; None is `nonebot_aiohttp.testing.common.journal.DEADLINE`.
 
         Raises:
             NothingCame: The seconds have passed.

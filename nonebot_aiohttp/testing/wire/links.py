@@ -15,8 +15,8 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterable
 
+from ..common.owned import own
 from .faults import Cut, Fault, Garbage, HalfOpen, Hang, Reset, Slow
-from .owned import own
 
 _CHUNK = 1 << 16
 

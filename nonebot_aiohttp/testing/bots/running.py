@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ..inside.hosting import SAVE, measures_coverage
 from . import leftovers
-from .hosting import SAVE, measures_coverage
 from .output import Output
 
 IS_POSIX = os.name == "posix"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from .telling import END, START
+from ..inside.telling import END, START
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from .owned import owned, owned_sockets
+from ..common.owned import owned, owned_sockets
 
 MOMENT = 2.0
 """Seconds for what was closed to be gone; they pass only if something is left."""

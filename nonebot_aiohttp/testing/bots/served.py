@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from loguru import logger
 
-from .bots import BadEnd, Bot, LeftBehind
+from ..common.journal import NothingCame
+from ..common.timeline import BOT, timeline
+from .base import BadEnd, Bot, LeftBehind
 from .hooks import Hooks, are_restored
-from .journal import NothingCame
 from .leaks import Leaks, changes, signal_handlers
-from .timeline import BOT, timeline
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,22 +11,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from .background import Background
-from .certificates import Certificates
+from ..common.journal import Journal, Reader
+from ..common.timeline import PLATFORM, timeline
+from ..wire.background import Background
+from ..wire.certificates import Certificates
+from ..wire.door import Door
+from ..wire.faults import ExpiredCertificate, Fault, Place, check
+from ..wire.listeners import Listener
+from ..wire.proxy import Proxy, environment
 from .client import Answer, Client, Signing
-from .door import Door
-from .faults import ExpiredCertificate, Fault, Place, check
-from .journal import Journal, Reader
-from .listeners import Listener
 from .matching import Path
 from .polling import Updates, Wrapping
 from .problems import Problems
-from .proxy import Proxy, environment
 from .replies import Json
 from .routes import Route
 from .seen import Call
 from .server import Server, WebSocketRoute
-from .timeline import PLATFORM, timeline
 from .websockets import Connection
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .background import Background
-from .journal import Journal
+from ..common.journal import Journal
+from ..wire.background import Background
 from .matching import Path
 from .replies import Json, Step
 from .routes import Route

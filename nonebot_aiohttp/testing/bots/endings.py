@@ -6,10 +6,10 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ..common.timeline import timeline
 from . import leftovers
-from .bots import BadEnd, LeftBehind
+from .base import BadEnd, LeftBehind
 from .running import IS_POSIX, Run
-from .timeline import timeline
 
 STOPPED = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 """Exit codes after SIGTERM: servers end, or raise the signal again."""

@@ -13,9 +13,11 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from . import frames
-from .background import Background
-from .faults import (
+from ..common.journal import Journal, Reader
+from ..common.timeline import PLATFORM, shown, timeline
+from ..wire import frames
+from ..wire.background import Background
+from ..wire.faults import (
     Close,
     Cut,
     Fault,
@@ -24,13 +26,11 @@ from .faults import (
     Silent,
     check,
 )
-from .journal import Journal, Reader
-from .links import Link
+from ..wire.links import Link
 from .matching import Where, differences, has_part
 from .problems import Problems
 from .replies import Json, Replies
 from .seen import Call
-from .timeline import PLATFORM, shown, timeline
 
 AnyWebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .faults import Fault
+from ..wire.faults import Fault
 
 Json = Any
 """What `json.dumps` takes."""

@@ -8,11 +8,11 @@ import http.client
 
 from aiohttp import web
 
-from .faults import Cut, Fault, Garbage, Oversize, Redirect, Slow, Status
-from .frames import filling
-from .links import Link
+from ..common.timeline import PLATFORM, shown, timeline
+from ..wire.faults import Cut, Fault, Garbage, Oversize, Redirect, Slow, Status
+from ..wire.frames import filling
+from ..wire.links import Link
 from .replies import Reply
-from .timeline import PLATFORM, shown, timeline
 
 
 async def answer(

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from . import striking
-from .background import Background
-from .door import Door
-from .faults import (
+from ..common.journal import Journal
+from ..common.timeline import PLATFORM, timeline
+from ..wire.background import Background
+from ..wire.door import Door
+from ..wire.faults import (
     Close,
     Cut,
     Fault,
@@ -23,14 +24,13 @@ from .faults import (
     Status,
     check,
 )
-from .journal import Journal
-from .links import Link
+from ..wire.links import Link
+from . import striking
 from .matching import Path, Where
 from .problems import Problems
 from .replies import Json, Replies, Reply, Step, make_reply
 from .routes import Route
 from .seen import Call, read
-from .timeline import PLATFORM, timeline
 from .websockets import AutomaticReplies, Connection, keep
 
 _LARGEST = 1 << 30

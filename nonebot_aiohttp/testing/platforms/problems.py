@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 
-from .timeline import PLATFORM, timeline
+from ..common.timeline import PLATFORM, timeline
 
 
 class Problems:

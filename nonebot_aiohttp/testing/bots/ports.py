@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import cycle, islice
 
-from .owned import own
+from ..common.owned import own
 
 BLOCK = 300
 """Ports of one process, which it uses in turn: more than its tests need at a time."""

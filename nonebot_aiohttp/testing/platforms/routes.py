@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .faults import Fault, Place, check
+from ..wire.faults import Fault, Place, check
 from .matching import Path, differences, has_part
 from .replies import Function, Json, Replies, Reply, Step, make_reply
 from .seen import Call

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from ..common.timeline import PLATFORM, timeline
 from .certificates import Certificates
 from .faults import Cut, ExpiredCertificate, Fault, Garbage, HalfOpen, Hang, Reset, Slow
 from .links import Link, secured
-from .timeline import PLATFORM, timeline
 
 
 class Door:

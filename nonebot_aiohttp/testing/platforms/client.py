@@ -15,15 +15,15 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from .background import Background
-from .faults import Close, Cut, Fault, Oversize, Silent
-from .frames import filling
-from .journal import DEADLINE
-from .outbound import Relay
-from .owned import own
+from ..common.journal import DEADLINE
+from ..common.owned import own
+from ..common.timeline import PLATFORM, shown, timeline
+from ..wire.background import Background
+from ..wire.faults import Close, Cut, Fault, Oversize, Silent
+from ..wire.frames import filling
+from ..wire.outbound import Relay
 from .problems import Problems
 from .seen import Call
-from .timeline import PLATFORM, shown, timeline
 from .websockets import Connection, keep
 
 Signing = Callable[[bytes], Mapping[str, str]]

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
-from .timeline import shown
+from ..common.timeline import shown
 
 if TYPE_CHECKING:
     from .routes import Route

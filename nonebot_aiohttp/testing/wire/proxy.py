@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from ..common.timeline import PLATFORM, timeline
 from .door import Door
-from .timeline import PLATFORM, timeline
 
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "WS_PROXY", "WSS_PROXY")
 

@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .owned import OwnLoop
-from .timeline import timeline
+from ..common.owned import OwnLoop
+from ..common.timeline import timeline
 
 T = TypeVar("T")
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .bots import Bot
+from ..common.journal import Journal
+from ..common.timeline import BOT, timeline
+from ..inside.hosting import Launch
+from ..inside.hosting import Program as Program
+from .base import Bot
 from .endings import Ending
-from .hosting import Launch
-from .hosting import Program as Program
-from .journal import Journal
 from .ports import free_port
 from .running import IS_POSIX, Run
-from .timeline import BOT, timeline
 from .up import STARTED, DidNotStart, answers
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ class BotProcess(Bot):
         Args:
             what: Its name, which the data have as ``"what"``.
             number: 2 waits for the second of that name.
-            deadline: Seconds; None is `nonebot_aiohttp.testing.journal.DEADLINE`.
+            deadline: Seconds; None is `nonebot_aiohttp.testing.common.journal.DEADLINE`.
 
         Raises:
             NothingCame: The seconds have passed.

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..common.owned import own
+from ..common.timeline import PLATFORM, timeline
 from .links import bound_socket
-from .owned import own
-from .timeline import PLATFORM, timeline
 
 Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 """Serves a connection, which is over when it returns."""

@@ -1,0 +1,1 @@
+"""What runs in a bot's own process: light, and without a platform."""

@@ -1,0 +1,1 @@
+"""The platform: what it serves, what it sends, and what it keeps."""

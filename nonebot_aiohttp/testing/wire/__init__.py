@@ -1,0 +1,1 @@
+"""Bytes between a platform and a bot, and the faults that strike them."""
