@@ -35,9 +35,10 @@ class Relay:
         has_body: bool,
         failed: Callable[[str, Exception], None],
     ) -> None:
-        """Take where the bot is, what goes wrong, and whether what is sent has a body.
+        """Take where the bot is, what goes wrong, whether what is sent has a body, and who is told.
 
-        An error of the relay itself is told to `failed`.
+        Args:
+            failed: What is told when the relay itself has failed.
         """
         self.url = url
         self.host = url.raw_authority.rpartition("@")[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..faults import Fault, Slow
+from ..journal import NothingCame
 from ..server import WebSocketRoute
 from ..websockets import Connection
 from .base import scenario, scenarios
@@ -28,7 +29,13 @@ class ForwardWebSocketSuite(WebSocketSuite):
 
     async def connect(self) -> Connection:
         """Wait for the bot's next connection."""
-        self._connection = await self.platform.connected(deadline=self.patience)
+        try:
+            self._connection = await self.platform.connected(deadline=self.patience)
+        except NothingCame as error:
+            if not self.bot.is_running:
+                code = self.bot.exit_code
+                raise AssertionError(f"the bot has ended, with exit code {code}: {error}") from None
+            raise
         return self._connection
 
     @scenario

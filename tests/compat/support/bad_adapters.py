@@ -16,7 +16,7 @@ from nonebot import get_driver
 from nonebot.adapters import Bot as BaseBot
 from nonebot.drivers import Request, Response, WebSocket
 
-from .good_adapter import HTTP, SOCKET, TOKEN
+from .good_adapter import HTTP, PAUSE, SOCKET, TOKEN
 from .good_adapter import Adapter as GoodAdapter
 
 HUGE = 1_000_000
@@ -48,13 +48,6 @@ class CallsOneByOne(GoodAdapter):
     async def say(self, text: str) -> None:
         async with self.turn:
             await super().say(text)
-
-
-class CutsHandlersOff(GoodAdapter):
-    async def stop(self) -> None:
-        for handler in self.handlers:
-            handler.cancel()
-        await super().stop()
 
 
 class LeavesATask(GoodAdapter):
@@ -122,7 +115,7 @@ class ClosesForEverAfterHuge(GoodAdapter):
             await websocket.close(1009)
 
 
-class EndsWithoutClosing(GoodAdapter):
+class ExitsAtTheStop(GoodAdapter):
     async def stop(self) -> None:
         os._exit(0)
 
@@ -185,6 +178,17 @@ class WantsWholePieces(GoodAdapter):
         HANDLER.data_received = data_received
         loop.create_connection = create_connection
         await super().start()
+
+
+class LetsStrangersInForAMoment(GoodAdapter):
+    async def serve(self, websocket: WebSocket) -> None:
+        if not self.allows(websocket.request.headers.get("Authorization")):
+            await websocket.accept()
+            self.bot_connect(self.bot)
+            await asyncio.sleep(PAUSE)
+            await websocket.close(1008)
+            return
+        await super().serve(websocket)
 
 
 class NoticesNoEnd(GoodAdapter):

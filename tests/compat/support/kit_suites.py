@@ -100,12 +100,14 @@ def identity(suite: type[Small], rule: str) -> tuple[Any, str]:
     return getattr(suite, name), case
 
 
-def play(suite: type[Small], rule: str, bad: str = GOOD, patience: float = 20.0) -> None:
+def play(
+    suite: type[Small], rule: str, bad: str = GOOD, patience: float = 20.0, driver: str = OURS
+) -> None:
     """Run a rule in this process, whose bot is in one of its own."""
     name, _, case = rule.rstrip("]").partition("[")
     made = type(suite.__name__, (suite,), {"bad": bad, "patience": patience})()
     test = getattr(made, name)
     if case:
-        test(OURS, test.cases[case])
+        test(driver, test.cases[case])
     else:
-        test(OURS)
+        test(driver)

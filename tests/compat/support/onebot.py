@@ -120,7 +120,8 @@ class Platform(testing.Platform):
             headers["X-Self-ID"] = self_id
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        connection = await self.connect(url, headers=headers)
+        # A bot that systemd starts listens before it is up.
+        connection = await self.connect(url, headers=headers, deadline=60)
         yield connection
         await connection.close()
 
