@@ -24,7 +24,7 @@ def test_each_port_is_another_one_that_is_free() -> None:
 
 
 def test_another_process_is_given_other_ports() -> None:
-    code = "from nonebot_aiohttp.testing import ports; print(ports.free_port())"
+    code = "from nonebot_aiohttp.testing.bots import ports; print(ports.free_port())"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     own = ports.free_port()
     assert abs(int(ran.stdout) - own) > 0

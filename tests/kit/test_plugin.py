@@ -91,8 +91,8 @@ def test_nothing_is_imported_early(project: Project) -> None:
 
         def test_only_the_plugin_is_rewritten():
             from nonebot_aiohttp.testing.fixtures import kept
-from nonebot_aiohttp.testing import plugin
-from nonebot_aiohttp.testing.platforms import platform
+            from nonebot_aiohttp.testing import plugin
+            from nonebot_aiohttp.testing.platforms import platform
             assert "@pytest_ar" in vars(plugin)
             assert "@pytest_ar" not in vars(platform)
         """,
