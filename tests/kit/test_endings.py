@@ -18,7 +18,7 @@ from nonebot_aiohttp.testing.bots.base import BadEnd, LeftBehind
 from nonebot_aiohttp.testing.bots.output import Output
 from nonebot_aiohttp.testing.bots.process import BotProcess
 from nonebot_aiohttp.testing.inside.telling import END, START
-from tests.functional import test_kit_process as programs
+from tests.kit import test_process as programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 

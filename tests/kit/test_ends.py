@@ -11,7 +11,7 @@ import pytest
 from nonebot_aiohttp.testing.bots.process import BotProcess
 from nonebot_aiohttp.testing.bots.up import DidNotStart
 
-from .test_kit_process import bot
+from .test_process import bot
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 

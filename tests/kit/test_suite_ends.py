@@ -20,7 +20,7 @@ from nonebot_aiohttp.testing.common.timeline import BOT, timeline
 from nonebot_aiohttp.testing.platforms.platform import Platform
 from nonebot_aiohttp.testing.suites.base import Suite
 from nonebot_aiohttp.testing.suites.ends import begin_to_stop
-from tests.functional import test_kit_process as programs
+from tests.kit import test_process as programs
 
 ports.claim()
 
