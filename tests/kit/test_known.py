@@ -127,3 +127,12 @@ def test_rules_that_need_something(attribute: str) -> None:
         for name in whole
         if getattr(getattr(WebhookSuite, name.partition("[")[0]), "needs", None) == attribute
     }
+
+
+def test_a_suite_that_lacks_something_is_an_error() -> None:
+    """Pytest collects no abstract class, so a misspelt method would leave all of its tests out."""
+    with pytest.raises(TypeError, match="TestHalf lacks event, headers, result, said, settings"):
+        type("TestHalf", (WebhookSuite,), {"path": "/"})
+    with pytest.raises(TypeError, match=r"TestNowhere lacks event, .*, path: fill that in"):
+        type("TestNowhere", (WebhookSuite,), {})
+    assert issubclass(type("Common", (WebhookSuite,), {}), WebhookSuite)

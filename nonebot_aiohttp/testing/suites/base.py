@@ -26,7 +26,7 @@ from ..platforms.seen import Call
 from ..platforms.websockets import Received
 from ..wire.faults import Fault, Hang, Status
 from .ends import begin_to_stop, ended
-from .rules import Known, check_known, marks_of, needs
+from .rules import Known, check_filled_in, check_known, marks_of, needs
 
 Message = Call | Received
 """An API call of the bot: over HTTP, or over a WebSocket."""
@@ -137,6 +137,10 @@ class Suite(abc.ABC):
     platform: Platform
     bot: BotProcess
     driver: str
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_filled_in(cls)
 
     @abc.abstractmethod
     def settings(self, platform: Platform) -> Mapping[str, Any]:

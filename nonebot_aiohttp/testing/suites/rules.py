@@ -59,6 +59,26 @@ def names_of(suite: type) -> list[str]:
     return found
 
 
+def check_filled_in(suite: type) -> None:
+    """Refuse tests that lack something: pytest would leave an abstract class out without a word.
+
+    Raises:
+        TypeError: A class whose name begins with ``Test`` has abstract methods, or no path.
+    """
+    if not suite.__name__.startswith("Test"):
+        return
+    attributes = {name: getattr(suite, name, None) for name in dir(suite)}
+    lacks = [
+        name for name, value in attributes.items() if getattr(value, "__isabstractmethod__", False)
+    ]
+    lacks += ["path"] if attributes.get("path") == "" else []
+    if lacks:
+        raise TypeError(
+            f"{suite.__name__} lacks {', '.join(lacks)}: fill that in, or give what others derive"
+            " from a name without Test"
+        )
+
+
 def check_known(suite: type, known: Mapping[str, Known]) -> None:
     """Fail the collection of a suite that knows of tests which it does not have."""
     names = set(names_of(suite))
