@@ -43,7 +43,7 @@ nitpick_ignore_regex = [
     # What NoneBot gets is of its own types.
     (r"py:.*", r"nonebot_aiohttp\.nonebot2\.(client|websocket)\.Nonebot\w+"),
     # Packages whose pages we do not link to.
-    (r"py:.*", r"(_pytest|loguru|nonebot|prometheus_client|pydantic|yarl)\..+"),
+    (r"py:.*", r"(_pytest|loguru|multidict|nonebot|prometheus_client|pydantic|yarl)\..+"),
     # Imported for types alone.
     (r"py:.*", r"CollectorRegistry"),
 ]
