@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,31 +11,16 @@ import pytest
 from nonebot_aiohttp import testing
 from nonebot_aiohttp.testing import suites
 from nonebot_aiohttp.testing.suites.base import scenario
+from tests.compat.support.onebot import LIFECYCLE, SELF_ID, message_event
 
 from .support.known import CLOSED, MEBIBYTE, NOT_JSON
-
-SELF_ID = "10001"
-numbers = itertools.count(1)
 
 
 class OneBot11(suites.Suite):
     adapter = "nonebot.adapters.onebot.v11"
 
     def event(self, text: str) -> Any:
-        number = next(numbers)
-        return {
-            "time": 1_700_000_000 + number,
-            "self_id": int(SELF_ID),
-            "post_type": "message",
-            "message_type": "private",
-            "sub_type": "friend",
-            "message_id": number,
-            "user_id": 20002,
-            "message": [{"type": "text", "data": {"text": text}}],
-            "raw_message": text,
-            "font": 0,
-            "sender": {"user_id": 20002, "nickname": "friend"},
-        }
+        return message_event(text)
 
     def said(self, call: suites.base.Message) -> str | None:
         if isinstance(call, testing.Call):
@@ -91,15 +75,7 @@ class TestForward(OneBot11, suites.ForwardWebSocketSuite):
 
     async def greet(self, connection: testing.Connection) -> None:
         assert connection.call.headers["authorization"] == f"Bearer {self.token}"
-        await connection.send(
-            {
-                "time": 1_700_000_000,
-                "self_id": int(SELF_ID),
-                "post_type": "meta_event",
-                "meta_event_type": "lifecycle",
-                "sub_type": "connect",
-            }
-        )
+        await connection.send(LIFECYCLE)
 
 
 class TestWebhook(OneBot11, suites.WebhookSuite):
