@@ -74,7 +74,7 @@ async def test_a_walk_ends_over_a_driver_that_takes_no_event_any_more(
     async def refuse(
         endpoints: AdapterEndpoints, target: Any, request: HTTPRequest, source: Any = None
     ) -> HTTPResponse:
-        if next(answered) > 50:
+        if next(answered) > 10:  # A loaded machine has not answered many more in that second.
             return HTTPResponse(503)
         return await handle(endpoints, target, request, source)
 
