@@ -159,6 +159,7 @@ class Lifespan:
         self._listener: Listener | None = None
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
+        self._several: list[tuple[Hook, Callable[[], int]]] = []
         self._pool = pool
         self._loops = loops
         self._connections = connections
@@ -188,9 +189,17 @@ class Lifespan:
         """Add a hook that runs at the start, after the hooks that were added before."""
         self._startup.append(hook)
 
-    def on_shutdown(self, hook: Hook) -> None:
-        """Add a hook that runs at the stop, before the hooks that were added before."""
+    def on_shutdown(self, hook: Hook, slices: Callable[[], int] | None = None) -> None:
+        """Add a hook that runs at the stop, before the hooks that were added before.
+
+        Args:
+            hook: The hook.
+            slices: Returns how many slices of the stop's time what precedes the hook leaves to it:
+                as many as it runs functions, one after the other. None is always 1.
+        """
         self._shutdown.append(hook)
+        if slices is not None:
+            self._several.append((hook, slices))
 
     def serve_operators(self, listener: Listener, watch: Watch) -> None:
         """Take what serves operators.
@@ -284,7 +293,7 @@ class Lifespan:
             await self._connections.close_all(WSCloseCode.GOING_AWAY, "the bot stops", deadline)
             await self._loops.stop(deadline)
             deadline.begin_hooks()
-            await self._hooks.drain(deadline.for_hooks(behind=len(self._shutdown)))
+            await self._hooks.drain(deadline.for_hooks(behind=self._slices(self._shutdown)))
             await end_work(self._hooks, deadline)
 
     async def _close(self, deadline: Deadline) -> None:
@@ -300,10 +309,15 @@ class Lifespan:
             await self._close_pool(deadline)
 
     async def _run_shutdown_hooks(self, deadline: Deadline) -> None:
-        for behind, hook in reversed(tuple(enumerate(self._shutdown))):
+        for number, hook in reversed(tuple(enumerate(self._shutdown))):
             running = call_hooks([hook], "shutdown")
             label = f"the shutdown hook {hook_name(hook)}"
-            await end_within(running, deadline.for_hooks(behind), deadline, label)
+            seconds = deadline.for_hooks(behind=self._slices(self._shutdown[:number]))
+            await end_within(running, seconds, deadline, label)
+
+    def _slices(self, hooks: Sequence[Hook]) -> int:
+        more = sum(slices() - 1 for hook, slices in self._several if hook in hooks)
+        return len(hooks) + more
 
     async def _close_pool(self, deadline: Deadline) -> None:
         try:

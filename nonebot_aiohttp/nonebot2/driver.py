@@ -163,7 +163,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         keeper = LifespanKeeper(self._lifespan, self._functions)
         life.on_startup(self._begin)
         life.on_startup(keeper.start)
-        life.on_shutdown(keeper.stop)
+        life.on_shutdown(keeper.stop, lambda: self._functions.slices)
 
     def _make_guest(self, config: Config, gate: Gate, kept: Kept) -> Guest:
         """Make the FastAPI application for plugins, which needs an extra."""

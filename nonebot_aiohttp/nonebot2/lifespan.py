@@ -51,6 +51,11 @@ class ShutdownFunctions:
         """Add a function, sync or async, which runs before those that were added earlier."""
         self._functions.append(function)
 
+    @property
+    def slices(self) -> int:
+        """Slices of the stop's time: one a function, and one for NoneBot's tasks after them."""
+        return len(self._functions) + 1
+
     async def run(self) -> None:
         """Run all functions."""
         self._left = list(self._functions)

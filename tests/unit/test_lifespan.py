@@ -232,9 +232,10 @@ async def test_at_the_deadline_the_rest_is_cut_off_and_logged(logs: Logs) -> Non
 
 
 @pytest.mark.promise("life: disconnect hooks run within the deadline")
-async def test_disconnect_hooks_leave_a_slice_to_the_shutdown_hooks(
+async def test_disconnect_hooks_leave_slices_to_the_shutdown_hooks(
     fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As many as the hooks run functions: one for that of the parts, and four for the other."""
     drained: list[float] = []
 
     async def drain(timeout: float) -> None:
@@ -243,10 +244,11 @@ async def test_disconnect_hooks_leave_a_slice_to_the_shutdown_hooks(
     parts = Parts(20, fake_clock.clock)
     monkeypatch.setattr(parts.hooks, "drain", drain)
     parts.during["loops stop"] = lambda: fake_clock.advance(6)
+    parts.lifespan.on_shutdown(lambda: None, lambda: 4)
     await parts.lifespan.start()
     await parts.lifespan.stop()
     # The second time for those that a shutdown hook has started.
-    assert drained == [30 - SLICE, 30]
+    assert drained == [30 - 5 * SLICE, 30]
 
 
 @pytest.mark.parametrize(

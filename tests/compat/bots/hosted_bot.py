@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import hosting
@@ -88,6 +89,7 @@ def register() -> None:
 
     @driver.on_shutdown
     async def farewell() -> None:
+        await asyncio.sleep(0.1)  # As long as a request to a platform takes.
         await ask("shutdown")
 
     @driver.on_bot_disconnect
