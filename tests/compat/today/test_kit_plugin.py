@@ -261,7 +261,7 @@ pytest_plugins = ["nonebot_aiohttp.testing.plugin"]
 
 def pytest_configure(config):
     config.stash[NONEBOT_INIT_KWARGS] = {
-        "driver": "~fastapi+~httpx+~websockets",
+        "driver": "~fastapi+~aiohttp",
         "onebot_access_token": "a token",
         "_env_file": None,
     }
