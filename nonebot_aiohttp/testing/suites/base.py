@@ -20,10 +20,10 @@ from ..common.journal import Journal, NothingCame, Reader
 from ..common.timeline import timeline
 from ..inside.echo import ADAPTER, echo_bot
 from ..inside.hosting import Program
+from ..platforms.messages import Received
 from ..platforms.platform import Platform
 from ..platforms.replies import Json
 from ..platforms.seen import Call
-from ..platforms.websockets import Received
 from ..wire.faults import Fault, Hang, Status
 from .ends import begin_to_stop, ended
 from .rules import Known, check_filled_in, check_known, marks_of, needs
@@ -222,13 +222,18 @@ class Suite(abc.ABC):
             )
             yield self.bot
 
-    async def reached_in_vain(self) -> None:
-        """Wait until the bot has reached for its platform, which is not there.
+    @asynccontextmanager
+    async def running_before_the_platform(self) -> AsyncIterator[BotProcess]:
+        """Run the bot, and start the platform only when the bot has reached for it in vain.
 
         Whether an attempt was made decides what is tested, and most adapters log that it failed.
         """
-        with contextlib.suppress(NothingCame):
-            await self.bot.logged(PROBLEM, deadline=IN_VAIN)
+        await self.platform.stop()
+        async with self.running() as bot:
+            with contextlib.suppress(NothingCame):
+                await bot.logged(PROBLEM, deadline=IN_VAIN)
+            await self.platform.start()
+            yield bot
 
     @abc.abstractmethod
     async def send(self, event: Any) -> None:

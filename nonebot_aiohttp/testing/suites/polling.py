@@ -153,8 +153,5 @@ class PollingSuite(Suite):
     @scenario
     async def test_a_start_without_the_platform_is_made_good(self) -> None:
         """A bot that starts before its platform polls as soon as that is there."""
-        await self.platform.stop()
-        async with self.running():
-            await self.reached_in_vain()
-            await self.platform.start()
+        async with self.running_before_the_platform():
             await self.assert_answers("at last")

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import abc
-import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from ..common.journal import NothingCame
-from ..platforms.client import NoAnswer, Refused
+from ..platforms.client import Refused
 from ..platforms.websockets import Connection
 from ..wire.faults import Close, Fault, Slow
-from .base import PAUSE, WRONG, scenario, scenarios
-from .rules import needs
+from .base import scenario, scenarios
+from .inbound import InboundSuite
 from .websocket import ENDS, WebSocketSuite
 
 
-class ReverseWebSocketSuite(WebSocketSuite):
-    """What a platform that connects to the bot by WebSocket does to it.
-
-    Attributes:
-        path: The path of the bot's WebSocket.
-    """
-
-    path: ClassVar[str] = ""
+class ReverseWebSocketSuite(InboundSuite, WebSocketSuite):
+    """What a platform that connects to the bot by WebSocket does to it."""
 
     @abc.abstractmethod
     def handshake(self, token: str | None) -> Mapping[str, str]:
         """Return the headers of the handshake that show a token; None shows none."""
-
-    def target(self, token: str | None) -> str:
-        """Return the path with the query, for platforms that show the token there."""
-        return self.path
 
     async def connect(self, **options: Any) -> Connection:
         """Open a WebSocket to the bot, with options of `Platform.connect`."""
@@ -42,15 +31,7 @@ class ReverseWebSocketSuite(WebSocketSuite):
 
     async def come_back(self) -> Connection:
         """Open a WebSocket again, and again, as platforms do, until the bot lets it in."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self.patience
-        while True:
-            try:
-                return await self.connect()
-            except (Refused, NoAnswer):
-                if loop.time() > end:
-                    raise
-            await asyncio.sleep(PAUSE)
+        return await self.insist(self.connect, Refused)
 
     async def connect_with(self, token: str | None, **options: Any) -> Connection:
         """Open a WebSocket that shows a token; None shows none."""
@@ -90,20 +71,6 @@ class ReverseWebSocketSuite(WebSocketSuite):
         """Say something over a connection, and no other one, and wait until it is answered."""
         await connection.send(self.event(f"/say {text}"))
         await self.answered(text)
-
-    @needs("token")
-    @scenario
-    async def test_wrong_credentials_are_refused(self) -> None:
-        """A handshake with a wrong token is refused, or the WebSocket closed."""
-        async with self.running():
-            await self.assert_refused(WRONG)
-
-    @needs("token")
-    @scenario
-    async def test_missing_credentials_are_refused(self) -> None:
-        """A handshake without a token is refused, or the WebSocket closed."""
-        async with self.running():
-            await self.assert_refused(None)
 
     @scenario
     async def test_credentials_that_come_late_are_accepted(self) -> None:

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from ..platforms.client import Answer, NoAnswer
 from ..platforms.replies import Json
 from ..wire.faults import Cut, Fault, Reset, Slow
-from .base import GARBAGE, HUGE, PAUSE, TINY, WRONG, Suite, scenario, scenarios
-from .rules import needs
+from .base import GARBAGE, HUGE, TINY, scenario, scenarios
+from .inbound import InboundSuite
 
 BROKEN: dict[str, Fault] = {"cut": Cut(after=150), "reset": Reset()}
 """How a webhook ends before it is whole."""
@@ -22,24 +22,18 @@ LATE = 2.0
 """Seconds that a slow body takes, whose head comes at the same pace."""
 
 
-class WebhookSuite(Suite):
+class WebhookSuite(InboundSuite):
     """What a platform that posts its events does to the bot.
 
     Attributes:
-        path: The path of the bot's webhook.
         method: The method of a webhook.
     """
 
-    path: ClassVar[str] = ""
     method: ClassVar[str] = "POST"
 
     @abc.abstractmethod
     def headers(self, body: bytes, token: str | None) -> Mapping[str, str]:
         """Return the headers of a webhook, with what a token makes of its body; None is without."""
-
-    def target(self, token: str | None) -> str:
-        """Return the path with the query, for platforms that show the token there."""
-        return self.path
 
     def encode(self, event: Json | bytes) -> bytes:
         """Make the body of an event: JSON, unless it is bytes already."""
@@ -70,15 +64,7 @@ class WebhookSuite(Suite):
 
     async def send_until_taken(self, event: Json | bytes) -> None:
         """Send an event again and again, as platforms do, until the bot takes it."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self.patience
-        while True:
-            try:
-                return await self.send(event)
-            except (AssertionError, NoAnswer):
-                if loop.time() > end:
-                    raise
-            await asyncio.sleep(PAUSE)
+        await self.insist(lambda: self.send(event), AssertionError)
 
     async def assert_refused(self, token: str | None) -> None:
         """Send an event with credentials, and assert that the bot does not take it."""
@@ -86,20 +72,6 @@ class WebhookSuite(Suite):
         assert 400 <= answer.status < 500, f"answered {answer.status}, not with 4xx"
         await self.assert_answers("yes")
         assert not self.was_said("no"), "the event was handled"
-
-    @needs("token")
-    @scenario
-    async def test_wrong_credentials_are_refused(self) -> None:
-        """A webhook with a wrong token or signature is answered 4xx, and not handled."""
-        async with self.running():
-            await self.assert_refused(WRONG)
-
-    @needs("token")
-    @scenario
-    async def test_missing_credentials_are_refused(self) -> None:
-        """A webhook without a token or signature is answered 4xx, and not handled."""
-        async with self.running():
-            await self.assert_refused(None)
 
     @scenario
     async def test_credentials_that_come_late_are_accepted(self) -> None:
@@ -172,9 +144,6 @@ class WebhookSuite(Suite):
     @scenario
     async def test_a_start_without_the_platform_is_made_good(self) -> None:
         """A bot that starts before its platform's API answers events as soon as that is there."""
-        await self.platform.stop()
-        async with self.running():
-            await self.reached_in_vain()
-            await self.platform.start()
+        async with self.running_before_the_platform():
             await self.send_until_taken(self.event("/say at last"))
             await self.answered("at last")
