@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ..common.journal import Journal
+
+T = TypeVar("T")
 
 
 class BadEnd(AssertionError):
@@ -61,15 +64,26 @@ class Bot:
             AssertionError: The bot has ended without it.
         """
         what = f"line {number} of the log with {_text_of(wanted)!r}"
+        return await self._nth(self.log, number, lambda line: matches(wanted, line), what, deadline)
 
-        def decide(lines: Sequence[str]) -> str | None:
-            found = [line for line in lines if matches(wanted, line)]
+    async def _nth(
+        self,
+        journal: Journal[T],
+        number: int,
+        is_wanted: Callable[[T], bool],
+        what: str,
+        deadline: float | None,
+    ) -> T:
+        """Wait for the item with that number among those that are wanted, and return it."""
+
+        def decide(items: Sequence[T]) -> T | None:
+            found = [item for item in items if is_wanted(item)]
             if len(found) < number:
                 self._insist(what)
                 return None
             return found[number - 1]
 
-        return await self.log.wait(decide, what, deadline)
+        return await journal.wait(decide, what, deadline)
 
     def _insist(self, what: str) -> None:
         """Raise if something cannot come any more."""

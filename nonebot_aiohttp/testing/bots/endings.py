@@ -24,9 +24,9 @@ class Ending:
 
     Attributes:
         check_leaks: Whether what is left is a failure.
-        allow_tracebacks: Whether tracebacks in the log during the stop are none.
+        allow_tracebacks: Whether the bot may log tracebacks during its stop.
         first_line: The number of the first line of the run's log.
-        stop_line: The first line after a signal that stops the bot; None if there was none.
+        stop_line: The first line after a signal that stops the bot; None if no signal was sent.
         signals: The signals that the test has sent.
         has_to_stop: Whether it was stopped by `BotProcess.stop`, or at the end of its block.
         is_expected: Whether the test has waited for the end, or read the exit code.

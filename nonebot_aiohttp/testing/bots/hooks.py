@@ -94,7 +94,7 @@ class Hooks:
         Args:
             *bot_classes: Further classes of bots, which derive from neither NoneBot2's ``Bot`` nor
                 nonebot_aiohttp's. The others are found without being named.
-            driver: The driver whose hooks are noted; None for none.
+            driver: A driver whose hooks are noted, too; None leaves drivers out.
         """
         self._places = [
             _Place(owner, name, kind, container, tuple(container))
@@ -103,7 +103,7 @@ class Hooks:
         ]
 
     def added(self) -> list[str]:
-        """Describe the hooks that were registered since; empty if there are none."""
+        """Describe the hooks that were registered since; the list is empty if nothing was."""
         return [line for place in self._places for line in place.added()]
 
     def restore(self) -> None:
@@ -130,8 +130,8 @@ def restored_hooks(*bot_classes: type, driver: Any = None) -> Iterator[Hooks]:
 
     Args:
         *bot_classes: Classes of bots that derive from no ``Bot`` of NoneBot2 or nonebot_aiohttp.
-        driver: The driver whose hooks are put back, too, such as ``nonebot.get_driver()``; None for
-            none.
+        driver: The driver whose hooks are put back, too, such as ``nonebot.get_driver()``; None
+            leaves drivers out.
     """
     hooks = Hooks(*bot_classes, driver=driver)
     _restoring.append(hooks)

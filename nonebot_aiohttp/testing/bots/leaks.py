@@ -1,6 +1,6 @@
 """``Leaks``: what has appeared on an event loop and in its process, and should be gone.
 
-What the kit itself has open there, such as a platform's sockets, is none.
+The kit itself has sockets open there, such as those of a platform. They do not count.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import importlib
 import importlib.util
 import os
 import signal
-import socket
-import stat
 import sys
-import tracemalloc
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from types import FrameType
 from typing import Any
 
+from ..common.opened import (
+    copied,
+    lists_descriptors,
+    made_at,
+    place_of,
+    shown_address,
+    socket_descriptors,
+)
 from ..common.owned import owned, owned_sockets
 
 MOMENT = 2.0
@@ -30,8 +34,6 @@ _TURNS = 20
 """Turns of the loop in which most of it goes, before the clock is looked at."""
 
 _PAUSE = 0.01
-
-_DESCRIPTORS = "/dev/fd"
 
 _TIMER = getattr(signal, "SIGALRM", None)
 """The signal of pytest-timeout, which sets its handler during the test."""
@@ -78,13 +80,9 @@ def _runs_a_test(task: asyncio.Task[Any]) -> bool:
 def describe_task(task: asyncio.Task[Any]) -> str:
     """Name a task that still runs, and the line at which it stands."""
     coroutine: Any = task.get_coro()
-    where = "".join(f", which stands at {_place(frame)}" for frame in task.get_stack(limit=1))
+    where = "".join(f", which stands at {place_of(frame)}" for frame in task.get_stack(limit=1))
     name = getattr(coroutine, "__qualname__", type(coroutine).__qualname__)
     return f"a task that still runs: {task.get_name()}, coroutine {name}{where}"
-
-
-def _place(frame: FrameType) -> str:
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def open_clients() -> dict[int, str]:
@@ -113,30 +111,25 @@ def _family(root: type) -> Iterator[int]:
 
 
 def _describe_client(client: Any) -> str:
-    """Name a client, and where it was made as far as PYTHONTRACEMALLOC has Python remember it."""
-    text = f"an aiohttp.{type(client).__name__} that nobody has closed"
-    trace = tracemalloc.get_object_traceback(client)
-    return text if trace is None else text + ", made at\n" + "\n".join(trace.format())
+    """Name a client, and where it was made."""
+    return f"an aiohttp.{type(client).__name__} that nobody has closed{made_at(client)}"
 
 
 def open_sockets() -> dict[tuple[int, int], str]:
     """Describe the sockets of the process that have an address, by descriptor and inode.
 
-    Where descriptors are not listed, on Windows, psutil is asked; without it there are none.
+    Where descriptors are not listed, on Windows, psutil is asked; without it nothing is found.
     """
-    if not os.path.isdir(_DESCRIPTORS):
+    if not lists_descriptors():
         return _from_psutil()
     numbers, addresses = owned_sockets()
     found = {}
-    for name in os.listdir(_DESCRIPTORS):
-        number = int(name)
-        # The descriptor that has listed the folder is closed by now.
-        with suppress(OSError):
-            status = os.fstat(number)
-            if stat.S_ISSOCK(status.st_mode) and number not in numbers:
+    for number, inode in socket_descriptors():
+        if number not in numbers:
+            with suppress(OSError):
                 address, text = _describe_socket(number)
                 if address and address not in addresses:
-                    found[number, status.st_ino] = text
+                    found[number, inode] = text
     return found
 
 
@@ -146,21 +139,17 @@ def _from_psutil() -> dict[tuple[int, int], str]:
     psutil: Any = importlib.import_module("psutil")
     _, addresses = owned_sockets()
     places = {tuple(each.laddr) for each in psutil.Process().net_connections()} - addresses
-    return {place: f"an open socket at {_shown(place)}" for place in places}
+    return {place: f"an open socket at {shown_address(place)}" for place in places}
 
 
 def _describe_socket(number: int) -> tuple[Any, str]:
     """Return the address of a socket, which an event loop's own pair has not, and a text."""
-    with socket.socket(fileno=os.dup(number)) as copy:
+    with copied(number) as copy:
         address = copy.getsockname()
-        text = f"an open socket at {_shown(address)}"
+        text = f"an open socket at {shown_address(address)}"
         with suppress(OSError):
-            text += f", connected to {_shown(copy.getpeername())}"
+            text += f", connected to {shown_address(copy.getpeername())}"
         return address, text
-
-
-def _shown(address: Any) -> str:
-    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else repr(address)
 
 
 def signal_handlers() -> dict[str, object]:

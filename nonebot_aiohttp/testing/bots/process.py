@@ -36,8 +36,8 @@ _LONGEST = 200
 
 _PAUSE = 0.02
 
-_BREAK = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
-"""What stops a process group on Windows, where SIGTERM ends it without a word."""
+_STOP = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)
+"""What stops a bot: Ctrl+Break on Windows, where SIGTERM ends a process without a word."""
 
 
 class BotProcess(Bot):
@@ -93,7 +93,7 @@ class BotProcess(Bot):
             wait: Whether the start waits until the bot is up; otherwise `up` does.
             deadline: Seconds for the start, and for the end.
             check_leaks: Whether what the bot leaves behind is a failure.
-            allow_tracebacks: Whether tracebacks in the log during its stop are none.
+            allow_tracebacks: Whether the bot may log tracebacks during its stop.
 
         Raises:
             FileNotFoundError: The program does not exist.
@@ -261,7 +261,7 @@ class BotProcess(Bot):
         It is asked once: drivers take a second signal as haste.
         """
         if self._ending.stop_line is None:
-            self.signal(signal.SIGTERM if IS_POSIX else _BREAK)
+            self.signal(_STOP)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process, such as ``signal.SIGUSR1``; nothing if it has ended.
@@ -274,7 +274,7 @@ class BotProcess(Bot):
 
     def interrupt(self) -> None:
         """Press Ctrl+C: as a terminal does, it reaches the child processes too."""
-        number = signal.SIGINT if IS_POSIX else _BREAK
+        number = signal.SIGINT if IS_POSIX else _STOP
         self._ending.expect(number, len(self.log))
         self._running().send_to_group(number)
 
@@ -330,15 +330,9 @@ class BotProcess(Bot):
             AssertionError: The bot has ended without it.
         """
         awaited = f"tell({what!r}) number {number}"
-
-        def decide(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-            found = [entry for entry in entries if entry["what"] == what]
-            if len(found) < number:
-                self._insist(awaited)
-                return None
-            return found[number - 1]
-
-        return await self._entries.wait(decide, awaited, deadline)
+        return await self._nth(
+            self._entries, number, lambda entry: bool(entry["what"] == what), awaited, deadline
+        )
 
     def all_told(self, what: str | None = None, *, late: bool = True) -> list[dict[str, Any]]:
         """Return what the bot has told so far under a name, or all of it.

@@ -152,7 +152,7 @@ class Served(Bot, Generic[D]):
         await serving
 
     async def ended(self, deadline: float | None = None) -> None:
-        """Wait until the driver has ended without `stop`, which is no failure then.
+        """Wait until the driver has ended by itself, as the test expects.
 
         Args:
             deadline: Seconds; None is `deadline` of this object.

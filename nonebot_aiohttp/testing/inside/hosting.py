@@ -26,8 +26,10 @@ SAVE = getattr(signal, "SIGVTALRM", None)
 No server that is known uses it; gunicorn has a meaning for SIGUSR1 and SIGUSR2.
 """
 
-COLOURS = ("FORCE_COLOR", "CLICOLOR_FORCE", "PYCHARM_HOSTED", "TRAVIS", "CIRCLECI", "APPVEYOR")
-MORE_COLOURS = ("GITLAB_CI", "GITHUB_ACTIONS")
+COLOURS = (
+    *("FORCE_COLOR", "CLICOLOR_FORCE", "PYCHARM_HOSTED", "TRAVIS", "CIRCLECI", "APPVEYOR"),
+    *("GITLAB_CI", "GITHUB_ACTIONS"),
+)
 """Variables that make loguru, Python or click write colours into a pipe."""
 
 NOT_THE_MACHINES = ("DRIVER", "HOST", "PORT", "ENVIRONMENT", "PYTHONWARNINGS", "LOG_LEVEL")
@@ -128,7 +130,7 @@ def environment(folder: Path | None) -> dict[str, str]:
     Args:
         folder: A folder that the bot imports from first.
     """
-    away = {*COLOURS, *MORE_COLOURS, *NOT_THE_MACHINES}
+    away = {*COLOURS, *NOT_THE_MACHINES}
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -9,15 +9,14 @@ import importlib.util
 import os
 import signal
 import socket
-import stat
 import sys
 import threading
-import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import CoroutineType, FrameType
 from typing import Any
 
+from ..common.opened import copied, made_at, place_of, shown_address, socket_descriptors
 from .hosting import SAVE, measures_coverage
 from .telling import send
 
@@ -156,14 +155,11 @@ def _authors_part(task: asyncio.Task[Any]) -> CoroutineType[Any, Any, Any] | Non
 
 
 def _describe_task(task: asyncio.Task[Any], found: CoroutineType[Any, Any, Any]) -> str:
+    frame: FrameType | None = found.cr_frame
     return (
-        f"a task that still runs after all shutdown hooks: {task.get_name()},"
-        f" coroutine {found.__qualname__}, which stands at {_place(found.cr_frame)}"
+        f"a task that still runs after all shutdown hooks: {task.get_name()}, coroutine"
+        f" {found.__qualname__}, which stands at {'its end' if frame is None else place_of(frame)}"
     )
-
-
-def _place(frame: FrameType | None) -> str:
-    return "its end" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _open_sessions() -> Iterator[str]:
@@ -174,44 +170,30 @@ def _open_sessions() -> Iterator[str]:
     for found in gc.get_objects():
         # Not isinstance, because a proxy object may run code when it is asked for its class.
         if issubclass(type(found), kind) and not found.closed:
-            yield f"an aiohttp.ClientSession that nobody has closed{_made_at(found)}"
-
-
-def _made_at(found: object) -> str:
-    """Tell where an object was made, as far as PYTHONTRACEMALLOC has Python remember it."""
-    trace = tracemalloc.get_object_traceback(found)
-    return "" if trace is None else ", made at\n" + "\n".join(trace.format())
+            yield f"an aiohttp.ClientSession that nobody has closed{made_at(found)}"
 
 
 def _sockets() -> dict[tuple[int, int], str]:
     """Describe the TCP sockets of the process; Windows does not list them."""
     found = {}
-    for name in os.listdir("/dev/fd") if os.path.isdir("/dev/fd") else ():
-        # The descriptor that has listed the folder is closed by now.
+    for number, inode in socket_descriptors():
         with suppress(OSError):
-            number = int(name)
-            status = os.fstat(number)
-            if stat.S_ISSOCK(status.st_mode):
-                text = _describe_socket(number)
-                if text is not None:
-                    found[number, status.st_ino] = text
+            text = _describe_socket(number)
+            if text is not None:
+                found[number, inode] = text
     return found
 
 
 def _describe_socket(number: int) -> str | None:
-    with socket.socket(fileno=os.dup(number)) as copy:
+    with copied(number) as copy:
         if copy.family not in (socket.AF_INET, socket.AF_INET6):
             return None  # Such as the pair of each event loop.
         if copy.type != socket.SOCK_STREAM:
             return None  # Such as a resolver's.
-        text = f"an open socket, {_address(copy.getsockname())}"
+        text = f"an open socket, {shown_address(copy.getsockname())}"
         with suppress(OSError):
-            text += f" to {_address(copy.getpeername())}"
+            text += f" to {shown_address(copy.getpeername())}"
         return text
-
-
-def _address(address: tuple[Any, ...]) -> str:
-    return f"{address[0]}:{address[1]}"
 
 
 def _save_coverage() -> None:
