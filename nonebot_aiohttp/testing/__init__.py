@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from .inside.echo import echo_bot
     from .inside.telling import tell
     from .platforms.client import Answer, NoAnswer, Refused
-    from .platforms.platform import FunctionFailed, Platform, UnexpectedRequests, UnusedReplies
+    from .platforms.messages import Closed, Received
+    from .platforms.platform import Platform
     from .platforms.polling import Updates
+    from .platforms.problems import FunctionFailed, UnexpectedRequests, UnusedReplies
     from .platforms.replies import Reply
     from .platforms.routes import Route
     from .platforms.seen import Call, Upload
     from .platforms.server import WebSocketRoute
-    from .platforms.websockets import Closed, Connection, Received
+    from .platforms.websockets import Connection
     from .suites import (
         ForwardWebSocketSuite,
         Known,
@@ -157,15 +159,12 @@ _NAMES = {
         "Journal",
         "NothingCame",
     ),
-    "platforms.platform": (
-        "FunctionFailed",
-        "Platform",
-        "UnexpectedRequests",
-        "UnusedReplies",
-    ),
+    "platforms.messages": ("Closed", "Received"),
+    "platforms.platform": ("Platform",),
     "platforms.polling": ("Updates",),
     "bots.ports": ("free_port",),
     "bots.process": ("BotProcess",),
+    "platforms.problems": ("FunctionFailed", "UnexpectedRequests", "UnusedReplies"),
     "platforms.replies": ("Reply",),
     "platforms.routes": ("Route",),
     "platforms.seen": (
@@ -191,11 +190,7 @@ _NAMES = {
     ),
     "inside.telling": ("tell",),
     "bots.up": ("DidNotStart",),
-    "platforms.websockets": (
-        "Closed",
-        "Connection",
-        "Received",
-    ),
+    "platforms.websockets": ("Connection",),
 }
 """Where each name is defined."""
 

@@ -29,7 +29,7 @@ from .common.timeline import timeline
 from .fixtures import kept, starting
 from .fixtures.kept import Kept
 from .fixtures.starting import Serve, StartBot
-from .platforms import platform, routes, websockets
+from .platforms import life, platform, routes, websockets
 from .platforms.platform import Platform
 
 _MARK = "nonebot_platform"
@@ -39,7 +39,7 @@ _KEPT = pytest.StashKey[Kept]()
 __tracebackhide__ = operator.methodcaller("errisinstance", AssertionError)
 """Tells pytest not to show the lines of this module for a failed check, which is of the test."""
 
-_INNER = (bots, journal, kept, platform, process, routes, starting, websockets)
+_INNER = (bots, journal, kept, life, platform, process, routes, starting, websockets)
 """Modules whose lines pytest does not show either."""
 
 _LINES = pytest.StashKey[tuple[str, ...]]()

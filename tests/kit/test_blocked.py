@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from nonebot_aiohttp.testing import FunctionFailed, Platform
-from nonebot_aiohttp.testing.platforms import platform
+from nonebot_aiohttp.testing.platforms import life
 from nonebot_aiohttp.testing.wire import background
 from nonebot_aiohttp.testing.wire.listeners import Listener
 from tests.support.client import RawClient
@@ -21,7 +21,7 @@ from tests.support.client import RawClient
 @pytest.fixture
 def blocker(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """An event for which a function waits; the platform's deadlines are short."""
-    monkeypatch.setattr(platform, "_ENDING", 0.3)
+    monkeypatch.setattr(life, "_ENDING", 0.3)
     monkeypatch.setattr(background, "_ONCE_MORE", 0.1)
     event = threading.Event()
     before = set(threading.enumerate())

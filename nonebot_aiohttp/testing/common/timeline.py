@@ -63,7 +63,7 @@ class Timeline:
             return list(self._events)
 
     def render(self, last: int = _LAST) -> str:
-        """Show the last events in two columns; empty if there are none."""
+        """Show the last events in two columns; empty if nothing has happened."""
         events = self.events
         if not events:
             return ""

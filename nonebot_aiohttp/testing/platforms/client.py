@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import json as json_module
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -19,9 +17,10 @@ from ..common.journal import DEADLINE
 from ..common.owned import own
 from ..common.timeline import PLATFORM, shown, timeline
 from ..wire.background import Background
-from ..wire.faults import Close, Cut, Fault, Oversize, Silent
+from ..wire.faults import WHEN_OPEN, Cut, Fault, Oversize
 from ..wire.frames import filling
 from ..wire.outbound import Relay
+from .bodies import Body
 from .problems import Problems
 from .seen import Call
 from .websockets import Connection, keep
@@ -29,12 +28,9 @@ from .websockets import Connection, keep
 Signing = Callable[[bytes], Mapping[str, str]]
 """Makes headers, such as a signature, of a body."""
 
-_WHEN_OPEN = (Close, Silent, Oversize)
-"""Faults of `Platform.connect` that strike the WebSocket as soon as it is open."""
-
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Body):
     """The bot's answer to a webhook: its status, its headers, its body.
 
     A header that comes more than once has all its values in ``headers.getall("set-cookie")``.
@@ -43,20 +39,6 @@ class Answer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ValueError: It is not JSON.
-        """
-        return json_module.loads(self.body)
 
 
 class NoAnswer(ConnectionError):
@@ -192,7 +174,7 @@ class Client:
         compressed: bool,
         fault: Fault | None,
     ) -> None:
-        when_open = fault if isinstance(fault, _WHEN_OPEN) else None
+        when_open = fault if isinstance(fault, WHEN_OPEN) else None
 
         async def begin(connection: Connection) -> None:
             if when_open is not None:

@@ -107,7 +107,7 @@ def _regular(text: str) -> str:
     made.append(_plain(text[end:], text))
     if not text.startswith(("/", "{")):
         raise ValueError(
-            f"{text!r} is no path: it begins with a slash, and has neither scheme nor host "
+            f"{text!r} is not a path: a path begins with a slash, and has neither scheme nor host "
             "(host= names one)"
         )
     return "".join(made)
@@ -117,5 +117,5 @@ def _plain(piece: str, text: str) -> str:
     if "?" in piece:
         raise ValueError(f"{text!r} has a query, and a path has none: json= asks for parameters")
     if "{" in piece or "}" in piece:
-        raise ValueError(f"{text!r} has a brace that is no placeholder such as {{name}}")
+        raise ValueError(f"{text!r} has a brace, but no placeholder such as {{name}}")
     return re.escape(piece)

@@ -7,6 +7,18 @@ import traceback
 from ..common.timeline import PLATFORM, timeline
 
 
+class UnexpectedRequests(AssertionError):
+    """The bot has sent requests that no route was for, or wanted to reach a stranger's host."""
+
+
+class UnusedReplies(AssertionError):
+    """Replies that no request has asked for, or faults that have struck nothing."""
+
+
+class FunctionFailed(AssertionError):
+    """A function of the test, which answers or greets, has failed; its error is the cause."""
+
+
 class Problems:
     """What nobody has expected, and the errors of a test's own functions.
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..wire.faults import Fault
+from .bodies import Body
 
 Json = Any
 """What `json.dumps` takes."""
 
 
 @dataclass(frozen=True)
-class Reply:
+class Reply(Body):
     """An answer over HTTP.
 
     Attributes:
@@ -27,11 +28,6 @@ class Reply:
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode("utf-8", "replace")
 
 
 def make_reply(

@@ -39,7 +39,7 @@ class Route:
             ValueError: The method cannot be one.
         """
         if "/" in method:
-            raise ValueError(f"{method!r} is no method: platform.on('POST', '/path')")
+            raise ValueError(f"{method!r} is not a method: platform.on('POST', '/path')")
         self.calls: list[Call] = []
         self._platform = platform
         self._method = method.upper()

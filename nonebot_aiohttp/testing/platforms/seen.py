@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 
 from ..common.timeline import shown
+from .bodies import Body
 
 if TYPE_CHECKING:
     from .routes import Route
@@ -37,7 +37,7 @@ class Upload:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class Call(Body):
     """A request of the bot.
 
     Attributes:
@@ -65,20 +65,6 @@ class Call:
     route: Route | None = field(default=None, repr=False)
 
     @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ValueError: It is not JSON.
-        """
-        return json.loads(self.body)
-
-    @property
     def content_type(self) -> str:
         """The type of the body in lower case, without parameters; empty if it has no type."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -103,7 +89,7 @@ class Call:
         """Return the only file of a field.
 
         Raises:
-            LookupError: There is no such file, or more than one.
+            LookupError: The field has no file, or more than one.
         """
         found = [upload for upload in self.files if upload.field == field]
         if len(found) == 1:

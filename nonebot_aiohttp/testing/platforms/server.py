@@ -13,13 +13,12 @@ from ..common.timeline import PLATFORM, timeline
 from ..wire.background import Background
 from ..wire.door import Door
 from ..wire.faults import (
-    Close,
+    WHEN_OPEN,
     Cut,
     Fault,
     Oversize,
     Place,
     Redirect,
-    Silent,
     Slow,
     Status,
     check,
@@ -27,17 +26,15 @@ from ..wire.faults import (
 from ..wire.links import Link
 from . import striking
 from .matching import Path, Where
+from .messages import AutomaticReplies
 from .problems import Problems
 from .replies import Json, Replies, Reply, Step, make_reply
 from .routes import Route
 from .seen import Call, read
-from .websockets import AutomaticReplies, Connection, keep
+from .websockets import Connection, keep
 
 _LARGEST = 1 << 30
 """Bytes of the largest body that a bot may send."""
-
-_WHEN_OPEN = (Close, Silent, Oversize)
-"""Faults of a handshake that strike the WebSocket as soon as it is open."""
 
 
 class WebSocketRoute:
@@ -235,13 +232,13 @@ class Server:
         route = next((route for route in self.websockets if route.fits(call)), None)
         if route is None and self.websockets:
             return self._complain(call, None)
-        fault = self._door.fault_of(link, *_WHEN_OPEN)
+        fault = self._door.fault_of(link, *WHEN_OPEN)
         if route is None:
             return await self._accept(request, call, link, None, fault)
         step = route.next()
         if step.content is not None:
             return await striking.answer(request, step.content, None, link)
-        if step.fault is None or isinstance(step.fault, _WHEN_OPEN):
+        if step.fault is None or isinstance(step.fault, WHEN_OPEN):
             return await self._accept(request, call, link, route, fault or step.fault)
         if isinstance(step.fault, Slow | Cut):
             timeline.note(PLATFORM, f"{step.fault}")

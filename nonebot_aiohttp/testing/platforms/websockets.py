@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 from aiohttp import WSMsgType, web
@@ -27,9 +25,10 @@ from ..wire.faults import (
     check,
 )
 from ..wire.links import Link
-from .matching import Where, differences, has_part
+from .matching import Where
+from .messages import AutomaticReplies, Closed, Received
 from .problems import Problems
-from .replies import Json, Replies
+from .replies import Json
 from .seen import Call
 
 AnyWebSocket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
@@ -42,88 +41,6 @@ _CLOSING = 10.0
 
 _NEAREST = 5
 """Messages that a failure shows at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Received:
-    """A message from the bot: `data` is text or bytes."""
-
-    data: str | bytes
-    _connection: Connection = field(repr=False)
-
-    @property
-    def text(self) -> str:
-        """The message as text; bytes are taken as UTF-8."""
-        return self.data if isinstance(self.data, str) else self.data.decode("utf-8", "replace")
-
-    @property
-    def json(self) -> Any:
-        """The message as JSON.
-
-        Raises:
-            ValueError: It is not JSON.
-        """
-        return json.loads(self.data)
-
-    async def reply(self, data: Json) -> None:
-        """Send an answer over the same connection; see `Connection.send`."""
-        await self._connection.send(data)
-
-    def is_so(self, where: Where) -> bool:
-        """Tell whether it is what a test has described; see `Connection.expect`."""
-        if where is None:
-            return True
-        if callable(where):
-            return bool(where(self))
-        if not isinstance(where, Mapping):
-            return self.data == where
-        try:
-            return has_part(self.json, where)
-        except ValueError:
-            return False
-
-    def difference(self, where: Where) -> str:
-        """Tell why it is not what a test has described."""
-        text = f"it got {shown(self.data)}"
-        if not isinstance(where, Mapping):
-            return text
-        try:
-            return "\n".join([text, *(f"    {line}" for line in differences(self.json, where))])
-        except ValueError:
-            return f"{text}\n    which is not JSON"
-
-
-@dataclass(frozen=True)
-class Closed:
-    """How a WebSocket has ended: the bot's code and reason, 1006 where no close frame came."""
-
-    code: int
-    reason: str = ""
-
-
-class AutomaticReplies:
-    """What a connection answers by itself to messages of one kind."""
-
-    def __init__(self, where: Where) -> None:
-        """Answer the messages that are so; see `Connection.on`.
-
-        They wait for what may come, such as heartbeats: that one is never used is no problem.
-        """
-        self.where = where
-        self.replies = Replies()
-
-    def reply(
-        self, data: Json | Callable[[Received], Any], *, times: int | None = None
-    ) -> AutomaticReplies:
-        """Add an answer; several are given one after the other, the last one again and again.
-
-        Args:
-            data: JSON, text or bytes as in `Connection.send`; or a function of the message that
-                makes one of these, or None for no answer. It may be async.
-            times: How often it is given; see `Route.reply`.
-        """
-        self.replies.add(data, times)
-        return self
 
 
 class Connection:

@@ -182,21 +182,20 @@ PLACES: dict[type[Fault], frozenset[Place]] = {
     Redirect: _ON_ANSWERS,
     ExpiredCertificate: frozenset({Place.CONNECTION}),
 }
-"""Where each fault can strike.
+"""Where each fault can strike."""
 
-What is said about a connection or a handshake, and is about messages, strikes the WebSocket as soon
-as it is open: `Silent`, `Close` and `Oversize`.
-"""
+WHEN_OPEN = (Close, Silent, Oversize)
+"""Faults about messages: those of a connection or a handshake strike as soon as there are some."""
 
 
 def check(fault: Fault, place: Place) -> None:
     """Make sure that a fault can strike there.
 
     Raises:
-        TypeError: It cannot; the text tells where it can. Or it is no fault.
+        TypeError: It cannot, and the text tells where it can. Or it is not a fault.
     """
     if type(fault) not in PLACES:
-        raise TypeError(f"{fault!r} is no fault of the kit: write an object such as Reset()")
+        raise TypeError(f"{fault!r} is not a fault of the kit: write an object such as Reset()")
     places = PLACES[type(fault)]
     if place not in places:
         belongs = "; ".join(each.value for each in Place if each in places)

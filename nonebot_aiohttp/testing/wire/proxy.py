@@ -32,7 +32,7 @@ class Proxy:
         target = rest.partition(" ")[0]
         host = _host(target)
         if host not in self._hosts:
-            where = host or repr(head)  # What is no request has no host.
+            where = host or repr(head)  # What is not a request has no host.
             self._complain(f"the bot wanted to reach {where}, which is not in Platform(hosts=...)")
             writer.write(
                 b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
