@@ -17,6 +17,7 @@ import io
 import json
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -122,6 +123,9 @@ def main() -> None:
     kind, *rest = sys.argv[1:]
     if not getattr(sys.flags, "safe_path", False):
         del sys.path[0]  # `python -m` has put the current folder there.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell has started the tests in its background, and has them ignore Ctrl+C.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     watch = Watch()
     watch.begin()
     settings = json.loads(os.environ[SETTINGS])

@@ -165,6 +165,16 @@ async def test_a_wait_fails_at_once_when_the_bot_has_ended(path: Path) -> None:
                 await wait
 
 
+async def test_ctrl_c_ends_it_although_a_shell_runs_the_tests_in_its_background(path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        async with bot(path, allow_tracebacks=True) as running:
+            running.interrupt()
+            assert await running.ended() == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 async def test_ctrl_c_reaches_the_children_too(path: Path) -> None:
     more = """
 async def before():
@@ -345,9 +355,10 @@ async def test_what_is_left_behind_fails_the_block(path: Path) -> None:
 
 
 async def test_tracemalloc_tells_where_a_session_was_made(path: Path) -> None:
-    with pytest.raises(
-        LeftBehind, match=r"(?s)nobody has closed, made at\n.*aiohttp\.ClientSession"
-    ):
+    place = r", made at\n(.*\n)*.*aiohttp\.ClientSession"
+    if sys.version_info[:2] == (3, 11):  # Its tracemalloc does not find objects with a `__dict__`.
+        place = r"\n"
+    with pytest.raises(LeftBehind, match="nobody has closed" + place):
         async with bot(path, LEAVES, env={"PYTHONTRACEMALLOC": "5"}):
             pass
 

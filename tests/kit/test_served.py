@@ -230,7 +230,7 @@ class LeftSignal(Leak):
     text = "the handler of <Signals.SIGINT: 2> changed from "
 
     async def make(self) -> None:
-        self.before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.before = signal.signal(signal.SIGINT, lambda *_: None)
 
     async def clear(self) -> None:
         signal.signal(signal.SIGINT, self.before)

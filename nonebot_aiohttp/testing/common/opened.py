@@ -48,6 +48,9 @@ def place_of(frame: FrameType) -> str:
 
 
 def made_at(found: object) -> str:
-    """Tell where an object was made, as far as PYTHONTRACEMALLOC has Python remember it."""
+    """Tell where an object was made, as far as PYTHONTRACEMALLOC has Python remember it.
+
+    Python 3.11 does not find objects that have a ``__dict__``.
+    """
     trace = tracemalloc.get_object_traceback(found)
     return "" if trace is None else ", made at\n" + "\n".join(trace.format())
