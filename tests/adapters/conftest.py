@@ -11,6 +11,7 @@ import pytest
 
 from nonebot_aiohttp.testing.bots import drivers
 from tests.support import absent
+from tests.support.certs import one_authority
 
 DISTRIBUTIONS = (
     "cryptography",
@@ -80,3 +81,10 @@ def _is_passed_by_stock(item: pytest.Item) -> bool:
     is_stock = params.get("driver") in drivers.STOCK
     is_known = item.get_closest_marker("xfail") is not None
     return is_stock and not is_known and getattr(item, "originalname", "") != ON_STOCK
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_authority() -> Iterator[None]:
+    """Start bots sooner."""
+    with one_authority():
+        yield

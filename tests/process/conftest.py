@@ -12,6 +12,7 @@ import pytest
 from tests.process.hosts import Host
 from tests.process.programs import Program
 from tests.support import absent
+from tests.support.certs import one_authority
 
 _REASON = "Windows has no SIGTERM that a process can handle"
 _ABSENT_PARTS = {
@@ -27,6 +28,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if sys.platform != "win32":
         return None
     return absent.leave_out(config, collection_path, _ABSENT_PARTS)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_authority() -> Iterator[None]:
+    """Start bots sooner."""
+    with one_authority():
+        yield
 
 
 class Launch(Protocol):

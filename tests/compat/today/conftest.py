@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.certs import one_authority
 from tests.support.logs import Logs, collected_logs
 from tests.support.proxy import RecordingProxy
 
@@ -17,6 +18,13 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "ws
 
 HEARTBEAT = 2.0
 """Seconds between the pings of this driver's WebSockets."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_authority() -> Iterator[None]:
+    """Start bots sooner."""
+    with one_authority():
+        yield
 
 
 @pytest.fixture(autouse=True)
