@@ -38,6 +38,11 @@ async def main():
     print("up")
     await goes_on.wait()
     server.close()
+    # The kit may have looked by a connection just now.
+    connections = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in connections:
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
 """
 
 SIGNS = {
