@@ -155,18 +155,18 @@ class Server:
         server = self._runner.server
         if server is None:
             # The start has failed. What had started in the application ends all the same.
-            await self._end_application(self._runner.cleanup(), "on_cleanup of server_app")
+            await self._end_application(self._runner.cleanup(), "on_cleanup of server_app", 0)
             return
         # What has arrived shall reach its handler, which refuses it.
         await asyncio.sleep(0)
         server.pre_shutdown()
         try:
-            await self._end_application(self._app.shutdown(), "on_shutdown of server_app")
+            await self._end_application(self._app.shutdown(), "on_shutdown of server_app", 1)
         finally:
             try:
                 await self._end_connections(server)
             finally:
-                await self._end_application(self._app.cleanup(), "on_cleanup of server_app")
+                await self._end_application(self._app.cleanup(), "on_cleanup of server_app", 0)
 
     async def _end_connections(self, server: web.Server) -> None:
         deadline = self._lifespan.deadline
@@ -183,10 +183,12 @@ class Server:
             deadline.all_ended = False
             logger.warning("Dropped {} connection(s) that have not taken their answers", unsent)
 
-    async def _end_application(self, ending: Coroutine[Any, Any, Any], label: str) -> None:
+    async def _end_application(
+        self, ending: Coroutine[Any, Any, Any], label: str, behind: int
+    ) -> None:
         """Run what a user's application does at its end: in the time of hooks, or the grace."""
         deadline = self._lifespan.deadline
-        seconds = deadline.for_hooks(behind=1)
+        seconds = deadline.for_hooks(behind)
         if seconds > 0:
             await end_within(ending, seconds, deadline, label)
         else:

@@ -195,7 +195,8 @@ class Lifespan:
         Args:
             hook: The hook.
             slices: Returns how many slices of the stop's time what precedes the hook leaves to it:
-                as many as it runs functions, one after the other. None is always 1.
+                as many as it runs functions, one after the other. None is always 1. All hooks
+                together have half of that time at most.
         """
         self._shutdown.append(hook)
         if slices is not None:

@@ -45,6 +45,9 @@ FASTAPI_HINT = (
 )
 """What to do instead of treating the aiohttp application as a FastAPI one."""
 
+GUEST_SLICES = 4
+"""Slices of a stop's time for plugins' pages, which do not tell how many functions they run."""
+
 ASGI_ADVICE = (
     "An ASGI server runs the bot, and owns its connections. At a stop it closes WebSockets before"
     " the events in flight have ended; nobody pings peers, or asks a bot's first connection whether"
@@ -173,7 +176,7 @@ class Driver(HookRegistration, ClientHalf, HostedDriver, Operated, NonebotDriver
         guest = make_guest(self._plugins_app, gate, kept, self.options.body_timeout)
         # After NoneBot's startup functions, in which plugins still add pages.
         gate.lifespan.on_startup(guest.lifespan.start)
-        gate.lifespan.on_shutdown(guest.lifespan.stop)
+        gate.lifespan.on_shutdown(guest.lifespan.stop, lambda: GUEST_SLICES)
         return guest
 
     def _begin(self) -> None:

@@ -72,7 +72,7 @@ class ShutdownFunctions:
     async def _end_events(self) -> None:
         deadline = self._deadline()
         if deadline is not None and self._work.describe_pending():
-            await self._work.drain(deadline.for_hooks(behind=len(self._left) + 1))
+            await self._work.drain(deadline.for_hooks(behind=len(self._left) + 2))
             await end_work(self._work, deadline)
 
     async def _run(self, function: Callable[[], Any]) -> None:
@@ -109,7 +109,7 @@ class ShutdownFunctions:
         deadline = self._deadline()
         if deadline is None:
             return None
-        return max(deadline.for_hooks(behind=len(self._left)) - MARGIN, 0.0)
+        return max(deadline.for_hooks(behind=len(self._left) + 1) - MARGIN, 0.0)
 
 
 class HookRegistration:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nonebot_aiohttp import LifecycleError, StartupError
+from nonebot_aiohttp.life import lifespan
 from nonebot_aiohttp.life.deadline import SLICE
 from tests.support.clock import FakeClock
 from tests.support.logs import Logs
@@ -249,6 +250,25 @@ async def test_disconnect_hooks_leave_slices_to_the_shutdown_hooks(
     await parts.lifespan.stop()
     # The second time for those that a shutdown hook has started.
     assert drained == [30 - 5 * SLICE, 30]
+
+
+async def test_a_shutdown_hook_leaves_slices_to_those_behind_it(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float] = []
+
+    async def end_within(coroutine: Any, seconds: float, *_: Any) -> None:
+        given.append(seconds)
+        await coroutine
+
+    monkeypatch.setattr(lifespan, "end_within", end_within)
+    parts = Parts(20, fake_clock.clock)
+    parts.lifespan.on_shutdown(lambda: None, lambda: 4)
+    parts.lifespan.on_shutdown(lambda: None)
+    await parts.lifespan.start()
+    await parts.lifespan.stop()
+    # Behind the one that runs first are the four functions of the other, and what the parts have.
+    assert given[:3] == [30 - 5 * SLICE, 30 - SLICE, 30]
 
 
 @pytest.mark.parametrize(
