@@ -68,8 +68,8 @@ def test_paths(pattern: str | re.Pattern[str], path: str, match: dict[str, str] 
         ("sendMessage", "begins with a slash"),
         ("https://api.telegram.org/x", "host= names one"),
         ("/x?offset=1", "json= asks for parameters"),
-        ("/{a", "no placeholder"),
-        ("/a}", "no placeholder"),
+        ("/{a", "does not belong to a placeholder"),
+        ("/a}", "does not belong to a placeholder"),
     ],
 )
 def test_what_cannot_be_a_path_says_why(text: str, told: str) -> None:

@@ -117,5 +117,7 @@ def _plain(piece: str, text: str) -> str:
     if "?" in piece:
         raise ValueError(f"{text!r} has a query, and a path has none: json= asks for parameters")
     if "{" in piece or "}" in piece:
-        raise ValueError(f"{text!r} has a brace, but no placeholder such as {{name}}")
+        raise ValueError(
+            f"{text!r} has a brace that does not belong to a placeholder such as {{name}}"
+        )
     return re.escape(piece)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class InboundSuite(Suite):
-    """What a platform does to a bot at whose door it knocks.
+    """What a platform does to a bot that it comes to.
 
     Attributes:
         path: The path of the bot's webhook or WebSocket.
@@ -35,8 +35,11 @@ class InboundSuite(Suite):
         """Try again and again, as platforms do, until the bot lets it happen, and return that.
 
         Args:
-            attempt: What is tried.
+            attempt: What is tried, for `patience` seconds.
             failed: What it raises, beside `NoAnswer`, if the bot has not let it happen.
+
+        Raises:
+            NoAnswer: The last attempt got no answer; or it raised an error of the kind ``failed``.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self.patience
@@ -51,13 +54,13 @@ class InboundSuite(Suite):
     @needs("token")
     @scenario
     async def test_wrong_credentials_are_refused(self) -> None:
-        """Who shows a wrong token or signature is refused, and what comes with it not handled."""
+        """A wrong token or signature is answered 4xx, or its WebSocket closed, and not handled."""
         async with self.running():
             await self.assert_refused(WRONG)
 
     @needs("token")
     @scenario
     async def test_missing_credentials_are_refused(self) -> None:
-        """Who shows neither token nor signature is refused, and what comes with it not handled."""
+        """What has neither is answered 4xx, or its WebSocket closed, and not handled."""
         async with self.running():
             await self.assert_refused(None)

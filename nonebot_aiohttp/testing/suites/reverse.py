@@ -17,7 +17,11 @@ from .websocket import ENDS, WebSocketSuite
 
 
 class ReverseWebSocketSuite(InboundSuite, WebSocketSuite):
-    """What a platform that connects to the bot by WebSocket does to it."""
+    """What a platform that connects to the bot by WebSocket does to it.
+
+    Attributes:
+        path: The path of the bot's WebSocket.
+    """
 
     @abc.abstractmethod
     def handshake(self, token: str | None) -> Mapping[str, str]:

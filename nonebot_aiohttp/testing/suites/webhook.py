@@ -26,6 +26,7 @@ class WebhookSuite(InboundSuite):
     """What a platform that posts its events does to the bot.
 
     Attributes:
+        path: The path of the bot's webhook.
         method: The method of a webhook.
     """
 

@@ -185,7 +185,7 @@ PLACES: dict[type[Fault], frozenset[Place]] = {
 """Where each fault can strike."""
 
 WHEN_OPEN = (Close, Silent, Oversize)
-"""Faults about messages: those of a connection or a handshake strike as soon as there are some."""
+"""Faults about messages: given for a connection or a handshake, they strike the open WebSocket."""
 
 
 def check(fault: Fault, place: Place) -> None:
