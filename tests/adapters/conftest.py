@@ -83,8 +83,4 @@ def _is_passed_by_stock(item: pytest.Item) -> bool:
     return is_stock and not is_known and getattr(item, "originalname", "") != ON_STOCK
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _one_authority() -> Iterator[None]:
-    """Start bots sooner."""
-    with one_authority():
-        yield
+_one_authority = pytest.fixture(scope="package", autouse=True)(one_authority)

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.certs import one_authority
 
-
-@pytest.fixture(scope="package", autouse=True)
-def _one_authority() -> Iterator[None]:
-    """Start bots sooner."""
-    with one_authority():
-        yield
+_one_authority = pytest.fixture(scope="package", autouse=True)(one_authority)

@@ -30,11 +30,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return absent.leave_out(config, collection_path, _ABSENT_PARTS)
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _one_authority() -> Iterator[None]:
-    """Start bots sooner."""
-    with one_authority():
-        yield
+_one_authority = pytest.fixture(scope="package", autouse=True)(one_authority)
 
 
 class Launch(Protocol):

@@ -7,7 +7,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,11 +52,11 @@ def make_tls(directory: Path) -> Tls:
     return tls
 
 
-@contextmanager
 def one_authority() -> Iterator[None]:
     """Have programs that are started load one authority, and not the more than hundred of a system.
 
-    aiohttp loads them twice when it is imported, a fifth of the time in which a bot starts.
+    aiohttp loads them twice when it is imported, a fifth of the time in which a bot starts. A
+    package of tests that start bots makes a fixture of this.
     """
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         file = Path(folder) / "ca.pem"

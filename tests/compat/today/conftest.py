@@ -20,11 +20,7 @@ HEARTBEAT = 2.0
 """Seconds between the pings of this driver's WebSockets."""
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _one_authority() -> Iterator[None]:
-    """Start bots sooner."""
-    with one_authority():
-        yield
+_one_authority = pytest.fixture(scope="package", autouse=True)(one_authority)
 
 
 @pytest.fixture(autouse=True)
