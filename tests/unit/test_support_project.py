@@ -78,10 +78,13 @@ def test_the_workflow_runs_all_environments() -> None:
 
 
 def test_the_report_follows_what_it_combines() -> None:
-    runs = [run for run in [slow_environments(), *workflow_runs()] if "report" in run]
-    assert len(runs) == 2
-    for run in runs:
-        assert set(measuring_environments(ROOT)) <= set(run[: run.index("report")])
+    measuring = set(measuring_environments(ROOT))
+    for run in [slow_environments(), *workflow_runs()]:
+        if "report" in run:
+            assert measuring <= set(run[: run.index("report")])
+        else:
+            # On macOS and Windows, too, which measure nothing that is combined.
+            assert measuring & set(run) <= {"lowest"}
 
 
 def test_what_measures_is_combined() -> None:
